@@ -29,5 +29,7 @@ def shared_data() -> Path:
     """Folder with the optional real data sets; tests that need it skip where it is absent."""
     shared = _shared_folder()
     if shared is None:
-        pytest.skip("optional real data not present: no 'shared/data' folder beside the repository and JTEM_SHARED not set")
+        pytest.skip(
+            "optional real data not present: no 'shared/data' folder beside the repository and JTEM_SHARED not set"
+        )
     return shared / "data"

@@ -1,0 +1,22 @@
+"""The one exception that means "the user must change something"."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable
+
+
+class InputError(ValueError):
+    """Bad input: one clear sentence that names the file or variable and the remedy."""
+
+
+def suggest(name: str, known: Iterable[str]) -> str:
+    """Return what to tell a user who wrote ``name`` where one of ``known`` was meant.
+
+    Gives ``"did you mean 'x'?"`` where something is similar, and the whole list otherwise.
+    """
+    choices = [str(choice) for choice in known]
+    similar = difflib.get_close_matches(str(name), choices, n=1, cutoff=0.5)
+    if similar:
+        return f"did you mean {similar[0]!r}?"
+    return "known: " + ", ".join(choices)

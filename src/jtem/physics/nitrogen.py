@@ -1,0 +1,220 @@
+"""Plant nitrogen: uptake, resorption, mobilisation, storage, and how nitrogen limits production.
+
+McGuire et al. (1992, 1993, 1997); algebra of TEM 4.2/4.3 (tem.md section 5).
+"""
+
+import equinox as eqx
+import jax.numpy as jnp
+from jaxtyping import Array, Float
+
+from jtem.numerics import safe
+from jtem.parameters import parameter
+
+
+class NitrogenParameters(eqx.Module):
+    """Plant nitrogen and the open nitrogen cycle."""
+
+    uptake_maximum_slope_sandy: Float[Array, "*types"] = parameter(
+        unit="gN m-2 month-1", description="largest uptake per silt+clay share, sandy branch", symbol="NMAX1A"
+    )
+    uptake_maximum_intercept_sandy: Float[Array, "*types"] = parameter(
+        unit="gN m-2 month-1", description="largest uptake, constant, sandy branch", symbol="NMAX1B"
+    )
+    uptake_maximum_slope_fine: Float[Array, "*types"] = parameter(
+        unit="gN m-2 month-1", description="largest uptake per silt+clay share, fine branch", symbol="NMAX2A"
+    )
+    uptake_maximum_intercept_fine: Float[Array, "*types"] = parameter(
+        unit="gN m-2 month-1", description="largest uptake, constant, fine branch", symbol="NMAX2B"
+    )
+    uptake_maximum_cut: Float[Array, "*types"] = parameter(
+        unit="1", description="silt+clay share between the branches", symbol="NMAXCUT", trainable=False
+    )
+    uptake_half_saturation: Float[Array, "*types"] = parameter(
+        unit="gN m-2 mm-1", description="available N per water at half uptake", symbol="KN1", scale="log"
+    )
+    labile_maximum_fraction: Float[Array, "*types"] = parameter(
+        unit="1", description="largest labile N per structural N", symbol="LABNCON"
+    )
+    production_cn: Float[Array, "*types"] = parameter(
+        unit="gC gN-1", description="C:N of new production", symbol="CNEVEN", scale="log"
+    )
+    production_cn_minimum: Float[Array, "*types"] = parameter(
+        unit="gC gN-1", description="smallest C:N of new production", symbol="CNMIN"
+    )
+    vegetation_cn_slope: Float[Array, "*types"] = parameter(
+        unit="gC gN-1", description="vegetation C:N per yearly EET/PET", symbol="C2NA"
+    )
+    vegetation_cn_intercept: Float[Array, "*types"] = parameter(
+        unit="gC gN-1", description="vegetation C:N, constant", symbol="C2NB"
+    )
+    vegetation_cn_minimum: Float[Array, "*types"] = parameter(
+        unit="gC gN-1", description="smallest vegetation C:N", symbol="C2NMIN"
+    )
+    co2_effect_on_cn: Float[Array, "*types"] = parameter(
+        unit="ppm-1", description="relative change of plant C:N per CO2 above the reference", symbol="DC2N"
+    )
+    reference_co2: Float[Array, "*types"] = parameter(
+        unit="ppm", description="CO2 at which C:N is as given", symbol="INITCO2"
+    )
+    loss_rate: Float[Array, "*types"] = parameter(
+        unit="1", description="loss of available N with drained water", symbol="NLOSS"
+    )
+    fixation_slope: Float[Array, "*types"] = parameter(
+        unit="gN m-2 mm-1", description="biological fixation per EET, open nitrogen only", symbol="BNF slope"
+    )
+    fixation_intercept: Float[Array, "*types"] = parameter(
+        unit="gN m-2 month-1", description="biological fixation, constant, open nitrogen only", symbol="BNF intercept"
+    )
+
+
+class PlantNitrogenFluxes(eqx.Module):
+    """Outcome of the carbon-nitrogen coupling of one sub-step; gC and gN m-2 month-1."""
+
+    gross_primary_production: Float[Array, "*cells"]
+    net_primary_production: Float[Array, "*cells"]
+    growth_respiration: Float[Array, "*cells"]
+    litterfall_nitrogen: Float[Array, "*cells"]
+    resorption: Float[Array, "*cells"]
+    mobilization: Float[Array, "*cells"]
+    structural_uptake: Float[Array, "*cells"]
+    labile_uptake: Float[Array, "*cells"]
+
+
+def maximum_uptake(silt_clay: Float[Array, "*cells"], p: NitrogenParameters) -> Float[Array, "*cells"]:
+    """``Nmax`` (gN m-2 month-1): linear in psi, two branches at ``cut`` (sandy for psi <= cut)."""
+    sandy = p.uptake_maximum_slope_sandy * silt_clay + p.uptake_maximum_intercept_sandy
+    fine = p.uptake_maximum_slope_fine * silt_clay + p.uptake_maximum_intercept_fine
+    return jnp.where(silt_clay <= p.uptake_maximum_cut, sandy, fine)
+
+
+def available_per_water(
+    available_nitrogen: Float[Array, "..."], moisture: Float[Array, "..."], water: Float[Array, "..."]
+) -> Float[Array, "..."]:
+    """``c = N_av vsm^3 / SM`` (gN m-2 mm-1); vsm^3 is the relative hydraulic conductivity; SM at least 0.01 mm."""
+    return available_nitrogen * moisture**3 / jnp.maximum(water, 0.01)
+
+
+def unlimited_uptake(
+    *,
+    nmax: Float[Array, "*cells"],
+    foliage: Float[Array, "*cells"],
+    available: Float[Array, "*cells"],
+    temperature_factor: Float[Array, "*cells"],
+    p: NitrogenParameters,
+) -> Float[Array, "*cells"]:
+    """``Nup_pot = Nmax f_foliage c/(kn1 + c) q(T)`` (gN m-2 month-1), before the limit of what is available."""
+    return nmax * foliage * available / (p.uptake_half_saturation + available) * temperature_factor
+
+
+def couple(
+    *,
+    potential_gpp: Float[Array, "*cells"],
+    maintenance_respiration: Float[Array, "*cells"],
+    growth_fraction: Float[Array, "*cells"],
+    potential_uptake: Float[Array, "*cells"],
+    labile_supply: Float[Array, "*cells"],
+    litterfall_carbon: Float[Array, "*cells"],
+    litterfall_nitrogen: Float[Array, "*cells"],
+    vegetation_carbon: Float[Array, "*cells"],
+    structural_nitrogen: Float[Array, "*cells"],
+    labile_nitrogen: Float[Array, "*cells"],
+    production_cn: Float[Array, "*cells"],
+    vegetation_cn: Float[Array, "*cells"],
+    step: float,
+    p: NitrogenParameters,
+) -> PlantNitrogenFluxes:
+    """Nitrogen down-regulates production, or carbon cuts uptake (McGuire et al. 1992; tem.md section 5, steps 0-3).
+
+    ``u = NPP_pot/(Nup_pot + N_s)/C`` > 1: nitrogen limits, ``NPP = C (Nup_pot + N_s)``. ``u <= 1``: carbon limits, uptake
+    is ``Nup_pot max(0, 1 - ((C - P)/(C - Cmin))^2)`` with P = NPP_pot/(Nup_pot + N_s), storage takes the surplus up to its
+    cap. All rates per month; ``step`` h (months) enters the storage cap only.
+    """
+    surplus = potential_gpp - maintenance_respiration
+    potential_npp = jnp.where(surplus > 0.0, (1.0 - growth_fraction) * surplus, surplus)
+    structural_per_carbon = safe.divide(structural_nitrogen, vegetation_carbon, floor=1e-6)
+
+    # 0. resorption of nitrogen that litter would carry above the production ratio
+    litter_nitrogen = jnp.minimum(litterfall_nitrogen, litterfall_carbon / production_cn)
+    resorption = (
+        jnp.maximum(0.0, litterfall_carbon / production_cn - litterfall_nitrogen)
+        * structural_per_carbon
+        * vegetation_cn
+    )
+
+    # 1. carbon-limited C:N of production relative to production_cn
+    nitrogen_supply = potential_uptake + labile_supply
+    nitrogen_limited_npp = production_cn * nitrogen_supply
+    nitrogen_limits = potential_npp > nitrogen_limited_npp
+
+    # 3. carbon limits: uptake is cut
+    production_ratio = safe.divide(potential_npp, nitrogen_supply, otherwise=0.0, floor=1e-15)
+    shortfall = (production_cn - production_ratio) / (production_cn - p.production_cn_minimum)
+    reduced_uptake = potential_uptake * jnp.maximum(0.0, 1.0 - shortfall**2)
+    need = potential_npp / production_cn
+    storage_suffices = labile_supply >= need
+    mobilization = jnp.where(
+        storage_suffices,
+        jnp.where(need < 0.0, need * structural_per_carbon * vegetation_cn, need),
+        labile_supply,
+    )
+    structural_uptake = jnp.where(storage_suffices, 0.0, jnp.clip(need - labile_supply, 0.0, reduced_uptake))
+    cap = p.labile_maximum_fraction * (
+        structural_nitrogen + step * (structural_uptake - litter_nitrogen - resorption + mobilization)
+    )
+    labile_uptake = jnp.clip(
+        (cap - labile_nitrogen) / step - resorption + mobilization, 0.0, reduced_uptake - structural_uptake
+    )
+
+    # 2. nitrogen limits: production is cut, everything available is used
+    npp = jnp.where(nitrogen_limits, nitrogen_limited_npp, potential_npp)
+    growth_respiration = jnp.where(
+        nitrogen_limits,
+        nitrogen_limited_npp * growth_fraction / (1.0 - growth_fraction),
+        jnp.where(surplus > 0.0, growth_fraction * surplus, 0.0),
+    )
+    return PlantNitrogenFluxes(
+        gross_primary_production=jnp.where(
+            nitrogen_limits, npp + growth_respiration + maintenance_respiration, potential_gpp
+        ),
+        net_primary_production=npp,
+        growth_respiration=growth_respiration,
+        litterfall_nitrogen=litter_nitrogen,
+        resorption=resorption,
+        mobilization=jnp.where(nitrogen_limits, labile_supply, mobilization),
+        structural_uptake=jnp.where(nitrogen_limits, potential_uptake, structural_uptake),
+        labile_uptake=jnp.where(nitrogen_limits, 0.0, labile_uptake),
+    )
+
+
+def drained_loss(
+    *,
+    available_nitrogen: Float[Array, "*cells"],
+    soil_water: Float[Array, "*cells"],
+    water_input: Float[Array, "*cells"],
+    evapotranspiration: Float[Array, "*cells"],
+    rooting_depth: Float[Array, "*cells"],
+    p: NitrogenParameters,
+) -> Float[Array, "*cells"]:
+    """``N_lost = n_loss N_av/SM (rain + melt - EET + 1000 z_r)/(1000 z_r)`` (gN m-2 month-1), not below 0 (TEM 4.2/4.3)."""
+    root_zone = 1000.0 * rooting_depth
+    flush = jnp.maximum(0.0, (water_input - evapotranspiration + root_zone) / root_zone)
+    return p.loss_rate * available_nitrogen / jnp.maximum(soil_water, 0.01) * flush
+
+
+def fixation(evapotranspiration: Float[Array, "*cells"], p: NitrogenParameters) -> Float[Array, "*cells"]:
+    """Biological fixation ``0.00102 EET + 0.00437`` (gN m-2 month-1), 0 where EET <= 0.1 mm (TEM 6, boreal)."""
+    active = evapotranspiration > 0.1
+    return jnp.where(active, p.fixation_slope * evapotranspiration + p.fixation_intercept, 0.0)
+
+
+def vegetation_cn(
+    relative_evapotranspiration: Float[Array, "*cells"], co2: Float[Array, "*cells"], p: NitrogenParameters
+) -> tuple[Float[Array, "*cells"], Float[Array, "*cells"]]:
+    """Yearly ``vegetation_cn = max(min, b + a EET_yr/PET_yr) adj`` and ``production_cn = production_cn0 adj``,
+    ``adj = 1 + dc2n (CO2 - CO2_ref)`` (McGuire et al. 1997). Returns both (gC gN-1).
+    """
+    adjustment = 1.0 + p.co2_effect_on_cn * (co2 - p.reference_co2)
+    base = jnp.maximum(
+        p.vegetation_cn_minimum, p.vegetation_cn_intercept + p.vegetation_cn_slope * relative_evapotranspiration
+    )
+    return base * adjustment, p.production_cn * adjustment

@@ -1,0 +1,456 @@
+"""Permafrost carbon: four schemes behind one signature.
+
+``none``        all soil carbon is always accessible
+``tem6``        share of the root zone's carbon by active layer over rooting depth (Hayes et al. 2014; Kicklighter et al. 2019)
+``thaw_ratio``  C, N and water follow the ratio of active-layer thickness (Liu et al. 2022; scheme A)
+``layered``     25 layers to 6 m from observed profiles, decomposed layer by layer once thawed (Liu et al. 2024, Eq. 1; B)
+
+A scheme is a tuple of functions; a plan's word becomes one at the door. Stores of thawed or frozen matter have a trailing
+``layer`` axis of length 0 (none, tem6), 1 (thaw_ratio: one frozen reservoir) or 25 (layered).
+"""
+
+from collections.abc import Callable
+from functools import partial
+from typing import NamedTuple
+
+import equinox as eqx
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, Bool, Float
+
+from jtem.constants import CARBON_LAYERS, LAYER_EDGES
+from jtem.numerics import safe
+from jtem.parameters import parameter
+
+
+class PermafrostParameters(eqx.Module):
+    """Depth profiles, exposure and depth control of permafrost carbon."""
+
+    profile_half_depth: Float[Array, "*types"] = parameter(
+        unit="m", description="depth that holds half of an infinite hyperbolic carbon profile", symbol="b", scale="log"
+    )
+    profile_reference_depth: Float[Array, "*types"] = parameter(
+        unit="m", description="hyperbolic above, uniform density below", symbol="3 m", trainable=False
+    )
+    profile_maximum_depth: Float[Array, "*types"] = parameter(
+        unit="m", description="bottom of the frozen store of thaw_ratio", symbol="z_max", trainable=False
+    )
+    minimum_active_layer: Float[Array, "*types"] = parameter(
+        unit="m", description="floor of the active layer in ratios", trainable=False
+    )
+    tem6_share_maximum: Float[Array, "*types"] = parameter(
+        unit="1", description="A of the accessible share A x/(B + x), x = ALT/rooting depth", symbol="PROPREACTA"
+    )
+    tem6_share_half: Float[Array, "*types"] = parameter(
+        unit="1", description="B of the accessible share A x/(B + x)", symbol="PROPREACTB"
+    )
+    e_folding_depth: Float[Array, "*types"] = parameter(
+        unit="m", description="depth control of decomposition, exp(-z/z_tau)", symbol="z_tau", scale="log"
+    )
+    inorganic_fraction: Float[Array, "*types"] = parameter(
+        unit="1", description="share of thawed nitrogen that is available at once"
+    )
+    exposed_cn_scale: Float[Array, "*types"] = parameter(
+        unit="1", description="C:N of permafrost over C:N of the active soil pool", scale="log"
+    )
+    deep_moisture_scale: Float[Array, "*types"] = parameter(
+        unit="1", description="moisture of thawed layers below the roots over field capacity", symbol="deep_vsm"
+    )
+    frozen_moisture: Float[Array, "*types"] = parameter(unit="m3 m-3", description="liquid water of frozen layers")
+
+
+class PermafrostStore(eqx.Module):
+    """Matter below the active pool (gC, gN m-2) and the thaw it refers to (m)."""
+
+    frozen_carbon: Float[Array, "*cells layer"]
+    frozen_organic_nitrogen: Float[Array, "*cells layer"]
+    frozen_available_nitrogen: Float[Array, "*cells layer"]
+    thawed_carbon: Float[Array, "*cells layer"]
+    thawed_organic_nitrogen: Float[Array, "*cells layer"]
+    thawed_available_nitrogen: Float[Array, "*cells layer"]
+    reference_thaw: Float[Array, "*cells"]
+    base_thaw: Float[Array, "*cells"]
+
+
+class ActivePools(eqx.Module):
+    """Soil matter of the active pool (gC, gN m-2)."""
+
+    carbon: Float[Array, "*cells"]
+    organic_nitrogen: Float[Array, "*cells"]
+    available_nitrogen: Float[Array, "*cells"]
+
+
+class Thaw(eqx.Module):
+    """Thaw of a year (m): ground that thawed at any time; unfrozen thickness between the fronts, largest month."""
+
+    active_layer_thickness: Float[Array, "*cells"]
+    maximum_unfrozen_thickness: Float[Array, "*cells"]
+
+
+class Exposure(eqx.Module):
+    """Matter that thaw moved out of the frozen store in a year (g m-2 yr-1; negative: refrozen)."""
+
+    carbon: Float[Array, "*cells layer"]
+    organic_nitrogen: Float[Array, "*cells layer"]
+    available_nitrogen: Float[Array, "*cells layer"]
+
+
+class Access(eqx.Module):
+    """Shares (0-1) of the active pool that decompose, whose N microbes see, whose N plants see."""
+
+    carbon: Float[Array, "*cells"]
+    microbial_nitrogen: Float[Array, "*cells"]
+    plant_nitrogen: Float[Array, "*cells"]
+
+
+class LayerEnvironment(eqx.Module):
+    """What decomposition of thawed layers feels: moisture (m3 m-3), water (mm), depth weight, root access (0 or 1)."""
+
+    moisture: Float[Array, "*cells layer"]
+    water: Float[Array, "*cells layer"]
+    depth_weight: Float[Array, "*cells layer"]
+    root_access: Float[Array, "*cells layer"]
+
+
+class PermafrostScheme(NamedTuple):
+    """The one signature; every function is pure and for one cell."""
+
+    name: str
+    layers: int
+    moves_water: bool
+    begin: Callable
+    access: Callable
+    expose: Callable
+
+
+# --- profile -------------------------------------------------------------------------------------------------------
+
+
+def profile_share(depth: Float[Array, "..."], p: PermafrostParameters) -> Float[Array, "..."]:
+    """``F(z) = z/(b + z)`` to 3 m, ``F(3) (1 + (z - 3) b/(3 (b + 3)))`` below: hyperbolic, then uniform density.
+
+    Liu et al. (2022), Eq. 1-2; the amplitude cancels because only ratios are used. z, b in m.
+    """
+    b, reference = p.profile_half_depth, p.profile_reference_depth
+    above = depth / (b + depth)
+    below = reference / (b + reference) * (1.0 + (depth - reference) * b / (reference * (b + reference)))
+    return jnp.where(depth <= reference, above, below)
+
+
+def layer_edges(dtype) -> tuple[Float[Array, "layer"], Float[Array, "layer"]]:
+    """Top and bottom (m) of the 25 layers."""
+    edges = np.asarray(LAYER_EDGES)
+    return jnp.asarray(edges[:-1], dtype), jnp.asarray(edges[1:], dtype)
+
+
+def thawed_share(
+    thaw_depth: Float[Array, "*cells"],
+    base: Float[Array, "*cells"],
+    top: Float[Array, "layer"],
+    bottom: Float[Array, "layer"],
+) -> Float[Array, "layer"]:
+    """``theta_k = clip((A - max(top, H))/(bottom - max(top, H)), 0, 1)``: thawed share of a layer's permafrost."""
+    start = jnp.maximum(top, base)
+    return safe.smooth_unit(safe.divide(thaw_depth - start, bottom - start, floor=1e-9))
+
+
+# --- stores --------------------------------------------------------------------------------------------------------
+
+
+def empty_store(layers: int, thaw: Float[Array, "*cells"]) -> PermafrostStore:
+    """A store without matter; ``thaw`` (m) the active layer the pools refer to."""
+    zero = jnp.zeros((layers,), thaw.dtype)
+    return PermafrostStore(zero, zero, zero, zero, zero, zero, reference_thaw=thaw, base_thaw=thaw)
+
+
+def begin_empty(
+    store: PermafrostStore,
+    active: ActivePools,
+    thaw: Thaw,
+    profile: Float[Array, "layer"],
+    p: PermafrostParameters,
+) -> PermafrostStore:
+    """``none`` and ``tem6``: nothing is frozen apart; the reference thaw is the active layer given."""
+    return empty_store(0, thaw.active_layer_thickness)
+
+
+def begin_reservoir(
+    store: PermafrostStore,
+    active: ActivePools,
+    thaw: Thaw,
+    profile: Float[Array, "layer"],
+    p: PermafrostParameters,
+) -> PermafrostStore:
+    """``thaw_ratio``: ``frozen_X = X (F(z_max)/F(ALT_0) - 1)`` (tem.md section 9.1)."""
+    reference = ratio_thaw(thaw, p)
+    factor = jnp.maximum(0.0, profile_share(p.profile_maximum_depth, p) / profile_share(reference, p) - 1.0)
+    zero = jnp.zeros((1,), reference.dtype)
+    return PermafrostStore(
+        frozen_carbon=(active.carbon * factor)[None],
+        frozen_organic_nitrogen=(active.organic_nitrogen * factor)[None],
+        frozen_available_nitrogen=(active.available_nitrogen * factor)[None],
+        thawed_carbon=zero,
+        thawed_organic_nitrogen=zero,
+        thawed_available_nitrogen=zero,
+        reference_thaw=reference,
+        base_thaw=reference,
+    )
+
+
+def begin_layers(
+    store: PermafrostStore,
+    active: ActivePools,
+    thaw: Thaw,
+    profile: Float[Array, "layer"],
+    p: PermafrostParameters,
+) -> PermafrostStore:
+    """``layered``: inventory below the base active layer H, ``SOC_k (bottom - max(top, H))/dz`` (tem.md section 10.2).
+
+    ``profile`` (gC m-2 per layer) is the observed one. Nitrogen: C over the C:N of the active pool times
+    ``exposed_cn_scale``; ``inorganic_fraction`` of it is available once thawed.
+    """
+    base = thaw.active_layer_thickness
+    top, bottom = layer_edges(base.dtype)
+    share = jnp.maximum(0.0, bottom - jnp.maximum(top, base)) / (bottom - top)
+    carbon = profile * share
+    nitrogen_per_carbon = safe.divide(active.organic_nitrogen, active.carbon, floor=1e-6) / p.exposed_cn_scale
+    nitrogen = carbon * nitrogen_per_carbon
+    zero = jnp.zeros_like(carbon)
+    return PermafrostStore(
+        frozen_carbon=carbon,
+        frozen_organic_nitrogen=nitrogen * (1.0 - p.inorganic_fraction),
+        frozen_available_nitrogen=nitrogen * p.inorganic_fraction,
+        thawed_carbon=zero,
+        thawed_organic_nitrogen=zero,
+        thawed_available_nitrogen=zero,
+        reference_thaw=base,
+        base_thaw=base,
+    )
+
+
+# --- access --------------------------------------------------------------------------------------------------------
+
+
+def access_all(store: PermafrostStore, rooting_depth: Float[Array, "*cells"], p: PermafrostParameters) -> Access:
+    """``none`` and ``layered``: the whole active pool."""
+    one = jnp.ones_like(rooting_depth)
+    return Access(carbon=one, microbial_nitrogen=one, plant_nitrogen=one)
+
+
+def access_root_zone_share(
+    store: PermafrostStore, rooting_depth: Float[Array, "*cells"], p: PermafrostParameters
+) -> Access:
+    """``tem6``: ``A x/(B + x)``, x = ALT/z_r < 1, else 1; nothing decomposes where ALT is at its floor; N by ALT/z_r."""
+    relative = jnp.minimum(store.reference_thaw / rooting_depth, 1.0)
+    share = jnp.minimum(1.0, p.tem6_share_maximum * relative / (p.tem6_share_half + relative))
+    thawed = store.reference_thaw > p.minimum_active_layer
+    carbon = jnp.where(relative < 1.0, jnp.where(thawed, share, 0.0), 1.0)
+    return Access(carbon=carbon, microbial_nitrogen=relative, plant_nitrogen=relative)
+
+
+def access_rooting_share(
+    store: PermafrostStore, rooting_depth: Float[Array, "*cells"], p: PermafrostParameters
+) -> Access:
+    """``thaw_ratio``: plants reach ``min(1, F(z_r)/F(ALT))`` of available N, microbes all (Liu et al. 2022)."""
+    one = jnp.ones_like(rooting_depth)
+    plant = jnp.minimum(1.0, profile_share(rooting_depth, p) / profile_share(store.reference_thaw, p))
+    return Access(carbon=one, microbial_nitrogen=one, plant_nitrogen=plant)
+
+
+# --- exposure ------------------------------------------------------------------------------------------------------
+
+
+def ratio_thaw(thaw: Thaw, p: PermafrostParameters) -> Float[Array, "*cells"]:
+    """Active layer of ``thaw_ratio`` (m): between the fronts, from its floor to the bottom of the frozen store."""
+    return jnp.clip(thaw.maximum_unfrozen_thickness, p.minimum_active_layer, p.profile_maximum_depth)
+
+
+def thaw_ratio(
+    reference: Float[Array, "*cells"], current: Float[Array, "*cells"], p: PermafrostParameters
+) -> Float[Array, "*cells"]:
+    """``r = F(ALT_i)/F(ALT_{i-1})`` within [0.5, 2] (Liu et al. 2022, Eq. 1-2; SOC_i = SOC_{i-1} r)."""
+    return jnp.clip(profile_share(current, p) / profile_share(reference, p), 0.5, 2.0)
+
+
+def no_exposure(store: PermafrostStore, like: Float[Array, "*cells"]) -> Exposure:
+    """Zero exposure with the layers of the store."""
+    zero = jnp.zeros_like(store.frozen_carbon)
+    return Exposure(zero, zero, zero)
+
+
+def expose_nothing(
+    store: PermafrostStore, active: ActivePools, thaw: Thaw, on: Bool[Array, ""], p: PermafrostParameters
+) -> tuple[PermafrostStore, ActivePools, Exposure]:
+    """``none`` and ``tem6``: no matter moves; the reference thaw follows the year's active layer where ``on``."""
+    reference = jnp.where(on, thaw.active_layer_thickness, store.reference_thaw)
+    return eqx.tree_at(lambda s: s.reference_thaw, store, reference), active, no_exposure(store, reference)
+
+
+def expose_by_ratio(
+    store: PermafrostStore,
+    active: ActivePools,
+    thaw: Thaw,
+    on: Bool[Array, ""],
+    p: PermafrostParameters,
+    *,
+    irreversible: bool = False,
+    from_inventory: bool = False,
+) -> tuple[PermafrostStore, ActivePools, Exposure]:
+    """``thaw_ratio``: ``X_i = X_{i-1} r`` (Liu et al. 2022); what X gains leaves the frozen store and back.
+
+    ``irreversible``: the running maximum of the active layer. ``from_inventory``: where r > 1 the frozen store gives
+    ``frozen (F_i - F_{i-1})/(F(z_max) - F_{i-1})`` instead of ``X (r - 1)`` (tem.md section 9.1).
+    """
+    current = ratio_thaw(thaw, p)
+    current = jnp.maximum(current, store.reference_thaw) if irreversible else current
+    current = jnp.where(on, current, store.reference_thaw)
+    ratio = thaw_ratio(store.reference_thaw, current, p)
+    before, after = profile_share(store.reference_thaw, p), profile_share(current, p)
+    remaining = safe.divide(after - before, profile_share(p.profile_maximum_depth, p) - before, floor=1e-9)
+
+    def moved(pool, frozen):
+        growth = frozen * jnp.clip(remaining, 0.0, 1.0) if from_inventory else jnp.minimum(pool * (ratio - 1.0), frozen)
+        return jnp.where(ratio > 1.0, growth, pool * (ratio - 1.0))
+
+    carbon = moved(active.carbon, store.frozen_carbon[0])
+    organic = moved(active.organic_nitrogen, store.frozen_organic_nitrogen[0])
+    available = moved(active.available_nitrogen, store.frozen_available_nitrogen[0])
+    new_store = eqx.tree_at(
+        lambda s: (s.frozen_carbon, s.frozen_organic_nitrogen, s.frozen_available_nitrogen, s.reference_thaw),
+        store,
+        (
+            store.frozen_carbon - carbon[None],
+            store.frozen_organic_nitrogen - organic[None],
+            store.frozen_available_nitrogen - available[None],
+            current,
+        ),
+    )
+    new_active = ActivePools(
+        carbon=active.carbon + carbon,
+        organic_nitrogen=active.organic_nitrogen + organic,
+        available_nitrogen=active.available_nitrogen + available,
+    )
+    return new_store, new_active, Exposure(carbon[None], organic[None], available[None])
+
+
+def expose_layers(
+    store: PermafrostStore, active: ActivePools, thaw: Thaw, on: Bool[Array, ""], p: PermafrostParameters
+) -> tuple[PermafrostStore, ActivePools, Exposure]:
+    """``layered``: the running maximum A of the yearly active layer moves ``theta_k`` of each layer's inventory from the
+    frozen to the thawed store (Liu et al. 2024; tem.md section 10.2); written as the share of what is still frozen.
+    """
+    top, bottom = layer_edges(store.reference_thaw.dtype)
+    deepest = jnp.where(on, jnp.maximum(store.reference_thaw, thaw.active_layer_thickness), store.reference_thaw)
+    before = thawed_share(store.reference_thaw, store.base_thaw, top, bottom)
+    after = thawed_share(deepest, store.base_thaw, top, bottom)
+    share = safe.divide(after - before, 1.0 - before, floor=1e-9)
+    exposure = Exposure(
+        carbon=share * store.frozen_carbon,
+        organic_nitrogen=share * store.frozen_organic_nitrogen,
+        available_nitrogen=share * store.frozen_available_nitrogen,
+    )
+    new_store = PermafrostStore(
+        frozen_carbon=store.frozen_carbon - exposure.carbon,
+        frozen_organic_nitrogen=store.frozen_organic_nitrogen - exposure.organic_nitrogen,
+        frozen_available_nitrogen=store.frozen_available_nitrogen - exposure.available_nitrogen,
+        thawed_carbon=store.thawed_carbon + exposure.carbon,
+        thawed_organic_nitrogen=store.thawed_organic_nitrogen + exposure.organic_nitrogen,
+        thawed_available_nitrogen=store.thawed_available_nitrogen + exposure.available_nitrogen,
+        reference_thaw=deepest,
+        base_thaw=store.base_thaw,
+    )
+    return new_store, active, exposure
+
+
+# --- decomposition of thawed layers ----------------------------------------------------------------------------------
+
+
+def layer_environment(
+    layers: int,
+    *,
+    thawed_fraction: Float[Array, "heat_layer"],
+    root_moisture: Float[Array, "*cells"],
+    field_capacity: Float[Array, "*cells"],
+    rooting_depth: Float[Array, "*cells"],
+    p: PermafrostParameters,
+) -> LayerEnvironment:
+    """Moisture, water, depth weight ``exp(-z_k/z_tau)`` and root access of the thawed layers (tem.md section 10.3).
+
+    Layers within the roots have the root zone's moisture, deeper ones field capacity; the frozen share of the month
+    (1 - phi_k) has ``frozen_moisture``. Roots reach a layer whose middle lies above z_r.
+    """
+    if layers != CARBON_LAYERS:
+        zero = jnp.zeros((layers,), rooting_depth.dtype)
+        return LayerEnvironment(zero, zero, zero, zero)
+    top, bottom = layer_edges(rooting_depth.dtype)
+    middle = 0.5 * (top + bottom)
+    rooted = middle <= rooting_depth
+    wet = jnp.where(rooted, root_moisture, p.deep_moisture_scale * field_capacity)
+    phi = thawed_fraction[:CARBON_LAYERS]
+    moisture = phi * wet + (1.0 - phi) * p.frozen_moisture
+    return LayerEnvironment(
+        moisture=moisture,
+        water=1000.0 * (bottom - top) * moisture,
+        depth_weight=jnp.exp(-middle / p.e_folding_depth),
+        root_access=rooted.astype(moisture.dtype),
+    )
+
+
+# --- observed profiles -----------------------------------------------------------------------------------------------
+
+
+def layers_from_intervals(intervals: Float[Array, "interval"], dtype=None) -> Float[Array, "layer"]:
+    """Observed carbon of 0-0.3, 0.3-1, 1-2, 2-3 m to the 25 layers; below 3 m a fitted hyperbola (tem.md section 10.1).
+
+    Inside an interval carbon is spread evenly. ``C(z) = A z/(B + z)`` is fitted to the four cumulative values by least
+    squares of ``z/C = B/A + z/A``; if A <= 0 or B <= 0 the density of 2-3 m continues. Units of the input (mass m-2).
+    """
+    edges = np.asarray(LAYER_EDGES)
+    interval_edges = np.array([0.0, 0.3, 1.0, 2.0, 3.0])
+    overlap = np.clip(
+        np.minimum(edges[1:, None], interval_edges[None, 1:]) - np.maximum(edges[:-1, None], interval_edges[None, :-1]),
+        0.0,
+        None,
+    ) / np.diff(interval_edges)
+    shallow = jnp.asarray(overlap, intervals.dtype) @ intervals
+    depth = jnp.asarray(interval_edges[1:], intervals.dtype)
+    cumulative = jnp.cumsum(intervals)
+    ratio = safe.divide(depth, cumulative, floor=1e-9)
+    deviation = depth - depth.mean()
+    slope = (deviation * ratio).sum() / (deviation**2).sum()
+    intercept = ratio.mean() - slope * depth.mean()
+    falling = (slope > 0.0) & (intercept > 0.0)
+    amplitude = safe.divide(jnp.ones_like(slope), slope, floor=1e-12)
+    half_depth = intercept * amplitude
+    edge_depth = jnp.asarray(edges, intervals.dtype)
+    hyperbola = amplitude * edge_depth / jnp.maximum(half_depth + edge_depth, 1e-6)
+    deep_fit = hyperbola[1:] - hyperbola[:-1]
+    deep_uniform = intervals[3] * jnp.asarray(np.diff(edges), intervals.dtype)
+    below = jnp.asarray(edges[:-1] >= 3.0 - 1e-9)
+    return jnp.where(below, jnp.where(falling, deep_fit, deep_uniform), shallow)
+
+
+NONE = PermafrostScheme("none", 0, False, begin_empty, access_all, expose_nothing)
+TEM6 = PermafrostScheme("tem6", 0, False, begin_empty, access_root_zone_share, expose_nothing)
+THAW_RATIO = PermafrostScheme("thaw_ratio", 1, True, begin_reservoir, access_rooting_share, expose_by_ratio)
+THAW_RATIO_IRREVERSIBLE = PermafrostScheme(
+    "thaw_ratio_irreversible",
+    1,
+    True,
+    begin_reservoir,
+    access_rooting_share,
+    partial(expose_by_ratio, irreversible=True),
+)
+THAW_RATIO_INVENTORY = PermafrostScheme(
+    "thaw_ratio_inventory",
+    1,
+    True,
+    begin_reservoir,
+    access_rooting_share,
+    partial(expose_by_ratio, from_inventory=True),
+)
+LAYERED = PermafrostScheme("layered", CARBON_LAYERS, False, begin_layers, access_all, expose_layers)
+
+SCHEMES = {
+    scheme.name: scheme for scheme in (NONE, TEM6, THAW_RATIO, THAW_RATIO_IRREVERSIBLE, THAW_RATIO_INVENTORY, LAYERED)
+}

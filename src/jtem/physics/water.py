@@ -1,0 +1,328 @@
+"""Snowpack of the water balance, soil water bucket, evapotranspiration, percolation and runoff.
+
+Vorosmarty et al. (1989) as in TEM 4.2, 4.3 and 6 (tem.md section 3); one water step per month. The snow the *ground* feels
+is a separate state of the heat model.
+"""
+
+import equinox as eqx
+import jax.numpy as jnp
+from jaxtyping import Array, Float
+
+from jtem.parameters import parameter
+
+
+class WaterParameters(eqx.Module):
+    """Texture regressions, rooting depth, snow and runoff rules."""
+
+    porosity_slope: Float[Array, "*types"] = parameter(unit="%", description="porosity per silt+clay share")
+    porosity_intercept: Float[Array, "*types"] = parameter(unit="%", description="porosity of pure sand")
+    field_capacity_slope: Float[Array, "*types"] = parameter(unit="%", description="field capacity per silt+clay share")
+    field_capacity_intercept: Float[Array, "*types"] = parameter(unit="%", description="field capacity of pure sand")
+    wilting_point_slope: Float[Array, "*types"] = parameter(unit="%", description="wilting point per silt+clay share")
+    wilting_point_intercept: Float[Array, "*types"] = parameter(unit="%", description="wilting point of pure sand")
+    rooting_depth_quadratic: Float[Array, "*types"] = parameter(
+        unit="m", description="rooting depth: coefficient of the squared silt+clay share", symbol="ROOTZA"
+    )
+    rooting_depth_linear: Float[Array, "*types"] = parameter(
+        unit="m", description="rooting depth: coefficient of the silt+clay share", symbol="ROOTZB"
+    )
+    rooting_depth_constant: Float[Array, "*types"] = parameter(
+        unit="m", description="rooting depth: constant", symbol="ROOTZC"
+    )
+    rooting_depth_minimum: Float[Array, "*types"] = parameter(
+        unit="m", description="smallest rooting depth", symbol="MINROOTZ", trainable=False
+    )
+    snowfall_temperature: Float[Array, "*types"] = parameter(
+        unit="degC", description="precipitation is snow below this air temperature", trainable=False
+    )
+    snowmelt_temperature: Float[Array, "*types"] = parameter(
+        unit="degC", description="the pack melts from this air temperature on", trainable=False
+    )
+    melt_elevation: Float[Array, "*types"] = parameter(
+        unit="m", description="above it the pack melts in two months", trainable=False
+    )
+    high_elevation_melt_fraction: Float[Array, "*types"] = parameter(
+        unit="1", description="share of the pack that melts in the first month above melt_elevation"
+    )
+    evapotranspiration_shape: Float[Array, "*types"] = parameter(
+        unit="1", description="curvature of the drying function", symbol="EDPAR"
+    )
+    storm_rate: Float[Array, "*types"] = parameter(unit="mm-1", description="rate of storm occurrence, 1 - exp(-x R)")
+    rain_runoff_fraction: Float[Array, "*types"] = parameter(
+        unit="month-1", description="share of the rain groundwater that runs off"
+    )
+    snow_runoff_fraction: Float[Array, "*types"] = parameter(
+        unit="month-1", description="share of the snow groundwater that runs off, late in the melt"
+    )
+    snow_runoff_fraction_high: Float[Array, "*types"] = parameter(
+        unit="month-1", description="the same in the second melt month above melt_elevation"
+    )
+    snow_runoff_fraction_onset: Float[Array, "*types"] = parameter(
+        unit="month-1", description="the same in the first melt month"
+    )
+    minimum_thawed_depth: Float[Array, "*types"] = parameter(
+        unit="m", description="floor of the thawed root zone in the active-layer restriction", trainable=False
+    )
+
+
+class SoilHydraulics(eqx.Module):
+    """Root-zone constants of one cell: texture percentages, rooting depth (m), water contents (mm)."""
+
+    porosity: Float[Array, "*cells"]
+    field_capacity: Float[Array, "*cells"]
+    wilting_point: Float[Array, "*cells"]
+    rooting_depth: Float[Array, "*cells"]
+
+
+class WaterState(eqx.Module):
+    """Stores in mm, and the air temperatures of the two months before (degC)."""
+
+    soil_water: Float[Array, "*cells"]
+    snowpack: Float[Array, "*cells"]
+    rain_groundwater: Float[Array, "*cells"]
+    snow_groundwater: Float[Array, "*cells"]
+    frozen_water: Float[Array, "*cells"]
+    previous_air_temperature: Float[Array, "*cells"]
+    air_temperature_two_months_ago: Float[Array, "*cells"]
+
+
+class WaterMonth(eqx.Module):
+    """Water fluxes (mm month-1) and states (mm; vsm m3 m-3) of one month."""
+
+    potential_evapotranspiration: Float[Array, "*cells"]
+    evapotranspiration: Float[Array, "*cells"]
+    rain: Float[Array, "*cells"]
+    snowfall: Float[Array, "*cells"]
+    snowmelt: Float[Array, "*cells"]
+    rain_percolation: Float[Array, "*cells"]
+    snow_percolation: Float[Array, "*cells"]
+    rain_runoff: Float[Array, "*cells"]
+    snow_runoff: Float[Array, "*cells"]
+    runoff: Float[Array, "*cells"]
+    snowpack: Float[Array, "*cells"]
+    soil_water: Float[Array, "*cells"]
+    soil_water_mean: Float[Array, "*cells"]
+    volumetric_moisture: Float[Array, "*cells"]
+    volumetric_moisture_mean: Float[Array, "*cells"]
+    available_water: Float[Array, "*cells"]
+    rain_groundwater: Float[Array, "*cells"]
+    snow_groundwater: Float[Array, "*cells"]
+    water_residual: Float[Array, "*cells"]
+
+
+def rooting_depth(silt_clay: Float[Array, "*cells"], p: WaterParameters) -> Float[Array, "*cells"]:
+    """``z_r = max(z_min, za psi^2 + zb psi + zc)`` (m), Liu et al. (2024), TEM 4.3."""
+    depth = p.rooting_depth_quadratic * silt_clay**2 + p.rooting_depth_linear * silt_clay + p.rooting_depth_constant
+    return jnp.maximum(p.rooting_depth_minimum, depth)
+
+
+def hydraulics(silt_clay: Float[Array, "*cells"], p: WaterParameters) -> SoilHydraulics:
+    """Porosity, field capacity, wilting point (fractions 0-1) linear in silt+clay share psi; rooting depth (m)."""
+    return SoilHydraulics(
+        porosity=(p.porosity_slope * silt_clay + p.porosity_intercept) / 100.0,
+        field_capacity=(p.field_capacity_slope * silt_clay + p.field_capacity_intercept) / 100.0,
+        wilting_point=(p.wilting_point_slope * silt_clay + p.wilting_point_intercept) / 100.0,
+        rooting_depth=rooting_depth(silt_clay, p),
+    )
+
+
+def snowfall_and_rain(
+    precipitation: Float[Array, "*cells"], air_temperature: Float[Array, "*cells"], p: WaterParameters
+) -> tuple[Float[Array, "*cells"], Float[Array, "*cells"]]:
+    """All precipitation is snow below the threshold (-1 degC), rain otherwise. mm month-1 each."""
+    snow = air_temperature < p.snowfall_temperature
+    return jnp.where(snow, precipitation, 0.0), jnp.where(snow, 0.0, precipitation)
+
+
+def snowmelt(
+    snowpack: Float[Array, "*cells"],
+    air_temperature: Float[Array, "*cells"],
+    previous_air_temperature: Float[Array, "*cells"],
+    elevation: Float[Array, "*cells"],
+    p: WaterParameters,
+) -> Float[Array, "*cells"]:
+    """Melt (mm month-1) of the pack of the month's beginning: none below -1 degC; all of it up to 500 m elevation;
+    above, half of it in the first melting month, all later (Vorosmarty et al. 1989; TEM 4.3, 6).
+    """
+    first_melt_month = previous_air_temperature < p.snowmelt_temperature
+    high = elevation > p.melt_elevation
+    share = jnp.where(high & first_melt_month, p.high_elevation_melt_fraction, 1.0)
+    return jnp.where(air_temperature < p.snowmelt_temperature, 0.0, share * snowpack)
+
+
+def evapotranspiration(
+    water_input: Float[Array, "*cells"],
+    potential: Float[Array, "*cells"],
+    available_water: Float[Array, "*cells"],
+    capacity: Float[Array, "*cells"],
+    days: Float[Array, ""],
+    p: WaterParameters,
+) -> Float[Array, "*cells"]:
+    """EET (mm month-1): PET where rain + melt R covers it, otherwise the drying bucket of Vorosmarty et al. (1989).
+
+    ``gm = (1 - exp(-5 W/awc))/(1 - exp(-5))``, ``ep = PET/n``, ``def = ep + awc - W``, ``p = 1 - exp(-0.005 R)``,
+    ``rb = R/(n p)``, ``ds = rb p (gm + (1 - gm) exp(-ep/rb) - exp(-def/rb)) - ep gm``, ``EET = min(PET, R - n ds)``.
+    W = available_water, awc = capacity (mm, at least 1), n = days.
+    """
+    floored_input = jnp.maximum(water_input, 1e-3)
+    drying = -jnp.expm1(-p.evapotranspiration_shape * available_water / capacity) / -jnp.expm1(
+        -p.evapotranspiration_shape
+    )
+    daily = potential / days
+    deficit = daily + capacity - available_water
+    storm_probability = -jnp.expm1(-p.storm_rate * floored_input)
+    storm_depth = floored_input / (days * storm_probability)
+    gain = (
+        storm_depth
+        * storm_probability
+        * (
+            drying
+            + (1.0 - drying) * jnp.exp(jnp.clip(-daily / storm_depth, -60.0, 0.0))
+            - jnp.exp(jnp.clip(-deficit / storm_depth, -60.0, 0.0))
+        )
+    )
+    change = jnp.where(water_input > 0.0, gain, 0.0) - daily * drying
+    limited = jnp.minimum(potential, water_input - days * change)
+    return jnp.where(water_input >= potential, potential, limited)
+
+
+def month(
+    state: WaterState,
+    *,
+    precipitation: Float[Array, "*cells"],
+    air_temperature: Float[Array, "*cells"],
+    potential: Float[Array, "*cells"],
+    thawed_root_depth: Float[Array, "*cells"],
+    days: Float[Array, ""],
+    elevation: Float[Array, "*cells"],
+    soil: SoilHydraulics,
+    p: WaterParameters,
+) -> tuple[WaterState, WaterMonth]:
+    """One month of snow and water. ``thawed_root_depth`` (m): thawed thickness within the root zone, or the rooting
+    depth itself where the active layer does not restrict (tem.md section 3). Closes water exactly.
+    """
+    snowfall, rain = snowfall_and_rain(precipitation, air_temperature, p)
+    melt = snowmelt(state.snowpack, air_temperature, state.previous_air_temperature, elevation, p)
+    snowpack = state.snowpack + snowfall - melt
+    water_input = rain + melt
+
+    depth = jnp.minimum(soil.rooting_depth, jnp.maximum(thawed_root_depth, p.minimum_thawed_depth))
+    capacity = jnp.maximum((soil.field_capacity - soil.wilting_point) * depth * 1000.0, 1.0)
+    available = jnp.maximum(0.0, state.soil_water * depth / soil.rooting_depth - soil.wilting_point * depth * 1000.0)
+    evaporated = evapotranspiration(water_input, potential, available, capacity, days, p)
+
+    excess = jnp.maximum(0.0, available + water_input - evaporated - capacity)
+    rain_percolation = excess * rain / jnp.maximum(water_input, 1e-3)
+    snow_percolation = excess * melt / jnp.maximum(water_input, 1e-3)
+    evaporated = jnp.minimum(evaporated, available + water_input - rain_percolation - snow_percolation)
+    soil_water = state.soil_water + water_input - evaporated - rain_percolation - snow_percolation
+
+    rain_runoff = p.rain_runoff_fraction * (state.rain_groundwater + rain_percolation)
+    snow_runoff = snow_runoff_share(
+        air_temperature, state.previous_air_temperature, state.air_temperature_two_months_ago, elevation, p
+    ) * (state.snow_groundwater + snow_percolation)
+    rain_groundwater = state.rain_groundwater + rain_percolation - rain_runoff
+    snow_groundwater = state.snow_groundwater + snow_percolation - snow_runoff
+
+    root_zone = 1000.0 * soil.rooting_depth
+    mean_soil_water = 0.5 * (state.soil_water + soil_water)
+    new_state = WaterState(
+        soil_water=soil_water,
+        snowpack=snowpack,
+        rain_groundwater=rain_groundwater,
+        snow_groundwater=snow_groundwater,
+        frozen_water=state.frozen_water,
+        previous_air_temperature=air_temperature,
+        air_temperature_two_months_ago=state.previous_air_temperature,
+    )
+    residual = total_water(new_state) - total_water(state) - (precipitation - evaporated - rain_runoff - snow_runoff)
+    return new_state, WaterMonth(
+        potential_evapotranspiration=potential,
+        evapotranspiration=evaporated,
+        rain=rain,
+        snowfall=snowfall,
+        snowmelt=melt,
+        rain_percolation=rain_percolation,
+        snow_percolation=snow_percolation,
+        rain_runoff=rain_runoff,
+        snow_runoff=snow_runoff,
+        runoff=rain_runoff + snow_runoff,
+        snowpack=snowpack,
+        soil_water=soil_water,
+        soil_water_mean=mean_soil_water,
+        volumetric_moisture=jnp.maximum(0.001, soil_water / root_zone),
+        volumetric_moisture_mean=jnp.maximum(0.001, mean_soil_water / root_zone),
+        available_water=soil_water - soil.wilting_point * root_zone,
+        rain_groundwater=rain_groundwater,
+        snow_groundwater=snow_groundwater,
+        water_residual=residual,
+    )
+
+
+def snow_runoff_share(
+    air_temperature: Float[Array, "*cells"],
+    previous: Float[Array, "*cells"],
+    two_months_ago: Float[Array, "*cells"],
+    elevation: Float[Array, "*cells"],
+    p: WaterParameters,
+) -> Float[Array, "*cells"]:
+    """Share of the snow groundwater that runs off (month-1): 0 while freezing; 0.1 in the first melt month; in the second
+    0.5, or 0.25 above 500 m; 0.5 later (Vorosmarty et al. 1989; TEM 4.3, 6).
+    """
+    high = elevation > p.melt_elevation
+    second = jnp.where(high, p.snow_runoff_fraction_high, p.snow_runoff_fraction)
+    later = jnp.where(two_months_ago < p.snowmelt_temperature, second, p.snow_runoff_fraction)
+    share = jnp.where(previous < p.snowmelt_temperature, p.snow_runoff_fraction_onset, later)
+    return jnp.where(air_temperature < p.snowmelt_temperature, 0.0, share)
+
+
+def total_water(state: WaterState) -> Float[Array, "*cells"]:
+    """All water of the column (mm)."""
+    return state.soil_water + state.snowpack + state.rain_groundwater + state.snow_groundwater + state.frozen_water
+
+
+def initial_state(
+    previous_air_temperature: Float[Array, "*cells"],
+    air_temperature_two_months_ago: Float[Array, "*cells"],
+    soil: SoilHydraulics,
+) -> WaterState:
+    """Field capacity, no snow, no groundwater (tem.md section 11); temperatures of December and November (degC)."""
+    zero = jnp.zeros_like(soil.rooting_depth)
+    return WaterState(
+        soil_water=soil.field_capacity * soil.rooting_depth * 1000.0,
+        snowpack=zero,
+        rain_groundwater=zero,
+        snow_groundwater=zero,
+        frozen_water=zero,
+        previous_air_temperature=previous_air_temperature,
+        air_temperature_two_months_ago=air_temperature_two_months_ago,
+    )
+
+
+def expose_water(
+    state: WaterState, ratio: Float[Array, "*cells"], soil: SoilHydraulics
+) -> tuple[WaterState, Float[Array, "*cells"]]:
+    """Soil water follows the ratio of active-layer profiles (Liu et al. 2022, scheme A; tem.md section 9.1).
+
+    Returns the new state and the exposed water (mm, negative where it returns to the frozen store). Growth is limited by
+    the frozen store, shrinkage by the wilting point; what exceeds field capacity goes to the rain groundwater.
+    """
+    root_zone = 1000.0 * soil.rooting_depth
+    wanted = state.soil_water * (ratio - 1.0)
+    exposed = jnp.maximum(
+        jnp.minimum(wanted, state.frozen_water),
+        jnp.minimum(0.0, soil.wilting_point * root_zone - state.soil_water),
+    )
+    soil_water = state.soil_water + exposed
+    overflow = jnp.maximum(0.0, soil_water - soil.field_capacity * root_zone)
+    new_state = eqx.tree_at(
+        lambda s: (s.soil_water, s.rain_groundwater, s.frozen_water),
+        state,
+        (soil_water - overflow, state.rain_groundwater + overflow, state.frozen_water - exposed),
+    )
+    return new_state, exposed
+
+
+def snow_on_ground(snowpack: Float[Array, "*cells"]) -> Float[Array, "*cells"]:
+    """1 where a pack of more than 0.01 mm lies, else 0 (the tolerance matters: tem.md section 6)."""
+    return jnp.where(snowpack > 0.01, 1.0, 0.0).astype(snowpack.dtype)
