@@ -38,3 +38,193 @@ def parameter(*, unit: str, description: str, symbol: str = "", scale: str = "li
             "trainable": trainable,
         }
     )
+
+
+class ParameterError(ValueError):
+    """A parameter table that cannot be used: one sentence naming file, parameter and remedy."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Entry:
+    """One parameter of the table: where it lives, what it means, what it may be."""
+
+    name: str  # branch.field
+    unit: str
+    description: str
+    symbol: str
+    scale: str
+    trainable: bool
+    lower: float
+    upper: float
+    source: str
+    values: dict[str, Any]  # community -> value
+
+
+@dataclasses.dataclass(frozen=True)
+class ParameterTable:
+    """All parameters of all communities with unit, bounds and source; origin files for provenance."""
+
+    communities: tuple[str, ...]
+    titles: dict[str, str]
+    entries: dict[str, Entry]
+    files: tuple[str, ...]
+
+    def index(self, community: str) -> int:
+        """Row of a community; raises ``ParameterError`` with the nearest known name."""
+        if community not in self.communities:
+            raise ParameterError(f"unknown community '{community}'{nearest(community, self.communities)}")
+        return self.communities.index(community)
+
+    def hash(self) -> str:
+        """Short hash of every value in the table."""
+        text = repr([(n, sorted(e.values.items())) for n, e in sorted(self.entries.items())])
+        return hashlib.sha256(text.encode()).hexdigest()[:12]
+
+
+def nearest(name: str, known) -> str:
+    """``"; did you mean 'x'?"`` or nothing."""
+    close = difflib.get_close_matches(name, list(known), n=1, cutoff=0.5)
+    return f"; did you mean '{close[0]}'?" if close else ""
+
+
+def fields(tree_class: type) -> Iterator[tuple[str, Any]]:
+    """``("branch.field", metadata)`` of every parameter declared in a tree class of branches."""
+    hints = _branch_classes(tree_class)
+    for branch, branch_class in hints.items():
+        for field in dataclasses.fields(branch_class):
+            yield f"{branch}.{field.name}", field.metadata
+
+
+def _branch_classes(tree_class: type) -> dict[str, type]:
+    import typing
+
+    hints = typing.get_type_hints(tree_class)
+    return {f.name: hints[f.name] for f in dataclasses.fields(tree_class)}
+
+
+def read_table(tree_class: type, files: list[Path]) -> ParameterTable:
+    """Read ``defaults.toml`` and overlays (later files win) against the declarations of ``tree_class``.
+
+    A file has ``communities = {name = "title"}`` (first file only) and one table per parameter, ``[branch.field]`` with
+    ``unit``, ``bounds``, ``source`` and ``value`` (all communities) and/or ``values = {community = value}``. An overlay
+    may give only ``value``/``values`` and ``source``. Raises ``ParameterError`` for unknown names, wrong units, values
+    out of bounds, missing parameters.
+    """
+    declared = dict(fields(tree_class))
+    titles: dict[str, str] = {}
+    raw: dict[str, dict[str, Any]] = {}
+    for path in files:
+        try:
+            content = tomllib.loads(Path(path).read_text())
+        except FileNotFoundError:
+            raise ParameterError(f"{path}: parameter file not found; give an existing TOML file") from None
+        except tomllib.TOMLDecodeError as error:
+            raise ParameterError(f"{path}: not valid TOML ({error})") from None
+        if not titles:
+            titles = content.pop("communities", {})
+            if not titles:
+                raise ParameterError(f"{path}: no [communities] table; the first parameter file must name them")
+        content.pop("overlay", None)
+        for branch, block in content.items():
+            for name, item in block.items():
+                full = f"{branch}.{name}"
+                if full not in declared:
+                    raise ParameterError(f"{path}: unknown parameter '{full}'{nearest(full, declared)}")
+                _merge(raw, full, item, declared[full], titles, path)
+    missing = [name for name in declared if name not in raw]
+    if missing:
+        raise ParameterError(f"{files[0]}: no value for parameter '{missing[0]}' ({len(missing)} missing)")
+    entries = {}
+    for name, metadata in declared.items():
+        item = raw[name]
+        lacking = [c for c in titles if c not in item["values"]]
+        if lacking:
+            raise ParameterError(f"{files[0]}: parameter '{name}' has no value for community '{lacking[0]}'")
+        entries[name] = Entry(
+            name=name,
+            unit=metadata["unit"],
+            description=metadata["description"],
+            symbol=metadata["symbol"],
+            scale=metadata["scale"],
+            trainable=metadata["trainable"],
+            lower=float(item["bounds"][0]),
+            upper=float(item["bounds"][1]),
+            source=item["source"],
+            values=item["values"],
+        )
+    return ParameterTable(tuple(titles), titles, entries, tuple(Path(f).name for f in files))
+
+
+def _merge(raw: dict, name: str, item: Mapping, metadata: Mapping, titles: Mapping, path: Path) -> None:
+    unknown = set(item) - {"unit", "bounds", "source", "value", "values"}
+    if unknown:
+        key = sorted(unknown)[0]
+        raise ParameterError(f"{path}: '{name}' has the unknown key '{key}'; use unit, bounds, source, value, values")
+    if item.get("unit", metadata["unit"]) != metadata["unit"]:
+        raise ParameterError(
+            f"{path}: '{name}' is given in '{item['unit']}' but the model works in '{metadata['unit']}'; convert the value"
+        )
+    entry = raw.setdefault(name, {"values": {}, "bounds": None, "source": ""})
+    entry["bounds"] = item.get("bounds", entry["bounds"])
+    entry["source"] = item.get("source", entry["source"])
+    if entry["bounds"] is None or not entry["source"]:
+        raise ParameterError(f"{path}: '{name}' needs 'bounds = [low, high]' and a 'source'")
+    values = dict.fromkeys(titles, item["value"]) if "value" in item else {}
+    values.update(item.get("values", {}))
+    low, high = entry["bounds"]
+    for community, value in values.items():
+        if community not in titles:
+            raise ParameterError(f"{path}: '{name}' names the unknown community '{community}'{nearest(community, titles)}")
+        array = np.asarray(value, dtype=float)
+        if not np.all(np.isfinite(array)) or np.any(array < low) or np.any(array > high):
+            raise ParameterError(f"{path}: '{name}' for '{community}' is {value}, outside its bounds [{low}, {high}]")
+    entry["values"].update(values)
+
+
+def build(tree_class: type, table: ParameterTable, dtype: str = "float64") -> Any:
+    """The parameter tree: one leaf per parameter with a leading community axis, in the given dtype."""
+    branches = {}
+    for branch, branch_class in _branch_classes(tree_class).items():
+        leaves = {}
+        for field in dataclasses.fields(branch_class):
+            entry = table.entries[f"{branch}.{field.name}"]
+            leaves[field.name] = jnp.asarray(
+                np.array([entry.values[c] for c in table.communities], dtype=np.float64), dtype=dtype
+            )
+        branches[branch] = branch_class(**leaves)
+    return tree_class(**branches)
+
+
+def get(parameters: Any, name: str) -> jax.Array:
+    """Leaf ``branch.field`` of a parameter tree; raises ``ParameterError`` for an unknown name."""
+    node = parameters
+    for part in name.split("."):
+        if not hasattr(node, part):
+            known = [f"{f.name}" for f in dataclasses.fields(node)] if dataclasses.is_dataclass(node) else []
+            raise ParameterError(f"unknown parameter '{name}'{nearest(part, known)}")
+        node = getattr(node, part)
+    return node
+
+
+def replace(parameters: Any, name: str, value: jax.Array) -> Any:
+    """The tree with leaf ``branch.field`` replaced."""
+    get(parameters, name)
+    branch, field = name.split(".")
+    return eqx.tree_at(lambda tree: getattr(getattr(tree, branch), field), parameters, value)
+
+
+def unconstrain(value: jax.Array, lower: float, upper: float, scale: str = "linear") -> jax.Array:
+    """(lower, upper) to the real line by logit, on log scale where asked."""
+    if scale == "log":
+        share = (jnp.log(value) - np.log(lower)) / (np.log(upper) - np.log(lower))
+    else:
+        share = (value - lower) / (upper - lower)
+    return jnp.log(share) - jnp.log1p(-share)
+
+
+def constrain(free: jax.Array, lower: float, upper: float, scale: str = "linear") -> jax.Array:
+    """Inverse of :func:`unconstrain`."""
+    share = jax.nn.sigmoid(free)
+    if scale == "log":
+        return jnp.exp(np.log(lower) + share * (np.log(upper) - np.log(lower)))
+    return lower + share * (upper - lower)

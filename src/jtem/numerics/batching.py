@@ -91,10 +91,10 @@ def _abstract(*avals, flat):
 
 
 def _batch(leaves, dims, *, flat):
-    size = next(leaf.shape[dim] for leaf, dim in zip(leaves, dims, strict=True) if dim is not batching.not_mapped)
+    size = next(leaf.shape[dim] for leaf, dim in zip(leaves, dims, strict=True) if dim is not None)
     moved = [
         jnp.broadcast_to(leaf[..., None], (*leaf.shape, size))
-        if dim is batching.not_mapped
+        if dim is None
         else jnp.moveaxis(leaf, dim, -1)
         for leaf, dim in zip(leaves, dims, strict=True)
     ]

@@ -279,10 +279,10 @@ def no_exposure(store: PermafrostStore, like: Float[Array, "*cells"]) -> Exposur
 
 
 def expose_nothing(
-    store: PermafrostStore, active: ActivePools, thaw: Thaw, on: Bool[Array, ""], p: PermafrostParameters
+    store: PermafrostStore, active: ActivePools, thaw: Thaw, move: Bool[Array, "*cells"], follow: Bool[Array, "*cells"], p: PermafrostParameters
 ) -> tuple[PermafrostStore, ActivePools, Exposure]:
-    """``none`` and ``tem6``: no matter moves; the reference thaw follows the year's active layer where ``on``."""
-    reference = jnp.where(on, thaw.active_layer_thickness, store.reference_thaw)
+    """``none`` and ``tem6``: no matter moves; the reference thaw follows the year's active layer unless held."""
+    reference = jnp.where(move | follow, thaw.active_layer_thickness, store.reference_thaw)
     return eqx.tree_at(lambda s: s.reference_thaw, store, reference), active, no_exposure(store, reference)
 
 
@@ -290,7 +290,8 @@ def expose_by_ratio(
     store: PermafrostStore,
     active: ActivePools,
     thaw: Thaw,
-    on: Bool[Array, ""],
+    move: Bool[Array, "*cells"],
+    follow: Bool[Array, "*cells"],
     p: PermafrostParameters,
     *,
     irreversible: bool = False,
@@ -298,15 +299,16 @@ def expose_by_ratio(
 ) -> tuple[PermafrostStore, ActivePools, Exposure]:
     """``thaw_ratio``: ``X_i = X_{i-1} r`` (Liu et al. 2022); what X gains leaves the frozen store and back.
 
+    ``move``: transfer matter; ``follow``: only let the reference follow the active layer (spin-up); neither: hold both.
     ``irreversible``: the running maximum of the active layer. ``from_inventory``: where r > 1 the frozen store gives
     ``frozen (F_i - F_{i-1})/(F(z_max) - F_{i-1})`` instead of ``X (r - 1)`` (tem.md section 9.1).
     """
     current = ratio_thaw(thaw, p)
     current = jnp.maximum(current, store.reference_thaw) if irreversible else current
-    current = jnp.where(on, current, store.reference_thaw)
-    ratio = thaw_ratio(store.reference_thaw, current, p)
+    current = jnp.where(move | follow, current, store.reference_thaw)
+    ratio = jnp.where(move, thaw_ratio(store.reference_thaw, current, p), 1.0)
     before, after = profile_share(store.reference_thaw, p), profile_share(current, p)
-    remaining = safe.divide(after - before, profile_share(p.profile_maximum_depth, p) - before, floor=1e-9)
+    remaining = jnp.where(move, 1.0, 0.0) * safe.divide(after - before, profile_share(p.profile_maximum_depth, p) - before, floor=1e-9)
 
     def moved(pool, frozen):
         growth = frozen * jnp.clip(remaining, 0.0, 1.0) if from_inventory else jnp.minimum(pool * (ratio - 1.0), frozen)
@@ -334,13 +336,13 @@ def expose_by_ratio(
 
 
 def expose_layers(
-    store: PermafrostStore, active: ActivePools, thaw: Thaw, on: Bool[Array, ""], p: PermafrostParameters
+    store: PermafrostStore, active: ActivePools, thaw: Thaw, move: Bool[Array, "*cells"], follow: Bool[Array, "*cells"], p: PermafrostParameters
 ) -> tuple[PermafrostStore, ActivePools, Exposure]:
     """``layered``: the running maximum A of the yearly active layer moves ``theta_k`` of each layer's inventory from the
     frozen to the thawed store (Liu et al. 2024; tem.md section 10.2); written as the share of what is still frozen.
     """
     top, bottom = layer_edges(store.reference_thaw.dtype)
-    deepest = jnp.where(on, jnp.maximum(store.reference_thaw, thaw.active_layer_thickness), store.reference_thaw)
+    deepest = jnp.where(move, jnp.maximum(store.reference_thaw, thaw.active_layer_thickness), store.reference_thaw)
     before = thawed_share(store.reference_thaw, store.base_thaw, top, bottom)
     after = thawed_share(deepest, store.base_thaw, top, bottom)
     share = safe.divide(after - before, 1.0 - before, floor=1e-9)

@@ -245,8 +245,8 @@ def climate(cells: xr.Dataset, scenario: str, first_year: int, last_year: int) -
     a seeded AR(1) series takes the place of observed variability) and, after 2014, a pattern of IPSL-CM6A-LR scaled
     towards the regional warming of GFDL-ESM4. Precipitation rises 4.5 % per degC of local annual warming (Bintanja and
     Selten 2014). Radiation repeats its normals. "rcp45" lies between the two SSPs in proportion to nominal forcing;
-    "rcp85" warms like "ssp585". Errors: ``docs/climate_emulator.md``. Raises ``InputError`` for an unknown scenario, for
-    years outside it, and for places without emulated climate.
+    "rcp85" warms like "ssp585". Errors: ``docs/climate_emulator.md``. Raises ``InputError`` for an unknown scenario,
+    for years outside it, and for places without emulated climate.
     """
     _check_years(scenario, first_year, last_year)
     years = np.arange(first_year, last_year + 1)
@@ -292,20 +292,21 @@ def co2(scenario: str, first_year: int, last_year: int) -> np.ndarray:
 def communities(latitude: np.ndarray, tas: np.ndarray, pr: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Potential vegetation by rule from the normals: community names and area fractions, each (cell, 2).
 
-    ``latitude``: degrees (cell,). ``tas`` (degC) and ``pr`` (mm month-1): normals (cell, 12). Thresholds on the mean of
-    the warmest and coldest month and on annual precipitation are in ``data/embedded/rules.toml``; cells south of 45N
-    follow the plateau rule. A single community leaves the second share "" with fraction 0.
+    ``latitude``: degrees (cell,). ``tas`` (degC) and ``pr`` (mm month-1): normals (cell, 12). Thresholds on degree-days
+    above 0 degC, on the warmest and coldest month and on annual precipitation are in ``data/embedded/rules.toml``;
+    cells south of 45N follow the plateau rule. A single community leaves the second share "" with fraction 0.
     """
     limit = _rules()["vegetation"]
     warmest, coldest, annual = tas.max(1), tas.min(1), pr.sum(1)
-    dryness = annual / np.maximum(warmest, 1)  # mm per degC of the warmest month
+    degree_days = np.maximum(tas, 0) @ MONTH_LENGTHS
+    dryness = np.where(warmest >= limit["dry_above_warmest_degC"], annual / np.maximum(warmest, 1), np.inf)
     plateau = latitude < 45
     north_choices = [
-        (warmest < limit["polar_desert_below_degC"], ("alpine_tundra_polar_desert", "")),
-        (warmest < limit["tundra_below_degC"], ("wet_moist_tundra", "")),
+        (degree_days < limit["polar_desert_below_degree_days"], ("alpine_tundra_polar_desert", "")),
+        (degree_days < limit["tundra_below_degree_days"], ("wet_moist_tundra", "")),
         (dryness < limit["xeric_shrubland_below_mm_per_degC"], ("xeric_shrubland", "")),
         (dryness < limit["grassland_below_mm_per_degC"], ("grassland", "")),
-        (warmest < limit["woodland_below_degC"], ("boreal_forest", "wet_moist_tundra")),
+        (degree_days < limit["woodland_below_degree_days"], ("boreal_forest", "wet_moist_tundra")),
         (
             (warmest >= limit["temperate_above_warmest_degC"]) & (coldest >= limit["temperate_above_coldest_degC"]),
             ("temperate_coniferous_forest", "temperate_deciduous_forest"),
@@ -391,7 +392,7 @@ def domain(name: str = "pan_arctic") -> xr.Dataset:
     if name not in DOMAINS:
         raise InputError(f"unknown domain {name!r}; {suggest(name, DOMAINS)}")
     table = _series(f"{name}_cells.csv")
-    place = [table[column] for column in ("latitude", "longitude", "elevation")]
+    place = (table["latitude"], table["longitude"], table["elevation"])
     fields = _emulated_normals(*place)
     community, fraction = communities(table["latitude"], fields["tas"], fields["pr"])
     title = f"embedded domain {name}: real land areas, rule-based vegetation and soil carbon"
@@ -426,8 +427,8 @@ def site_normals(name: str) -> xr.Dataset:
     """Return the printed monthly normals of a site ("Bonanza Creek" or "Toolik") in the form of :func:`normals`.
 
     One cell; air temperature (degC), precipitation (mm month-1) and shortwave radiation (W m-2) on ``(cell, month)``.
-    Radiation is top-of-atmosphere radiation times ``0.251 + 0.509 (1 - cloud/100)``, TEM 4.2's cloudiness rule. They are
-    approximate normals, not TEM's original climate. Raises ``InputError`` for a site without printed normals.
+    Radiation is top-of-atmosphere radiation times ``0.251 + 0.509 (1 - cloud/100)``, TEM 4.2's cloudiness rule. They
+    are approximate normals, not TEM's original climate. Raises ``InputError`` for a site without printed normals.
     """
     printed = [known for known, entry in _site_table().items() if "air_temperature" in entry]
     if name not in printed:

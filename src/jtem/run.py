@@ -1,0 +1,233 @@
+"""Time and space: scan over years of (scan over twelve months + ``close_year``), vmap over cells, split over devices.
+
+:func:`simulate` is one cell and differentiable; :func:`simulate_cells` is many cells in one compiled program.
+"""
+
+from __future__ import annotations
+
+import functools
+from dataclasses import dataclass
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax.sharding import NamedSharding, PartitionSpec
+
+from jtem import step
+from jtem.constants import DAYS_IN_MONTH
+from jtem.state import Cell, Climate, Controls, Forcing
+
+
+@dataclass(frozen=True)
+class Selection:
+    """What a run keeps. ``annual`` pairs a name with "sum", "mean", "last", "max" or "year" (once-a-year outputs)."""
+
+    monthly: tuple[str, ...] = ()
+    annual: tuple[tuple[str, str], ...] = ()
+
+
+def month_fields(output: step.MonthOutput) -> dict[str, Any]:
+    """All monthly outputs by name."""
+    return {**vars(output.heat), **vars(output.water), **vars(output.carbon)}
+
+
+def year_forcing(climate: Climate, cell: Cell) -> Forcing:
+    """One year of one cell (arrays (12,), scalars) as twelve months of forcing stacked first."""
+    air = climate.air_temperature
+    following = jnp.concatenate([air[1:], climate.following_air_temperature[None]])
+    return Forcing(
+        air_temperature=air,
+        next_air_temperature=following,
+        precipitation=climate.precipitation,
+        shortwave_radiation=climate.shortwave_radiation,
+        top_of_atmosphere=cell.top_of_atmosphere,
+        co2=jnp.broadcast_to(climate.co2, air.shape),
+        nitrogen_input=climate.nitrogen_input,
+        days=jnp.asarray(DAYS_IN_MONTH, air.dtype),
+    )
+
+
+def _reduce(values, how: str):
+    if how == "sum":
+        return values.sum(axis=0)
+    if how == "mean":
+        return values.mean(axis=0)
+    if how == "last":
+        return values[-1]
+    if how == "max":
+        return values.max(axis=0)
+    raise ValueError(f"unknown yearly reduction '{how}'; use sum, mean, last, max or year")
+
+
+def _select(months: dict[str, Any], year: step.YearOutput, selection: Selection) -> dict[str, dict[str, Any]]:
+    once = vars(year)
+    annual = {
+        name: once[name] if how == "year" else _reduce(months[name], how) for name, how in selection.annual
+    }
+    return {"monthly": {name: months[name] for name in selection.monthly}, "annual": annual}
+
+
+def simulate_year(
+    state: step.State,
+    climate: Climate,
+    cell: Cell,
+    site: step.Site,
+    controls: Controls,
+    *,
+    design: step.Design,
+    selection: Selection,
+) -> tuple[step.State, dict[str, dict[str, Any]]]:
+    """Twelve months and the year's end for one cell. Climate fields have shape (12,) or ()."""
+
+    def one_month(carried, forcing):
+        carried, output = step.month(carried, forcing, site, design=design)
+        return carried, month_fields(output)
+
+    state, months = jax.lax.scan(one_month, state, year_forcing(climate, cell))
+    state, year = step.close_year(state, climate.co2, site, controls, design=design)
+    return state, _select(months, year, selection)
+
+
+def simulate(
+    state: step.State,
+    climate: Climate,
+    cell: Cell,
+    parameters: step.Parameters,
+    controls: Controls,
+    *,
+    design: step.Design,
+    selection: Selection,
+    active: jax.Array | None = None,
+) -> tuple[step.State, dict[str, dict[str, Any]]]:
+    """Many years of one cell; differentiable, year-wise rematerialised.
+
+    Climate fields (year, 12) or (year,); controls (year,); outputs lead with the year axis. Years whose ``active`` is
+    False leave the state untouched and cost nothing (they pad a block of fixed length).
+    """
+    site = step.derive(parameters, cell, design)
+
+    def one_year(carried, inputs):
+        climate_year, controls_year = inputs
+        return simulate_year(
+            carried, climate_year, cell, site, controls_year, design=design, selection=selection
+        )
+
+    body = jax.checkpoint(one_year)
+    if active is None:
+        return jax.lax.scan(body, state, (climate, controls))
+
+    def guarded(carried, inputs):
+        running, *rest = inputs
+        shapes = jax.eval_shape(body, carried, tuple(rest))[1]
+
+        def rest_year(s, _):
+            return s, jax.tree.map(lambda x: jnp.zeros(x.shape, x.dtype), shapes)
+
+        return jax.lax.cond(running, body, rest_year, carried, tuple(rest))
+
+    return jax.lax.scan(guarded, state, (active, climate, controls))
+
+
+def initial_states(
+    parameters: step.Parameters, cells: Cell, climate: Climate, *, design: step.Design
+) -> step.State:
+    """States of all cells at the first January, from the first year of ``climate`` (leading cell axis)."""
+
+    def one(cell, air_temperature, shortwave_radiation):
+        site = step.derive(parameters, cell, design)
+        days = jnp.asarray(DAYS_IN_MONTH, air_temperature.dtype)
+        return step.initial_state(site, cell, air_temperature, shortwave_radiation, days, design)
+
+    return _initial_program(design, one)(cells, climate.air_temperature[:, 0], climate.shortwave_radiation[:, 0])
+
+
+def _initial_program(design: step.Design, one):
+    del design
+    return jax.jit(jax.vmap(one))
+
+
+def begin_permafrost(
+    state: step.State, cells: Cell, parameters: step.Parameters, thaw, *, design: step.Design
+) -> step.State:
+    """:func:`jtem.step.begin_permafrost` for all cells (leading cell axis)."""
+
+    def one(state_, cell, thaw_):
+        return step.begin_permafrost(state_, cell, step.derive(parameters, cell, design), thaw_, design)
+
+    return jax.jit(jax.vmap(one))(state, cells, thaw)
+
+
+@functools.lru_cache(maxsize=64)
+def _program(design: step.Design, selection: Selection, devices: tuple, guarded: bool):
+    """One compiled program a (design, selection, devices); cells split over the devices."""
+
+    def batched(state, climate, cells, parameters, controls, active):
+        def one(s, c, cell):
+            return simulate(
+                s, c, cell, parameters, controls, design=design, selection=selection, active=active if guarded else None
+            )
+
+        return jax.vmap(one)(state, climate, cells)
+
+    if len(devices) == 1:
+        return jax.jit(batched)
+    mesh = jax.sharding.Mesh(np.array(devices), ("cell",))
+    split, whole = PartitionSpec("cell"), PartitionSpec()
+    return jax.jit(
+        jax.shard_map(
+            batched, mesh=mesh, in_specs=(split, split, split, whole, whole, whole), out_specs=(split, split)
+        )
+    )
+
+
+def simulate_cells(
+    state: step.State,
+    climate: Climate,
+    cells: Cell,
+    parameters: step.Parameters,
+    controls: Controls,
+    *,
+    design: step.Design,
+    selection: Selection,
+    devices: tuple | None = None,
+    active=None,
+) -> tuple[step.State, dict[str, dict[str, Any]]]:
+    """:func:`simulate` for stacked cells (leading axis), compiled once, split over ``devices`` (default: all local).
+
+    The number of cells must be a multiple of the number of devices: :func:`pad_cells` does that.
+    """
+    chosen = tuple(devices or jax.local_devices())
+    count = jax.tree.leaves(cells)[0].shape[0]
+    if count % len(chosen):
+        raise ValueError(f"{count} cells do not split over {len(chosen)} devices; pad them with pad_cells")
+    years = climate.co2.shape[1]
+    running = jnp.ones((years,), bool) if active is None else active
+    program = _program(design, selection, chosen, active is not None)
+    return program(state, climate, cells, parameters, controls, running)
+
+
+def pad_cells(tree, multiple: int):
+    """Repeat the last cell until the leading axis is a multiple of ``multiple`` (host arrays; the caller drops them)."""
+
+    def pad(leaf):
+        leaf = np.asarray(leaf)
+        extra = -leaf.shape[0] % multiple
+        return np.concatenate([leaf, np.repeat(leaf[-1:], extra, axis=0)]) if extra else leaf
+
+    return jax.tree.map(pad, tree)
+
+
+def place(tree, devices: tuple):
+    """Put stacked cells on the devices, split along the leading axis."""
+    if len(devices) == 1:
+        return jax.device_put(tree, devices[0])
+    mesh = jax.sharding.Mesh(np.array(devices), ("cell",))
+    return jax.device_put(tree, NamedSharding(mesh, PartitionSpec("cell")))
+
+
+def constant_controls(years: int, *, baseline: bool = False, expose: bool = False, follow: bool = True) -> Controls:
+    """The same switches in every year."""
+    return Controls(
+        baseline=jnp.full((years,), baseline), expose=jnp.full((years,), expose), follow=jnp.full((years,), follow)
+    )
