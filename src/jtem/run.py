@@ -218,6 +218,20 @@ def pad_cells(tree, multiple: int):
     return jax.tree.map(pad, tree)
 
 
+def split_over(function, devices: tuple):
+    """Compile ``function(parameters, *stacked)`` with the stacked arguments split over the devices."""
+    if len(devices) == 1:
+        return jax.jit(function)
+    mesh = jax.sharding.Mesh(np.array(devices), ("cell",))
+    split, whole = PartitionSpec("cell"), PartitionSpec()
+
+    def call(parameters, *stacked):
+        specs = (whole, *(split for _ in stacked))
+        return jax.shard_map(function, mesh=mesh, in_specs=specs, out_specs=split)(parameters, *stacked)
+
+    return jax.jit(call)
+
+
 def place(tree, devices: tuple):
     """Put stacked cells on the devices, split along the leading axis."""
     if len(devices) == 1:

@@ -129,3 +129,244 @@ class Summary:
     column_years: int
     spin_up: SpinUpReport | None
     failed: dict[int, str]
+
+
+def run_experiment(experiment: Experiment, sink: Sink, progress: Callable[[Progress], None] | None = None) -> Summary:
+    """Run all stages for all columns, chunk by chunk; memory is bounded by the chunk whatever the domain.
+
+    Every stage of every chunk goes through one compiled program (blocks of ``block_years``; years beyond a stage's end rest).
+    Columns whose outputs are not finite, or whose budgets do not close, are named in ``Summary.failed``; they do not touch their
+    neighbours.
+    """
+    return _Runner(experiment, sink, progress or (lambda message: None)).run()
+
+
+BUDGET_LIMIT = {"float64": 1e-9, "float32": 1e-5}
+"""Largest relative monthly budget residual by pool precision (decisions: mixed and float64 1e-9, float32 1e-5)."""
+
+_CHECKS = ("carbon_residual", "nitrogen_residual", "water_residual")
+_SCALES = ("ecosystem_carbon", "soil_organic_nitrogen", "soil_water")
+
+
+class _Runner:
+    """State of one run: what is compiled, how much is done."""
+
+    def __init__(self, experiment: Experiment, sink: Sink, progress: Callable[[Progress], None]):
+        self.e, self.sink, self.report = experiment, sink, progress
+        self.devices = tuple(jax.local_devices())
+        self.count = len(experiment.column_cell)
+        size = min(experiment.chunk_columns, self.count)
+        self.size = size + (-size % len(self.devices))
+        self.chunks = -(-self.count // size)
+        self.chunk_size = size
+        spin = experiment.spin_up
+        self.total = self.count * (
+            sum(stage.years for stage in experiment.stages)
+            + ((spin.heat_years + spin.cycle_years) if spin else 0)
+        )
+        self.done = 0
+        self.start = time.perf_counter()
+        self.compile_seconds = 0.0
+        self.compiled: set[Any] = set()
+        self.failed: dict[int, str] = {}
+        kept = dict.fromkeys((*experiment.selection.annual, *((n, "max") for n in _CHECKS), *((n, "last") for n in _SCALES)))
+        self.annual = tuple(kept)
+        self.selection = Selection(experiment.selection.monthly, self.annual)
+        self.wanted = {name for name, _ in experiment.selection.annual}
+
+    def run(self) -> Summary:
+        drifts, closed = [], []
+        for chunk in range(self.chunks):
+            columns = slice(chunk * self.chunk_size, min((chunk + 1) * self.chunk_size, self.count))
+            drift, is_closed = self._chunk(chunk, columns)
+            drifts.append(drift)
+            closed.append(is_closed)
+        spin_report = None
+        if self.e.spin_up is not None:
+            drift = {name: np.concatenate([d[name] for d in drifts]) for name in drifts[0]}
+            spin_report = SpinUpReport(drift, np.concatenate(closed), self.e.spin_up.years)
+        return Summary(
+            seconds=time.perf_counter() - self.start,
+            compile_seconds=self.compile_seconds,
+            column_years=self.done,
+            spin_up=spin_report,
+            failed=self.failed,
+        )
+
+    # --- one chunk -----------------------------------------------------------------------------------------------
+
+    def _chunk(self, chunk: int, columns: slice):
+        e = self.e
+        cells = self._place(jax.tree.map(lambda leaf: leaf[columns], e.columns))
+        indices = e.column_cell[columns]
+        states: dict[str, step.State] = {
+            name: self._place(jax.tree.map(lambda leaf: leaf[columns], state))
+            for name, state in e.initial_states.items()
+        }
+        thaws: dict[str, Thaw] = {}
+        drift, closed = {}, np.ones(len(indices), bool)
+        if e.spin_up is not None:
+            states["spinup"], thaws["spinup"], drift, closed = self._spin_up(chunk, columns, cells, indices)
+            self._save_state("spinup", columns, states["spinup"])
+        last_use = {stage.parent: i for i, stage in enumerate(e.stages)}
+        for i, stage in enumerate(e.stages):
+            if stage.parent not in states:
+                raise ValueError(f"stage '{stage.name}' starts from '{stage.parent}', which has not run")
+            states[stage.name], thaws[stage.name] = self._stage(
+                stage, chunk, columns, cells, indices, states[stage.parent], thaws.get(stage.parent)
+            )
+            self._save_state(stage.name, columns, states[stage.name])
+            for name in [n for n in states if last_use.get(n, -1) <= i and n != stage.name]:
+                del states[name]
+        return drift, closed
+
+    def _spin_up(self, chunk: int, columns: slice, cells: Cell, indices: np.ndarray):
+        e, spin = self.e, self.e.spin_up
+        assert spin is not None
+        cycle = self._place(_cast(spin.climate(indices), e.design))
+        first = jax.jit(jax.vmap(spinup.mean_year))(cycle)
+
+        def start(parameters, cells_, climate):
+            def one(cell, year):
+                site = step.derive(parameters, cell, e.design)
+                days = jnp.asarray(run.DAYS_IN_MONTH, year.air_temperature.dtype)
+                state = step.initial_state(site, cell, year.air_temperature, year.shortwave_radiation, days, e.design)
+                return spinup.spin_up(
+                    state, year, cell, parameters, heat_years=spin.heat_years, years=spin.years, design=e.design
+                )
+
+            return jax.vmap(one)(cells_, climate)
+
+        program = self._program("spinup", start)
+        state, drift, heat = self._timed("spinup", program, e.parameters, cells, first)
+        self.done += len(indices) * spin.heat_years
+        self._tell("spin-up", chunk, len(indices))
+        thaw = heat.thaw if heat is not None else None
+        if spin.cycle_years:
+            stage = Stage("cyclic spin-up", 1, spin.cycle_years, spin.climate, follow=True)
+            state, thaw = self._years(stage, chunk, columns, cells, state, cycle, len(indices), cyclic=True)
+        host = {name: np.asarray(value)[: len(indices)] for name, value in drift._asdict().items()}
+        closed = np.all(
+            [np.abs(value) <= spinup.CLOSURE_TOLERANCE[_tolerance_kind(name)] for name, value in host.items()], axis=0
+        )
+        return state, thaw, host, closed
+
+    def _stage(self, stage: Stage, chunk, columns, cells, indices, state, thaw):
+        e = self.e
+        climate = self._place(_cast(stage.climate(indices), e.design))
+        if stage.begin == "start":
+            if thaw is None:
+                raise ValueError(f"stage '{stage.name}' fills the frozen stores at its start but no thaw is known before it")
+            state = self._begin(state, cells, thaw)
+        return self._years(stage, chunk, columns, cells, state, climate, len(indices))
+
+    def _years(self, stage: Stage, chunk, columns, cells, state, climate, count, cyclic: bool = False):
+        e, block = self.e, min(self.e.block_years, max(s.years for s in self.e.stages))
+        program = run._program(e.design, self.selection, self.devices, True)
+        recent: list[tuple[np.ndarray, ...]] = []
+        for first in range(0, stage.years, block):
+            years = np.arange(first, first + block)
+            running = years < stage.years
+            index = years % climate.co2.shape[1] if cyclic else np.minimum(years, stage.years - 1)
+            part = jax.tree.map(lambda leaf, index=index: leaf[:, index], climate)
+            controls = run.constant_controls(block, expose=stage.expose, follow=stage.follow)
+            state, outputs = self._timed(
+                "block", program, state, part, cells, e.parameters, controls, jnp.asarray(running)
+            )
+            live = int(running.sum())
+            host = jax.tree.map(lambda leaf, live=live: np.asarray(leaf)[:count, :live], outputs)
+            self._check(stage, columns, first, host["annual"])
+            thaw_names = ("active_layer_thickness", "maximum_unfrozen_thickness")
+            recent.append(tuple(np.asarray(outputs["annual"][n])[:, :live] for n in thaw_names))
+            if not cyclic:
+                host["annual"] = {n: v for n, v in host["annual"].items() if n in self.wanted}
+                self.sink.write(stage, columns, slice(first, first + live), host)
+            self.done += count * live
+            self._tell(stage.name, chunk, count)
+        series = [np.concatenate(parts, axis=1) for parts in zip(*recent, strict=True)]
+        thaw = self._place(Thaw(*[values[:, -1] for values in series]), pad=False)
+        if stage.begin == "base_years":
+            low, high = stage.base_years or (stage.last_year, stage.last_year)
+            window = slice(low - stage.first_year, high - stage.first_year + 1)
+            base = self._place(Thaw(*[values[:, window].mean(axis=1) for values in series]), pad=False)
+            state = self._begin(state, cells, base)
+        return state, thaw
+
+    def _begin(self, state, cells, thaw):
+        program = self._program(
+            "begin",
+            lambda parameters, s, c, t: jax.vmap(
+                lambda s_, c_, t_: step.begin_permafrost(
+                    s_, c_, step.derive(parameters, c_, self.e.design), t_, self.e.design
+                )
+            )(s, c, t),
+        )
+        return self._timed("begin", program, self.e.parameters, state, cells, thaw)
+
+    # --- help ----------------------------------------------------------------------------------------------------
+
+    def _program(self, name: str, function):
+        """Compile a (parameters, *stacked) function split over the devices; kept for the next chunk."""
+        if not hasattr(self, "_programs"):
+            self._programs: dict[str, Any] = {}
+        if name not in self._programs:
+            self._programs[name] = run.split_over(function, self.devices)
+        return self._programs[name]
+
+    def _timed(self, key: str, program, *arguments):
+        begin = time.perf_counter()
+        result = jax.block_until_ready(program(*arguments))
+        if key not in self.compiled:  # the first call compiles; what it ran for is small beside that
+            self.compiled.add(key)
+            self.compile_seconds += time.perf_counter() - begin
+        return result
+
+    def _place(self, tree, pad: bool = True):
+        if pad:
+            count = jax.tree.leaves(tree)[0].shape[0]
+            tree = run.pad_cells(tree, self.size) if count < self.size else tree
+        return run.place(jax.tree.map(jnp.asarray, tree), self.devices)
+
+    def _save_state(self, name: str, columns: slice, state: step.State) -> None:
+        count = columns.stop - columns.start
+        self.sink.state(name, columns, jax.tree.map(lambda leaf: np.asarray(leaf)[:count], state))
+
+    def _tell(self, stage: str, chunk: int, columns: int) -> None:
+        self.report(
+            Progress(
+                stage=stage,
+                columns=columns,
+                chunk=chunk,
+                chunks=self.chunks,
+                column_years_done=self.done,
+                column_years_total=self.total,
+                seconds=time.perf_counter() - self.start,
+                compile_seconds=self.compile_seconds,
+            )
+        )
+
+    def _check(self, stage: Stage, columns: slice, first: int, annual: dict[str, np.ndarray]) -> None:
+        """Name columns that are not finite or whose budgets do not close, with year and variable."""
+        for name, values in annual.items():
+            bad = ~np.isfinite(values.reshape(values.shape[0], values.shape[1], -1)).all(axis=2)
+            self._name_failed(stage, columns, first, bad, f"{name} is not finite")
+        limit = BUDGET_LIMIT[self.e.design.pool_dtype]
+        for residual, scale in zip(_CHECKS, _SCALES, strict=True):
+            bad = np.abs(annual[residual]) > limit * np.maximum(np.abs(annual[scale]), 1.0)
+            self._name_failed(stage, columns, first, bad, f"{residual} exceeds {limit:g} of {scale}")
+
+    def _name_failed(self, stage: Stage, columns: slice, first: int, bad: np.ndarray, reason: str) -> None:
+        for row in np.flatnonzero(bad.any(axis=1)):
+            column = columns.start + int(row)
+            year = stage.first_year + first + int(np.argmax(bad[row]))
+            self.failed.setdefault(column, f"{stage.name} {year}: {reason}")
+
+
+def _cast(climate: Climate, design: step.Design) -> Climate:
+    return jax.tree.map(lambda leaf: np.asarray(leaf, design.pool_dtype), climate)
+
+
+def _tolerance_kind(name: str) -> str:
+    if name == "water":
+        return "water"
+    return "nitrogen" if "nitrogen" in name or "uptake" in name else "carbon"

@@ -1,0 +1,241 @@
+"""Spin-up: soil heat to its periodic state, then carbon and nitrogen on that periodic heat; or years repeated as published.
+
+Heat and water do not depend on carbon, so one periodic year of heat serves the whole carbon spin-up. "After N years" and
+"at equilibrium" are different states: the drift of the last year is always returned.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Float
+
+from jtem import run, step
+from jtem.constants import MONTHS_PER_YEAR
+from jtem.numerics import anderson
+from jtem.physics import permafrost, soil_thermal
+from jtem.state import Cell, Climate, Controls
+
+RESET_YEARS = (3, 6, 10)
+"""Years of the heat spin-up after which the deep profile is reset (soil_thermal.md section 6)."""
+
+CLOSURE_TOLERANCE = {"water": 0.01, "carbon": 1.0, "nitrogen": 0.02}
+"""mm, gC m-2, gN m-2 a year: TEM's own tests of equilibrium (tem.md section 11)."""
+
+
+class PeriodicHeat(NamedTuple):
+    """A year of heat that repeats: twelve months, its thaw, and how far from periodic the ground still is."""
+
+    months: step.HeatMonth
+    thaw: permafrost.Thaw
+    heat_gain: Array  # W m-2, mean over the last year
+    largest_change: Array  # degC, largest change of a layer over the last year
+
+
+class Drift(NamedTuple):
+    """Imbalance of the last spin-up year: mm, gC m-2, gN m-2 a year (tem.md section 11.3)."""
+
+    water: Array
+    npp_minus_litter: Array
+    litter_minus_respiration: Array
+    net_ecosystem_production: Array
+    uptake_minus_litter_nitrogen: Array
+    uptake_minus_mineralization: Array
+    litter_nitrogen_minus_mineralization: Array
+    nitrogen_input_minus_loss: Array
+
+
+def _heat_year(thermal, forcing, site, design):
+    def one_month(carried, month_forcing):
+        return step.heat_month(carried, month_forcing, site, design)
+
+    return jax.lax.scan(one_month, thermal, forcing)
+
+
+def periodic_heat(
+    thermal: soil_thermal.ThermalState,
+    climate: Climate,
+    cell: Cell,
+    site: step.Site,
+    *,
+    years: int,
+    design: step.Design,
+) -> tuple[soil_thermal.ThermalState, PeriodicHeat]:
+    """Soil heat under one repeated year of climate (fields (12,)) for one column: plain years with a reset of the deep
+    profile after years 3, 6 and 10, then Anderson acceleration on the enthalpy, then two plain years
+    (soil_thermal.md section 6). Returns the state at a January and the periodic year.
+    """
+    forcing = run.year_forcing(climate, cell)
+    forcing = dataclasses.replace(
+        forcing, next_air_temperature=jnp.roll(forcing.air_temperature, -1)
+    )  # repeated climate wraps to its own January
+    weights = jnp.sqrt(jnp.asarray(design.thermal.thickness, jnp.dtype(design.heat_dtype)))
+
+    def plain_year(state):
+        after, months = _heat_year(state, forcing, site, design)
+        after, _, _ = soil_thermal.close_year(after, design.thermal)
+        return after, months.soil_temperature.mean(axis=0).astype(weights.dtype)
+
+    def one_year(carried, year):
+        state, history = carried
+        after, annual_mean = plain_year(state)
+        residual = after.enthalpy - state.enthalpy
+
+        def reset(_):
+            return soil_thermal.reset_deep_profile(after, annual_mean, site.thermal, design.thermal).enthalpy, history
+
+        def accelerate(_):
+            return _accelerate(history, state, after, residual, weights, site)
+
+        def plain(_):
+            return after.enthalpy, history
+
+        choice = jnp.where(jnp.isin(year, jnp.asarray(RESET_YEARS)), 1, jnp.where(year > RESET_YEARS[-1], 2, 0))
+        enthalpy, history = jax.lax.switch(choice, (plain, reset, accelerate), None)
+        return (dataclasses.replace(after, enthalpy=enthalpy), history), None
+
+    history = anderson.empty_history(5, thermal.enthalpy)
+    (thermal, _), _ = jax.lax.scan(one_year, (thermal, history), jnp.arange(1, max(years, 3) - 1))
+    thermal, _ = plain_year(thermal)
+    before = thermal
+    thermal, months = _heat_year(thermal, forcing, site, design)
+    thermal, thaw = step.heat_close_year(thermal, site, design)
+    pools = jnp.dtype(design.pool_dtype)
+    gained = ((thermal.enthalpy - before.enthalpy) * weights**2).sum() / (MONTHS_PER_YEAR * soil_thermal.MONTH)
+    change = soil_thermal.column_temperature(thermal, site.thermal) - soil_thermal.column_temperature(
+        before, site.thermal
+    )
+    return thermal, PeriodicHeat(
+        months=months,
+        thaw=thaw,
+        heat_gain=gained.astype(pools),
+        largest_change=jnp.abs(change).max().astype(pools),
+    )
+
+
+def _accelerate(history, state, after, residual, weights, site):
+    def temperature_change(enthalpy):
+        return soil_thermal.column_temperature(
+            dataclasses.replace(after, enthalpy=enthalpy), site.thermal
+        ) - soil_thermal.column_temperature(after, site.thermal)
+
+    enthalpy, history = anderson.step(history, state.enthalpy, residual, weights)
+    moved = jnp.abs(temperature_change(enthalpy)).max()
+    return jnp.where(moved > 5.0, after.enthalpy, enthalpy), history
+
+
+def repeat_carbon(
+    wet: step.WaterStateWithThaw,
+    carbon: step.CarbonState,
+    heat: PeriodicHeat,
+    climate: Climate,
+    cell: Cell,
+    site: step.Site,
+    controls: Controls,
+    *,
+    years: int,
+    design: step.Design,
+) -> tuple[step.WaterStateWithThaw, step.CarbonState, Drift]:
+    """Water, carbon and nitrogen of one column repeated on a periodic year of heat and climate (fields (12,))."""
+    forcing = run.year_forcing(climate, cell)
+
+    def one_month(carried, inputs):
+        wet_, carbon_ = carried
+        month_forcing, month_heat = inputs
+        wet_, moist = step.water_month(wet_, month_forcing, month_heat, site, design)
+        carbon_, fluxes = step.carbon_month(carbon_, month_forcing, month_heat, moist, site, design)
+        return (wet_, carbon_), (moist, fluxes)
+
+    def one_year(carried, _):
+        carried, (moist, fluxes) = jax.lax.scan(one_month, carried, (forcing, heat.months))
+        wet_, carbon_ = carried
+        wet_, _ = step.water_close_year(wet_, heat.thaw, site, controls, design)
+        carbon_, year = step.carbon_close_year(carbon_, heat.thaw, climate.co2, site, controls, design)
+        return (wet_, carbon_), year_drift(climate, moist, fluxes, year.baseline_nitrogen)
+
+    carried, drift = jax.lax.scan(lambda c, x: _drop(one_year(c, x)), (wet, carbon), None, length=years - 1)
+    del drift
+    (wet, carbon), last = one_year(carried, None)
+    return wet, carbon, last
+
+
+def _drop(result):
+    return result[0], None
+
+
+def year_drift(climate: Climate, moist, fluxes: step.CarbonMonth, baseline_nitrogen: Float[Array, ""]) -> Drift:
+    """Imbalances of a year from its twelve months (stacked first)."""
+    npp, litter = fluxes.net_primary_production.sum(axis=0), fluxes.litterfall_carbon.sum(axis=0)
+    respired = fluxes.heterotrophic_respiration.sum(axis=0)
+    uptake, litter_nitrogen = fluxes.nitrogen_uptake.sum(axis=0), fluxes.litterfall_nitrogen.sum(axis=0)
+    mineralized = fluxes.net_nitrogen_mineralization.sum(axis=0)
+    nitrogen_input = fluxes.nitrogen_input.sum(axis=0) + baseline_nitrogen
+    return Drift(
+        water=climate.precipitation.sum() - moist.evapotranspiration.sum(axis=0) - moist.runoff.sum(axis=0),
+        npp_minus_litter=npp - litter,
+        litter_minus_respiration=litter - respired,
+        net_ecosystem_production=npp - respired,
+        uptake_minus_litter_nitrogen=uptake - litter_nitrogen,
+        uptake_minus_mineralization=uptake - mineralized,
+        litter_nitrogen_minus_mineralization=litter_nitrogen - mineralized,
+        nitrogen_input_minus_loss=nitrogen_input - fluxes.nitrogen_loss.sum(axis=0),
+    )
+
+
+def spin_up(
+    state: step.State,
+    climate: Climate,
+    cell: Cell,
+    parameters: step.Parameters,
+    *,
+    heat_years: int,
+    years: int,
+    design: step.Design,
+) -> tuple[step.State, Drift, PeriodicHeat | None]:
+    """One column: periodic heat, then ``years`` of water, carbon and nitrogen with soil N tied to soil C (``baseline``).
+
+    ``climate``: one year (fields (12,) and ()). With the ``layered`` scheme the permafrost layers are empty until the base
+    year, so they are left out here. Without soil heat the snow rule holds and ``PeriodicHeat`` is None.
+    """
+    site = step.derive(parameters, cell, design)
+    lean = dataclasses.replace(design, permafrost=permafrost.NONE) if design.permafrost is permafrost.LAYERED else design
+    controls = Controls(baseline=jnp.array(True), expose=jnp.array(False), follow=jnp.array(True))
+    if design.thermal is None:
+        heat = _no_heat(climate, cell, site, design)
+        thermal = None
+    else:
+        thermal, heat = periodic_heat(state.thermal, climate, cell, site, years=heat_years, design=design)
+    store = state.carbon.store
+    carbon = state.carbon
+    if lean is not design:
+        carbon = dataclasses.replace(carbon, store=permafrost.empty_store(0, store.reference_thaw))
+    wet, carbon, drift = repeat_carbon(
+        state.water, carbon, heat, climate, cell, site, controls, years=years, design=lean
+    )
+    if lean is not design:
+        carbon = dataclasses.replace(carbon, store=dataclasses.replace(store, reference_thaw=heat.thaw.active_layer_thickness))
+    return step.State(thermal, wet, carbon), drift, heat
+
+
+def _no_heat(climate: Climate, cell: Cell, site: step.Site, design: step.Design) -> PeriodicHeat:
+    forcing = run.year_forcing(climate, cell)
+    _, months = jax.lax.scan(lambda c, f: (c, step.heat_month(None, f, site, design)[1]), None, forcing)
+    _, thaw = step.heat_close_year(None, site, design)
+    zero = jnp.zeros_like(cell.elevation)
+    return PeriodicHeat(months, thaw, zero, zero)
+
+
+def mean_year(climate: Climate) -> Climate:
+    """The mean year of a cycle for one cell: (year, 12) to (12,); it wraps to its own January."""
+    air = climate.air_temperature.mean(axis=0)
+    return Climate(
+        air_temperature=air,
+        precipitation=climate.precipitation.mean(axis=0),
+        shortwave_radiation=climate.shortwave_radiation.mean(axis=0),
+        co2=climate.co2.mean(axis=0),
+        nitrogen_input=climate.nitrogen_input.mean(axis=0),
+        following_air_temperature=air[0],
+    )
