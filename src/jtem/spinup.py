@@ -15,7 +15,7 @@ from jaxtyping import Array, Float
 
 from jtem import run, step
 from jtem.constants import MONTHS_PER_YEAR
-from jtem.numerics import anderson
+from jtem.numerics import fixed_point
 from jtem.physics import permafrost, soil_thermal
 from jtem.state import Cell, Climate, Controls
 
@@ -97,7 +97,7 @@ def periodic_heat(
         enthalpy, history = jax.lax.switch(choice, (plain, reset, accelerate), None)
         return (dataclasses.replace(after, enthalpy=enthalpy), history), None
 
-    history = anderson.empty_history(5, thermal.enthalpy)
+    history = fixed_point.empty_history(5, thermal.enthalpy)
     (thermal, _), _ = jax.lax.scan(one_year, (thermal, history), jnp.arange(1, max(years, 3) - 1))
     thermal, _ = plain_year(thermal)
     before = thermal
@@ -122,7 +122,7 @@ def _accelerate(history, state, after, residual, weights, site):
             dataclasses.replace(after, enthalpy=enthalpy), site.thermal
         ) - soil_thermal.column_temperature(after, site.thermal)
 
-    enthalpy, history = anderson.step(history, state.enthalpy, residual, weights)
+    enthalpy, history = fixed_point.anderson(history, state.enthalpy, residual, weights)
     moved = jnp.abs(temperature_change(enthalpy)).max()
     return jnp.where(moved > 5.0, after.enthalpy, enthalpy), history
 

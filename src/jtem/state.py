@@ -1,7 +1,11 @@
 """What a cell is, gets and carries. All for one cell; a stacked copy has leading ``*cells``."""
 
 import equinox as eqx
+import numpy as np
 from jaxtyping import Array, Bool, Float, Int
+
+AnyArray = Array | np.ndarray
+"""Doors hand over host arrays; the step sees device arrays."""
 
 
 class Forcing(eqx.Module):
@@ -22,24 +26,24 @@ class Forcing(eqx.Module):
 
 
 class Climate(eqx.Module):
-    """Forcing of many years for one cell (or stacked cells first)."""
+    """Forcing of one year (12,), many years of a cell (year, 12), or stacked cells first; host or device arrays."""
 
-    air_temperature: Float[Array, "*cells year 12"]  # degC
-    precipitation: Float[Array, "*cells year 12"]  # mm month-1
-    shortwave_radiation: Float[Array, "*cells year 12"]  # W m-2
-    co2: Float[Array, "*cells year"]  # ppm
-    nitrogen_input: Float[Array, "*cells year 12"]  # gN m-2 month-1
-    following_air_temperature: Float[Array, "*cells year"]  # degC, the January after each year
+    air_temperature: Float[AnyArray, "*when 12"]  # degC
+    precipitation: Float[AnyArray, "*when 12"]  # mm month-1
+    shortwave_radiation: Float[AnyArray, "*when 12"]  # W m-2
+    co2: Float[AnyArray, "*when"]  # ppm
+    nitrogen_input: Float[AnyArray, "*when 12"]  # gN m-2 month-1
+    following_air_temperature: Float[AnyArray, "*when"]  # degC, the January after each year
 
 
 class Cell(eqx.Module):
     """Fixed attributes of one column."""
 
-    elevation: Float[Array, "*cells"]  # m
-    silt_clay: Float[Array, "*cells"]  # psi, 0.01-1
-    community: Int[Array, "*cells"]  # row of the parameter table
-    top_of_atmosphere: Float[Array, "*cells 12"]  # cal cm-2 d-1
-    soil_carbon_profile: Float[Array, "*cells layer"]  # gC m-2 in the 25 layers
+    elevation: Float[AnyArray, "*cells"]  # m
+    silt_clay: Float[AnyArray, "*cells"]  # psi, 0.01-1
+    community: Int[AnyArray, "*cells"]  # row of the parameter table
+    top_of_atmosphere: Float[AnyArray, "*cells 12"]  # cal cm-2 d-1
+    soil_carbon_profile: Float[AnyArray, "*cells layer"]  # gC m-2 in the 25 layers
 
 
 class Controls(eqx.Module):

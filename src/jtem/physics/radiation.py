@@ -88,7 +88,7 @@ def photosynthetic_radiation(
 def potential_evapotranspiration(
     air_temperature: Float[Array, "*cells"],
     radiation: Float[Array, "*cells"],
-    days: Float[Array, ""],
+    days: Float[Array, "*cells"],
     p: RadiationParameters,
 ) -> Float[Array, "*cells"]:
     """PET (mm month-1), Jensen-Haise: ``max(0.001, (0.014 Tf - 0.37) 0.016742 NIRR days)``, Tf in degF.

@@ -488,88 +488,125 @@ def initial_state(
 class _Column(eqx.Module):
     """Heat contents of the layers per time step, D = thickness/step: all are heat fluxes, and D drops out of the sweeps."""
 
-    frozen: Float[Array, "layer *cells"]
+    frozen: Float[Array, "..."]
     """D Cf (W m-2 K-1)."""
-    thawed: Float[Array, "layer *cells"]
+    thawed: Float[Array, "..."]
     """D Ct (W m-2 K-1)."""
-    melted: Float[Array, "layer *cells"]
+    melted: Float[Array, "..."]
     """D E (W m-2)."""
-    interval: Float[Array, "*cells"]
+    interval: Float[Array, "..."]
     """delta (K)."""
+    per_interval: Float[Array, "..."]
+    """1/delta (K-1)."""
+
+    def rows(self):
+        return self.interval, self.per_interval
+
+    def for_layers(self) -> _Column:
+        """The same, for arithmetic on all layers at once."""
+        return _Column(self.frozen, self.thawed, self.melted, self.interval[None], self.per_interval[None])
 
 
-def _segment(frozen, thawed, capacity_frozen, capacity_thawed, melted, interval):
+def _segment(frozen, thawed, column: _Column):
     """Slope and offset of the line ``h = c T - c tau`` of each phase: c and ``c tau``."""
-    c = jnp.where(frozen, capacity_frozen, jnp.where(thawed, capacity_thawed, melted / interval))
-    return c, -jnp.where(frozen, interval * capacity_frozen, melted)
+    c = jnp.where(frozen, column.frozen, jnp.where(thawed, column.thawed, column.melted * column.per_interval))
+    return c, -jnp.where(frozen, column.interval * column.frozen, column.melted)
 
 
-def _eliminate_layer(below, conductance, content, c, c_tau):
-    """One layer of the elimination from the bottom up: what its lower neighbours are to the layer above it.
+def _phases(x, column: _Column, of_temperature: bool):
+    """Which layers of an iterate are frozen and which thawed; ``x`` holds temperatures or heat contents."""
+    return (x < -column.interval, x > 0.0) if of_temperature else (x < 0.0, x > column.melted)
 
-    ``below`` holds ``p = g (1-e)`` and ``r = g y`` of the layer beneath. Returns those of this one.
+
+def _sweep(x, column: _Column, conductance, content, source, surface, kind: str, of_temperature: bool):
+    """Sweep ``d`` or ``r``: eliminate with the phases of the iterate ``x``, then solve every layer exactly, from the top down.
+
+    Elimination, bottom to top: ``p_{i-1} = g_i (c_i+p_i)/(c_i+p_i+g_i)``, ``r_{i-1} = g_i (h_i + r_i + c_i tau_i)/(c_i+p_i+g_i)``, with p = 0 and
+    the geothermal flux as r below the last layer. Then each layer decides its phase anew with the layer above
+    already known, so that a front may cross several layers in one sweep. ``r`` goes half of the way in heat content.
+    The iterate, used only to tell phases, is one of temperatures after ``d`` and of heat contents after ``r`` and at the start
+    (one array less to write and read); ``of_temperature`` says which ``x`` is.
+
+    Loop bodies here have at most eight kernels on a CPU: above that XLA runs them through a slower, concurrent executor.
     """
-    p, r = below
-    k = c + p
-    share = conductance / (k + conductance)
-    return share * k, share * (content + r + c_tau)
+    layers = content.shape[0]
 
+    def of_layer(array, i):
+        return lax.dynamic_index_in_dim(array, i, keepdims=False)
 
-def _sweep(x, column: _Column, conductance, content, source, surface):
-    """Direct sweep ``d``: eliminate with the phases of ``x``, then solve every layer exactly, from the top down.
+    def up(j, carry):
+        p, r, p_all, r_all = carry
+        i = layers - 1 - j
+        row = _Column(*(of_layer(array, i) for array in (column.frozen, column.thawed, column.melted)), *column.rows())
+        at, g = of_layer(x, i), of_layer(conductance, i)
+        c, c_tau = _segment(*_phases(at, row, of_temperature), row)
+        share = g / (c + p + g)
+        p, r = g - g * share, share * (of_layer(content, i) + r + c_tau)
+        return (
+            p,
+            r,
+            lax.dynamic_update_index_in_dim(p_all, p, i - 1, 0),
+            lax.dynamic_update_index_in_dim(r_all, r, i - 1, 0),
+        )
 
-    Each layer decides its phase anew with the layer above it already known, so that a front may cross several
-    layers in one sweep. Returns the new iterate of the heat contents D h.
-    """
-    interval = column.interval
-    layers = (column.frozen, column.thawed, column.melted, conductance, content)
-
-    def up(below, layer):
-        x, capacity_frozen, capacity_thawed, melted, g, h = layer
-        c, c_tau = _segment(x < 0.0, x > melted, capacity_frozen, capacity_thawed, melted, interval)
-        return _eliminate_layer(below, g, h, c, c_tau), below
-
-    _, (p, r) = lax.scan(up, (jnp.zeros_like(source), source), (x, *layers), reverse=True)
+    zero = jnp.zeros_like(content)
+    start = (zero[0], source, zero, zero.at[-1].set(source))
+    _, _, p, r = lax.fori_loop(0, layers - 1, up, start)
 
     def down(above, layer):
-        p, r, capacity_frozen, capacity_thawed, melted, g, h = layer
+        before, p, r, frozen, thawed, melted, g, h = layer
+        row = _Column(frozen, thawed, melted, *column.rows())
         a = g + p
         gain = h + r + g * above
-        frozen, thawed = gain < -a * interval, gain > melted
-        c, c_tau = _segment(frozen, thawed, capacity_frozen, capacity_thawed, melted, interval)
+        c, c_tau = _segment(gain < -a * row.interval, gain > row.melted, row)
         temperature = (gain + c_tau) / (a + c)
-        return temperature, c * temperature - c_tau
+        if kind == "d":
+            return temperature, temperature
+        if of_temperature:
+            c_before, c_tau_before = _segment(*_phases(before, row, True), row)
+            before = c_before * before - c_tau_before
+        return temperature, before + 0.5 * (c * temperature - c_tau - before)
 
-    _, x = lax.scan(down, surface, (p, r, *layers))
-    return x
+    return lax.scan(down, surface, (x, p, r, column.frozen, column.thawed, column.melted, conductance, content))[1]
 
 
 def _choose_phases(column: _Column, conductance, content, source, surface, sweeps: str):
     """Phase of every layer at the end of the step (0 frozen, 1 freezing, 2 thawed), by the fixed word of sweeps."""
-    x = content
+    x, of_temperature = content, False
     for kind in sweeps:
-        new = _sweep(x, column, conductance, content, source, surface)
-        x = new if kind == "d" else x + 0.5 * (new - x)
-    return jnp.where(x < 0.0, 0, jnp.where(x > column.melted, 2, 1)).astype(jnp.int8)
+        x = _sweep(x, column, conductance, content, source, surface, kind, of_temperature)
+        of_temperature = kind == "d"
+    frozen, thawed = _phases(x, column.for_layers(), of_temperature)
+    return jnp.where(frozen, 0, jnp.where(thawed, 2, 1)).astype(jnp.int8)
 
 
 def _solve(phase, column: _Column, conductance, content, source, surface):
-    """Linear solve ``L`` of the implicit step with the chosen phases: temperatures (degC) and heat contents D h."""
-    c, c_tau = _segment(phase == 0, phase == 2, column.frozen, column.thawed, column.melted, column.interval[None])
-    layers = (c, c_tau, conductance, content)
+    """Linear solve ``L`` of the implicit step with the chosen phases: temperatures (degC) and heat contents D h.
 
-    def up(below, layer):
-        c, c_tau, g, h = layer
-        return _eliminate_layer(below, g, h, c, c_tau), below
+    Elimination, bottom to top: ``k = c + g_below q_below``, ``w = 1/(k+g)``, ``q = k w``, ``y = (h + c tau + g_below y_below) w``; then from the top
+    ``T = T_above + y - q T_above``.
+    """
+    c, c_tau = _segment(phase == 0, phase == 2, column.for_layers())
+    below = jnp.concatenate([conductance[1:], jnp.zeros_like(conductance[:1])])
+    load = (content + c_tau).at[-1].add(source)
 
-    _, (p, r) = lax.scan(up, (jnp.zeros_like(source), source), layers, reverse=True)
+    def up(carry, layer):
+        q, y = carry
+        c, load, g, g_below = layer
+        k = c + g_below * q
+        w = 1.0 / (k + g)
+        carry = (k * w, (load + g_below * y) * w)
+        return carry, carry
+
+    zero = jnp.zeros_like(source)
+    _, (q, y) = lax.scan(up, (zero, zero), (c, load, conductance, below), reverse=True)
 
     def down(above, layer):
-        p, r, c, c_tau, g, h = layer
-        temperature = (h + r + c_tau + g * above) / (c + p + g)
+        q, y = layer
+        temperature = above + (y - q * above)
         return temperature, temperature
 
-    _, temperature = lax.scan(down, surface, (p, r, *layers))
+    _, temperature = lax.scan(down, surface, (q, y))
     return temperature, c * temperature - c_tau
 
 
@@ -602,6 +639,7 @@ def _column(properties: ThermalProperties, per_step: Float[Array, "..."]) -> _Co
         thawed=per_step * properties.heat_capacity_thawed,
         melted=per_step * properties.enthalpy_thawed,
         interval=properties.freezing_interval,
+        per_interval=1.0 / properties.freezing_interval,
     )
 
 
@@ -830,7 +868,7 @@ def _every_substep(x: Float[Array, "*cells"], substeps: int) -> Float[Array, "su
 def _temperature(content, column: _Column):
     """Temperature of heat contents D h: the freezing curve, with one division."""
     frozen, thawed = content < 0.0, content > column.melted
-    c, c_tau = _segment(frozen, thawed, column.frozen, column.thawed, column.melted, column.interval[None])
+    c, c_tau = _segment(frozen, thawed, column.for_layers())
     return (content + c_tau) / c
 
 

@@ -1,0 +1,380 @@
+"""A plan file (TOML) to one checked, frozen object. Words end here: numbers, file names and functions leave.
+
+Unknown keys, wrong types and impossible values raise ``InputError`` with one sentence that names file, key and remedy.
+Paths stay as written; they are relative to the data folder (``--data`` or the variable ``JTEM_DATA``) and resolved by
+:func:`resolve`.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+import re
+import tomllib
+import types
+import typing
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from jtem import variables
+from jtem.errors import InputError, suggest
+from jtem.physics.permafrost import SCHEMES, PermafrostScheme
+
+SOURCES = ("embedded", "toolik", "cf_monthly")
+DATA_VARIABLE = "JTEM_DATA"
+DEFAULT_ANNUAL = (
+    "active_layer_thickness",
+    "gross_primary_production",
+    "net_primary_production",
+    "heterotrophic_respiration",
+    "heterotrophic_respiration_active_layer",
+    "heterotrophic_respiration_thawed_permafrost",
+    "net_ecosystem_production",
+    "vegetation_carbon",
+    "soil_carbon",
+    "frozen_carbon",
+    "thawed_permafrost_carbon",
+    "ecosystem_carbon",
+    "exposed_carbon",
+)
+
+
+@dataclass(frozen=True)
+class Precision:
+    """Dtypes of the heat model and of the pools, and whether JAX must run with 64 bits."""
+
+    name: str
+    heat_dtype: str
+    pool_dtype: str
+    enable_x64: bool
+
+
+PRECISIONS = {
+    "mixed": Precision("mixed", "float32", "float64", True),
+    "float64": Precision("float64", "float64", "float64", True),
+    "float32": Precision("float32", "float32", "float32", False),
+}
+
+
+def use_precision(word: str) -> Precision:
+    """Set JAX to 64 or 32 bits for "mixed", "float64" or "float32"; call it before any array is made."""
+    import jax
+
+    precision = _choose(word, PRECISIONS, "precision", "use_precision")
+    jax.config.update("jax_enable_x64", precision.enable_x64)
+    return precision
+
+
+@dataclass(frozen=True)
+class PlanSection:
+    """Names for people: ``name`` begins the file names."""
+
+    name: str
+    title: str = ""
+    institution: str = "unspecified"
+    references: str = ""
+    comment: str = ""
+
+
+@dataclass(frozen=True)
+class DomainSection:
+    """Cells and their climate.
+
+    ``source`` "embedded": ``domain`` or ``sites``. "toolik" and "cf_monthly": ``climate`` gives the list of files of each
+    climate ("historical", "rcp85"), ``static`` the file of fixed fields, ``names`` the names of variables in the files
+    where they differ from the usual ones, ``community`` one vegetation for all cells where the file has none. ``co2``:
+    "embedded" (scenarios by the name of the climate) or a table with the column ``co2_column``. Every ``stride``-th
+    cell is taken.
+    """
+
+    source: str
+    domain: str = "pan_arctic"
+    sites: tuple[str, ...] = ()
+    stride: int = 1
+    climate: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    static: str = ""
+    co2: str = "embedded"
+    co2_column: str = ""
+    names: Mapping[str, str] = field(default_factory=dict)
+    community: str = ""
+
+
+@dataclass(frozen=True)
+class ModelSection:
+    """Processes, precision and parameters. ``permafrost`` and ``precision`` are objects already."""
+
+    permafrost: PermafrostScheme = SCHEMES["layered"]
+    precision: Precision = PRECISIONS["mixed"]
+    heat_substeps: int = 6
+    carbon_substeps: int = 4
+    open_nitrogen: bool = False
+    parameters: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class SpinUpSection:
+    """Years of soil heat alone, years of carbon on periodic heat, cycled climate years, years of cycling the whole."""
+
+    heat_years: int = 60
+    years: int = 1000
+    cycle: tuple[int, int] = (1850, 1860)
+    cycle_years: int = 0
+    climate: str = "historical"
+
+
+@dataclass(frozen=True)
+class HistorySection:
+    """The stage after spin-up."""
+
+    first: int
+    last: int
+    climate: str = "historical"
+    name: str = "historical"
+
+
+@dataclass(frozen=True)
+class ScenarioSection:
+    """One future. ``expose``: permafrost thaw moves matter; if not, accessible shares are held unless ``follow``."""
+
+    name: str
+    climate: str
+    first: int
+    last: int
+    expose: bool = True
+    follow: bool | None = None
+
+    @property
+    def follows(self) -> bool:
+        """Whether accessible shares follow the active layer."""
+        return self.expose if self.follow is None else self.follow
+
+
+@dataclass(frozen=True)
+class PermafrostSection:
+    """``base_years``: mean active layer of these years is the base of scheme ``layered``."""
+
+    base_years: tuple[int, int] | None = None
+
+
+@dataclass(frozen=True)
+class OutputSection:
+    """What is written: names of ``jtem variables``."""
+
+    monthly: tuple[str, ...] = ()
+    annual: tuple[str, ...] = DEFAULT_ANNUAL
+    netcdf: bool = True
+    state: bool = True
+
+
+@dataclass(frozen=True)
+class RunSection:
+    """How the work is cut: columns a chunk, years a block; ``restart`` starts history from a state file."""
+
+    chunk_columns: int = 1024
+    block_years: int = 10
+    restart: str = ""
+
+
+@dataclass(frozen=True)
+class Plan:
+    """A whole run, checked. ``text`` is the file as written, for the attributes of outputs."""
+
+    plan: PlanSection
+    domain: DomainSection
+    history: HistorySection
+    model: ModelSection = ModelSection()
+    spinup: SpinUpSection = SpinUpSection()
+    scenario: tuple[ScenarioSection, ...] = ()
+    permafrost: PermafrostSection = PermafrostSection()
+    output: OutputSection = OutputSection()
+    run: RunSection = RunSection()
+    text: str = ""
+    where: str = "the plan"
+
+    @property
+    def base_years(self) -> tuple[int, int]:
+        """Years whose mean active layer is the base: as written, or the last five of history."""
+        return self.permafrost.base_years or (max(self.history.first, self.history.last - 4), self.history.last)
+
+    @property
+    def simulated_years(self) -> int:
+        """Years of history and scenarios together."""
+        return sum(part.last - part.first + 1 for part in (self.history, *self.scenario))
+
+
+_WORDS = {"permafrost": SCHEMES, "precision": PRECISIONS}
+_NITROGEN = {"closed": False, "open": True}
+_LIMITS = {
+    "stride": (1, 10**6),
+    "heat_substeps": (1, 60),
+    "carbon_substeps": (1, 60),
+    "heat_years": (10, 10000),
+    "years": (0, 100000),
+    "cycle_years": (0, 100000),
+    "first": (1, 9999),
+    "last": (1, 9999),
+    "chunk_columns": (1, 10**7),
+    "block_years": (1, 1000),
+}
+
+
+def read(path: Path | str) -> Plan:
+    """Read and check a plan file; raises ``InputError``."""
+    path = Path(path)
+    try:
+        text = path.read_text(encoding="utf-8")
+    except FileNotFoundError:
+        raise InputError(f"{path}: plan not found; give the path of a TOML file") from None
+    except (OSError, UnicodeDecodeError) as error:
+        raise InputError(f"{path}: plan cannot be read ({error}); give the path of a readable TOML file") from None
+    return parse(text, str(path))
+
+
+def parse(text: str, where: str = "the plan") -> Plan:
+    """Check the text of a plan; ``where`` is named in errors."""
+    try:
+        content = tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        raise InputError(f"{where}: not valid TOML ({error}); correct that line") from None
+    sections = {f.name: f for f in dataclasses.fields(Plan) if f.name not in ("text", "where")}
+    for name in content:
+        if name not in sections:
+            raise InputError(f"{where}: unknown section [{name}]; {suggest(name, sections)}")
+    parts = {}
+    hints = typing.get_type_hints(Plan)
+    for name in sections:
+        if name == "scenario":
+            rows = content.get(name, [])
+            if not isinstance(rows, list):
+                raise InputError(f"{where}: write scenarios as [[scenario]], with double brackets")
+            parts[name] = tuple(
+                _section(row, ScenarioSection, f"{where}: [[scenario]] {i}") for i, row in enumerate(rows, 1)
+            )
+        elif name in content or name in ("plan", "domain", "history"):
+            if name not in content:
+                raise InputError(f"{where}: section [{name}] is missing; add it")
+            parts[name] = _section(content[name], hints[name], f"{where}: [{name}]")
+    result = Plan(**parts, text=text, where=where)
+    _check(result)
+    return result
+
+
+def _section(content: Any, kind: type, where: str) -> Any:
+    if not isinstance(content, dict):
+        raise InputError(f"{where}: must be a table of 'key = value' lines")
+    content = dict(content)
+    if kind is ModelSection and "nitrogen" in content:
+        content["open_nitrogen"] = _choose(content.pop("nitrogen"), _NITROGEN, "nitrogen", where)
+    hints = typing.get_type_hints(kind)
+    known = ["nitrogen" if n == "open_nitrogen" else n for n in hints]
+    for key in content:
+        if key not in hints:
+            raise InputError(f"{where}: unknown key '{key}'; {suggest(key, known)}")
+    for part in dataclasses.fields(kind):
+        needed = part.default is dataclasses.MISSING and part.default_factory is dataclasses.MISSING
+        if needed and part.name not in content:
+            raise InputError(f"{where}: key '{part.name}' is missing; add it")
+    return kind(**{key: _value(value, hints[key], key, where) for key, value in content.items()})
+
+
+def _value(value: Any, hint: Any, key: str, where: str) -> Any:
+    """One value as its declared type; words become objects."""
+    if key in _WORDS:
+        return _choose(value, _WORDS[key], key, where)
+    options = typing.get_args(hint) if typing.get_origin(hint) is types.UnionType else (hint,)
+    target = options[0]
+    if target in (str, int, bool):
+        if type(value) is not target:
+            word = {str: "text in quotes", int: "a whole number", bool: "true or false"}[target]
+            raise InputError(f"{where}: '{key}' is {value!r}, expected {word}")
+        low, high = _LIMITS.get(key, (None, None))
+        if low is not None and not low <= value <= high:
+            raise InputError(f"{where}: '{key}' is {value}, expected a number within {low}..{high}")
+        return value
+    if typing.get_origin(target) is tuple:
+        inner = typing.get_args(target)
+        if isinstance(value, str) and inner[0] is str:
+            value = [value]
+        if not isinstance(value, list) or any(type(item) is not inner[0] for item in value):
+            word = "two whole numbers" if inner[0] is int else "texts"
+            raise InputError(f"{where}: '{key}' is {value!r}, expected a list of {word}")
+        if inner[-1] is not Ellipsis and len(value) != len(inner):
+            raise InputError(f"{where}: '{key}' has {len(value)} entries, expected [first year, last year]")
+        return tuple(value)
+    if not isinstance(value, dict):
+        raise InputError(f"{where}: '{key}' is {value!r}, expected a table 'name = value'")
+    inner_hint = typing.get_args(target)[1]
+    return types.MappingProxyType({k: _value(v, inner_hint, f"{key}.{k}", where) for k, v in value.items()})
+
+
+def _choose(word: Any, known: Mapping[str, Any], key: str, where: str) -> Any:
+    if not isinstance(word, str) or word not in known:
+        raise InputError(f"{where}: {key} {word!r} is unknown; {suggest(str(word), known)}")
+    return known[word]
+
+
+def _check(plan: Plan) -> None:
+    """What one key cannot tell."""
+    where = plan.where
+    if not re.fullmatch(r"[A-Za-z0-9._-]+", plan.plan.name):
+        raise InputError(
+            f"{where}: [plan] name {plan.plan.name!r} begins file names; use letters, digits, '-', '_', '.'"
+        )
+    if plan.domain.source not in SOURCES:
+        raise InputError(
+            f"{where}: [domain] source {plan.domain.source!r} is unknown; {suggest(plan.domain.source, SOURCES)}"
+        )
+    for part, label in [(plan.history, "[history]"), *((s, f"[[scenario]] {s.name}") for s in plan.scenario)]:
+        if part.last < part.first:
+            raise InputError(
+                f"{where}: {label} ends in {part.last} before it begins in {part.first}; swap 'first' and 'last'"
+            )
+    for s in plan.scenario:
+        if s.first != plan.history.last + 1:
+            raise InputError(
+                f"{where}: [[scenario]] {s.name} begins in {s.first} but history ends in {plan.history.last}; "
+                f"set its 'first' to {plan.history.last + 1}"
+            )
+    names = ["spinup", plan.history.name, *(s.name for s in plan.scenario)]
+    for name in names:
+        if not re.fullmatch(r"[A-Za-z0-9._-]+", name) or names.count(name) > 1:
+            raise InputError(
+                f"{where}: stage name {name!r} must be unique and of letters, digits, '-', '_', '.'; choose another"
+            )
+    first, last = plan.spinup.cycle
+    if last < first:
+        raise InputError(f"{where}: [spinup] cycle [{first}, {last}] ends before it begins; swap the years")
+    first, last = plan.base_years
+    if not plan.history.first <= first <= last <= plan.history.last:
+        raise InputError(
+            f"{where}: [permafrost] base_years [{first}, {last}] must lie within history "
+            f"{plan.history.first}-{plan.history.last}; change them"
+        )
+    if plan.domain.source != "embedded":
+        if not plan.domain.static:
+            raise InputError(f"{where}: [domain] needs 'static', the file of elevation, texture and vegetation; add it")
+        used = {plan.spinup.climate, plan.history.climate, *(s.climate for s in plan.scenario)}
+        for name in sorted(used - set(plan.domain.climate)):
+            raise InputError(
+                f"{where}: climate {name!r} has no files in [domain.climate]; {suggest(name, plan.domain.climate)}"
+            )
+    variables.selection(plan.output.monthly, plan.output.annual, f"{where}: [output]")
+
+
+def resolve(name: str, data: Path | str | None, where: str) -> Path:
+    """Path of an input file relative to the data folder (``data`` or ``JTEM_DATA``); raises ``InputError``."""
+    path = Path(name)
+    if not path.is_absolute():
+        folder = data or os.environ.get(DATA_VARIABLE)
+        if not folder:
+            raise InputError(
+                f"{where}: {name} is relative to a data folder; give it with --data DIR or the variable {DATA_VARIABLE}"
+            )
+        path = Path(folder) / name
+    if not path.is_file():
+        raise InputError(
+            f"{where}: file {path} not found; check the name and the data folder (--data or {DATA_VARIABLE})"
+        )
+    return path

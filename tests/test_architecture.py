@@ -1,0 +1,73 @@
+"""The walls of the house (docs/architecture.md): who may import whom, and where xarray, netCDF and optax may live."""
+
+import ast
+from pathlib import Path
+
+import pytest
+
+SOURCE = Path(__file__).resolve().parents[1] / "src" / "jtem"
+
+BASE = {"constants", "state", "parameters", "errors", "datafiles"}
+ALLOWED = {
+    "constants": set(),
+    "numerics": {"numerics"},
+    "errors": set(),
+    "datafiles": {"errors"},
+    "state": {"constants"},
+    "parameters": {"constants", "errors"},
+    "variables": {"constants", "errors", "parameters"},
+    "physics": {"constants", "state", "parameters", "numerics"},
+    "step": {"constants", "state", "parameters", "numerics", "physics"},
+    "run": {"constants", "step", "state", "numerics"},
+    "spinup": {"constants", "run", "step", "state", "numerics", "physics"},
+    "study": {"constants", "run", "step", "state", "numerics", "physics", "spinup", "parameters", "study", "errors"},
+    "readers": BASE | {"variables", "readers"},
+    "output": BASE | {"variables"},
+    "report": {"constants", "variables", "errors", "datafiles", "report"},
+}
+LABELLED = {"xarray", "netCDF4", "pandas", "cftime"}
+
+
+def modules():
+    return sorted(path for path in SOURCE.rglob("*.py"))
+
+
+def room_of(path: Path) -> str:
+    first = path.relative_to(SOURCE).parts[0]
+    return first.removesuffix(".py")
+
+
+def imports(path: Path):
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Import):
+            for alias in node.names:
+                yield alias.name
+        elif isinstance(node, ast.ImportFrom) and node.level == 0 and node.module:
+            if node.module == "jtem":
+                yield from (f"jtem.{alias.name}" for alias in node.names)
+            else:
+                yield node.module
+
+
+@pytest.mark.parametrize("path", modules(), ids=lambda p: str(p.relative_to(SOURCE)))
+def test_walls(path):
+    room = room_of(path)
+    if room in ("__init__", "cli", "plan"):
+        return
+    for name in imports(path):
+        if name.startswith("jtem."):
+            target = name.split(".")[1]
+            if room == "physics" and target == "physics":
+                pytest.fail(f"{path.name} imports another physics file: {name}")
+            assert target == "__version__" or target in ALLOWED[room], f"{room} may not import {name}"
+        if name.split(".")[0] in LABELLED:
+            assert room in ("readers", "output", "report"), f"{room} may not import {name}"
+        if name.split(".")[0] == "optax":
+            assert room == "study"
+
+
+def test_the_wall_test_can_fail():
+    assert "run" not in ALLOWED["physics"]
+    tree = ast.parse("from jtem import run\n")
+    node = tree.body[0]
+    assert isinstance(node, ast.ImportFrom) and node.module == "jtem"
