@@ -82,11 +82,11 @@ class PlanSection:
 class DomainSection:
     """Cells and their climate.
 
-    ``source`` "embedded": ``domain`` or ``sites``. "toolik" and "cf_monthly": ``climate`` gives the list of files of each
-    climate ("historical", "rcp85"), ``static`` the file of fixed fields, ``names`` the names of variables in the files
-    where they differ from the usual ones, ``community`` one vegetation for all cells where the file has none. ``co2``:
-    "embedded" (scenarios by the name of the climate) or a table with the column ``co2_column``. Every ``stride``-th
-    cell is taken.
+    ``source`` "embedded": ``domain`` or ``sites``. "toolik" and "cf_monthly": ``climate`` gives the list of files of
+    each climate ("historical", "rcp85"), ``static`` the file of fixed fields, ``names`` the names of variables in the
+    files where they differ from the usual ones, ``community`` one vegetation for all cells where the file has none.
+    ``co2``: "embedded" (scenarios by the name of the climate) or a table with the column ``co2_column``. Every
+    ``stride``-th cell is taken.
     """
 
     source: str

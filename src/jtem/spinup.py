@@ -15,12 +15,15 @@ from jaxtyping import Array, Float
 
 from jtem import run, step
 from jtem.constants import MONTHS_PER_YEAR
-from jtem.numerics import fixed_point
+from jtem.numerics.anderson import anderson_step, push
 from jtem.physics import permafrost, soil_thermal
 from jtem.state import Cell, Climate, Controls
 
 RESET_YEARS = (3, 6, 10)
 """Years of the heat spin-up after which the deep profile is reset (soil_thermal.md section 6)."""
+
+ANDERSON_MEMORY = 5
+"""Iterates that acceleration looks back on."""
 
 CLOSURE_TOLERANCE = {"water": 0.01, "carbon": 1.0, "nitrogen": 0.02}
 """mm, gC m-2, gN m-2 a year: TEM's own tests of equilibrium (tem.md section 11)."""
@@ -80,25 +83,45 @@ def periodic_heat(
         return after, months.soil_temperature.mean(axis=0).astype(weights.dtype)
 
     def one_year(carried, year):
-        state, history = carried
+        state, earlier, earlier_residuals, filled = carried
         after, annual_mean = plain_year(state)
         residual = after.enthalpy - state.enthalpy
 
+        def plain(_):
+            return after.enthalpy
+
         def reset(_):
-            return soil_thermal.reset_deep_profile(after, annual_mean, site.thermal, design.thermal).enthalpy, history
+            return soil_thermal.reset_deep_profile(after, annual_mean, site.thermal, design.thermal).enthalpy
 
         def accelerate(_):
-            return _accelerate(history, state, after, residual, weights, site)
+            return anderson_step(
+                earlier,
+                earlier_residuals,
+                filled,
+                state.enthalpy,
+                residual,
+                weights=weights,
+                measure=lambda h: soil_thermal.column_temperature(
+                    dataclasses.replace(after, enthalpy=h), site.thermal
+                ),
+                largest_move=5.0,
+            )
 
-        def plain(_):
-            return after.enthalpy, history
+        accelerating = year > RESET_YEARS[-1]
+        choice = jnp.where(jnp.isin(year, jnp.asarray(RESET_YEARS)), 1, jnp.where(accelerating, 2, 0))
+        enthalpy = jax.lax.switch(choice, (plain, reset, accelerate), None)
+        filled = filled + accelerating.astype(filled.dtype)
+        carried = (
+            dataclasses.replace(after, enthalpy=enthalpy),
+            push(earlier, state.enthalpy),
+            push(earlier_residuals, residual),
+            filled,
+        )
+        return carried, None
 
-        choice = jnp.where(jnp.isin(year, jnp.asarray(RESET_YEARS)), 1, jnp.where(year > RESET_YEARS[-1], 2, 0))
-        enthalpy, history = jax.lax.switch(choice, (plain, reset, accelerate), None)
-        return (dataclasses.replace(after, enthalpy=enthalpy), history), None
-
-    history = fixed_point.empty_history(5, thermal.enthalpy)
-    (thermal, _), _ = jax.lax.scan(one_year, (thermal, history), jnp.arange(1, max(years, 3) - 1))
+    none = jnp.zeros((ANDERSON_MEMORY, *thermal.enthalpy.shape), thermal.enthalpy.dtype)
+    start = (thermal, none, none, jnp.zeros((), thermal.enthalpy.dtype))
+    (thermal, *_), _ = jax.lax.scan(one_year, start, jnp.arange(1, max(years, 3) - 1))
     thermal, _ = plain_year(thermal)
     before = thermal
     thermal, months = _heat_year(thermal, forcing, site, design)
@@ -114,17 +137,6 @@ def periodic_heat(
         heat_gain=gained.astype(pools),
         largest_change=jnp.abs(change).max().astype(pools),
     )
-
-
-def _accelerate(history, state, after, residual, weights, site):
-    def temperature_change(enthalpy):
-        return soil_thermal.column_temperature(
-            dataclasses.replace(after, enthalpy=enthalpy), site.thermal
-        ) - soil_thermal.column_temperature(after, site.thermal)
-
-    enthalpy, history = fixed_point.anderson(history, state.enthalpy, residual, weights)
-    moved = jnp.abs(temperature_change(enthalpy)).max()
-    return jnp.where(moved > 5.0, after.enthalpy, enthalpy), history
 
 
 def repeat_carbon(

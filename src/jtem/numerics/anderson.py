@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import jax.numpy as jnp
-from jaxtyping import Array, Float
+from jaxtyping import Array, Float, Int
 
 DEPENDENT = 3e-3
 """A history column that keeps less than this share of its length after projection on the others is dropped."""
@@ -19,7 +19,7 @@ def push(history: Float[Array, "memory n"], value: Float[Array, " n"]) -> Float[
 def anderson_step(
     history_x: Float[Array, "memory n"],
     history_residual: Float[Array, "memory n"],
-    filled: Float[Array, ""],
+    filled: Int[Array, ""],
     x: Float[Array, " n"],
     residual: Float[Array, " n"],
     *,

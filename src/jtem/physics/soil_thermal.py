@@ -456,6 +456,7 @@ def state_from_temperature(
 ) -> ThermalState:
     """State on the first of January with the given soil temperatures (degC), without snow."""
     enthalpy = enthalpy_from_temperature(temperature, *_freezing_curve(properties))
+    december_air_temperature = lax.convert_element_type(december_air_temperature, enthalpy.dtype)
     zero = jnp.zeros_like(december_air_temperature)
     return ThermalState(
         enthalpy=enthalpy,
@@ -583,8 +584,9 @@ def _choose_phases(column: _Column, conductance, content, source, surface, sweep
 def _solve(phase, column: _Column, conductance, content, source, surface):
     """Linear solve ``L`` of the implicit step with the chosen phases: temperatures (degC) and heat contents D h.
 
-    Elimination, bottom to top: ``k = c + g_below q_below``, ``w = 1/(k+g)``, ``q = k w``, ``y = (h + c tau + g_below y_below) w``; then from the top
-    ``T = T_above + y - q T_above``.
+    Elimination, bottom to top: ``k = c + g_below q_below``, ``w = 1/(k+g)``, ``q = k w``, ``e = g w = 1-q``,
+    ``y = (h + c tau + g_below y_below) w``; then from the top ``T = e T_above + y``. Both q and e are kept because each is
+    exact where it is small: q in thin layers, e in freezing ones, whose T must be exact to rounding of ``delta``.
     """
     c, c_tau = _segment(phase == 0, phase == 2, column.for_layers())
     below = jnp.concatenate([conductance[1:], jnp.zeros_like(conductance[:1])])
@@ -595,18 +597,18 @@ def _solve(phase, column: _Column, conductance, content, source, surface):
         c, load, g, g_below = layer
         k = c + g_below * q
         w = 1.0 / (k + g)
-        carry = (k * w, (load + g_below * y) * w)
-        return carry, carry
+        y = (load + g_below * y) * w
+        return (k * w, y), (g * w, y)
 
     zero = jnp.zeros_like(source)
-    _, (q, y) = lax.scan(up, (zero, zero), (c, load, conductance, below), reverse=True)
+    _, (e, y) = lax.scan(up, (zero, zero), (c, load, conductance, below), reverse=True)
 
     def down(above, layer):
-        q, y = layer
-        temperature = above + (y - q * above)
+        e, y = layer
+        temperature = e * above + y
         return temperature, temperature
 
-    _, temperature = lax.scan(down, surface, (q, y))
+    _, temperature = lax.scan(down, surface, (e, y))
     return temperature, c * temperature - c_tau
 
 
@@ -794,7 +796,8 @@ def close_year(
 
     Active-layer thickness ``sum d_i prod_{j<=i} Fmax_j``, Fmax the largest thawed fraction of the year: ground above the first that never
     thawed. Without permafrost both are the depth of the column; ground that never thaws gives 0.
-    The largest unfrozen thickness is that of any month between its two fronts (Liu et al. 2022).
+    The largest unfrozen thickness is that of any month between its two fronts (Liu et al. 2022), but no more than the active layer: in a
+    month that is frozen from the surface the first thawed run may be the unfrozen ground below permafrost.
     """
     thickness = jnp.asarray(design.thickness, state.enthalpy.dtype)
 
@@ -806,7 +809,7 @@ def close_year(
 
     zero = jnp.zeros_like(state.snow)
     (_, active), _ = lax.scan(step, (zero + 1.0, zero), (state.maximum_thawed_fraction, thickness))
-    unfrozen = state.maximum_unfrozen_thickness
+    unfrozen = jnp.minimum(state.maximum_unfrozen_thickness, active)
     new_state = dataclasses.replace(
         state,
         maximum_thawed_fraction=jnp.zeros_like(state.maximum_thawed_fraction),

@@ -14,8 +14,8 @@ from jtem.parameters import parameter
 class WaterParameters(eqx.Module):
     """Texture regressions, rooting depth, snow and runoff rules."""
 
-    porosity_slope: Float[Array, "*types"] = parameter(unit="%", description="porosity per silt+clay share")
-    porosity_intercept: Float[Array, "*types"] = parameter(unit="%", description="porosity of pure sand")
+    porosity_slope: Float[Array, "*types"] = parameter(unit="%", description="porosity per silt+clay share (saturation output only)", trainable=False)
+    porosity_intercept: Float[Array, "*types"] = parameter(unit="%", description="porosity of pure sand (saturation output only)", trainable=False)
     field_capacity_slope: Float[Array, "*types"] = parameter(unit="%", description="field capacity per silt+clay share")
     field_capacity_intercept: Float[Array, "*types"] = parameter(unit="%", description="field capacity of pure sand")
     wilting_point_slope: Float[Array, "*types"] = parameter(unit="%", description="wilting point per silt+clay share")
@@ -105,6 +105,7 @@ class WaterMonth(eqx.Module):
     volumetric_moisture: Float[Array, "*cells"]
     volumetric_moisture_mean: Float[Array, "*cells"]
     available_water: Float[Array, "*cells"]
+    saturation: Float[Array, "*cells"]
     rain_groundwater: Float[Array, "*cells"]
     snow_groundwater: Float[Array, "*cells"]
     water_residual: Float[Array, "*cells"]
@@ -253,6 +254,7 @@ def month(
         volumetric_moisture=jnp.maximum(0.001, soil_water / root_zone),
         volumetric_moisture_mean=jnp.maximum(0.001, mean_soil_water / root_zone),
         available_water=soil_water - soil.wilting_point * root_zone,
+        saturation=soil_water / root_zone / soil.porosity,
         rain_groundwater=rain_groundwater,
         snow_groundwater=snow_groundwater,
         water_residual=residual,

@@ -1,0 +1,702 @@
+"""The command ``jtem``: reads a plan, wires readers, model and output, and speaks to people.
+
+Exit code 0: done. 1: the run finished but some cells failed (named). 2: the user must change something (one sentence).
+130: stopped with Ctrl-C. Heavy imports happen inside the commands, so that ``--help`` is quick and the number of devices
+can be set before JAX starts.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TextIO
+
+import numpy as np
+
+from jtem import __version__
+from jtem.errors import InputError, suggest
+from jtem.parameters import ParameterError
+
+if TYPE_CHECKING:
+    from jtem.output import Grid
+    from jtem.parameters import ParameterTable
+    from jtem.plan import Plan
+    from jtem.study.stages import Experiment, Progress, SpinUpReport, Summary
+
+DONE, FAILED_CELLS, USER_ERROR, STOPPED = 0, 1, 2, 130
+COLUMN_YEARS_PER_SECOND = {"mixed": 12000.0, "float64": 7000.0, "float32": 13000.0}
+"""Of one core, whole step; for the estimate of ``jtem check`` only. ``benchmarks/throughput.py`` measures it."""
+COMPILE_SECONDS = 40.0
+STATE_BYTES = 4096  # of one column, rounded up
+
+
+# --- devices ---------------------------------------------------------------------------------------------------------
+
+
+def usable_cores() -> int:
+    """Cores that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def use_all_cores() -> None:
+    """One JAX CPU device a core, if JAX has not started yet (an accelerator stays the default where there is one)."""
+    import contextlib
+
+    import jax
+
+    if "xla_force_host_platform_device_count" in os.environ.get("XLA_FLAGS", ""):
+        return
+    with contextlib.suppress(RuntimeError):  # JAX has started: keep its devices
+        jax.config.update("jax_num_cpu_devices", usable_cores())
+
+
+# --- from a plan to an experiment ------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """A plan with everything it names read and checked."""
+
+    plan: Plan
+    experiment: Experiment
+    grid: Grid
+    table: ParameterTable
+    inputs: tuple[str, ...]
+    emulated: bool
+
+    @property
+    def column_years(self) -> int:
+        """Years of all columns in the transient stages and the spin-up."""
+        spin = self.experiment.spin_up
+        years = sum(stage.years for stage in self.experiment.stages)
+        return len(self.experiment.column_cell) * (years + (spin.heat_years + spin.cycle_years if spin else 0))
+
+    def memory_bytes(self) -> int:
+        """Rough memory of a run: climate of the longest stage of a chunk, a block of outputs, states kept for files."""
+        from jtem.variables import VARIABLES
+
+        experiment = self.experiment
+        lengths = {"": 1, "heat_layer": 33, "layer": experiment.design.permafrost.layers}
+        columns = min(experiment.chunk_columns, len(experiment.column_cell))
+        climate = columns * max(stage.years for stage in experiment.stages) * (4 * 12 + 2) * 8 * 3
+        monthly = sum(12 * lengths[VARIABLES[name].layer] for name in experiment.selection.monthly)
+        annual = sum(lengths[VARIABLES[name].layer] for name, _ in experiment.selection.annual)
+        block = columns * experiment.block_years * (monthly + annual) * 8 * 3
+        kept = len(experiment.column_cell) * STATE_BYTES * (len(experiment.stages) + 1 if self.plan.output.state else 0)
+        working = columns * 33 * 8 * 200
+        return 500_000_000 + climate + block + kept + columns * STATE_BYTES * 8 + working
+
+
+def parameter_files(names: Sequence[str], data: Path | None, where: str) -> list[Path]:
+    """The defaults and the overlays of a plan: packaged by name ("liu2024") or a path."""
+    from jtem.datafiles import data_path
+    from jtem.plan import resolve
+
+    files = [data_path("parameters", "defaults.toml")]
+    for name in names:
+        if name.endswith(".toml"):
+            files.append(Path(name) if Path(name).is_file() else resolve(name, data, where))
+        else:
+            known = [p.stem for p in files[0].parent.glob("*.toml") if p.stem != "defaults"]
+            if name not in known:
+                raise InputError(
+                    f"{where}: unknown parameter overlay {name!r}; {suggest(name, known)} (or give a .toml path)"
+                )
+            files.append(data_path("parameters", f"{name}.toml"))
+    return files
+
+
+def prepare(plan: Plan, data: Path | None, *, force: bool = False) -> Prepared:
+    """Read and check all inputs of a plan and build the experiment; raises ``InputError`` or ``ParameterError``."""
+    import jax
+
+    from jtem import parameters, step
+    from jtem.output import Grid
+    from jtem.physics import permafrost, radiation
+    from jtem.physics.soil_thermal import ThermalDesign
+    from jtem.readers import to_model
+    from jtem.study.stages import Experiment, SpinUp
+
+    model = plan.model
+    design = step.Design(
+        permafrost=model.permafrost,
+        thermal=ThermalDesign(substeps=model.heat_substeps),
+        carbon_substeps=model.carbon_substeps,
+        open_nitrogen=model.open_nitrogen,
+        heat_dtype=model.precision.heat_dtype,
+        pool_dtype=model.precision.pool_dtype,
+    )
+    table = parameters.read_table(step.Parameters, parameter_files(model.parameters, data, f"{plan.where}: [model]"))
+    cells, source_of, inputs = domain(plan, data)
+    model_cells = to_model.model_cells(
+        cells,
+        table.communities,
+        top_of_atmosphere=radiation.top_of_atmosphere,
+        carbon_layers=lambda stocks: np.asarray(
+            jax.vmap(permafrost.layers_from_intervals)(np.asarray(stocks, model.precision.pool_dtype))
+        ),
+        where=inputs[0],
+    )
+
+    def loader(climate: str, first: int, last: int, wrap: bool = False):
+        source, where = source_of(climate)
+        load = to_model.climate_loader(source, first, last, wrap=wrap, where=where)
+        for start in range(0, model_cells.count, plan.run.chunk_columns):  # everything is checked before anything runs
+            load(np.arange(start, min(start + plan.run.chunk_columns, model_cells.count)))
+        return load
+
+    stages = build_stages(plan, loader)
+    spin = plan.spinup
+    spin_up = None
+    if not plan.run.restart:
+        spin_up = SpinUp(
+            climate=loader(spin.climate, *spin.cycle, wrap=True),
+            heat_years=spin.heat_years,
+            years=spin.years,
+            cycle_years=spin.cycle_years,
+        )
+    experiment = Experiment(
+        design=design,
+        parameters=parameters.build(step.Parameters, table, model.precision.pool_dtype),
+        columns=model_cells.columns,
+        column_cell=model_cells.column_cell,
+        spin_up=spin_up,
+        stages=stages,
+        selection=selection(plan),
+        chunk_columns=plan.run.chunk_columns,
+        block_years=plan.run.block_years,
+    )
+    if plan.run.restart:
+        experiment = restarted(plan, experiment, table.hash(), data, force)
+    grid = Grid(
+        model_cells.latitude,
+        model_cells.longitude,
+        model_cells.area,
+        model_cells.column_cell,
+        model_cells.column_fraction,
+        model_cells.labels,
+    )
+    return Prepared(plan, experiment, grid, table, tuple(inputs), plan.domain.source == "embedded")
+
+
+def selection(plan: Plan):
+    """What the run keeps; the two thaw depths always, because stages and reports need them."""
+    from jtem import variables
+    from jtem.run import Selection
+
+    annual = (*plan.output.annual, "active_layer_thickness", "maximum_unfrozen_thickness")
+    return Selection(*variables.selection(plan.output.monthly, annual, f"{plan.where}: [output]"))
+
+
+def build_stages(plan: Plan, loader: Callable[..., Any]) -> tuple:
+    """History and scenarios; the permafrost scheme decides when frozen stores are filled and whether thaw exposes them."""
+    from jtem.study.stages import Stage
+
+    scheme = plan.model.permafrost
+    layered = scheme.name == "layered"
+    reservoir = scheme.layers > 0 and not layered
+    history = plan.history
+    stages = [
+        Stage(
+            name=history.name,
+            first_year=history.first,
+            last_year=history.last,
+            climate=loader(history.climate, history.first, history.last),
+            expose=reservoir,
+            begin="base_years" if layered else "start" if reservoir else "",
+            base_years=plan.base_years if layered else None,
+        )
+    ]
+    shared: dict[tuple, Any] = {}
+    for scenario in plan.scenario:
+        key = (scenario.climate, scenario.first, scenario.last)
+        if key not in shared:
+            shared[key] = loader(*key)
+        stages.append(
+            Stage(
+                name=scenario.name,
+                first_year=scenario.first,
+                last_year=scenario.last,
+                climate=shared[key],
+                parent=history.name,
+                expose=scenario.expose and scheme.layers > 0,
+                follow=scenario.follows,
+            )
+        )
+    return tuple(stages)
+
+
+def domain(plan: Plan, data: Path | None):
+    """Cells, a function from a climate's name to its source (and its name for errors), and the names of the inputs."""
+    from jtem.plan import resolve
+    from jtem.readers import cf_monthly, co2, embedded, toolik
+
+    d = plan.domain
+    where = f"{plan.where}: [domain]"
+    if d.source == "embedded":
+        cells = embedded.sites(d.sites) if d.sites else embedded.domain(d.domain)
+        cells = cells.isel(cell=slice(None, None, d.stride))
+        named = f"sites {', '.join(d.sites)}" if d.sites else f"domain {d.domain}"
+
+        def embedded_source(climate: str):
+            def source(rows: np.ndarray, first: int, last: int):
+                return embedded.climate(cells.isel(cell=rows), climate, first, last)
+
+            return source, f"emulated climate '{climate}'"
+
+        return cells, embedded_source, [f"embedded {named}", "emulated climate (data/embedded)"]
+
+    static = resolve(d.static, data, where)
+    if d.source == "toolik":
+        cells = toolik.read_cells(static)
+    else:
+        cells = cf_monthly.read_cells(static, d.names, d.community)
+    cells = cells.isel(cell=slice(None, None, d.stride))
+    files = {name: [resolve(f, data, f"{where} climate.{name}") for f in paths] for name, paths in d.climate.items()}
+    table = None if d.co2 == "embedded" else resolve(d.co2, data, f"{where} co2")
+    latitude, longitude = cells["latitude"].values, cells["longitude"].values
+
+    def file_source(climate: str):
+        paths = files[climate]
+
+        def source(rows: np.ndarray, first: int, last: int):
+            result = cf_monthly.read_climate(paths, first, last, d.names, (latitude[rows], longitude[rows]))
+            if table is None:
+                ppm = co2.embedded_series(d.co2_column or climate, first, last)
+            else:
+                ppm = co2.read_table(table, first, last, d.co2_column)
+            return result.assign(co2=("year", ppm, {"units": "ppm"}))
+
+        return source, ", ".join(str(path) for path in paths)
+
+    inputs = [str(static), *(str(path) for paths in files.values() for path in paths)]
+    return cells, file_source, [*inputs, *([str(table)] if table else ["CO2: embedded published series"])]
+
+
+def restarted(plan: Plan, experiment: Experiment, parameter_hash: str, data: Path | None, force: bool) -> Experiment:
+    """The experiment that goes on from the state file of ``[run] restart``: after spin-up, or after history."""
+    import dataclasses
+
+    import jax
+
+    from jtem import run
+    from jtem.output import load_state, state_attributes
+    from jtem.plan import resolve
+
+    path = Path(plan.run.restart)
+    path = path if path.is_file() else resolve(plan.run.restart, data, f"{plan.where}: [run] restart")
+    stage = state_attributes(path).get("stage")
+    if stage not in ("spinup", plan.history.name):
+        raise InputError(
+            f"{path}: state of stage {stage!r}; a run goes on from 'spinup' or '{plan.history.name}', give such a state"
+        )
+    if stage == "spinup" and experiment.stages[0].begin == "start":
+        raise InputError(
+            f"{path}: scheme '{plan.model.permafrost.name}' needs the thaw of the spin-up, which a state does not hold; "
+            f"restart from '{plan.history.name}' or run the spin-up"
+        )
+    stages = experiment.stages[1:] if stage == plan.history.name else experiment.stages
+    if not stages:
+        raise InputError(f"{path}: nothing to do after '{stage}'; add a [[scenario]] to the plan")
+    one_year = jax.tree.map(lambda leaf: leaf[:, :1], experiment.stages[0].climate(experiment.column_cell))
+    like = jax.eval_shape(
+        lambda p, c, y: run.initial_states(p, c, y, design=experiment.design),
+        experiment.parameters,
+        experiment.columns,
+        jax.tree.map(lambda leaf: np.asarray(leaf, experiment.design.pool_dtype), one_year),
+    )
+    state = load_state(path, like, parameter_hash, force=force)
+    return dataclasses.replace(experiment, stages=stages, initial_states={stage: state})
+
+
+def attributes(prepared: Prepared) -> dict[str, str | int | float]:
+    """What every file says about where it comes from."""
+    import jax
+
+    plan, experiment = prepared.plan, prepared.experiment
+    spin = experiment.spin_up
+    said = (
+        f"restart from {plan.run.restart}"
+        if spin is None
+        else f"{spin.heat_years} years of soil heat, then {spin.years} years of carbon and nitrogen (soil nitrogen tied to "
+        f"soil carbon) on the mean year of {plan.spinup.cycle[0]}-{plan.spinup.cycle[1]}, then {spin.cycle_years} years "
+        "cycling those years with closed nitrogen"
+    )
+    title = plan.plan.title or plan.plan.name
+    if prepared.emulated and "emulated" not in title:
+        title += " (emulated climate)"
+    device = jax.local_devices()
+    result: dict[str, str | int | float] = {
+        "title": title,
+        "institution": plan.plan.institution,
+        "comment": plan.plan.comment,
+        "plan": plan.text,
+        "parameter_hash": prepared.table.hash(),
+        "parameter_files": ", ".join(prepared.table.files),
+        "precision": plan.model.precision.name,
+        "permafrost_scheme": plan.model.permafrost.name,
+        "inputs": "; ".join(Path(name).name if os.sep in name else name for name in prepared.inputs),
+        "spin_up": said,
+        "jax_version": jax.__version__,
+        "devices": f"{len(device)} {device[0].platform}",
+    }
+    if plan.plan.references:
+        result["references"] = plan.plan.references
+    return {key: value for key, value in result.items() if value != ""}
+
+
+# --- progress --------------------------------------------------------------------------------------------------------
+
+
+class ProgressLine:
+    """Says how far a run is: one line that is rewritten on a terminal, a few plain lines elsewhere."""
+
+    def __init__(self, stream: TextIO | None = None, every: float = 0.1):
+        self.stream = stream or sys.stderr
+        self.live = self.stream.isatty()
+        self.every, self.next_share, self.width = every, 0.0, 0
+
+    def start(self) -> None:
+        """The first program compiles before the first message."""
+        self.stream.write("compiling ...\n")
+        self.stream.flush()
+
+    def __call__(self, message: Progress) -> None:
+        """Take one message of the run."""
+        share = message.column_years_done / max(message.column_years_total, 1)
+        if not self.live and share < self.next_share:
+            return
+        self.next_share = share + self.every
+        running = max(message.seconds - message.compile_seconds, 1e-3)
+        rate = message.column_years_done / running
+        left = (message.column_years_total - message.column_years_done) / max(rate, 1e-9)
+        chunk = f", chunk {message.chunk + 1}/{message.chunks}" if message.chunks > 1 else ""
+        text = (
+            f"{100 * share:3.0f} %  {message.stage}{chunk}  {rate:,.0f} cells x years/s  {duration(left)} left  "
+            f"(compiled in {message.compile_seconds:.0f} s)"
+        )
+        if self.live:
+            self.stream.write("\r" + text.ljust(self.width))
+            self.width = len(text)
+        else:
+            self.stream.write(text + "\n")
+        self.stream.flush()
+
+    def end(self) -> None:
+        """Leave the line."""
+        if self.live and self.width:
+            self.stream.write("\n")
+
+
+def duration(seconds: float) -> str:
+    """Seconds as people say them."""
+    if seconds < 90:
+        return f"{seconds:.0f} s"
+    if seconds < 5400:
+        return f"{seconds / 60:.0f} min"
+    return f"{seconds / 3600:.1f} h"
+
+
+# --- commands --------------------------------------------------------------------------------------------------------
+
+
+def execute(prepared: Prepared, folder: Path, *, force: bool) -> tuple[int, Summary]:
+    """Run an experiment and write its files; returns the exit code and the summary."""
+    from jtem.output import NetcdfSink, file_names, prepare_folder
+    from jtem.physics.soil_thermal import C25_B
+    from jtem.study.stages import run_experiment
+
+    plan, experiment = prepared.plan, prepared.experiment
+    frequencies = [
+        f for f, names in (("monthly", experiment.selection.monthly), ("annual", experiment.selection.annual)) if names
+    ]
+    stages = [stage.name for stage in experiment.stages]
+    if plan.output.netcdf:
+        prepare_folder(folder, file_names(plan.plan.name, stages, frequencies, plan.output.state), force)
+    progress = ProgressLine()
+    with NetcdfSink(
+        folder,
+        plan.plan.name,
+        prepared.grid,
+        attributes=attributes(prepared),
+        heat_edges=C25_B,
+        write_files=plan.output.netcdf,
+        write_states=plan.output.state,
+    ) as sink:
+        progress.start()
+        summary = run_experiment(experiment, sink, progress)
+        progress.end()
+        notes: dict[str, str | int | float] = {}
+        if summary.spin_up is not None:
+            notes["spin_up_closed_columns"] = int(np.sum(summary.spin_up.closed))
+            notes["spin_up_columns"] = int(np.size(summary.spin_up.closed))
+        written = sink.finish(summary.failed, notes)
+        for text in sink.implausible.values():
+            print(f"note: {text}", file=sys.stderr)
+    print(
+        f"{summary.column_years:,} cells x years in {summary.seconds:.1f} s, of which {summary.compile_seconds:.1f} s "
+        f"compiling; {len(written)} files in {folder}"
+    )
+    return report_failed(prepared, summary), summary
+
+
+def report_failed(prepared: Prepared, summary: Summary) -> int:
+    """Name failed cells; exit code 1 if there are any."""
+    if not summary.failed:
+        return DONE
+    grid = prepared.grid
+    print(f"{len(summary.failed)} of {grid.column_cell.size} columns failed (missing in the files):", file=sys.stderr)
+    for column, reason in list(summary.failed.items())[:20]:
+        cell = grid.column_cell[column]
+        print(f"  ({grid.latitude[cell]:.3f}, {grid.longitude[cell]:.3f}): {reason}", file=sys.stderr)
+    if len(summary.failed) > 20:
+        print("  ... all are in the attribute 'failed_cells' of the files", file=sys.stderr)
+    return FAILED_CELLS
+
+
+def spin_up_text(report: SpinUpReport | None) -> str:
+    """Length of the spin-up and the drift of its last year beside TEM's closure tolerances."""
+    if report is None:
+        return "no spin-up (restart)"
+    from jtem.spinup import CLOSURE_TOLERANCE
+    from jtem.study.stages import _tolerance_kind
+
+    units = {"water": "mm", "carbon": "gC m-2", "nitrogen": "gN m-2"}
+    lines = [
+        f"spin-up: {report.years} years; {int(np.sum(report.closed))} of {report.closed.size} columns within TEM's closure "
+        "tolerances in the last year",
+        f"  {'drift of the last year':42}{'median':>11}{'largest':>11}{'tolerance':>11}",
+    ]
+    for name, values in report.drift.items():
+        kind = _tolerance_kind(name)
+        size = np.abs(np.asarray(values))
+        lines.append(
+            f"  {name.replace('_', ' '):42}{np.median(size):11.2g}{size.max():11.2g}{CLOSURE_TOLERANCE[kind]:11.2g}  "
+            f"{units[kind]} yr-1"
+        )
+    return "\n".join(lines)
+
+
+def open_plan(path: Path, data: Path | None, *, force: bool = False) -> Prepared:
+    """Read a plan, set precision and devices, prepare everything."""
+    from jtem import plan as plans
+
+    plan = plans.read(path)
+    use_all_cores()
+    plans.use_precision(plan.model.precision.name)
+    return prepare(plan, data, force=force)
+
+
+def demo_plan() -> Path:
+    """The plan of ``jtem demo``: inside an installed package, or in a checkout."""
+    package = Path(__file__).resolve().parent
+    for path in (
+        package / "_data" / "plans" / "demo.toml",
+        package.parents[1] / "experiments" / "demo" / "plan.toml",
+    ):
+        if path.is_file():
+            return path
+    raise InputError("the demo's plan is not in this installation; reinstall jtem")
+
+
+def command_demo(arguments: argparse.Namespace) -> int:
+    """The embedded default: two futures, each with and without permafrost thaw; table, files, figure."""
+    from jtem.output import prepare_folder
+
+    begin = time.perf_counter()
+    prepare_folder(arguments.out)
+    prepared = open_plan(demo_plan(), None)
+    plan = prepared.plan
+    cells = f"{prepared.grid.latitude.size} cells ({prepared.grid.column_cell.size} columns)"
+    print(f"jtem {__version__}: {plan.plan.title}; {cells}, emulated climate")
+    code, summary = execute(prepared, arguments.out, force=True)
+    print(spin_up_text(summary.spin_up))
+    report(plan, arguments.out, figure=True)
+    print(f"done in {time.perf_counter() - begin:.0f} s; every number and figure here is from emulated climate")
+    return code
+
+
+def report(plan: Plan, folder: Path, *, figure: bool) -> None:
+    """Headline table and figure of a run with scenarios, from its files."""
+    from jtem.report import diagnostics, figures
+
+    scenarios = [s.name for s in plan.scenario if not s.name.endswith(diagnostics.NO_THAW)]
+    results = diagnostics.all_series(folder, plan.plan.name, plan.history.name, scenarios)
+    rows = diagnostics.headline(results, scenarios)
+    print(diagnostics.text_table(rows, f"{plan.plan.title or plan.plan.name}: emulated climate, 'layered' permafrost"))
+    if not figure:
+        return
+    if not figures.available():
+        print("no figure: matplotlib is not installed; run: pip install 'jtem[plots]'")
+        return
+    past = diagnostics.open_annual(folder, plan.plan.name, plan.history.name)
+    maps = [("ALT", past, plan.history.last)]
+    maps += [
+        (f"ALT, {name.upper()}", diagnostics.open_annual(folder, plan.plan.name, name), plan.scenario[0].last)
+        for name in scenarios[:2]
+    ]
+    path = figures.demo_figure(
+        folder / f"{plan.plan.name}.png",
+        results,
+        scenarios,
+        maps,
+        f"{plan.plan.title or plan.plan.name} - emulated climate",
+    )
+    print(f"figure: {path}")
+
+
+def command_run(arguments: argparse.Namespace) -> int:
+    """Run a plan."""
+    from jtem import plan as plans
+    from jtem.output import prepare_folder
+
+    plan = plans.read(arguments.plan)
+    folder = arguments.out or Path(plan.plan.name)
+    made = prepare_folder(folder)
+    try:
+        prepared = open_plan(arguments.plan, arguments.data, force=arguments.force)
+    except BaseException:
+        if made:
+            folder.rmdir()
+        raise
+    code, summary = execute(prepared, folder, force=arguments.force)
+    print(spin_up_text(summary.spin_up))
+    return code
+
+
+def command_check(arguments: argparse.Namespace) -> int:
+    """Validate everything and say what a run would take, without running."""
+    prepared = open_plan(arguments.plan, arguments.data)
+    plan, experiment = prepared.plan, prepared.experiment
+    rate = COLUMN_YEARS_PER_SECOND[plan.model.precision.name] * usable_cores()
+    seconds = COMPILE_SECONDS + prepared.column_years / rate
+    spin = experiment.spin_up
+    print(f"{plan.where}: fine")
+    print(f"  cells    {prepared.grid.latitude.size:,}, columns {prepared.grid.column_cell.size:,}")
+    if spin is not None:
+        print(f"  spin-up  {spin.heat_years} years of heat, {spin.years} of carbon, {spin.cycle_years} cycling")
+    for stage in experiment.stages:
+        thaw = "thaw exposes permafrost" if stage.expose else "no exposure"
+        print(f"  stage    {stage.name} {stage.first_year}-{stage.last_year} after {stage.parent}, {thaw}")
+    print(f"  years    {sum(s.years for s in experiment.stages):,}; cells x years {prepared.column_years:,}")
+    print(f"  model    permafrost {plan.model.permafrost.name}, precision {plan.model.precision.name}")
+    print(f"  parameters {', '.join(prepared.table.files)} (hash {prepared.table.hash()})")
+    print(f"  inputs   {'; '.join(prepared.inputs)}")
+    print(f"  memory   about {prepared.memory_bytes() / 1e9:.1f} GB")
+    print(f"  time     about {duration(seconds)} on {usable_cores()} cores, compilation included")
+    return DONE
+
+
+def command_variables(arguments: argparse.Namespace) -> int:
+    """The table of output variables."""
+    from jtem import variables
+
+    print(variables.table(arguments.markdown))
+    return DONE
+
+
+def command_parameters(arguments: argparse.Namespace) -> int:
+    """The table of parameters."""
+    from jtem import parameters, step
+
+    table = parameters.read_table(step.Parameters, parameter_files(arguments.overlay, None, "--overlay"))
+    communities = [arguments.community] if arguments.community else list(table.communities)
+    for name in communities:
+        table.index(name)
+    rows = [("parameter", "symbol", "unit", "value", "bounds", "meaning", "source")]
+    for entry in table.entries.values():
+        values = [entry.values[name] for name in communities]
+        value = f"{values[0]:g}" if len(set(values)) == 1 else f"{min(values):g} .. {max(values):g}"
+        bounds = f"{entry.lower:g} .. {entry.upper:g}"
+        rows.append((entry.name, entry.symbol, entry.unit, value, bounds, entry.description, entry.source))
+    if arguments.markdown:
+        for k, row in enumerate(rows):
+            print("| " + " | ".join(cell.replace("|", "\\|") for cell in row) + " |")
+            if k == 0:
+                print("|" + " --- |" * len(row))
+        return DONE
+    widths = [max(len(row[k]) for row in rows) for k in range(6)]
+    for row in rows:
+        print("  ".join(cell.ljust(width) for cell, width in zip(row[:6], widths, strict=True)).rstrip())
+    if not arguments.community:
+        print(f"\ncommunities: {', '.join(table.communities)}")
+    return DONE
+
+
+def command_info(arguments: argparse.Namespace) -> int:
+    """Versions, devices, data."""
+    del arguments
+    import platform
+
+    import jax
+
+    from jtem.datafiles import data_path
+    from jtem.plan import DATA_VARIABLE
+    from jtem.readers.embedded import DOMAINS, SCENARIO_YEARS
+
+    use_all_cores()
+    devices = jax.local_devices()
+    print(f"jtem      {__version__}, Python {platform.python_version()}, jax {jax.__version__}")
+    print(f"devices   {len(devices)} {devices[0].platform}; {usable_cores()} usable cores")
+    print(f"data      {data_path()}; {DATA_VARIABLE}={os.environ.get(DATA_VARIABLE, '(not set)')}")
+    print(f"embedded  domains {', '.join(DOMAINS)}; emulated climates {', '.join(SCENARIO_YEARS)}")
+    if devices[0].platform == "cpu" and Path("/dev/nvidia0").exists():
+        print("hint      an NVIDIA device is here but JAX runs on the CPU; run: pip install 'jtem[gpu]'")
+    return DONE
+
+
+def parser() -> argparse.ArgumentParser:
+    """All commands and options."""
+    top = argparse.ArgumentParser(prog="jtem", description="A JAX-differentiable Terrestrial Ecosystem Model.")
+    top.add_argument("--version", action="version", version=f"jtem {__version__}")
+    commands = top.add_subparsers(dest="command", required=True, metavar="COMMAND")
+
+    def add(name: str, action: Callable[[argparse.Namespace], int], help_text: str) -> argparse.ArgumentParser:
+        command = commands.add_parser(name, help=help_text, description=help_text)
+        command.set_defaults(action=action)
+        return command
+
+    demo = add("demo", command_demo, "run the embedded default (emulated climate): table, netCDF files, one figure")
+    demo.add_argument("--out", type=Path, default=Path("jtem_demo"), metavar="DIR", help="output folder (jtem_demo)")
+    run = add("run", command_run, "run a plan")
+    check = add("check", command_check, "validate a plan and all its inputs; estimate memory and time; run nothing")
+    for command in (run, check):
+        command.add_argument("plan", type=Path, metavar="PLAN.toml")
+        command.add_argument(
+            "--data", type=Path, metavar="DIR", help="folder of input files (or the variable JTEM_DATA)"
+        )
+    run.add_argument("--out", type=Path, metavar="DIR", help="output folder (default: the plan's name)")
+    run.add_argument("--force", action="store_true", help="overwrite files; accept a state of other parameters")
+    listing = add("variables", command_variables, "list all output variables")
+    listing.add_argument("--markdown", action="store_true", help="as a Markdown table")
+    values = add("parameters", command_parameters, "list all parameters with value, unit, bounds and source")
+    values.add_argument("--community", metavar="NAME", help="values of one community")
+    values.add_argument("--overlay", action="append", default=[], metavar="NAME", help="with an overlay, e.g. liu2024")
+    values.add_argument("--markdown", action="store_true", help="as a Markdown table, with sources")
+    add("info", command_info, "versions, devices, data")
+    return top
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Entry point; returns the exit code."""
+    arguments = parser().parse_args(argv)
+    try:
+        return arguments.action(arguments)
+    except (InputError, ParameterError) as error:
+        print(f"jtem: {' '.join(str(error).split())}", file=sys.stderr)
+        return USER_ERROR
+    except KeyboardInterrupt:
+        print("\njtem: stopped; unfinished files were removed", file=sys.stderr)
+        return STOPPED
+    except BrokenPipeError:
+        sys.stderr.close()
+        return DONE
+
+
+if __name__ == "__main__":
+    sys.exit(main())

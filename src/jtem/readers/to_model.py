@@ -1,0 +1,316 @@
+"""The last door before the model: checks datasets of cells and climate and turns them into stacked host arrays.
+
+What a dataset must look like is in ``docs/architecture.md``. Everything that is wrong raises ``InputError``: one sentence
+that names the source, the variable, what was expected and found, and the remedy.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import xarray as xr
+
+from jtem.errors import InputError, suggest
+from jtem.readers import embedded
+from jtem.state import Cell, Climate
+
+ClimateSource = Callable[[np.ndarray, int, int], xr.Dataset]
+"""Cell indices, first and last year -> climate dataset (cell, year, month) of those cells."""
+
+INTERVALS = 4
+SILT_CLAY_FLOOR = 0.01
+
+CLIMATE_RANGES = {
+    "air_temperature": ("degC", -90.0, 60.0),
+    "precipitation": ("mm month-1", 0.0, 5000.0),
+    "shortwave_radiation": ("W m-2", 0.0, 600.0),
+    "nitrogen_input": ("gN m-2 month-1", 0.0, 10.0),
+}
+OPTIONAL = ("nitrogen_input",)
+CELL_FIELDS = {
+    "latitude": (-90.0, 90.0),
+    "longitude": (-180.0, 360.0),
+    "area": (0.0, 1e8),
+    "elevation": (-500.0, 9000.0),
+    "sand": (0.0, 100.0),
+    "silt": (0.0, 100.0),
+    "clay": (0.0, 100.0),
+}
+
+
+@dataclass(frozen=True)
+class ModelCells:
+    """Grid cells and the columns they consist of.
+
+    ``columns``: stacked host arrays, one row a column. ``column_cell`` (column,): index of the cell, never falling.
+    ``column_fraction`` (column,): share of the cell's area. ``latitude``, ``longitude`` (degrees), ``area`` (km2), all (cell,).
+    """
+
+    columns: Cell
+    column_cell: np.ndarray
+    column_fraction: np.ndarray
+    latitude: np.ndarray
+    longitude: np.ndarray
+    area: np.ndarray
+    labels: np.ndarray | None = None
+
+    @property
+    def count(self) -> int:
+        """Number of grid cells."""
+        return self.latitude.size
+
+
+# --- cells -----------------------------------------------------------------------------------------------------------
+
+
+def check_cells(cells: xr.Dataset, communities: Sequence[str], where: str) -> None:
+    """Raise ``InputError`` unless the cell dataset can be used with these communities."""
+    needed = (*CELL_FIELDS, "community", "community_area_fraction")
+    for name in needed:
+        if name not in cells:
+            raise InputError(f"{where}: variable '{name}' is missing; add it ({suggest(name, map(str, cells))})")
+    if cells.sizes.get("cell", 0) == 0:
+        raise InputError(f"{where}: no cells to simulate; check the vegetation field and the stride")
+    if np.all(np.abs(cells["longitude"].values) <= 90) and np.any(np.abs(cells["latitude"].values) > 90):
+        value = _first(cells["latitude"].values, np.abs(cells["latitude"].values) > 90)[1]
+        raise InputError(
+            f"{where}: latitude {value:g} is outside -90..90 while all longitudes are inside; latitude and longitude "
+            "are swapped, exchange them"
+        )
+    for name, (low, high) in CELL_FIELDS.items():
+        values = np.asarray(cells[name].values, dtype=np.float64)
+        bad = ~np.isfinite(values)
+        if bad.any():
+            raise InputError(f"{where}: '{name}' is missing (NaN) in {_place(cells, bad)}; fill it or drop the cell")
+        bad = (values < low) | (values > high)
+        if name == "area":
+            bad |= values <= 0
+        if bad.any():
+            raise InputError(
+                f"{where}: '{name}' is {_first(values, bad)[1]:g} in {_place(cells, bad)}, expected {low:g}..{high:g}; "
+                "correct the value or its unit"
+            )
+    total = sum(np.asarray(cells[name].values, dtype=np.float64) for name in ("sand", "silt", "clay"))
+    bad = np.abs(total - 100.0) > 1.0
+    if bad.any():
+        hint = "fractions given as percent? multiply by 100" if np.all(total <= 1.5) else "correct the texture"
+        raise InputError(
+            f"{where}: sand + silt + clay is {_first(total, bad)[1]:g} percent in {_place(cells, bad)}, expected 100; {hint}"
+        )
+    _check_communities(cells, communities, where)
+
+
+def _check_communities(cells: xr.Dataset, communities: Sequence[str], where: str) -> None:
+    names = np.asarray(cells["community"].values, dtype=object)
+    share = np.asarray(cells["community_area_fraction"].values, dtype=np.float64)
+    for name in sorted({str(n) for n in names.ravel()} - {""}):
+        if name not in communities:
+            raise InputError(
+                f"{where}: unknown vegetation type '{name}' in 'community' of "
+                f"{_place(cells, (names == name).any(axis=1))}; {suggest(name, communities)}"
+            )
+    share = np.where(names == "", 0.0, share)
+    total = share.sum(axis=1)
+    bad = ~(np.abs(total - 1.0) < 1e-3) | (share < 0).any(axis=1)
+    if bad.any():
+        raise InputError(
+            f"{where}: 'community_area_fraction' sums to {_first(total, bad)[1]:g} in {_place(cells, bad)}, expected 1; "
+            "give fractions (0-1) of the named communities"
+        )
+
+
+def model_cells(
+    cells: xr.Dataset,
+    communities: Sequence[str],
+    *,
+    top_of_atmosphere: Callable[[np.ndarray], np.ndarray],
+    carbon_layers: Callable[[np.ndarray], np.ndarray],
+    where: str,
+) -> ModelCells:
+    """Check the cell dataset and make one column for each community of each cell.
+
+    ``communities``: names in the order of the parameter table. ``top_of_atmosphere``: latitude (n,) -> (n, 12) in
+    cal cm-2 d-1. ``carbon_layers``: (n, 4) in gC m-2 (0-0.3, 0.3-1, 1-2, 2-3 m) -> (n, layer). Where soil organic carbon
+    is not observed (NaN or absent) the community's mean stock takes its place. Raises ``InputError``.
+    """
+    check_cells(cells, communities, where)
+    names = np.asarray(cells["community"].values, dtype=object)
+    share = np.asarray(cells["community_area_fraction"].values, dtype=np.float64)
+    column_cell, slot = np.nonzero((names != "") & (share > 0))
+    fraction = share[column_cell, slot]
+    name = names[column_cell, slot]
+    index = {community: row for row, community in enumerate(communities)}
+
+    def per_column(field: str) -> np.ndarray:
+        return np.asarray(cells[field].values, dtype=np.float64)[column_cell]
+
+    stocks = np.full((column_cell.size, INTERVALS), np.nan)
+    if "soil_organic_carbon" in cells:
+        stocks = np.asarray(cells["soil_organic_carbon"].values, dtype=np.float64)[column_cell]
+        if np.any(stocks < 0) or np.nanmax(np.where(np.isfinite(stocks), stocks, 0.0)) > 500:
+            raise InputError(
+                f"{where}: 'soil_organic_carbon' has values outside 0..500 kg m-2; give kg m-2 per interval and NaN where "
+                "nothing was observed"
+            )
+    absent = ~np.all(np.isfinite(stocks), axis=1)
+    typical = embedded.soil_organic_carbon(name[:, None], np.ones((name.size, 1)))
+    stocks = np.where(absent[:, None], typical, stocks)
+    empty = stocks.sum(axis=1) <= 0
+    profile = np.asarray(carbon_layers(1000.0 * np.where(empty[:, None], 1.0, stocks)), dtype=np.float64)
+    latitude = np.asarray(cells["latitude"].values, dtype=np.float64)
+    columns = Cell(
+        elevation=per_column("elevation"),
+        silt_clay=np.clip((per_column("silt") + per_column("clay")) / 100.0, SILT_CLAY_FLOOR, 1.0),
+        community=np.array([index[str(n)] for n in name], dtype=np.int32),
+        top_of_atmosphere=np.asarray(top_of_atmosphere(latitude), dtype=np.float64)[column_cell],
+        soil_carbon_profile=np.where(empty[:, None], 0.0, profile),
+    )
+    return ModelCells(
+        columns=columns,
+        column_cell=column_cell,
+        column_fraction=fraction,
+        latitude=latitude,
+        longitude=np.asarray(cells["longitude"].values, dtype=np.float64),
+        area=np.asarray(cells["area"].values, dtype=np.float64),
+        labels=np.asarray(cells["site"].values, dtype=object) if "site" in cells.coords else None,
+    )
+
+
+# --- climate ---------------------------------------------------------------------------------------------------------
+
+
+def check_climate(climate: xr.Dataset, first_year: int, last_year: int, where: str) -> None:
+    """Raise ``InputError`` unless the climate dataset covers the years, in house units, complete and plausible."""
+    for name in (*CLIMATE_RANGES, "co2"):
+        if name not in climate and name not in OPTIONAL:
+            raise InputError(f"{where}: variable '{name}' is missing; add it ({suggest(name, map(str, climate))})")
+    for name in map(str, climate.data_vars):
+        if name not in CLIMATE_RANGES and name != "co2":
+            raise InputError(
+                f"{where}: unknown variable '{name}'; {suggest(name, (*CLIMATE_RANGES, 'co2'))} (or drop it)"
+            )
+    _check_calendar(climate, first_year, last_year, where)
+    for name, (unit, low, high) in CLIMATE_RANGES.items():
+        if name in climate:
+            _check_field(climate, name, unit, low, high, where)
+    co2 = np.asarray(climate["co2"].values, dtype=np.float64)
+    bad = ~((co2 >= 100.0) & (co2 <= 5000.0))
+    if bad.any():
+        row, value = _first(co2, bad)
+        raise InputError(
+            f"{where}: 'co2' is {value:g} in {climate['year'].values[row]}, expected 100..5000 ppm; correct it or its unit"
+        )
+
+
+def _check_calendar(climate: xr.Dataset, first_year: int, last_year: int, where: str) -> None:
+    years = np.asarray(climate["year"].values)
+    lacking = sorted(set(range(first_year, last_year + 1)) - {int(y) for y in years})
+    if lacking:
+        raise InputError(
+            f"{where}: year {lacking[0]} is missing ({len(lacking)} of {first_year}-{last_year}); complete the data or "
+            "shorten the stage"
+        )
+    if not np.array_equal(years, np.arange(first_year, last_year + 1)):
+        raise InputError(f"{where}: 'year' must be {first_year}..{last_year} in order; sort and select the years")
+    months = np.asarray(climate["month"].values) if "month" in climate.coords else np.arange(climate.sizes["month"]) + 1
+    if not np.array_equal(months, np.arange(1, 13)):
+        lost = sorted(set(range(1, 13)) - {int(m) for m in months})
+        what = f"month {lost[0]} is missing" if lost else "'month' is not 1..12 in order"
+        raise InputError(f"{where}: {what}; give all twelve months of every year")
+
+
+def _check_field(climate: xr.Dataset, name: str, unit: str, low: float, high: float, where: str) -> None:
+    data = climate[name]
+    found = data.attrs.get("units")
+    if found != unit:
+        raise InputError(
+            f"{where}: '{name}' is in {found!r}, expected {unit!r}; convert it and set its units attribute"
+        )
+    if data.dims != ("cell", "year", "month"):
+        raise InputError(
+            f"{where}: '{name}' has dimensions {data.dims}, expected ('cell', 'year', 'month'); transpose it"
+        )
+    values = np.asarray(data.values)
+    bad = ~np.isfinite(values)
+    if bad.any():
+        raise InputError(f"{where}: '{name}' is missing (NaN) in {_moment(climate, bad)}; fill it or drop the cell")
+    smallest, largest = float(values.min()), float(values.max())
+    disguise = _disguised(name, smallest, largest)
+    if disguise:
+        raise InputError(
+            f"{where}: '{name}' has values {smallest:.3g}..{largest:.3g}: {disguise} expected {unit}; convert the values"
+        )
+    bad = (values < low) | (values > high)
+    if bad.any():
+        kind = "negative precipitation" if name == "precipitation" and smallest < 0 else f"'{name}'"
+        raise InputError(
+            f"{where}: {kind} {float(values[bad][0]):.4g} {unit} in {_moment(climate, bad)}, expected {low:g}..{high:g} "
+            f"('{name}'); correct the data"
+        )
+
+
+def _disguised(name: str, smallest: float, largest: float) -> str:
+    """Which other unit the values look like."""
+    if name == "air_temperature" and smallest > 150 and largest < 350:
+        return "Kelvin?"
+    if name == "precipitation" and 0 < largest < 0.05:
+        return "kg m-2 s-1?"
+    if name == "shortwave_radiation" and 5 < largest < 45:
+        return "MJ m-2 d-1?"
+    if name == "shortwave_radiation" and largest > 600:
+        return "cal cm-2 d-1 or kJ?"
+    return ""
+
+
+def climate_loader(
+    source: ClimateSource, first_year: int, last_year: int, *, wrap: bool, where: str
+) -> Callable[[np.ndarray], Climate]:
+    """Loader of one stage: cell indices -> stacked climate as float64 host arrays (cell, year, 12), checked.
+
+    The January after each year is the true one inside the stage; after the last year it is December repeated, or the first
+    January of the cycle where ``wrap`` (repeated climate).
+    """
+
+    def load(cells: np.ndarray) -> Climate:
+        wanted, back = np.unique(np.asarray(cells), return_inverse=True)
+        climate = source(wanted, first_year, last_year)
+        check_climate(climate, first_year, last_year, where)
+
+        def values(name: str) -> np.ndarray:
+            return np.ascontiguousarray(np.asarray(climate[name].values, dtype=np.float64)[back])
+
+        air = values("air_temperature")
+        last = air[:, :1, 0] if wrap else air[:, -1:, 11]
+        co2 = np.asarray(climate["co2"].values, dtype=np.float64)
+        return Climate(
+            air_temperature=air,
+            precipitation=values("precipitation"),
+            shortwave_radiation=values("shortwave_radiation"),
+            co2=np.ascontiguousarray(np.broadcast_to(co2, air.shape[:2])),
+            nitrogen_input=values("nitrogen_input") if "nitrogen_input" in climate else np.zeros_like(air),
+            following_air_temperature=np.concatenate([air[:, 1:, 0], last], axis=1),
+        )
+
+    return load
+
+
+# --- words for errors ------------------------------------------------------------------------------------------------
+
+
+def _first(values: np.ndarray, bad: np.ndarray) -> tuple[int, float]:
+    row = int(np.argmax(bad))
+    return row, float(np.asarray(values)[row])
+
+
+def _place(cells: xr.Dataset, bad: np.ndarray) -> str:
+    row = int(np.argmax(bad))
+    latitude, longitude = float(cells["latitude"].values[row]), float(cells["longitude"].values[row])
+    return f"cell {row} ({latitude:.2f}, {longitude:.2f}; {int(np.sum(bad))} cells in all)"
+
+
+def _moment(climate: xr.Dataset, bad: np.ndarray) -> str:
+    cell, year, month = (int(k) for k in np.argwhere(bad)[0])
+    label = climate["cell"].values[cell] if "cell" in climate.coords else cell
+    return f"cell {label}, {climate['year'].values[year]}-{month + 1:02d} ({int(bad.sum())} values in all)"

@@ -1,0 +1,72 @@
+"""The tidy real data around Toolik Field Station, Alaska: 100 cells of 1 km, monthly climate 1901-2100.
+
+Files: ``climate_historic_1901-2015.nc``, ``climate_projected_rcp85_2016-2100.nc`` (CF, handled by ``cf_monthly``),
+``static.nc`` and ``co2_annual.csv``; where they come from and their known faults are in ``experiments/toolik/README.md``.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import xarray as xr
+
+from jtem.errors import InputError
+from jtem.readers import cf_monthly
+
+COMMUNITY_OF_CLASS = {
+    "black_spruce_forest": "boreal_forest",
+    "white_spruce_forest": "boreal_forest",
+    "deciduous_forest": "boreal_forest",
+    "shrub_tundra": "wet_moist_tundra",
+    "tussock_tundra": "wet_moist_tundra",
+    "wet_sedge_tundra": "wet_moist_tundra",
+    "heath_tundra": "alpine_tundra_polar_desert",
+}
+"""Vegetation classes of dvm-dos-tem in the file and the TEM community that stands for each."""
+
+
+def read_cells(path: Path | str) -> xr.Dataset:
+    """Cells of ``static.nc`` in the form of ``docs/architecture.md``; 1 km2 each, soil organic carbon not observed.
+
+    Raises ``InputError`` for a missing variable or an unknown vegetation class.
+    """
+    where = str(path)
+    with cf_monthly.open_file(path) as opened:
+        flat, _ = cf_monthly.flatten(opened, where)
+        flat = flat.load()
+    for name in ("pct_sand", "pct_silt", "pct_clay", "elevation", "veg_class"):
+        if name not in flat:
+            raise InputError(f"{where}: variable '{name}' is missing; give the static.nc of the Toolik set")
+    classes = flat["veg_class"]
+    meaning = dict(
+        zip(np.asarray(classes.attrs["flag_values"]).tolist(), classes.attrs["flag_meanings"].split(), strict=True)
+    )
+    names = [meaning.get(int(code), f"class {int(code)}") for code in classes.values]
+    unknown = sorted(set(names) - set(COMMUNITY_OF_CLASS))
+    if unknown:
+        raise InputError(
+            f"{where}: unknown vegetation type '{unknown[0]}' in 'veg_class', expected one of "
+            f"{', '.join(COMMUNITY_OF_CLASS)}; correct the field"
+        )
+
+    def field(name: str, units: str) -> tuple:
+        return "cell", np.asarray(flat[name].values, dtype=np.float64), {"units": units}
+
+    count = len(names)
+    return xr.Dataset(
+        {
+            "latitude": field("latitude", "degrees_north"),
+            "longitude": field("longitude", "degrees_east"),
+            "area": ("cell", np.ones(count), {"units": "km2"}),
+            "elevation": field("elevation", "m"),
+            "sand": field("pct_sand", "percent"),
+            "silt": field("pct_silt", "percent"),
+            "clay": field("pct_clay", "percent"),
+            "community": (("cell", "share"), np.array([[COMMUNITY_OF_CLASS[n]] for n in names], dtype=object)),
+            "community_area_fraction": (("cell", "share"), np.ones((count, 1)), {"units": "1"}),
+            "soil_organic_carbon": (("cell", "interval"), np.full((count, 4), np.nan), {"units": "kg m-2"}),
+        },
+        coords={"cell": np.arange(count)},
+        attrs={"title": "Toolik Field Station, 10 x 10 cells of 1 km"},
+    )
