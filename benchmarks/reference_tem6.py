@@ -399,6 +399,23 @@ def inferred_optimum(reference: Reference, without_temperature, air, p) -> tuple
     return air + distance, good & (distance > 5.0)
 
 
+def leaves(reference: Reference) -> tuple[np.ndarray, np.ndarray]:
+    """Unnormalized and relative leaf of every month from the file's EET, leaf and yearly maxima."""
+    p, s, f = tem6_parameters(reference).phenology, reference.state, reference
+    leaf = over_months(
+        lambda eet, last, before: phenology.unnormalized_leaf(eet, last, before, p),
+        f["EET"],
+        f.last_year("EET", s["prveetmx"], np.max),
+        f.before("UNRMLEAF", s["prevunrmleaf"]),
+    )
+    relative_leaf = over_months(
+        lambda value, last: phenology.relative_leaf(value, last, p),
+        f["UNRMLEAF"],
+        f.last_year("UNRMLEAF", s["prvleafmx"], np.max),
+    )
+    return leaf, relative_leaf
+
+
 def processes(reference: Reference) -> dict[str, Measured]:
     """Each process of jtem alone, fed with the file's inputs and states."""
     p, s, f = tem6_parameters(reference), reference.state, reference
@@ -433,17 +450,7 @@ def processes(reference: Reference) -> dict[str, Measured]:
     foliage_in_file = (f["EET"] / f["INEET"] - (1.0 - share)) / share
     result["foliage"] = relative(foliage, foliage_in_file, 0.01, where=f["INEET"] > 1.0)
 
-    leaf = over_months(
-        lambda eet, last, before: phenology.unnormalized_leaf(eet, last, before, p.phenology),
-        f["EET"],
-        f.last_year("EET", s["prveetmx"], np.max),
-        f.before("UNRMLEAF", s["prevunrmleaf"]),
-    )
-    relative_leaf = over_months(
-        lambda value, last: phenology.relative_leaf(value, last, p.phenology),
-        f["UNRMLEAF"],
-        f.last_year("UNRMLEAF", s["prvleafmx"], np.max),
-    )
+    leaf, relative_leaf = leaves(reference)
     result["unnormalized_leaf"] = relative(leaf, f["UNRMLEAF"], 0.01)
     result["relative_leaf"] = relative(relative_leaf, f["LEAF"], 0.01)
 
@@ -647,10 +654,11 @@ def carbon_months(reference: Reference, p: step.Parameters) -> step.CarbonMonth:
 # --- water -----------------------------------------------------------------------------------------------------------
 
 
-def evapotranspiration(reference: Reference, thawed_depth: np.ndarray, *, free: bool) -> dict[str, float]:
+def evapotranspiration(reference: Reference, thawed_depth: np.ndarray, *, stores_of: str) -> dict[str, float]:
     """EET of jtem's bucket against TEM 6's EET before its foliage reduction, 1901-2015, with a given thawed depth (m).
 
-    ``free``: jtem's own stores for all years; else every month starts from the file's stores. PET is the file's.
+    ``stores_of``: "run" (jtem's own for all years), "month_start" or "month_middle" (the file's, every month anew). PET
+    is the file's. TEM 6 integrates the bucket within the month, which the stores of mid-month imitate.
     """
     p, s, f, cell = tem6_parameters(reference), reference.state, reference, tem6_cell(reference)
     soil = water.hydraulics(cell.silt_clay, p.water)
@@ -673,8 +681,11 @@ def evapotranspiration(reference: Reference, thawed_depth: np.ndarray, *, free: 
     forcing = {name: jnp.asarray(values[:count]) for name, values in forcing.items()}
     pools = s["pools"]
     before = f.before("in_tair", s["prevtair"])
+    soil_water = f.before("SMOIST", pools["SMOIST"])
+    if stores_of == "month_middle":
+        soil_water = 0.5 * (soil_water + f["SMOIST"])
     stores = water.WaterState(
-        soil_water=jnp.asarray(f.before("SMOIST", pools["SMOIST"])[:count]),
+        soil_water=jnp.asarray(soil_water[:count]),
         snowpack=jnp.asarray(f.before("SNOWPACK", s["prevspack"])[:count]),
         rain_groundwater=jnp.asarray(f.before("RGRNDH2O", pools["RGRNDH2O"])[:count]),
         snow_groundwater=jnp.asarray(f.before("SGRNDH2O", pools["SGRNDH2O"])[:count]),
@@ -682,7 +693,7 @@ def evapotranspiration(reference: Reference, thawed_depth: np.ndarray, *, free: 
         previous_air_temperature=jnp.asarray(before[:count]),
         air_temperature_two_months_ago=jnp.asarray(np.concatenate([[s["prev2tair"]], before[:-1]])[:count]),
     )
-    if free:
+    if stores_of == "run":
         _, months = jax.lax.scan(one, jax.tree.map(lambda x: x[0], stores), forcing)
     else:
         _, months = jax.jit(jax.vmap(one))(stores, forcing)
@@ -820,6 +831,9 @@ def form_differences(reference: Reference, series: HeatSeries) -> dict[str, floa
     result["thawed_share_of_file_temperatures_r"] = scores(share, f["THAWPCT"])["r"]
     result["thawed_share_of_file_temperatures_mean"] = float(share.mean())
     result["tem6_thawed_share_mean"] = float(f["THAWPCT"].mean())
+    for month, name in ((4, "may"), (9, "october")):
+        result[f"thawed_share_of_file_temperatures_{name}"] = float(share[month::12].mean())
+        result[f"tem6_thawed_share_{name}"] = float(f["THAWPCT"][month::12].mean())
     top = scores(series.months.freeze_thaw_factor, f["THAWPCT"][:count])
     result["freeze_thaw_factor_r"] = top["r"]
     result["freeze_thaw_factor_bias"] = top["bias"]
@@ -829,6 +843,25 @@ def form_differences(reference: Reference, series: HeatSeries) -> dict[str, floa
 def with_unit(name: str, values: dict[str, float]) -> dict[str, float]:
     """Keys ``name_score`` with the unit (mm) where the score has one."""
     return {f"{name}_{k}{'_mm' if k in ('rmse', 'bias') else ''}": v for k, v in values.items()}
+
+
+def file_properties(reference: Reference, errors: dict[str, np.ndarray]) -> dict[str, float]:
+    """What explains the largest errors: how many months, and whether water was short in them; the file's own LAI."""
+    p, f = tem6_parameters(reference).phenology, reference
+    short = f["INEET"] < f["PET"] * (1.0 - 1e-4)
+    result: dict[str, float] = {}
+    for name, error in errors.items():
+        large = np.abs(error) > 0.005
+        result[f"{name}_months_off_by_half_percent"] = float(large.sum())
+        result[f"{name}_of_these_with_short_water"] = float((large & short).sum())
+        result[f"{name}_of_these_above_file"] = float((large & (error > 0)).sum())
+    area = over_months(
+        lambda c, leaf: phenology.leaf_area_index(phenology.foliage(c, p), leaf, p), f["VEGC"], f["LEAF"]
+    )
+    result["file_leaf_area_index_largest_difference_from_its_own_leaf_percent"] = relative(
+        area, f["LAI"], 0.01
+    ).max_percent
+    return result
 
 
 # --- all of it -------------------------------------------------------------------------------------------------------
@@ -842,6 +875,14 @@ def compare(folder: Path) -> tuple[dict[str, Measured], dict[str, float]]:
     numbers: dict[str, float] = {}
     fed, free = optimum_temperatures(reference)
     same = float(100 * np.mean(np.abs(fed - free) < 1e-3))
+    leaf, relative_leaf = leaves(reference)
+    numbers |= file_properties(
+        reference,
+        {
+            "unnormalized_leaf": leaf / reference["UNRMLEAF"] - 1.0,
+            "relative_leaf": relative_leaf / reference["LEAF"] - 1.0,
+        },
+    )
     numbers["optimum_temperature_same_month_in_free_phenology_percent"] = same
     series, design = soil_heat(reference)
     count = HISTORY_YEARS * 12
@@ -851,10 +892,14 @@ def compare(folder: Path) -> tuple[dict[str, Measured], dict[str, float]]:
         "no_restriction": np.full(count, reference.rooting_depth),
     }
     for name, depth in depths.items():
-        for how, free_run in (("", True), ("_from_file_states", False)):
-            numbers |= with_unit(f"evapotranspiration_{name}{how}", evapotranspiration(reference, depth, free=free_run))
+        for stores in ("run", "month_start", "month_middle"):
+            suffix = "" if stores == "run" else f"_file_stores_of_{stores}"
+            score = evapotranspiration(reference, depth, stores_of=stores)
+            numbers |= with_unit(f"evapotranspiration_{name}{suffix}", score)
     without_heat = read(folder, "nostm")
-    always_thawed = evapotranspiration(without_heat, np.full(without_heat.months, reference.rooting_depth), free=True)
+    always_thawed = evapotranspiration(
+        without_heat, np.full(without_heat.months, reference.rooting_depth), stores_of="run"
+    )
     numbers |= with_unit("nostm_evapotranspiration", always_thawed)
     errors |= {f"nostm_{k}": v for k, v in processes(without_heat).items() if k in NOSTM_PROCESSES}
     numbers |= soil_temperature(reference, series, design) | form_differences(reference, series)

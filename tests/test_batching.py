@@ -36,13 +36,18 @@ def test_the_mapped_axis_arrives_last():
     got = jax.vmap(quick, ({"x": 0}, 0))({"x": X}, S)
     assert SHAPES[-1] == (5, 3)
     compare(got, jax.vmap(layered, ({"x": 0}, 0))({"x": X}, S))
-    compare(jax.vmap(quick, ({"x": 1}, 0), out_axes=-1)({"x": X.T}, S), jax.tree.map(lambda a: jnp.moveaxis(a, 0, -1), got))
+    compare(
+        jax.vmap(quick, ({"x": 1}, 0), out_axes=-1)({"x": X.T}, S), jax.tree.map(lambda a: jnp.moveaxis(a, 0, -1), got)
+    )
     compare(jax.jit(quick)({"x": X[0]}, S[0]), layered({"x": X[0]}, S[0]))
 
 
 def test_unmapped_arguments_and_nesting():
     compare(jax.vmap(quick, (None, 0))({"x": X[0]}, S), jax.vmap(layered, (None, 0))({"x": X[0]}, S))
-    twice = lambda f: jax.vmap(jax.vmap(f, (None, 0)), ({"x": 0}, None))({"x": X}, S)
+
+    def twice(f):
+        return jax.vmap(jax.vmap(f, (None, 0)), ({"x": 0}, None))({"x": X}, S)
+
     SHAPES.clear()
     got = twice(quick)
     assert (5, 3, 3) in SHAPES
@@ -50,16 +55,24 @@ def test_unmapped_arguments_and_nesting():
 
 
 def test_derivatives_before_and_after_vmap():
-    total = lambda f: lambda x, s: sum(jnp.sum(v) for v in jax.tree.leaves(f({"x": x}, s)))
+    def total(f):
+        return lambda x, s: sum(jnp.sum(v) for v in jax.tree.leaves(f({"x": x}, s)))
+
     want = jax.vmap(jax.grad(total(layered), (0, 1)))(X, S)
     compare(jax.vmap(jax.grad(total(quick), (0, 1)))(X, S), want)
-    batch = lambda f: lambda x, s: jnp.sum(jax.vmap(total(f))(x, s))
+
+    def batch(f):
+        return lambda x, s: jnp.sum(jax.vmap(total(f))(x, s))
+
     for wrap in (lambda f: f, jax.checkpoint, jax.jit):
         compare(jax.grad(wrap(batch(quick)), (0, 1))(X, S), want)
     compare(jax.jacfwd(batch(quick), (0, 1))(X, S), want)
     compare(jax.hessian(batch(quick), 1)(X, S), jax.hessian(batch(layered), 1)(X, S))
+
     # only one argument differentiated, inside a scan
-    scanned = lambda f: lambda s: jax.lax.scan(lambda c, x: (c + total(f)(x, s), None), jnp.asarray(0.0), X)[0]
+    def scanned(f):
+        return lambda s: jax.lax.scan(lambda c, x: (c + total(f)(x, s), None), jnp.asarray(0.0), X)[0]
+
     compare(jax.grad(scanned(quick))(S[0]), jax.grad(scanned(layered))(S[0]))
 
 

@@ -1,13 +1,14 @@
 """The command ``jtem``: reads a plan, wires readers, model and output, and speaks to people.
 
 Exit code 0: done. 1: the run finished but some cells failed (named). 2: the user must change something (one sentence).
-130: stopped with Ctrl-C. Heavy imports happen inside the commands, so that ``--help`` is quick and the number of devices
-can be set before JAX starts.
+130: stopped with Ctrl-C. Heavy imports happen inside the commands, so that ``--help`` is quick and the number of
+devices can be set before JAX starts.
 """
 
 from __future__ import annotations
 
 import argparse
+import contextlib
 import os
 import sys
 import time
@@ -45,8 +46,6 @@ def usable_cores() -> int:
 
 def use_all_cores() -> None:
     """One JAX CPU device a core, if JAX has not started yet (an accelerator stays the default where there is one)."""
-    import contextlib
-
     import jax
 
     if "xla_force_host_platform_device_count" in os.environ.get("XLA_FLAGS", ""):
@@ -114,6 +113,7 @@ def parameter_files(names: Sequence[str], data: Path | None, where: str) -> list
 def prepare(plan: Plan, data: Path | None, *, force: bool = False) -> Prepared:
     """Read and check all inputs of a plan and build the experiment; raises ``InputError`` or ``ParameterError``."""
     import jax
+    import jax.numpy as jnp
 
     from jtem import parameters, step
     from jtem.output import Grid
@@ -138,7 +138,7 @@ def prepare(plan: Plan, data: Path | None, *, force: bool = False) -> Prepared:
         table.communities,
         top_of_atmosphere=radiation.top_of_atmosphere,
         carbon_layers=lambda stocks: np.asarray(
-            jax.vmap(permafrost.layers_from_intervals)(np.asarray(stocks, model.precision.pool_dtype))
+            jax.vmap(permafrost.layers_from_intervals)(jnp.asarray(stocks, model.precision.pool_dtype))
         ),
         where=inputs[0],
     )
@@ -194,7 +194,7 @@ def selection(plan: Plan):
 
 
 def build_stages(plan: Plan, loader: Callable[..., Any]) -> tuple:
-    """History and scenarios; the permafrost scheme decides when frozen stores are filled and whether thaw exposes them."""
+    """History and scenarios; the permafrost scheme decides when frozen stores are filled and what thaw exposes."""
     from jtem.study.stages import Stage
 
     scheme = plan.model.permafrost
@@ -297,7 +297,8 @@ def restarted(plan: Plan, experiment: Experiment, parameter_hash: str, data: Pat
         )
     if stage == "spinup" and experiment.stages[0].begin == "start":
         raise InputError(
-            f"{path}: scheme '{plan.model.permafrost.name}' needs the thaw of the spin-up, which a state does not hold; "
+            f"{path}: scheme '{plan.model.permafrost.name}' needs the thaw of the spin-up, which a state does "
+            "not hold; "
             f"restart from '{plan.history.name}' or run the spin-up"
         )
     stages = experiment.stages[1:] if stage == plan.history.name else experiment.stages
@@ -320,13 +321,15 @@ def attributes(prepared: Prepared) -> dict[str, str | int | float]:
 
     plan, experiment = prepared.plan, prepared.experiment
     spin = experiment.spin_up
-    said = (
-        f"restart from {plan.run.restart}"
-        if spin is None
-        else f"{spin.heat_years} years of soil heat, then {spin.years} years of carbon and nitrogen (soil nitrogen tied to "
-        f"soil carbon) on the mean year of {plan.spinup.cycle[0]}-{plan.spinup.cycle[1]}, then {spin.cycle_years} years "
-        "cycling those years with closed nitrogen"
-    )
+    if spin is None:
+        said = f"restart from {plan.run.restart}"
+    else:
+        first, last = plan.spinup.cycle
+        said = (
+            f"{spin.heat_years} years of soil heat, then {spin.years} years of carbon and nitrogen (soil nitrogen tied "
+            f"to soil carbon) on the mean year of {first}-{last}, then {spin.cycle_years} years cycling those years "
+            "with closed nitrogen"
+        )
     title = plan.plan.title or plan.plan.name
     if prepared.emulated and "emulated" not in title:
         title += " (emulated climate)"
@@ -468,7 +471,8 @@ def spin_up_text(report: SpinUpReport | None) -> str:
 
     units = {"water": "mm", "carbon": "gC m-2", "nitrogen": "gN m-2"}
     lines = [
-        f"spin-up: {report.years} years; {int(np.sum(report.closed))} of {report.closed.size} columns within TEM's closure "
+        f"spin-up: {report.years} years; {int(np.sum(report.closed))} of {report.closed.size} columns within "
+        "TEM's closure "
         "tolerances in the last year",
         f"  {'drift of the last year':42}{'median':>11}{'largest':>11}{'tolerance':>11}",
     ]
@@ -504,17 +508,30 @@ def demo_plan() -> Path:
     raise InputError("the demo's plan is not in this installation; reinstall jtem")
 
 
-def command_demo(arguments: argparse.Namespace) -> int:
-    """The embedded default: two futures, each with and without permafrost thaw; table, files, figure."""
+@contextlib.contextmanager
+def output_folder(folder: Path):
+    """The output folder, tried before anything else; a folder made for a run that ends in an error goes again."""
     from jtem.output import prepare_folder
 
+    made = prepare_folder(folder)
+    try:
+        yield
+    except BaseException:
+        if made:
+            with contextlib.suppress(OSError):  # not empty
+                folder.rmdir()
+        raise
+
+
+def command_demo(arguments: argparse.Namespace) -> int:
+    """The embedded default: two futures, each with and without permafrost thaw; table, files, figure."""
     begin = time.perf_counter()
-    prepare_folder(arguments.out)
-    prepared = open_plan(demo_plan(), None)
-    plan = prepared.plan
-    cells = f"{prepared.grid.latitude.size} cells ({prepared.grid.column_cell.size} columns)"
-    print(f"jtem {__version__}: {plan.plan.title}; {cells}, emulated climate")
-    code, summary = execute(prepared, arguments.out, force=True)
+    with output_folder(arguments.out):
+        prepared = open_plan(demo_plan(), None)
+        plan = prepared.plan
+        cells = f"{prepared.grid.latitude.size} cells ({prepared.grid.column_cell.size} columns)"
+        print(f"jtem {__version__}: {plan.plan.title}; {cells}, emulated climate", flush=True)
+        code, summary = execute(prepared, arguments.out, force=True)
     print(spin_up_text(summary.spin_up))
     report(plan, arguments.out, figure=True)
     print(f"done in {time.perf_counter() - begin:.0f} s; every number and figure here is from emulated climate")
@@ -537,7 +554,7 @@ def report(plan: Plan, folder: Path, *, figure: bool) -> None:
     past = diagnostics.open_annual(folder, plan.plan.name, plan.history.name)
     maps = [("ALT", past, plan.history.last)]
     maps += [
-        (f"ALT, {name.upper()}", diagnostics.open_annual(folder, plan.plan.name, name), plan.scenario[0].last)
+        (f"ALT, {figures.label(name)}", diagnostics.open_annual(folder, plan.plan.name, name), plan.scenario[0].last)
         for name in scenarios[:2]
     ]
     path = figures.demo_figure(
@@ -553,18 +570,11 @@ def report(plan: Plan, folder: Path, *, figure: bool) -> None:
 def command_run(arguments: argparse.Namespace) -> int:
     """Run a plan."""
     from jtem import plan as plans
-    from jtem.output import prepare_folder
 
-    plan = plans.read(arguments.plan)
-    folder = arguments.out or Path(plan.plan.name)
-    made = prepare_folder(folder)
-    try:
+    folder = arguments.out or Path(plans.read(arguments.plan).plan.name)
+    with output_folder(folder):
         prepared = open_plan(arguments.plan, arguments.data, force=arguments.force)
-    except BaseException:
-        if made:
-            folder.rmdir()
-        raise
-    code, summary = execute(prepared, folder, force=arguments.force)
+        code, summary = execute(prepared, folder, force=arguments.force)
     print(spin_up_text(summary.spin_up))
     return code
 
@@ -610,8 +620,7 @@ def command_parameters(arguments: argparse.Namespace) -> int:
         table.index(name)
     rows = [("parameter", "symbol", "unit", "value", "bounds", "meaning", "source")]
     for entry in table.entries.values():
-        values = [entry.values[name] for name in communities]
-        value = f"{values[0]:g}" if len(set(values)) == 1 else f"{min(values):g} .. {max(values):g}"
+        value = spread([entry.values[name] for name in communities])
         bounds = f"{entry.lower:g} .. {entry.upper:g}"
         rows.append((entry.name, entry.symbol, entry.unit, value, bounds, entry.description, entry.source))
     if arguments.markdown:
@@ -626,6 +635,15 @@ def command_parameters(arguments: argparse.Namespace) -> int:
     if not arguments.community:
         print(f"\ncommunities: {', '.join(table.communities)}")
     return DONE
+
+
+def spread(values: Sequence[Any]) -> str:
+    """One value, a range over communities, or a list where a parameter has several numbers."""
+    table = np.asarray(values, dtype=np.float64)
+    low, high = table.min(axis=0), table.max(axis=0)
+    if table.ndim > 1:
+        return ", ".join(f"{a:g}" if a == b else f"{a:g} .. {b:g}" for a, b in zip(low, high, strict=True))
+    return f"{low:g}" if low == high else f"{low:g} .. {high:g}"
 
 
 def command_info(arguments: argparse.Namespace) -> int:

@@ -1,7 +1,7 @@
 """Results to CF netCDF and states to restart files; nothing half-written stays behind.
 
-Files are written under a temporary name in the output folder and renamed when a run has ended. Columns of a mosaic cell are
-summed by their share of the cell's area.
+Files are written under a temporary name in the output folder and renamed when a run has ended. Columns of a mosaic
+cell are summed by their share of the cell's area.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ REFERENCES = (
 
 @dataclass(frozen=True)
 class Grid:
-    """Where the columns lie: cells (degrees, km2) and the cell and area share of each column (cells in rising order)."""
+    """Where columns lie: cells (degrees, km2); the cell and area share of each column (cells in rising order)."""
 
     latitude: np.ndarray
     longitude: np.ndarray
@@ -82,8 +82,8 @@ def file_names(name: str, stages: Sequence[str], frequencies: Sequence[str], sta
 class NetcdfSink:
     """Takes results slice by slice (``study.stages.Sink``): one file a stage and frequency.
 
-    Use it as a context manager and call :meth:`finish` at the end; leaving without (an error, Ctrl-C) removes everything.
-    ``attributes`` go to every file. ``heat_edges``: depths (m) of the faces of the soil heat layers.
+    Use it as a context manager and call :meth:`finish` at the end; leaving without (an error, Ctrl-C) removes
+    everything. ``attributes`` go to every file. ``heat_edges``: depths (m) of the faces of the soil heat layers.
     """
 
     def __init__(
@@ -170,7 +170,7 @@ class NetcdfSink:
             with contextlib.suppress(OSError):
                 self.folder.rmdir()
 
-    # --- one file ------------------------------------------------------------------------------------------------------
+    # --- one file ---------------------------------------------------------------------------------------------------
 
     def _temporary_path(self, final: str) -> Path:
         path = self.folder / f".{final}.partial-{os.getpid()}"
@@ -404,7 +404,7 @@ def _write_state(path: Path, state: Any, meta: Mapping[str, str | int | float]) 
 
 
 def save_state(path: Path | str, state: Any, meta: Mapping[str, str | int | float]) -> None:
-    """Write a state (leaves with a leading column axis) as netCDF, atomically. ``meta`` should have ``parameter_hash``."""
+    """Write a state (leaves lead with the column axis) as netCDF, atomically; ``meta`` has ``parameter_hash``."""
     path = Path(path)
     prepare_folder(path.parent)
     temporary = path.with_name(f".{path.name}.partial-{os.getpid()}")
@@ -416,7 +416,7 @@ def save_state(path: Path | str, state: Any, meta: Mapping[str, str | int | floa
 
 
 def load_state(path: Path | str, like: Any, parameter_hash: str, *, force: bool = False) -> Any:
-    """Read a state into the structure of ``like`` (arrays or shapes with a leading column axis), exactly as it was saved.
+    """Read a state into the structure of ``like`` (arrays or shapes with a leading column axis), exactly as saved.
 
     Raises ``InputError`` if the file was written with other parameters (unless ``force``), for other columns or another
     permafrost scheme.
@@ -430,7 +430,8 @@ def load_state(path: Path | str, like: Any, parameter_hash: str, *, force: bool 
         found = getattr(source, "parameter_hash", "none")
         if found != parameter_hash and not force:
             raise InputError(
-                f"{path}: state was made with parameters {found}, this run has {parameter_hash}; use the same parameter "
+                f"{path}: state was made with parameters {found}, this run has {parameter_hash}; use the same "
+                "parameter "
                 "files or force it with --force"
             )
         leaves = []

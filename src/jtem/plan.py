@@ -289,8 +289,8 @@ def _value(value: Any, hint: Any, key: str, where: str) -> Any:
         if type(value) is not target:
             word = {str: "text in quotes", int: "a whole number", bool: "true or false"}[target]
             raise InputError(f"{where}: '{key}' is {value!r}, expected {word}")
-        low, high = _LIMITS.get(key, (None, None))
-        if low is not None and not low <= value <= high:
+        low, high = _LIMITS.get(key, (value, value))
+        if isinstance(value, int) and not int(low) <= value <= int(high):
             raise InputError(f"{where}: '{key}' is {value}, expected a number within {low}..{high}")
         return value
     if typing.get_origin(target) is tuple:

@@ -176,7 +176,7 @@ def _program(design: step.Design, selection: Selection, devices: tuple, guarded:
     split, whole = PartitionSpec("cell"), PartitionSpec()
     return jax.jit(
         jax.shard_map(
-            batched, mesh=mesh, in_specs=(split, split, split, whole, whole, whole), out_specs=(split, split)
+            batched, mesh=mesh, in_specs=(split, split, split, whole, whole, whole), out_specs=(split, split), check_vma=False
         )
     )
 
@@ -227,7 +227,7 @@ def split_over(function, devices: tuple):
 
     def call(parameters, *stacked):
         specs = (whole, *(split for _ in stacked))
-        return jax.shard_map(function, mesh=mesh, in_specs=specs, out_specs=split)(parameters, *stacked)
+        return jax.shard_map(function, mesh=mesh, in_specs=specs, out_specs=split, check_vma=False)(parameters, *stacked)
 
     return jax.jit(call)
 

@@ -53,6 +53,7 @@ class Processes(NamedTuple):
     """Slots for forms on which TEM versions differ; the papers' forms are the default."""
 
     maintenance_respiration: Callable = respiration.maintenance
+    maintenance_temperature: Callable = respiration.temperature_effect
     decomposition_temperature: Callable = decomposition.temperature_response
 
 
@@ -432,7 +433,8 @@ class _MonthDrivers(NamedTuple):
     """What stays fixed within a month of carbon and nitrogen."""
 
     climate_rate: Array  # GPP per foliage, gC m-2 month-1
-    plant_warmth: Array  # q(T)
+    plant_warmth: Array  # q(T) of nitrogen uptake
+    maintenance_warmth: Array  # q(T) of maintenance respiration
     soil_rate: Array  # Kd f_M f_T of the active pool, month-1
     access: permafrost.Access
     moisture: Array
@@ -600,6 +602,7 @@ def _month_drivers(
     return _MonthDrivers(
         climate_rate=climate_rate,
         plant_warmth=respiration.temperature_effect(forcing.air_temperature, p.respiration),
+        maintenance_warmth=design.processes.maintenance_temperature(forcing.air_temperature, p.respiration),
         soil_rate=soil_rate,
         access=design.permafrost.access(state.store, site.hydraulics.rooting_depth, p.permafrost),
         moisture=moisture,
@@ -635,7 +638,9 @@ def carbon_substep(pools: _Pools, month: _MonthDrivers, memory: CarbonState, sit
     # plants, carbon side
     foliage = phenology.foliage(pools.vegetation_carbon, p.phenology)
     potential_gpp = month.climate_rate * foliage
-    maintenance = design.processes.maintenance_respiration(pools.vegetation_carbon, month.plant_warmth, p.respiration)
+    maintenance = design.processes.maintenance_respiration(
+        pools.vegetation_carbon, month.maintenance_warmth, p.respiration
+    )
     litter_carbon = litter.litterfall(pools.vegetation_carbon, p.litter.carbon_rate, h)
     litter_nitrogen = litter.litterfall(pools.structural_nitrogen, p.litter.nitrogen_rate, h)
 

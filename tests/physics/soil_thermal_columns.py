@@ -47,7 +47,10 @@ def snow_in_substeps(month_end, substeps):
 
 def parameters(layers, snow_density=280.0, q_geo=0.05, *, delta=0.01, dtype=jnp.float64, **scalars):
     """One row of parameters from a list of (thickness, k_t, k_f, c_t, c_f, theta)."""
-    column = lambda j: jnp.asarray([layer[j] for layer in layers], dtype)
+
+    def column(j):
+        return jnp.asarray([layer[j] for layer in layers], dtype)
+
     values = dict(
         snow_density=snow_density,
         snow_melt_factor=4.0,

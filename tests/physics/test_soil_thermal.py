@@ -11,8 +11,21 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from soil_thermal_columns import COLUMNS, MONTHS, ROWS, air, five_columns, linear_start, month_end_snow, one_year
-from soil_thermal_columns import parameters, run_columns, simulate, snow_in_substeps, stack
+from soil_thermal_columns import (
+    COLUMNS,
+    MONTHS,
+    ROWS,
+    air,
+    five_columns,
+    linear_start,
+    month_end_snow,
+    one_year,
+    parameters,
+    run_columns,
+    simulate,
+    snow_in_substeps,
+    stack,
+)
 
 from jtem.numerics.anderson import anderson_step, push
 from jtem.physics import soil_thermal as st
@@ -110,7 +123,10 @@ def test_active_layer_and_thawed_thickness():
     state, active, unfrozen = st.close_year(state, UNIT)
     np.testing.assert_allclose((active, unfrozen), (2.4, 2.1))
     assert float(jnp.max(state.maximum_thawed_fraction)) == 0.0 and float(state.maximum_unfrozen_thickness) == 0.0
-    thawed = lambda z: st.thawed_thickness(maximum, z, UNIT)
+
+    def thawed(z):
+        return st.thawed_thickness(maximum, z, UNIT)
+
     np.testing.assert_allclose(thawed(jnp.asarray(2.5)), 2.2)
     np.testing.assert_allclose(jax.grad(thawed)(jnp.asarray(2.5)), 0.4)
     np.testing.assert_allclose(st.layer_temperature_at(maximum, 2.25, UNIT), 0.4 + 0.6 * 0.25)
@@ -137,7 +153,9 @@ def test_properties_integrate_the_material_layers():
     heights = np.array([0.21, 0.60, 60.5 - 0.81])
     resistance = p.resistance_upper_frozen + p.resistance_lower_frozen
     np.testing.assert_allclose(jnp.sum(resistance), np.sum(heights / np.asarray(row.conductivity_frozen)))
-    np.testing.assert_allclose(jnp.sum(p.heat_capacity_thawed * d), np.sum(heights * np.asarray(row.heat_capacity_thawed)))
+    np.testing.assert_allclose(
+        jnp.sum(p.heat_capacity_thawed * d), np.sum(heights * np.asarray(row.heat_capacity_thawed))
+    )
     water = (p.enthalpy_thawed - 0.01 * (p.heat_capacity_frozen + p.heat_capacity_thawed) / 2) / st.LATENT_HEAT
     np.testing.assert_allclose(jnp.sum(water * d), np.sum(heights * np.asarray(row.water_content)))
     state = st.initial_state(jnp.asarray(-8.0), jnp.asarray(-20.0), p, DESIGN)
@@ -147,7 +165,9 @@ def test_properties_integrate_the_material_layers():
 
 # --- analytic truth: cases 1, 2, 3 ------------------------------------------------------------------------------------
 
-FINE = tuple(np.round(np.concatenate([np.arange(0, 5, 0.01), np.arange(5, 10, 0.1), np.arange(10, 31, 1.0)]), 8).tolist())
+FINE = tuple(
+    np.round(np.concatenate([np.arange(0, 5, 0.01), np.arange(5, 10, 0.1), np.arange(10, 31, 1.0)]), 8).tolist()
+)
 
 
 @pytest.mark.parametrize(
@@ -168,9 +188,7 @@ def test_case_1_neumann_thaw(edges, days, years, front_limit, temperature_limit)
     np.testing.assert_allclose(left, 334 * theta * lam * math.sqrt(at), rtol=1e-5)
     count = round(years * 365.25 / days)
     time = np.arange(1, count + 1) * days * DAY
-    temperature, front = steps_at(
-        design, row, jnp.full(design.layers, -2.0), jnp.full(count, 8.0), days * DAY
-    )
+    temperature, front = steps_at(design, row, jnp.full(design.layers, -2.0), jnp.full(count, 8.0), days * DAY)
     exact = 2 * lam * np.sqrt(at * time)
     year = round(365.25 / days) - 1
     np.testing.assert_allclose(exact[year], 1.9075, atol=1e-3)
@@ -299,7 +317,10 @@ def test_case_6_warming_columns(reference):
     rows, temperature, snow, start = jax.tree.map(lambda x: x[jnp.asarray(chosen)], five_columns())
     _, (out, active, _) = run_columns(DESIGN, rows, temperature, snow, start, 60, jnp.asarray([0.1, 0.03]))
     toolik, qtp = reference["toolik_warm"], reference["warmqtp40"]
-    rmse = lambda i, truth: np.sqrt(np.mean((np.asarray(out.temperature[i, -1, :, :25]) - truth["T_layers_last_year"]) ** 2))
+
+    def rmse(i, truth):
+        return np.sqrt(np.mean((np.asarray(out.temperature[i, -1, :, :25]) - truth["T_layers_last_year"]) ** 2))
+
     assert np.abs(np.asarray(active[0]) - toolik["ALT"])[2:].max() < 0.07  # 0.048
     assert rmse(0, toolik) < 0.6  # 0.50
     assert abs(float(active[1, -1]) - qtp["ALT"][-1]) < 1.0
@@ -318,8 +339,13 @@ def test_case_10_single_precision(twenty_years, twenty_years_single):
 
 def random_columns(count, dtype, seed=7):
     rng = np.random.default_rng(seed)
-    uniform = lambda low, high, *shape: rng.uniform(low, high, (count, *shape))
-    log = lambda low, high, *shape: np.exp(uniform(np.log(low), np.log(high), *shape))
+
+    def uniform(low, high, *shape):
+        return rng.uniform(low, high, (count, *shape))
+
+    def log(low, high, *shape):
+        return np.exp(uniform(np.log(low), np.log(high), *shape))
+
     rows = dict(
         layer_thickness=uniform(0.03, 0.9, 2),
         conductivity_thawed=log(0.05, 3.5, 3),
@@ -348,7 +374,7 @@ def test_case_7_random_columns():
     _, (_, exact, _) = run_columns(st.ThermalDesign(sweeps="dr" * 6 + "dd"), *columns, 15)
     assert all(bool(jnp.all(jnp.isfinite(x))) for x in jax.tree.leaves(out))
     assert float(out.inconsistent_steps.sum()) / (256 * 15 * 72) < 1e-3  # 1.6e-4 in the specification
-    rows, temperature, swe, mean = columns
+    rows, temperature, _swe, mean = columns
     props = jax.vmap(lambda row: st.properties(row, DESIGN))(rows)
     reach = jnp.sum(props.resistance_upper_thawed + props.resistance_lower_thawed, 1)
     reach = jnp.maximum(reach, jnp.sum(props.resistance_upper_frozen + props.resistance_lower_frozen, 1))
@@ -371,9 +397,11 @@ def accelerated_spinup(design, row, temperature, snow, years, memory=5):
     props = st.properties(row, design)
     state = st.initial_state(jnp.mean(temperature), temperature[11], props, design)
     weights = jnp.sqrt(jnp.asarray(design.thickness, temperature.dtype))
-    in_kelvin = lambda h: st.temperature_from_enthalpy(
-        h, props.heat_capacity_frozen, props.heat_capacity_thawed, props.enthalpy_thawed, props.freezing_interval
-    )
+
+    def in_kelvin(h):
+        return st.temperature_from_enthalpy(
+            h, props.heat_capacity_frozen, props.heat_capacity_thawed, props.enthalpy_thawed, props.freezing_interval
+        )
 
     def step(carry, year):
         state, history_h, history_r = carry
@@ -383,12 +411,14 @@ def accelerated_spinup(design, row, temperature, snow, years, memory=5):
         fresh = st.reset_deep_profile(new, annual, props, design).enthalpy
         h, r = state.enthalpy, new.enthalpy - state.enthalpy
         filled = jnp.maximum(year - 11, 0)
-        faster = anderson_step(
-            history_h, history_r, filled, h, r, weights=weights, measure=in_kelvin, largest_move=5.0
-        )
+        faster = anderson_step(history_h, history_r, filled, h, r, weights=weights, measure=in_kelvin, largest_move=5.0)
         enthalpy = jnp.where(resets, fresh, jnp.where(year > 10, faster, new.enthalpy))
         new = st.ThermalState(
-            enthalpy, new.snow, new.maximum_thawed_fraction, new.maximum_unfrozen_thickness, new.previous_air_temperature
+            enthalpy,
+            new.snow,
+            new.maximum_thawed_fraction,
+            new.maximum_unfrozen_thickness,
+            new.previous_air_temperature,
         )
         return (new, push(history_h, h), push(history_r, r)), (annual, active)
 
@@ -443,7 +473,10 @@ def test_case_12_more_snow_is_warmer_and_steady_profile():
     rows, temperature, snow, start = jax.tree.map(lambda x: x[:2], five_columns())
     _, (out, _, _) = run_columns(DESIGN, rows, temperature, snow, start, 20)
     _, (deeper, _, _) = run_columns(DESIGN, rows, temperature, 1.5 * snow, start, 20)
-    mean = lambda o: np.asarray(o.temperature)[:, -1].mean(1)[:, :20]
+
+    def mean(o):
+        return np.asarray(o.temperature)[:, -1].mean(1)[:, :20]
+
     assert np.all(mean(deeper) > mean(out) + 0.1)
 
     row = parameters(ROWS["wet tundra"])

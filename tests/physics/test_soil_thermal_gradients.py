@@ -49,7 +49,7 @@ def outputs(design, vector, temperature, snowfall):
         at_1m = st.layer_temperature_at(jnp.mean(out.temperature, 0), 1.0, design)
         return state, jnp.stack([active, at_1m, out.temperature_10cm[6]])
 
-    return jax.lax.scan(jax.checkpoint(year), state, length=YEARS)[1][-1]
+    return jax.lax.scan(jax.checkpoint(year, policy=st.KEEP_PHASES), state, length=YEARS)[1][-1]
 
 
 @pytest.fixture(scope="module")
@@ -63,7 +63,9 @@ def jacobian():
 
     @jax.jit
     def pull(cotangent, vectors, temperature, snowfall):
-        f = lambda v, t: jax.vmap(partial(outputs, DESIGN))(v, t, snowfall)
+        def f(v, t):
+            return jax.vmap(partial(outputs, DESIGN))(v, t, snowfall)
+
         value, back = jax.vjp(f, vectors, temperature)
         return value, back(jnp.broadcast_to(cotangent, value.shape))
 
@@ -85,7 +87,10 @@ def shifted(forward, relative):
     move = 1.0 + jnp.asarray(relative)[:, None, None, None] * jnp.eye(count)[None, None]
     vectors = VECTORS[None, :, None, :] * move
     shape = vectors.shape[:3]
-    spread = lambda x: jnp.broadcast_to(x[None, :, None, :], (*shape, x.shape[-1])).reshape(-1, x.shape[-1])
+
+    def spread(x):
+        return jnp.broadcast_to(x[None, :, None, :], (*shape, x.shape[-1])).reshape(-1, x.shape[-1])
+
     result = forward(vectors.reshape(-1, count), spread(TEMPERATURE), spread(SNOWFALL))
     return np.asarray(result).reshape(*shape, 3)
 
@@ -97,11 +102,12 @@ def test_case_8_reverse_mode_equals_central_differences(forward, derivatives):
     _, exact, exact_air = derivatives
     exact = np.moveaxis(exact, 0, -1)
     assert np.all(np.isfinite(exact)) and np.all(np.isfinite(exact_air))
-    large = np.abs(difference) > 1e-3
-    error = np.abs(exact - difference) / np.where(large, np.abs(difference), 1.0)
-    worst = np.unravel_index(np.where(large, error, 0).argmax(), error.shape)
-    assert error[large].max() < 1e-4, (NAMES[worst[1]], list(COLUMNS)[worst[0]], OUTPUTS[worst[2]])
-    assert np.abs(exact - difference)[~large].max() < 1e-5
+    rounding = 2e-13 / (step * np.abs(np.asarray(VECTORS)))[:, :, None]
+    error = np.abs(exact - difference)
+    excess = error - 1e-4 * np.abs(difference) - rounding - np.where(np.abs(difference) > 1e-3, 0.0, 1e-6)
+    worst = np.unravel_index(excess.argmax(), excess.shape)
+    place = (NAMES[worst[1]], list(COLUMNS)[worst[0]], OUTPUTS[worst[2]])
+    assert excess[worst] < 0, (place, exact[worst], difference[worst])
     # every parameter is alive in some column and output; the melt factor and half cover too, with degree-day snow
     dead = [name for j, name in enumerate(NAMES) if not np.any(np.abs(exact[:, j]) > 1e-9)]
     assert dead == []
@@ -140,7 +146,9 @@ def test_finite_at_extremes(jacobian, extreme):
 
 
 def test_float32_gradient_is_close(derivatives):
-    single = lambda x: x.astype(jnp.float32)
+    def single(x):
+        return x.astype(jnp.float32)
+
     _, unravel = ravel_pytree(jax.tree.map(lambda x: single(x[0]), ROWS_))
     design = DESIGN
 
@@ -191,7 +199,10 @@ def test_all_derivatives_of_a_month_agree(month_inputs):
     plain = partial(month_sum, PLAIN)
     quick = partial(month_sum, SHORT)
     expected = jax.jit(jax.vmap(jax.grad(plain, argnums=(0, 1))))(k, h)
-    batched = lambda k, h: jnp.sum(jax.vmap(quick)(k, h))
+
+    def batched(k, h):
+        return jnp.sum(jax.vmap(quick)(k, h))
+
     ways = {
         "grad of the batch": jax.grad(batched, argnums=(0, 1)),
         "grad before vmap": jax.vmap(jax.grad(quick, argnums=(0, 1))),
@@ -210,9 +221,15 @@ def test_all_derivatives_of_a_month_agree(month_inputs):
 def test_nested_vmap_and_hessian_vector_product(month_inputs):
     k, h = month_inputs
     quick, plain = partial(month_sum, SHORT), partial(month_sum, PLAIN)
-    table = lambda f: jax.jit(jax.vmap(jax.vmap(f, (None, 0)), (0, None)))(k, h)
+
+    def table(f):
+        return jax.jit(jax.vmap(jax.vmap(f, (None, 0)), (0, None)))(k, h)
+
     np.testing.assert_allclose(table(quick), table(plain), rtol=1e-12)
-    batched = lambda k: jnp.sum(jax.vmap(quick)(k, h))
+
+    def batched(k):
+        return jnp.sum(jax.vmap(quick)(k, h))
+
     product = jax.jit(lambda k: jax.jvp(jax.grad(batched), (k,), (jnp.ones_like(k),))[1])(k)
     step = 1e-5
     difference = (jax.jit(jax.grad(batched))(k + step) - jax.jit(jax.grad(batched))(k - step)) / (2 * step)

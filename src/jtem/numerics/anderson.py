@@ -54,7 +54,9 @@ def anderson_step(
             direction, update = direction - along * unit, update - along * unit_update
         new_length = jnp.sqrt(jnp.sum(direction**2))
         keep = (new_length > DEPENDENT * length) & (length > tiny)
-        scale = jnp.where(keep, 1.0 / jnp.where(keep, new_length, jnp.ones_like(new_length)), jnp.zeros_like(new_length))
+        scale = jnp.where(
+            keep, 1.0 / jnp.where(keep, new_length, jnp.ones_like(new_length)), jnp.zeros_like(new_length)
+        )
         unit, unit_update = scale * direction, scale * update
         basis.append((unit, unit_update))
         share = jnp.sum(unit * remaining)

@@ -93,9 +93,7 @@ def _abstract(*avals, flat):
 def _batch(leaves, dims, *, flat):
     size = next(leaf.shape[dim] for leaf, dim in zip(leaves, dims, strict=True) if dim is not None)
     moved = [
-        jnp.broadcast_to(leaf[..., None], (*leaf.shape, size))
-        if dim is None
-        else jnp.moveaxis(leaf, dim, -1)
+        jnp.broadcast_to(leaf[..., None], (*leaf.shape, size)) if dim is None else jnp.moveaxis(leaf, dim, -1)
         for leaf, dim in zip(leaves, dims, strict=True)
     ]
     outs = _trailing_call.bind(*moved, flat=flat)

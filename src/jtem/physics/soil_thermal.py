@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import dataclasses
 import functools
+import itertools
 import math
 
 import equinox as eqx
@@ -41,6 +42,8 @@ INCONSISTENT = 0.1
 """A sub-step is counted as inconsistent where the solve's temperature misses that of the new enthalpy by more (K)."""
 PHASE_CHOICE = "soil_thermal_phase"
 """Name under which the phases chosen by the sweeps are kept by ``jax.checkpoint``, so that a gradient need not redo them."""
+KEEP_PHASES = jax.checkpoint_policies.save_only_these_names(PHASE_CHOICE)
+"""Checkpoint policy of the month; good for the year too: one byte per layer and sub-step (2.4 kB per cell-year)."""
 
 C25_B = tuple(
     round(edge, 10)
@@ -118,7 +121,7 @@ class ThermalDesign:
 
     def __post_init__(self):
         edges = self.layer_edges
-        if len(edges) < 3 or edges[0] != 0 or any(b <= a for a, b in zip(edges[:-1], edges[1:], strict=True)):
+        if len(edges) < 3 or edges[0] != 0 or any(b <= a for a, b in itertools.pairwise(edges)):
             raise ValueError(f"layer_edges must start at 0 and increase, with two layers or more; got {edges}")
         if not 1 <= self.substeps <= 60:
             raise ValueError(f"substeps must be within 1..60 per month, got {self.substeps}")
@@ -149,11 +152,11 @@ class ThermalDesign:
 class ThermalState(eqx.Module):
     """What the heat model remembers from one month to the next."""
 
-    enthalpy: Float[Array, "layer *cells"]
+    enthalpy: Float[Array, layer * cells]
     """MJ m-3; 0 where all water is frozen at the lower end of the freezing interval."""
     snow: Float[Array, "*cells"]
     """Thermal snow, mm water; separate from the pack of the water balance."""
-    maximum_thawed_fraction: Float[Array, "layer *cells"]
+    maximum_thawed_fraction: Float[Array, layer * cells]
     """Largest thawed fraction of each layer in any sub-step of the year so far."""
     maximum_unfrozen_thickness: Float[Array, "*cells"]
     """Largest monthly thickness (m) between the two fronts in the year so far."""
@@ -164,19 +167,19 @@ class ThermalState(eqx.Module):
 class ThermalProperties(eqx.Module):
     """Properties of one column on the layers of the design, and the scalars its surface needs."""
 
-    heat_capacity_frozen: Float[Array, "layer *cells"]
+    heat_capacity_frozen: Float[Array, layer * cells]
     """MJ m-3 K-1."""
-    heat_capacity_thawed: Float[Array, "layer *cells"]
+    heat_capacity_thawed: Float[Array, layer * cells]
     """MJ m-3 K-1."""
-    enthalpy_thawed: Float[Array, "layer *cells"]
+    enthalpy_thawed: Float[Array, layer * cells]
     """E (MJ m-3): enthalpy at which the last ice of the layer has melted, at 0 degC."""
-    resistance_upper_frozen: Float[Array, "layer *cells"]
+    resistance_upper_frozen: Float[Array, layer * cells]
     """m2 K W-1, of the upper half of the layer."""
-    resistance_upper_thawed: Float[Array, "layer *cells"]
+    resistance_upper_thawed: Float[Array, layer * cells]
     """m2 K W-1, of the upper half of the layer."""
-    resistance_lower_frozen: Float[Array, "layer *cells"]
+    resistance_lower_frozen: Float[Array, layer * cells]
     """m2 K W-1, of the lower half of the layer."""
-    resistance_lower_thawed: Float[Array, "layer *cells"]
+    resistance_lower_thawed: Float[Array, layer * cells]
     """m2 K W-1, of the lower half of the layer."""
     snow_density: Float[Array, "*cells"]
     """kg m-3."""
@@ -197,9 +200,9 @@ class ThermalProperties(eqx.Module):
 class ThermalMonth(eqx.Module):
     """What one month of soil heat gives: means over its sub-steps, unless said otherwise."""
 
-    temperature: Float[Array, "layer *cells"]
+    temperature: Float[Array, layer * cells]
     """degC, of every layer."""
-    thawed_fraction: Float[Array, "layer *cells"]
+    thawed_fraction: Float[Array, layer * cells]
     """1, of every layer; that of the top layer is the thawed share of the month."""
     temperature_10cm: Float[Array, "*cells"]
     """degC, at 0.1 m."""
@@ -269,7 +272,7 @@ def enthalpy_from_temperature(
 
 def interpolate_air_temperature(
     previous: Float[Array, "*cells"], current: Float[Array, "*cells"], following: Float[Array, "*cells"], substeps: int
-) -> Float[Array, "substep *cells"]:
+) -> Float[Array, substep * cells]:
     """Mean air temperature of every sub-step from the monthly means of three months, keeping the mean of the current one.
 
     With e0, e1 the means of neighbouring months at the two ends and ``q = 6 (current - (e0+e1)/2)``,
@@ -283,15 +286,15 @@ def interpolate_air_temperature(
         return first * s + (last - first) * (s * s / 2) + bulge * (s * s / 2 - s**3 / 3)
 
     at_edges = [integral(j / substeps) for j in range(substeps + 1)]
-    return jnp.stack([substeps * (b - a) for a, b in zip(at_edges[:-1], at_edges[1:], strict=True)])
+    return jnp.stack([substeps * (b - a) for a, b in itertools.pairwise(at_edges)])
 
 
 def degree_day_snow(
     snow: Float[Array, "*cells"],
-    air_temperature: Float[Array, "substep *cells"],
+    air_temperature: Float[Array, substep * cells],
     snowfall: Float[Array, "*cells"],
     melt_factor: Float[Array, "*cells"],
-) -> tuple[Float[Array, "*cells"], Float[Array, "substep *cells"]]:
+) -> tuple[Float[Array, "*cells"], Float[Array, substep * cells]]:
     """Thermal snow: ``w_new = max(0, w + snowfall/S - m_f max(T_air, 0) n_s)`` in each of S sub-steps of n_s days.
 
     Returns the snow at the end of the month and, for every sub-step, the mean of its start and end (mm water).
@@ -366,7 +369,7 @@ def freeze_thaw_share_piecewise(
 
 
 def thawed_thickness(
-    thawed_fraction: Float[Array, "layer *cells"], depth: Float[Array, "*cells"], design: ThermalDesign
+    thawed_fraction: Float[Array, layer * cells], depth: Float[Array, "*cells"], design: ThermalDesign
 ) -> Float[Array, "*cells"]:
     """Thickness (m) of thawed ground between the surface and ``depth`` (m): sum of overlap(layer, depth) phi."""
     top = _layered(design.layer_edges[:-1], thawed_fraction)
@@ -375,7 +378,7 @@ def thawed_thickness(
 
 
 def layer_temperature_at(
-    temperature: Float[Array, "layer *cells"], depth: float | Float[Array, "*cells"], design: ThermalDesign
+    temperature: Float[Array, layer * cells], depth: float | Float[Array, "*cells"], design: ThermalDesign
 ) -> Float[Array, "*cells"]:
     """Temperature (degC) at ``depth`` (m), linear between the middles of the layers, constant beyond the first and last."""
     centres = _layered(design.centres, temperature)
@@ -386,7 +389,7 @@ def layer_temperature_at(
 
 
 def fronts(
-    thawed_fraction: Float[Array, "layer *cells"], design: ThermalDesign
+    thawed_fraction: Float[Array, layer * cells], design: ThermalDesign
 ) -> tuple[Float[Array, "*cells"], Float[Array, "*cells"]]:
     """Upper front z1 and lower front z2 (m) of the thawed ground, from thawed fractions phi.
 
@@ -489,15 +492,15 @@ def initial_state(
 class _Column(eqx.Module):
     """Heat contents of the layers per time step, D = thickness/step: all are heat fluxes, and D drops out of the sweeps."""
 
-    frozen: Float[Array, "..."]
+    frozen: Float[Array, ...]
     """D Cf (W m-2 K-1)."""
-    thawed: Float[Array, "..."]
+    thawed: Float[Array, ...]
     """D Ct (W m-2 K-1)."""
-    melted: Float[Array, "..."]
+    melted: Float[Array, ...]
     """D E (W m-2)."""
-    interval: Float[Array, "..."]
+    interval: Float[Array, ...]
     """delta (K)."""
-    per_interval: Float[Array, "..."]
+    per_interval: Float[Array, ...]
     """1/delta (K-1)."""
 
     def rows(self):
@@ -573,10 +576,22 @@ def _sweep(x, column: _Column, conductance, content, source, surface, kind: str,
 
 def _choose_phases(column: _Column, conductance, content, source, surface, sweeps: str):
     """Phase of every layer at the end of the step (0 frozen, 1 freezing, 2 thawed), by the fixed word of sweeps."""
-    x, of_temperature = content, False
-    for kind in sweeps:
-        x = _sweep(x, column, conductance, content, source, surface, kind, of_temperature)
-        of_temperature = kind == "d"
+    of_temperature = False
+
+    def sweep_all(x, word, of_temperature):
+        for kind in word:
+            x = _sweep(x, column, conductance, content, source, surface, kind, of_temperature)
+            of_temperature = kind == "d"
+        return x, of_temperature
+
+    pairs = len(sweeps) // 2 if sweeps.startswith("dr") else 0
+    while not sweeps.startswith("dr" * pairs):
+        pairs -= 1
+    x = content
+    if pairs > 1:  # the same program, compiled once
+        x = lax.fori_loop(0, pairs, lambda _, x: sweep_all(x, "dr", False)[0], x)
+        sweeps = sweeps[2 * pairs :]
+    x, of_temperature = sweep_all(x, sweeps, of_temperature)
     frozen, thawed = _phases(x, column.for_layers(), of_temperature)
     return jnp.where(frozen, 0, jnp.where(thawed, 2, 1)).astype(jnp.int8)
 
@@ -584,13 +599,33 @@ def _choose_phases(column: _Column, conductance, content, source, surface, sweep
 def _solve(phase, column: _Column, conductance, content, source, surface):
     """Linear solve ``L`` of the implicit step with the chosen phases: temperatures (degC) and heat contents D h.
 
-    Elimination, bottom to top: ``k = c + g_below q_below``, ``w = 1/(k+g)``, ``q = k w``, ``e = g w = 1-q``,
-    ``y = (h + c tau + g_below y_below) w``; then from the top ``T = e T_above + y``. Both q and e are kept because each is
-    exact where it is small: q in thin layers, e in freezing ones, whose T must be exact to rounding of ``delta``.
+    ``(c_i + g_i + g_{i+1}) T_i - g_i T_{i-1} - g_{i+1} T_{i+1} = h_i + c_i tau_i``, surface and geothermal flux at the two ends. The matrix is symmetric: its
+    derivative is one more solve with it.
     """
     c, c_tau = _segment(phase == 0, phase == 2, column.for_layers())
+    load = (content + c_tau).at[-1].add(source).at[0].add(conductance[0] * surface)
+
+    def conduct(temperature):
+        above = jnp.concatenate([jnp.zeros_like(temperature[:1]), temperature[:-1]])
+        flux = conductance * (above - temperature)
+        below = jnp.concatenate([flux[1:], jnp.zeros_like(flux[:1])])
+        return c * temperature - flux + below
+
+    def solve(_, load):
+        return _tridiagonal(c, conductance, load)
+
+    temperature = lax.custom_linear_solve(conduct, load, solve, symmetric=True)
+    return temperature, c * temperature - c_tau
+
+
+def _tridiagonal(c, conductance, load):
+    """Temperatures of ground with capacities ``c`` and conductances to the layer above, the first one to 0 degC.
+
+    Elimination, bottom to top: ``k = c + g_below q_below``, ``w = 1/(k+g)``, ``q = k w``, ``e = g w = 1-q``, ``y = (load + g_below y_below) w``; then from the top
+    ``T = e T_above + y``. Both q and e are kept because each is exact where it is small: q in thin layers, e
+    in freezing ones, whose T must be exact to rounding of ``delta``.
+    """
     below = jnp.concatenate([conductance[1:], jnp.zeros_like(conductance[:1])])
-    load = (content + c_tau).at[-1].add(source)
 
     def up(carry, layer):
         q, y = carry
@@ -600,7 +635,7 @@ def _solve(phase, column: _Column, conductance, content, source, surface):
         y = (load + g_below * y) * w
         return (k * w, y), (g * w, y)
 
-    zero = jnp.zeros_like(source)
+    zero = jnp.zeros_like(load[0])
     _, (e, y) = lax.scan(up, (zero, zero), (c, load, conductance, below), reverse=True)
 
     def down(above, layer):
@@ -608,8 +643,7 @@ def _solve(phase, column: _Column, conductance, content, source, surface):
         temperature = e * above + y
         return temperature, temperature
 
-    _, temperature = lax.scan(down, surface, (e, y))
-    return temperature, c * temperature - c_tau
+    return lax.scan(down, zero, (e, y))[1]
 
 
 def _conductances(phi, properties: ThermalProperties, snow_resistance):
@@ -635,7 +669,7 @@ def _sub_step(content, surface, snow_resistance, column: _Column, properties: Th
     return content, temperature, above, below
 
 
-def _column(properties: ThermalProperties, per_step: Float[Array, "..."]) -> _Column:
+def _column(properties: ThermalProperties, per_step: Float[Array, ...]) -> _Column:
     return _Column(
         frozen=per_step * properties.heat_capacity_frozen,
         thawed=per_step * properties.heat_capacity_thawed,
@@ -646,13 +680,13 @@ def _column(properties: ThermalProperties, per_step: Float[Array, "..."]) -> _Co
 
 
 def sub_step(
-    enthalpy: Float[Array, "layer *cells"],
+    enthalpy: Float[Array, layer * cells],
     surface_temperature: Float[Array, "*cells"],
     snow_resistance: Float[Array, "*cells"],
     properties: ThermalProperties,
     time_step: float,
     design: ThermalDesign,
-) -> tuple[Float[Array, "layer *cells"], Float[Array, "layer *cells"], Float[Array, "*cells"]]:
+) -> tuple[Float[Array, layer * cells], Float[Array, layer * cells], Float[Array, "*cells"]]:
     """One implicit step of ``time_step`` (Ms): new enthalpy, temperatures, and heat flux into the surface (W m-2).
 
     ``(d_i/dt)(h_new - h)_i = g_{i-1/2} (T_{i-1}-T_i) - g_{i+1/2} (T_i-T_{i+1})``, conductances of the old time level, surface
@@ -713,8 +747,7 @@ def _program(design: ThermalDesign, snow_is_given: bool):
 
     program = heat_month
     if design.checkpoint:
-        policy = jax.checkpoint_policies.save_only_these_names(PHASE_CHOICE)
-        program = jax.checkpoint(program, prevent_cse=False, policy=policy)
+        program = jax.checkpoint(program, prevent_cse=False, policy=KEEP_PHASES)
     return trailing_batch(program) if design.batched else program
 
 
@@ -859,12 +892,12 @@ def _freezing_curve(p: ThermalProperties):
     return p.heat_capacity_frozen, p.heat_capacity_thawed, p.enthalpy_thawed, p.freezing_interval
 
 
-def _layered(values: tuple[float, ...], like: Float[Array, "layer *cells"]) -> Float[Array, "..."]:
+def _layered(values: tuple[float, ...], like: Float[Array, layer * cells]) -> Float[Array, ...]:
     """A number per layer, shaped to combine with ``(layer, ...)`` arrays like ``like``."""
     return jnp.asarray(values, like.dtype).reshape((-1,) + (1,) * (like.ndim - 1))
 
 
-def _every_substep(x: Float[Array, "*cells"], substeps: int) -> Float[Array, "substep *cells"]:
+def _every_substep(x: Float[Array, "*cells"], substeps: int) -> Float[Array, substep * cells]:
     return jnp.broadcast_to(x[None], (substeps, *x.shape))
 
 

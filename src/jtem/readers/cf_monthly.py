@@ -1,7 +1,7 @@
 """Monthly climate and fixed fields from CF netCDF files: any calendar, units from attributes, cells from coordinates.
 
-Spatial dimensions may be ``lat, lon`` (1-D coordinates), ``y, x`` with 2-D ``lat``/``lon``, or ``cell``. Latitude may run
-either way. Units are converted here and nowhere else; what is not understood is refused.
+Spatial dimensions may be ``lat, lon`` (1-D coordinates), ``y, x`` with 2-D ``lat``/``lon``, or ``cell``. Latitude may
+run either way. Units are converted here and nowhere else; what is not understood is refused.
 """
 
 from __future__ import annotations
@@ -84,7 +84,8 @@ def to_house_units(name: str, values: np.ndarray, unit: str | None, days: np.nda
         return values * _RADIATION[plain]
     choices = {"air_temperature": "K or degC", "precipitation": "kg m-2 s-1, mm d-1 or mm month-1"}
     raise InputError(
-        f"{where}: '{name}' is in {unit!r}, expected {choices.get(name, 'W m-2')}; correct the units attribute or convert it"
+        f"{where}: '{name}' is in {unit!r}, expected {choices.get(name, 'W m-2')}; correct the units "
+        "attribute or convert it"
     )
 
 
@@ -104,7 +105,10 @@ def open_file(path: Path | str) -> xr.Dataset:
 
 def _variable(dataset: xr.Dataset, name: str, where: str) -> xr.DataArray:
     if name not in dataset:
-        raise InputError(f"{where}: variable '{name}' is missing; {suggest(name, map(str, dataset.data_vars))}")
+        raise InputError(
+            f"{where}: variable '{name}' is missing; add it or give its name in the file under [domain.names] "
+            f"({suggest(name, map(str, dataset.data_vars))})"
+        )
     return dataset[name]
 
 
@@ -118,7 +122,8 @@ def _coordinate(dataset: xr.Dataset, names: Sequence[str], where: str) -> xr.Dat
 def flatten(dataset: xr.Dataset, where: str) -> tuple[xr.Dataset, tuple[str, ...]]:
     """Space as one dimension ``cell`` with ``latitude`` and ``longitude`` (degrees, -180..180) along it.
 
-    Returns the dataset and the spatial dimensions of the file. Raises ``InputError`` for absent or impossible coordinates.
+    Returns the dataset and the spatial dimensions of the file. Raises ``InputError`` for absent or impossible
+    coordinates.
     """
     latitude, longitude = _coordinate(dataset, LATITUDES, where), _coordinate(dataset, LONGITUDES, where)
     if latitude.ndim == 1 and latitude.dims != longitude.dims:
@@ -171,9 +176,10 @@ def read_climate(
 ) -> xr.Dataset:
     """Monthly climate of whole years as (cell, year, month) in degC, mm month-1, W m-2 (no CO2: see ``co2``).
 
-    ``paths``: one or more files, each with one or all variables, for any spans of time that join up. ``names``: what the
-    files call ``air_temperature``, ``precipitation``, ``shortwave_radiation`` (default tas, pr, rsds). ``places``: latitude
-    and longitude (cell,) to pick, matched to 1e-3 degrees; all places of the first file by default. Raises ``InputError``.
+    ``paths``: one or more files, each with one or all variables, for any spans of time that join up. ``names``: what
+    the files call ``air_temperature``, ``precipitation``, ``shortwave_radiation`` (default tas, pr, rsds).
+    ``places``: latitude and longitude (cell,) to pick, matched to 1e-3 degrees; all places of the first file by
+    default. Raises ``InputError``.
     """
     called = {**CLIMATE_NAMES, **{k: v for k, v in (names or {}).items() if k in CLIMATE_NAMES}}
     if not paths:
@@ -232,8 +238,9 @@ def match_places(flat: xr.Dataset, places: tuple[np.ndarray, np.ndarray], where:
     """Indices of cells at the wanted latitudes and longitudes (within 1e-3 degrees); raises ``InputError``."""
 
     def key(latitude, longitude) -> list[tuple[int, int]]:
-        lon = (np.asarray(longitude) + 180.0) % 360.0 - 180.0
-        return list(zip(np.round(np.asarray(latitude) * 500).astype(int), np.round(lon * 500).astype(int), strict=True))
+        east = (np.asarray(longitude) + 180.0) % 360.0 - 180.0
+        rounded = np.round(500.0 * np.stack([np.asarray(latitude), east], axis=1)).astype(int)
+        return [(south_north, west_east) for south_north, west_east in rounded.tolist()]
 
     lat, lon = flat["latitude"].values, flat["longitude"].values
     if lat.size == places[0].size and np.allclose(lat, places[0], atol=1e-3) and np.allclose(lon, places[1], atol=1e-3):
@@ -282,15 +289,15 @@ def read_cells(
     """Cells from a file of fixed fields, in the form of ``docs/architecture.md``; sea and ice are left out.
 
     Needs elevation (m), sand, silt, clay (percent) and a vegetation field: TEM vegetation numbers 1-35, or flags whose
-    ``flag_meanings`` are community names; without the field ``community`` names one for all cells. Optional: area (m2 or
-    km2; from the lat/lon grid otherwise), soil_organic_carbon (kg m-2; 0-0.3, 0.3-1, 1-2, 2-3 m as last dimension).
-    ``names``: what the file calls them. Raises ``InputError``.
+    ``flag_meanings`` are community names; without the field ``community`` names one for all cells. Optional: area (m2
+    or km2; from the lat/lon grid otherwise), soil_organic_carbon (kg m-2; 0-0.3, 0.3-1, 1-2, 2-3 m as last
+    dimension). ``names``: what the file calls them. Raises ``InputError``.
     """
     where = str(path)
     called = {**STATIC_NAMES, **{k: v for k, v in (names or {}).items() if k in STATIC_NAMES}}
     with open_file(path) as opened:
         area = _area(opened, called["area"], where)
-        flat, dims = flatten(opened.assign(__area=area), where)
+        flat, _ = flatten(opened.assign(__area=area), where)
         flat = flat.load()
 
     def field(name: str) -> np.ndarray:

@@ -15,8 +15,8 @@ def read_table(path: Path | str, first_year: int, last_year: int, column: str = 
     """CO2 (ppm) of ``first_year``..``last_year`` from a text table, shape (year,).
 
     Comma, blank or tab separated; with a header line (``year`` and the CO2 column) or two bare columns, as in ISIMIP.
-    ``column``: which one; by default the only one or the one called ``co2``/``co2_ppm``. Raises ``InputError`` for missing
-    years, unknown columns and values outside 100..5000 ppm.
+    ``column``: which one; by default the only one or the one called ``co2``/``co2_ppm``. Raises ``InputError`` for
+    missing years, unknown columns and values outside 100..5000 ppm.
     """
     path = Path(path)
     try:

@@ -1,7 +1,7 @@
 """The last door before the model: checks datasets of cells and climate and turns them into stacked host arrays.
 
-What a dataset must look like is in ``docs/architecture.md``. Everything that is wrong raises ``InputError``: one sentence
-that names the source, the variable, what was expected and found, and the remedy.
+What a dataset must look like is in ``docs/architecture.md``. Everything that is wrong raises ``InputError``: one
+sentence that names the source, the variable, what was expected and found, and the remedy.
 """
 
 from __future__ import annotations
@@ -45,7 +45,8 @@ class ModelCells:
     """Grid cells and the columns they consist of.
 
     ``columns``: stacked host arrays, one row a column. ``column_cell`` (column,): index of the cell, never falling.
-    ``column_fraction`` (column,): share of the cell's area. ``latitude``, ``longitude`` (degrees), ``area`` (km2), all (cell,).
+    ``column_fraction`` (column,): share of the cell's area. ``latitude``, ``longitude`` (degrees), ``area`` (km2),
+    all (cell,).
     """
 
     columns: Cell
@@ -92,12 +93,13 @@ def check_cells(cells: xr.Dataset, communities: Sequence[str], where: str) -> No
                 f"{where}: '{name}' is {_first(values, bad)[1]:g} in {_place(cells, bad)}, expected {low:g}..{high:g}; "
                 "correct the value or its unit"
             )
-    total = sum(np.asarray(cells[name].values, dtype=np.float64) for name in ("sand", "silt", "clay"))
+    total = np.sum([np.asarray(cells[name].values, np.float64) for name in ("sand", "silt", "clay")], axis=0)
     bad = np.abs(total - 100.0) > 1.0
     if bad.any():
         hint = "fractions given as percent? multiply by 100" if np.all(total <= 1.5) else "correct the texture"
         raise InputError(
-            f"{where}: sand + silt + clay is {_first(total, bad)[1]:g} percent in {_place(cells, bad)}, expected 100; {hint}"
+            f"{where}: sand + silt + clay is {_first(total, bad)[1]:g} percent in {_place(cells, bad)}, "
+            f"expected 100; {hint}"
         )
     _check_communities(cells, communities, where)
 
@@ -116,7 +118,8 @@ def _check_communities(cells: xr.Dataset, communities: Sequence[str], where: str
     bad = ~(np.abs(total - 1.0) < 1e-3) | (share < 0).any(axis=1)
     if bad.any():
         raise InputError(
-            f"{where}: 'community_area_fraction' sums to {_first(total, bad)[1]:g} in {_place(cells, bad)}, expected 1; "
+            f"{where}: 'community_area_fraction' sums to {_first(total, bad)[1]:g} in {_place(cells, bad)}, "
+            "expected 1; "
             "give fractions (0-1) of the named communities"
         )
 
@@ -132,8 +135,8 @@ def model_cells(
     """Check the cell dataset and make one column for each community of each cell.
 
     ``communities``: names in the order of the parameter table. ``top_of_atmosphere``: latitude (n,) -> (n, 12) in
-    cal cm-2 d-1. ``carbon_layers``: (n, 4) in gC m-2 (0-0.3, 0.3-1, 1-2, 2-3 m) -> (n, layer). Where soil organic carbon
-    is not observed (NaN or absent) the community's mean stock takes its place. Raises ``InputError``.
+    cal cm-2 d-1. ``carbon_layers``: (n, 4) in gC m-2 (0-0.3, 0.3-1, 1-2, 2-3 m) -> (n, layer). Where soil organic
+    carbon is not observed (NaN or absent) the community's mean stock takes its place. Raises ``InputError``.
     """
     check_cells(cells, communities, where)
     names = np.asarray(cells["community"].values, dtype=object)
@@ -151,7 +154,8 @@ def model_cells(
         stocks = np.asarray(cells["soil_organic_carbon"].values, dtype=np.float64)[column_cell]
         if np.any(stocks < 0) or np.nanmax(np.where(np.isfinite(stocks), stocks, 0.0)) > 500:
             raise InputError(
-                f"{where}: 'soil_organic_carbon' has values outside 0..500 kg m-2; give kg m-2 per interval and NaN where "
+                f"{where}: 'soil_organic_carbon' has values outside 0..500 kg m-2; give kg m-2 per interval "
+                "and NaN where "
                 "nothing was observed"
             )
     absent = ~np.all(np.isfinite(stocks), axis=1)
@@ -200,7 +204,8 @@ def check_climate(climate: xr.Dataset, first_year: int, last_year: int, where: s
     if bad.any():
         row, value = _first(co2, bad)
         raise InputError(
-            f"{where}: 'co2' is {value:g} in {climate['year'].values[row]}, expected 100..5000 ppm; correct it or its unit"
+            f"{where}: 'co2' is {value:g} in {climate['year'].values[row]}, expected 100..5000 ppm; correct "
+            "it or its unit"
         )
 
 
@@ -240,13 +245,15 @@ def _check_field(climate: xr.Dataset, name: str, unit: str, low: float, high: fl
     disguise = _disguised(name, smallest, largest)
     if disguise:
         raise InputError(
-            f"{where}: '{name}' has values {smallest:.3g}..{largest:.3g}: {disguise} expected {unit}; convert the values"
+            f"{where}: '{name}' has values {smallest:.3g}..{largest:.3g}: {disguise} expected {unit}; convert "
+            "the values"
         )
     bad = (values < low) | (values > high)
     if bad.any():
         kind = "negative precipitation" if name == "precipitation" and smallest < 0 else f"'{name}'"
         raise InputError(
-            f"{where}: {kind} {float(values[bad][0]):.4g} {unit} in {_moment(climate, bad)}, expected {low:g}..{high:g} "
+            f"{where}: {kind} {float(values[bad][0]):.4g} {unit} in {_moment(climate, bad)}, expected "
+            f"{low:g}..{high:g} "
             f"('{name}'); correct the data"
         )
 
@@ -269,8 +276,8 @@ def climate_loader(
 ) -> Callable[[np.ndarray], Climate]:
     """Loader of one stage: cell indices -> stacked climate as float64 host arrays (cell, year, 12), checked.
 
-    The January after each year is the true one inside the stage; after the last year it is December repeated, or the first
-    January of the cycle where ``wrap`` (repeated climate).
+    The January after each year is the true one inside the stage; after the last year it is December repeated, or the
+    first January of the cycle where ``wrap`` (repeated climate).
     """
 
     def load(cells: np.ndarray) -> Climate:

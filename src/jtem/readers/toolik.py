@@ -1,7 +1,8 @@
 """The tidy real data around Toolik Field Station, Alaska: 100 cells of 1 km, monthly climate 1901-2100.
 
 Files: ``climate_historic_1901-2015.nc``, ``climate_projected_rcp85_2016-2100.nc`` (CF, handled by ``cf_monthly``),
-``static.nc`` and ``co2_annual.csv``; where they come from and their known faults are in ``experiments/toolik/README.md``.
+``static.nc`` and ``co2_annual.csv``; where they come from and their known faults are in
+``experiments/toolik/README.md``.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
-"""Regional numbers of a run, from its annual files: permafrost, fluxes, thawed carbon, and the published ones beside them.
+"""Regional numbers of a run from its annual files: permafrost, fluxes, thawed carbon, beside the published ones.
 
-Totals are over a fixed set of cells: those with a mean active layer below 10 m in 2010-2015. Permafrost area is counted year
-by year over all cells. The mean active layer is over the fixed set with each cell at most 10 m (ground without permafrost
-would count with the depth of the column), and beside it over the cells still frozen in that year.
+Totals are over a fixed set of cells: those with a mean active layer below 10 m in 2010-2015. Permafrost area is
+counted year by year over all cells. The mean active layer is over the fixed set with each cell at most 10 m (ground
+without permafrost would count with the depth of the column), and beside it over the cells still frozen in that year.
 """
 
 from __future__ import annotations
@@ -34,7 +34,6 @@ POOLS = {
     "vegetation_carbon": "vegetation_carbon",
     "soil_carbon": "soil_carbon",
     "thawed_carbon": "thawed_permafrost_carbon",
-    "ecosystem_carbon": "ecosystem_carbon",
 }
 NEEDED = ("active_layer_thickness", *FLUXES.values(), *POOLS.values())
 
@@ -195,22 +194,22 @@ def headline(results: dict[str, Series], scenarios: Sequence[str]) -> list[Row]:
         rh = with_thaw.mean(with_thaw.totals["rh"], *decade)
         share = 100.0 * with_thaw.mean(with_thaw.totals["thawed_rh"], *decade) / rh if rh > 0 else float("nan")
         add("thawed share of RH", "thawed_respiration_share_2090s", scenario, share, "%", f"{decade[0]}-{decade[1]}")
-        for key, text in (("vegetation_carbon", "vegetation"), ("ecosystem_carbon", "ecosystem")):
-            add(f"change of {text} C", f"{key}_change", scenario, with_thaw.gained(key), "Pg C", f"{begin}-{end}")
-        soil = with_thaw.gained("soil_carbon")
-        add("change of soil C, active", "", scenario, soil, "Pg C", f"{begin}-{end}")
+        for key, text in (("vegetation_carbon", "vegetation C"), ("soil_carbon", "soil C, active")):
+            add(f"change of {text}", "", scenario, with_thaw.gained(key), "Pg C", f"{begin}-{end}")
+        stored = with_thaw.cumulative("nep")[-1]
+        add("change of ecosystem C", "ecosystem_carbon_change", scenario, stored, "Pg C", f"sum of NEP to {end}")
         if without is None:
             continue
         for key, name in (("npp_by_thaw", "npp"), ("rh_by_thaw", "rh")):
             value = with_thaw.cumulative(name)[-1] - without.cumulative(name)[-1]
             add(f"{name.upper()} due to thaw", key, scenario, value, "Pg C", "cumulative, with less without thaw")
-        for key, text in (
-            ("vegetation_carbon", "vegetation"),
-            ("soil_carbon", "active soil"),
-            ("ecosystem_carbon", "ecosystem"),
-        ):
+        for key, text in (("vegetation_carbon", "vegetation"), ("soil_carbon", "active soil")):
             value = with_thaw.gained(key) - without.gained(key)
             add(f"{text} C due to thaw", f"{key}_by_thaw", scenario, value, "Pg C", "with less without thaw")
+        value = with_thaw.cumulative("nep")[-1] - without.cumulative("nep")[-1]
+        add("ecosystem C due to thaw", "ecosystem_carbon_by_thaw", scenario, value, "Pg C", "with less without thaw")
+        value = without.mean(without.totals["nep"], *decade)
+        add("NEP, last decade, without thaw", "nep_2090s_without_thaw", scenario, value, "Pg C yr-1")
     return rows
 
 

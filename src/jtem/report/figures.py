@@ -45,20 +45,19 @@ def demo_figure(
     maps: Sequence[tuple[str, xr.Dataset, int]],
     title: str,
 ) -> Path:
-    """Two maps of the active layer and six panels of regional series, as one PNG.
+    """Three maps of the active layer and six panels of regional series, as one PNG.
 
     ``maps``: (caption, annual dataset, year). Raises ``InputError`` where matplotlib is absent.
     """
     plt = _matplotlib()
     figure = plt.figure(figsize=(13, 9.5), layout="constrained")
     grid = figure.add_gridspec(3, 12, height_ratios=(1.25, 1, 1))
-    image = None
-    for k, (caption, data, year) in enumerate(maps[:3]):
-        axes = figure.add_subplot(grid[0, 4 * k : 4 * k + 4], projection="polar")
-        image = _map(axes, caption, data, year)
-    if image is not None:
-        bar = figure.colorbar(image, ax=figure.axes, location="right", shrink=0.9, extend="max")
-        bar.set_label("active layer thickness (m)")
+    on_top = [figure.add_subplot(grid[0, 4 * k : 4 * k + 4], projection="polar") for k in range(len(maps[:3]))]
+    images = [_map(axes, *drawn) for axes, drawn in zip(on_top, maps, strict=False)]
+    if images:
+        bar = figure.colorbar(images[0], ax=on_top, location="right", shrink=0.8, pad=0.02, extend="max")
+        bar.set_label("active layer thickness (m)", fontsize=8)
+        bar.ax.tick_params(labelsize=8)
     panels = [figure.add_subplot(grid[1 + k // 3, 4 * (k % 3) : 4 * (k % 3) + 4]) for k in range(6)]
     _line(panels[0], results, scenarios, lambda s: s.area, "permafrost area (10$^6$ km$^2$)", start=1950)
     _line(panels[1], results, scenarios, lambda s: s.active_layer, "mean ALT, at most 10 m a cell (m)", start=1950)
@@ -67,14 +66,21 @@ def demo_figure(
     _line(
         panels[4], results, scenarios, lambda s: s.cumulative("thawed_rh"), "decomposed permafrost C (Pg C)", start=2010
     )
-    _line(panels[5], results, scenarios, _gain, "ecosystem C since the end of history (Pg C)", start=2010)
+    _line(
+        panels[5],
+        results,
+        scenarios,
+        lambda s: s.cumulative("nep"),
+        "ecosystem C since the end of history (Pg C)",
+        start=2010,
+    )
     for letter, axes in zip("abcdef", panels, strict=True):
         axes.set_title(f"({letter})", loc="left", fontsize=9)
         axes.spines[["top", "right"]].set_visible(False)
         axes.grid(axis="y", color="0.9", linewidth=0.6)
         axes.tick_params(labelsize=8)
     handles = [
-        plt.Line2D([], [], color=COLOURS[k], marker=MARKERS[k], markersize=5, label=_label(s))
+        plt.Line2D([], [], color=COLOURS[k], marker=MARKERS[k], markersize=5, label=label(s))
         for k, s in enumerate(scenarios)
     ]
     handles += [
@@ -91,14 +97,10 @@ def demo_figure(
     return path
 
 
-def _label(scenario: str) -> str:
+def label(scenario: str) -> str:
+    """How a scenario is written: ``ssp126`` as SSP1-2.6."""
     name = scenario.upper()
     return f"{name[:4]}-{name[4]}.{name[5]}" if name.startswith("SSP") and len(name) == 6 else name
-
-
-def _gain(s: Series) -> np.ndarray:
-    values = s.totals["ecosystem_carbon"]
-    return values - values[~s.future()][-1]
 
 
 def _map(axes: Any, caption: str, data: xr.Dataset, year: int) -> Any:
@@ -169,6 +171,9 @@ def _fluxes(axes: Any, results: dict[str, Series], scenarios: Sequence[str]) -> 
                     markevery=25,
                     markersize=3,
                 )
-                if k == 0 and style == "-":
-                    axes.annotate(key.upper(), (s.years[shown][0], values[0]), fontsize=8, va="bottom")
+    s = results[scenarios[0]]
+    row = int(np.argmax(s.years >= 1955))
+    highest, lowest = (_smooth(s.totals[key])[row] for key in ("npp", "nep"))
+    axes.annotate("NPP, RH", (s.years[row], highest), (0, 5), textcoords="offset points", fontsize=8)
+    axes.annotate("NEP", (s.years[row], lowest), (0, 5), textcoords="offset points", fontsize=8)
     axes.set_ylabel("NPP (thick), RH, NEP (Pg C yr$^{-1}$)", fontsize=8)

@@ -1,0 +1,261 @@
+"""The command line: exit codes, one sentence for every mistake, nothing half-written."""
+
+import numpy as np
+import pytest
+import xarray as xr
+
+from jtem import cli
+from jtem.study import stages
+
+PLAN = """
+[plan]
+name = "small"
+[domain]
+source = "embedded"
+sites = ["Toolik", "Bonanza Creek"]
+[spinup]
+heat_years = 12
+years = 5
+cycle = [1850, 1851]
+[history]
+first = 2005
+last = 2014
+[[scenario]]
+name = "ssp126"
+climate = "ssp126"
+first = 2015
+last = 2020
+[output]
+annual = ["npp", "cVeg"]
+state = false
+"""
+
+OWN = """
+[plan]
+name = "own"
+[domain]
+source = "cf_monthly"
+static = "static.nc"
+co2_column = "ssp126"
+[domain.climate]
+historical = ["climate.nc"]
+[spinup]
+heat_years = 12
+years = 5
+cycle = [2000, 2001]
+[history]
+first = 2000
+last = 2001
+[output]
+state = false
+"""
+
+
+@pytest.fixture
+def plan(tmp_path):
+    path = tmp_path / "plan.toml"
+    path.write_text(PLAN)
+    return path
+
+
+def fake_run(experiment, sink, progress=None, failed=None, stop=None):
+    """Plausible numbers without the model."""
+    count = len(experiment.column_cell)
+    for number, stage in enumerate(experiment.stages):
+        annual = {name: np.full((count, stage.years), 0.5) for name, _ in experiment.selection.annual}
+        sink.write(stage, slice(0, count), slice(0, stage.years), {"monthly": {}, "annual": annual})
+        if progress:
+            progress(stages.Progress(stage.name, count, 0, 1, number + 1, len(experiment.stages), 1.0, 0.5))
+        if stop:
+            raise stop
+    report = stages.SpinUpReport(
+        {"water": np.zeros(count), "net_ecosystem_production": np.ones(count)}, np.ones(count, bool), 5
+    )
+    return stages.Summary(1.0, 0.5, 10, report, failed or {})
+
+
+def one_sentence(capsys) -> str:
+    text = capsys.readouterr().err
+    assert text.startswith("jtem: ") and text.count("\n") == 1, text
+    return text
+
+
+def test_variables_parameters_and_info(capsys):
+    assert cli.main(["variables"]) == 0
+    assert "net_primary_production" in capsys.readouterr().out
+    assert cli.main(["variables", "--markdown"]) == 0
+    assert capsys.readouterr().out.startswith("| jtem |")
+    assert cli.main(["parameters", "--community", "boreal_forest", "--markdown"]) == 0
+    assert "permafrost.e_folding_depth" in capsys.readouterr().out
+    assert cli.main(["parameters", "--community", "boreal_forst"]) == 2
+    assert "did you mean 'boreal_forest'" in one_sentence(capsys)
+    assert cli.main(["info"]) == 0
+    assert "devices" in capsys.readouterr().out
+
+
+def test_check_says_what_a_run_would_take(plan, capsys):
+    assert cli.main(["check", str(plan)]) == 0
+    text = capsys.readouterr().out
+    for word in ("cells    2, columns 2", "years    16", "memory", "time", "emulated climate"):
+        assert word in text
+
+
+def test_the_demo_plan_is_valid(capsys):
+    assert cli.main(["check", str(cli.demo_plan())]) == 0
+    assert "ssp585_no_thaw 2015-2100 after historical, no exposure" in capsys.readouterr().out
+
+
+def test_run_writes_files_and_reports(plan, tmp_path, capsys, monkeypatch):
+    monkeypatch.setattr(stages, "run_experiment", fake_run)
+    out = tmp_path / "out"
+    assert cli.main(["run", str(plan), "--out", str(out)]) == 0
+    captured = capsys.readouterr()
+    assert "spin-up: 5 years; 2 of 2 columns" in captured.out and "tolerance" in captured.out
+    assert "cells x years/s" in captured.err
+    assert sorted(p.name for p in out.iterdir()) == ["small_historical_annual.nc", "small_ssp126_annual.nc"]
+    with xr.open_dataset(out / "small_ssp126_annual.nc", decode_times=False) as data:
+        assert data.attrs["plan"] == PLAN
+        assert data.attrs["precision"] == "mixed" and "emulated climate" in data.attrs["title"]
+        assert data.attrs["spin_up_closed_columns"] == 2
+        assert data["site"].values.tolist() == ["Toolik", "Bonanza Creek"]
+    assert cli.main(["run", str(plan), "--out", str(out)]) == 2
+    assert "exists already" in one_sentence(capsys)
+    assert cli.main(["run", str(plan), "--out", str(out), "--force"]) == 0
+
+
+def test_failed_cells_give_exit_code_1(plan, tmp_path, capsys, monkeypatch):
+    def failing(experiment, sink, progress=None):
+        return fake_run(experiment, sink, progress, failed={1: "historical 2010: npp is not finite"})
+
+    monkeypatch.setattr(stages, "run_experiment", failing)
+    assert cli.main(["run", str(plan), "--out", str(tmp_path / "out")]) == 1
+    assert "(64.500, -148.300): historical 2010: npp is not finite" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("stop", [KeyboardInterrupt(), MemoryError()])
+def test_a_stopped_run_leaves_nothing(plan, tmp_path, capsys, monkeypatch, stop):
+    monkeypatch.setattr(stages, "run_experiment", lambda e, s, p=None: fake_run(e, s, p, stop=stop))
+    out = tmp_path / "out"
+    if isinstance(stop, KeyboardInterrupt):
+        assert cli.main(["run", str(plan), "--out", str(out)]) == 130
+    else:
+        with pytest.raises(MemoryError):
+            cli.main(["run", str(plan), "--out", str(out)])
+    assert not out.exists()
+
+
+def inputs(folder, change=lambda climate, static: (climate, static)):
+    shape = (24, 2, 2)
+    coords = {"lat": [60.0, 61.0], "lon": [10.0, 12.0]}
+    months = np.array([np.datetime64("2000-01-15") + 30 * k for k in range(24)])
+    climate = xr.Dataset(
+        {
+            "tas": (("time", "lat", "lon"), np.full(shape, 270.0), {"units": "K"}),
+            "pr": (("time", "lat", "lon"), np.full(shape, 1e-5), {"units": "kg m-2 s-1"}),
+            "rsds": (("time", "lat", "lon"), np.full(shape, 110.0), {"units": "W m-2"}),
+        },
+        coords={"time": months, **coords},
+    )
+    fields = {"elevation": 100.0, "sand": 40.0, "silt": 40.0, "clay": 20.0, "vegetation": 4.0}
+    static = xr.Dataset({n: (("lat", "lon"), np.full((2, 2), v)) for n, v in fields.items()}, coords=coords)
+    climate, static = change(climate, static)
+    folder.mkdir(exist_ok=True)
+    climate.to_netcdf(folder / "climate.nc")
+    static.to_netcdf(folder / "static.nc")
+
+
+def at(data: xr.Dataset, name: str, value: float) -> xr.Dataset:
+    data = data.copy(deep=True)
+    data[name][(0,) * data[name].ndim] = value
+    return data
+
+
+def units(data: xr.Dataset, name: str, unit: str) -> xr.Dataset:
+    return data.assign({name: data[name].assign_attrs(units=unit)})
+
+
+def test_own_data_run_through_the_check(tmp_path, capsys):
+    inputs(tmp_path / "data")
+    (tmp_path / "plan.toml").write_text(OWN)
+    assert cli.main(["check", str(tmp_path / "plan.toml"), "--data", str(tmp_path / "data")]) == 0, (
+        capsys.readouterr().err
+    )
+
+
+@pytest.mark.parametrize(
+    ("change", "says"),
+    [
+        (lambda c, s: (c.rename(tas="tax"), s), ("climate.nc", "'tas'", "did you mean 'tax'")),
+        (lambda c, s: (units(c, "pr", "inch"), s), ("climate.nc", "'precipitation'", "correct the units attribute")),
+        (lambda c, s: (units(c, "tas", "degC"), s), ("climate.nc", "'air_temperature'", "Kelvin")),
+        (lambda c, s: (c.isel(time=[k for k in range(24) if k != 5]), s), ("climate.nc", "month 2000-06", "'time'")),
+        (lambda c, s: (at(c, "rsds", np.nan), s), ("climate.nc", "'shortwave_radiation'", "fill it")),
+        (lambda c, s: (at(c, "pr", -1e-5), s), ("climate.nc", "'precipitation'", "correct the data")),
+        (
+            lambda c, s: (c, s.assign_coords(lat=[160.0, 161.0])),
+            ("static.nc", "latitude 161", "exchange latitude and longitude"),
+        ),
+        (lambda c, s: (c, at(s, "sand", 80.0)), ("static.nc", "sand + silt + clay is 140", "correct the texture")),
+        (lambda c, s: (c, at(s, "vegetation", 99.0)), ("static.nc", "unknown vegetation type 99", "correct the field")),
+        (lambda c, s: (c, s.drop_vars("elevation")), ("static.nc", "'elevation' is missing", "[domain.names]")),
+    ],
+)
+def test_bad_input_is_one_sentence_and_exit_code_2(tmp_path, capsys, change, says):
+    inputs(tmp_path / "data", change)
+    (tmp_path / "plan.toml").write_text(OWN)
+    out = tmp_path / "out"
+    code = cli.main(["run", str(tmp_path / "plan.toml"), "--data", str(tmp_path / "data"), "--out", str(out)])
+    text = one_sentence(capsys)
+    assert code == 2
+    for word in says:
+        assert word in text
+    assert not out.exists()
+
+
+def test_an_unwritable_folder_is_found_before_anything_runs(plan, tmp_path, capsys):
+    (tmp_path / "file").write_text("x")
+    assert cli.main(["run", str(plan), "--out", str(tmp_path / "file" / "out")]) == 2
+    assert "output folder cannot be written" in one_sentence(capsys)
+    assert cli.main(["demo", "--out", str(tmp_path / "file" / "out")]) == 2
+    assert "--out DIR" in one_sentence(capsys)
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "says"),
+    [
+        ('"npp"', '"nppp"', "unknown output variable 'nppp'"),
+        ('"Toolik"', '"Toolick"', "did you mean 'Toolik'"),
+        ("first = 2005", "first = 1700", "1700-2014"),
+        ('climate = "ssp126"', 'climate = "ssp127"', "did you mean 'ssp126'"),
+        ("[spinup]", '[model]\nparameters = ["liu2025"]\n[spinup]', "unknown parameter overlay 'liu2025'"),
+        ("[spinup]", '[run]\nrestart = "no_such.nc"\n[spinup]', "no_such.nc"),
+    ],
+)
+def test_a_wrong_plan_is_exit_code_2(plan, tmp_path, capsys, old, new, says):
+    plan.write_text(PLAN.replace(old, new))
+    assert cli.main(["run", str(plan), "--out", str(tmp_path / "out")]) == 2
+    assert says in one_sentence(capsys)
+    assert not (tmp_path / "out").exists()
+
+
+def test_no_plan(tmp_path, capsys):
+    assert cli.main(["check", str(tmp_path / "none.toml")]) == 2
+    assert "plan not found" in one_sentence(capsys)
+
+
+@pytest.mark.slow
+def test_a_real_run_and_its_restart(plan, tmp_path, capsys):
+    plan.write_text(PLAN.replace("state = false", "state = true"))
+    whole = tmp_path / "whole"
+    assert cli.main(["run", str(plan), "--out", str(whole)]) == 0, capsys.readouterr().err
+    state = whole / "small_historical_state.nc"
+    again = tmp_path / "again.toml"
+    again.write_text(PLAN + f'[run]\nrestart = "{state}"\n')
+    rest = tmp_path / "rest"
+    assert cli.main(["run", str(again), "--out", str(rest)]) == 0, capsys.readouterr().err
+    with (
+        xr.open_dataset(whole / "small_ssp126_annual.nc") as a,
+        xr.open_dataset(rest / "small_ssp126_annual.nc") as b,
+    ):
+        for name in ("npp", "cVeg", "thawdepth"):
+            np.testing.assert_array_equal(a[name].values, b[name].values)

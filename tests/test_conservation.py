@@ -1,0 +1,206 @@
+"""Water, carbon and nitrogen close every month in every scheme; exposure is an explicit flux; heat closes to the solver.
+
+Columns: five communities and sites, pools and soil water scattered at random, some pools empty, some parameters off their
+defaults; thirteen warming years so that layers thaw, freeze and are exposed.
+"""
+
+import dataclasses
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from sites import BONANZA_CREEK, PLATEAU_MEADOW, TOOLIK, make, parameter_tree
+
+from jtem import run, step
+from jtem.physics import permafrost, water
+from jtem.physics.permafrost import Thaw
+
+YEARS = 13
+MONTHLY = (
+    "carbon_residual", "nitrogen_residual", "water_residual", "ecosystem_carbon", "soil_organic_nitrogen", "soil_water",
+    "net_primary_production", "heterotrophic_respiration", "gross_primary_production", "autotrophic_respiration",
+    "nitrogen_input", "nitrogen_loss", "evapotranspiration", "runoff", "heat_residual", "layer_respiration",
+    "heterotrophic_respiration_thawed_permafrost", "net_nitrogen_mineralization", "layer_net_nitrogen_mineralization",
+    "net_nitrogen_mineralization_active_layer", "vegetation_carbon", "soil_carbon", "available_nitrogen",
+    "labile_nitrogen", "structural_nitrogen", "nitrogen_uptake", "nitrogen_uptake_thawed_permafrost",
+)  # fmt: skip
+ANNUAL = (
+    "exposed_carbon", "exposed_nitrogen", "exposed_water", "year_carbon_residual", "year_nitrogen_residual",
+    "year_water_residual", "baseline_nitrogen", "layer_exposed_carbon",
+)  # fmt: skip
+SELECTION = run.Selection(MONTHLY, tuple((name, "year") for name in ANNUAL))
+SITES = [
+    (BONANZA_CREEK, 0.366, "boreal_forest", 0.0),
+    (TOOLIK, 0.3665, "wet_moist_tundra", 1.0),
+    (TOOLIK, 0.3706, "alpine_tundra_polar_desert", 0.0),
+    (PLATEAU_MEADOW, 0.43, "alpine_meadow", 1.0),
+    (BONANZA_CREEK, 0.5, "grassland", 6.0),
+]
+SCHEMES = (
+    "none",
+    "tem6",
+    "thaw_ratio",
+    "layered",
+    pytest.param("thaw_ratio_irreversible", marks=pytest.mark.slow),
+    pytest.param("thaw_ratio_inventory", marks=pytest.mark.slow),
+)
+
+
+def scattered(copies=4):
+    """Columns, climate: every site ``copies`` times."""
+    return make([site for site in SITES for _ in range(copies)], YEARS, warming_per_year=0.3, co2=450.0)
+
+
+def random_state(design, cells, climate, parameters, seed=3):
+    """Initial states with every pool scaled at random; every fourth column has empty vegetation or soil pools."""
+    state = run.initial_states(parameters, cells, climate, design=design)
+    rng = np.random.default_rng(seed)
+    count = cells.elevation.shape[0]
+
+    def scaled(leaf):
+        factor = rng.uniform(0.1, 2.0, count)
+        factor[rng.random(count) < 0.2] = 0.0
+        return leaf * jnp.asarray(factor, leaf.dtype)
+
+    pools = lambda c: (  # noqa: E731
+        c.vegetation_carbon, c.structural_nitrogen, c.labile_nitrogen, c.soil.carbon, c.soil.organic_nitrogen,
+        c.soil.available_nitrogen,
+    )  # fmt: skip
+    import equinox as eqx
+
+    carbon = eqx.tree_at(pools, state.carbon, tuple(scaled(leaf) for leaf in pools(state.carbon)))
+    snow = jnp.asarray(rng.uniform(0, 300, count), state.water.stores.snowpack.dtype)
+    stores = dataclasses.replace(state.water.stores, snowpack=snow, rain_groundwater=0.1 * snow)
+    return step.State(state.thermal, step.WaterStateWithThaw(stores, state.water.reference_thaw), carbon)
+
+
+def simulate(scheme, heat, pools, open_nitrogen=False, baseline=False):
+    design = step.Design(
+        permafrost=permafrost.SCHEMES[scheme], heat_dtype=heat, pool_dtype=pools, open_nitrogen=open_nitrogen
+    )
+    cells, climate = scattered()
+    cast = lambda tree: jax.tree.map(lambda x: x.astype(pools) if x.dtype.kind == "f" else x, tree)  # noqa: E731
+    cells, climate = cast(cells), cast(climate)
+    parameters = parameter_tree(pools)
+    parameters = dataclasses.replace(
+        parameters, nitrogen=dataclasses.replace(parameters.nitrogen, loss_rate=parameters.nitrogen.loss_rate + 0.3)
+    )
+    climate = dataclasses.replace(climate, nitrogen_input=climate.nitrogen_input + jnp.asarray(0.02, pools))
+    before = random_state(design, cells, climate, parameters)
+    thaw = jnp.linspace(0.2, 1.5, cells.elevation.shape[0]).astype(pools)
+    before = run.begin_permafrost(before, cells, parameters, Thaw(thaw, thaw), design=design)
+    controls = run.constant_controls(YEARS, expose=True, baseline=baseline)
+    after, out = run.simulate_cells(before, climate, cells, parameters, controls, design=design, selection=SELECTION)
+    out = jax.tree.map(lambda x: np.asarray(x, np.float64), out)
+    return before, after, climate, out["monthly"], out["annual"]
+
+
+@pytest.fixture(scope="module", params=SCHEMES)
+def closed_run(request):
+    return request.param, simulate(request.param, "float32", "float64")
+
+
+def total(function, state):
+    return np.asarray(jax.vmap(function)(state), np.float64)
+
+
+def check_budgets(before, after, climate, month, year, limit):
+    scale_c = np.maximum(np.abs(month["ecosystem_carbon"]), 1.0)
+    scale_n = np.maximum(month["soil_organic_nitrogen"], 1.0)
+    assert np.abs(month["carbon_residual"] / scale_c).max() <= limit
+    assert np.abs(month["nitrogen_residual"] / scale_n).max() <= limit
+    assert np.abs(month["water_residual"] / np.maximum(month["soil_water"], 1.0)).max() <= limit
+    # the whole run from states and fluxes alone, not trusting the reported residuals
+    carbon = total(step.total_carbon, after.carbon) - total(step.total_carbon, before.carbon)
+    flux = (month["net_primary_production"] - month["heterotrophic_respiration"]).sum(axis=(1, 2))
+    assert np.abs(carbon - flux).max() <= limit * 200 * np.maximum(scale_c.max(), 1.0)
+    nitrogen = total(step.total_nitrogen, after.carbon) - total(step.total_nitrogen, before.carbon)
+    flux = (month["nitrogen_input"] - month["nitrogen_loss"]).sum(axis=(1, 2)) + year["baseline_nitrogen"].sum(axis=1)
+    assert np.abs(nitrogen - flux).max() <= limit * 200 * scale_n.max()
+    wet = total(water.total_water, after.water.stores) - total(water.total_water, before.water.stores)
+    rain = np.asarray(climate.precipitation, np.float64).sum(axis=(1, 2))
+    flux = rain - (month["evapotranspiration"] + month["runoff"]).sum(axis=(1, 2))
+    assert np.abs(wet - flux).max() <= limit * 200 * month["soil_water"].max()
+
+
+def test_budgets_close(closed_run):
+    _, (before, after, climate, month, year) = closed_run
+    check_budgets(before, after, climate, month, year, 1e-9)
+    gpp_balance = month["gross_primary_production"] - month["autotrophic_respiration"]
+    np.testing.assert_allclose(gpp_balance, month["net_primary_production"], atol=1e-9)
+    for name in ("year_carbon_residual", "year_nitrogen_residual"):
+        assert np.abs(year[name]).max() <= 1e-9 * month["ecosystem_carbon"].max()
+    assert np.abs(year["year_water_residual"]).max() <= 1e-9 * month["soil_water"].max()
+
+
+def test_everything_is_finite_and_no_pool_is_negative(closed_run):
+    _, (_, after, _, month, year) = closed_run
+    for values in (*month.values(), *year.values()):
+        assert np.isfinite(values).all()
+    for leaf in jax.tree.leaves((after.carbon.soil, after.carbon.store, after.water)):
+        assert np.isfinite(np.asarray(leaf)).all()
+    for name in ("vegetation_carbon", "soil_carbon", "available_nitrogen", "labile_nitrogen", "structural_nitrogen"):
+        assert month[name].min() >= -1e-10, name
+    store = after.carbon.store
+    for leaf in (store.frozen_carbon, store.thawed_carbon, store.thawed_available_nitrogen):
+        assert np.asarray(leaf).min(initial=0.0) >= -1e-9
+
+
+def test_heat_closes_to_the_solver(closed_run):
+    _, (_, _, _, month, _) = closed_run
+    assert np.abs(month["heat_residual"]).max() < 2e-2  # MJ m-2 a month, float32 sums of a 60 m column
+
+
+def test_exposure_is_booked(closed_run):
+    scheme, (before, after, _, month, year) = closed_run
+    left = np.asarray(before.carbon.store.frozen_carbon.sum(axis=-1) - after.carbon.store.frozen_carbon.sum(axis=-1))
+    np.testing.assert_allclose(left, year["exposed_carbon"].sum(axis=1), atol=1e-8)
+    np.testing.assert_allclose(year["layer_exposed_carbon"].sum(axis=-1), year["exposed_carbon"], atol=1e-9)
+    nitrogen = [
+        np.asarray((s.frozen_organic_nitrogen + s.frozen_available_nitrogen).sum(axis=-1))
+        for s in (before.carbon.store, after.carbon.store)
+    ]
+    np.testing.assert_allclose(nitrogen[0] - nitrogen[1], year["exposed_nitrogen"].sum(axis=1), atol=1e-8)
+    frozen_water = np.asarray(before.water.stores.frozen_water - after.water.stores.frozen_water)
+    np.testing.assert_allclose(frozen_water, year["exposed_water"].sum(axis=1), atol=1e-8)
+    if scheme in ("layered", "thaw_ratio"):
+        assert year["exposed_carbon"].max() > 10.0  # the case does expose carbon
+    if scheme in ("none", "tem6"):
+        assert np.abs(year["exposed_carbon"]).max() == 0.0
+
+
+def test_layers_add_up(closed_run):
+    scheme, (_, _, _, month, _) = closed_run
+    layers = month["layer_respiration"].sum(axis=-1)
+    np.testing.assert_allclose(layers, month["heterotrophic_respiration_thawed_permafrost"], atol=1e-9)
+    nitrogen = month["layer_net_nitrogen_mineralization"].sum(axis=-1)
+    np.testing.assert_allclose(
+        nitrogen + month["net_nitrogen_mineralization_active_layer"], month["net_nitrogen_mineralization"], atol=1e-9
+    )
+    assert (month["nitrogen_uptake_thawed_permafrost"] <= month["nitrogen_uptake"] + 1e-9).all()
+    if scheme == "layered":
+        assert layers.max() > 0.01
+
+
+def test_layered_store_and_respiration_are_constant_together():
+    """tem.md section 10.5: frozen + thawed + cumulative respiration of the layers stays, layer by layer."""
+    before, after, _, month, _ = simulate("layered", "float64", "float64", open_nitrogen=True)
+    start = np.asarray(before.carbon.store.frozen_carbon + before.carbon.store.thawed_carbon)
+    end = np.asarray(after.carbon.store.frozen_carbon + after.carbon.store.thawed_carbon)
+    respired = month["layer_respiration"].sum(axis=(1, 2))
+    np.testing.assert_allclose(start, end + respired, rtol=1e-9)
+
+
+def test_open_nitrogen_and_baseline_close():
+    result = simulate("thaw_ratio", "float32", "float64", open_nitrogen=True, baseline=True)
+    check_budgets(*result, 1e-9)
+    assert result[3]["nitrogen_input"].max() > 0.0
+    assert result[3]["nitrogen_loss"].max() > 0.0
+
+
+@pytest.mark.parametrize("scheme", ["layered", "thaw_ratio"])
+def test_float32_closes_to_its_own_precision(scheme):
+    before, after, climate, month, year = simulate(scheme, "float32", "float32")
+    assert after.carbon.vegetation_carbon.dtype == jnp.float32
+    check_budgets(before, after, climate, month, year, 1e-5)

@@ -1,0 +1,128 @@
+"""One program, many cells: vmap = loop, blocks = whole, 1 device = 2 devices, one compilation, restart identity."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from sites import BONANZA_CREEK, PLATEAU_MEADOW, TOOLIK, make, parameter_tree
+
+from jtem import run, step
+from jtem.physics import permafrost, soil_thermal
+
+YEARS = 6
+CASES = [
+    (BONANZA_CREEK, 0.366, "boreal_forest", 0.0),
+    (TOOLIK, 0.3665, "wet_moist_tundra", 1.0),
+    (PLATEAU_MEADOW, 0.43, "alpine_meadow", 1.0),
+    (BONANZA_CREEK, 0.5, "grassland", 8.0),
+]
+SELECTION = run.Selection(
+    ("soil_temperature_10cm",), (("net_primary_production", "sum"), ("active_layer_thickness", "year"))
+)
+DESIGN = step.Design(permafrost=permafrost.LAYERED)
+
+
+@pytest.fixture(scope="module")
+def whole():
+    cells, climate = make(CASES, YEARS, warming_per_year=0.3)
+    parameters = parameter_tree()
+    state = run.initial_states(parameters, cells, climate, design=DESIGN)
+    thaw = jnp.full((len(CASES),), 0.5)
+    state = run.begin_permafrost(state, cells, parameters, permafrost.Thaw(thaw, thaw), design=DESIGN)
+    return cells, climate, parameters, state
+
+
+def go(inputs, years=slice(None), devices=None, design=DESIGN, pick=slice(None), active=None):
+    cells, climate, parameters, state = inputs
+    take = lambda tree: jax.tree.map(lambda x: x[pick], tree)  # noqa: E731
+    climate = jax.tree.map(lambda x: x[pick, years], climate)
+    count = climate.co2.shape[1]
+    return run.simulate_cells(
+        take(state), climate, take(cells), parameters, run.constant_controls(count, expose=True), design=design,
+        selection=SELECTION, devices=devices or (jax.local_devices()[0],), active=active,
+    )  # fmt: skip
+
+
+def equal(a, b):
+    for x, y in zip(jax.tree.leaves(a), jax.tree.leaves(b), strict=True):
+        np.testing.assert_array_equal(np.asarray(x), np.asarray(y))
+
+
+def test_batch_equals_loop_over_cells(whole):
+    together = go(whole)
+    for i in range(len(CASES)):
+        alone = go(whole, pick=slice(i, i + 1))
+        for x, y in zip(jax.tree.leaves(alone), jax.tree.leaves(together), strict=True):
+            np.testing.assert_allclose(np.asarray(x)[0], np.asarray(y)[i], rtol=2e-4, atol=2e-4)
+
+
+def test_batch_equals_loop_in_float64(whole):
+    design = step.Design(permafrost=permafrost.LAYERED, heat_dtype="float64")
+    cells, climate, parameters, _ = whole
+    state = run.initial_states(parameters, cells, climate, design=design)
+    inputs = (cells, climate, parameters, state)
+    together = go(inputs, design=design)
+    for i in (0, 2):
+        alone = go(inputs, pick=slice(i, i + 1), design=design)
+        for x, y in zip(jax.tree.leaves(alone), jax.tree.leaves(together), strict=True):
+            np.testing.assert_allclose(np.asarray(x)[0], np.asarray(y)[i], rtol=1e-10, atol=1e-10)
+
+
+def test_undecorated_one_cell_form_gives_the_same(whole):
+    plain = step.Design(permafrost=permafrost.LAYERED, thermal=soil_thermal.ThermalDesign(batched=False))
+    for x, y in zip(jax.tree.leaves(go(whole)), jax.tree.leaves(go(whole, design=plain)), strict=True):
+        np.testing.assert_allclose(np.asarray(x), np.asarray(y), rtol=2e-4, atol=2e-4)
+
+
+def test_two_devices_give_the_same_states_bitwise(whole):
+    if len(jax.local_devices()) < 2:
+        pytest.skip("needs two devices: XLA_FLAGS=--xla_force_host_platform_device_count=2")
+    cells, climate, parameters, state = whole
+    many = lambda tree: jax.tree.map(lambda x: jnp.repeat(x, 8, axis=0), tree)  # noqa: E731
+    inputs = (many(cells), many(climate), parameters, many(state))  # 16 cells a device: whole vector registers
+    equal(go(inputs), go(inputs, devices=tuple(jax.local_devices()[:2])))
+
+
+def test_indivisible_cells_are_refused_with_a_remedy(whole):
+    with pytest.raises(ValueError, match="pad_cells"):
+        go(whole, devices=tuple(jax.local_devices()[:2]), pick=slice(0, 3))
+
+
+def test_order_of_cells_does_not_matter(whole):
+    reverse = go(whole, pick=slice(None, None, -1))
+    equal(jax.tree.map(lambda x: x[::-1], reverse), go(whole))
+
+
+def test_run_in_two_parts_is_bitwise_the_whole(whole):
+    cells, climate, parameters, _ = whole
+    state, first = go(whole, years=slice(0, 3))
+    end, second = go((cells, climate, parameters, state), years=slice(3, 6))
+    whole_end, whole_out = go(whole)
+    equal(end, whole_end)
+    joined = jax.tree.map(lambda a, b: jnp.concatenate([a, b], axis=1), first, second)
+    equal(joined, whole_out)
+
+
+def test_resting_years_leave_the_state_alone(whole):
+    active = jnp.arange(YEARS) < 3
+    state, out = go(whole, active=active)
+    short, short_out = go(whole, years=slice(0, 3))
+    equal(state, short)
+    equal(jax.tree.map(lambda x: x[:, :3], out), short_out)
+    assert float(jnp.abs(out["annual"]["net_primary_production"][:, 3:]).max()) == 0.0
+
+
+def test_one_compilation_for_many_calls(whole):
+    cells, climate, parameters, state = whole
+    program = run._program(DESIGN, SELECTION, (jax.local_devices()[0],), True)
+    running = jnp.ones((YEARS,), bool)
+    before = program._cache_size()
+    for warm in range(3):
+        controls = run.constant_controls(YEARS, expose=warm > 0, baseline=warm == 1)
+        state, _ = program(state, climate, cells, parameters, controls, running)
+    assert program._cache_size() - before <= 1
+
+
+def test_undefined_combinations_are_refused():
+    with pytest.raises(ValueError, match="needs the soil heat model"):
+        step.Design(permafrost=permafrost.LAYERED, thermal=None)
