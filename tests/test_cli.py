@@ -123,6 +123,20 @@ def test_run_writes_files_and_reports(plan, tmp_path, capsys, monkeypatch):
     assert cli.main(["run", str(plan), "--out", str(out), "--force"]) == 0
 
 
+def test_the_demo_prints_the_table_and_draws_the_figure(tmp_path, capsys, monkeypatch):
+    monkeypatch.setattr(stages, "run_experiment", fake_run)
+    assert cli.main(["demo", "--out", str(tmp_path / "demo")]) == 0
+    text = capsys.readouterr().out
+    for word in ("emulated climate", "permafrost area", "14.4", "exposed permafrost C", "251.6", "NPP due to thaw"):
+        assert word in text
+    assert "drift of the last year" in text
+    names = {p.name for p in (tmp_path / "demo").iterdir()}
+    assert {"demo.png", "demo_historical_annual.nc", "demo_ssp585_no_thaw_annual.nc"} <= names and len(names) == 6
+    monkeypatch.setattr("jtem.report.figures.available", lambda: False)
+    assert cli.main(["demo", "--out", str(tmp_path / "demo")]) == 0
+    assert "pip install 'jtem[plots]'" in capsys.readouterr().out
+
+
 def test_failed_cells_give_exit_code_1(plan, tmp_path, capsys, monkeypatch):
     def failing(experiment, sink, progress=None):
         return fake_run(experiment, sink, progress, failed={1: "historical 2010: npp is not finite"})

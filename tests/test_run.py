@@ -80,7 +80,10 @@ def test_two_devices_give_the_same_states_bitwise(whole):
     cells, climate, parameters, state = whole
     many = lambda tree: jax.tree.map(lambda x: jnp.repeat(x, 8, axis=0), tree)  # noqa: E731
     inputs = (many(cells), many(climate), parameters, many(state))  # 16 cells a device: whole vector registers
-    equal(go(inputs), go(inputs, devices=tuple(jax.local_devices()[:2])))
+    (state_1, out_1), (state_2, out_2) = go(inputs), go(inputs, devices=tuple(jax.local_devices()[:2]))
+    equal(state_1, state_2)
+    for x, y in zip(jax.tree.leaves(out_1), jax.tree.leaves(out_2), strict=True):  # yearly sums may round differently
+        np.testing.assert_allclose(np.asarray(x), np.asarray(y), rtol=1e-14)
 
 
 def test_indivisible_cells_are_refused_with_a_remedy(whole):

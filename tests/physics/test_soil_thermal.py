@@ -244,7 +244,8 @@ def test_case_3_annual_wave_without_water(substeps, at_1m, at_5m):
     wave, driven = 2 * np.mean(last * turn[:, None], axis=0), 2 * np.mean(surface[-per_year:] * turn)
     length = math.sqrt(2 * 1.8 / (2.2 * omega))
     np.testing.assert_allclose(length, 2.8668, atol=1e-4)
-    # 0.95 m, the layer nearest to 1 m: 0.9961 and 0.9933; 5.5 m: 0.9777 and 0.9618; early by 0.25, 0.42 and 0.81, 1.82 d
+    # 0.95 m, the layer nearest to 1 m: 0.9961 and 0.9933; 5.5 m: 0.9777 and 0.9618; early by 0.25, 0.42 and 0.81,
+    # 1.82 d
     for cell, limit, days in ((9, at_1m, 1.0), (24, at_5m, 1.0 if substeps == 10 else 2.0)):
         z = DESIGN.centres[cell]
         assert abs(abs(wave[cell] / driven) / math.exp(-z / length) - 1) < limit

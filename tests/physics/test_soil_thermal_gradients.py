@@ -17,7 +17,8 @@ OUTPUTS = ("active layer", "annual mean at 1 m", "July at 10 cm")
 
 
 def columns():
-    """The five columns with degree-day snow, layer boundaries off the faces of the layers: (5, parameters) and climate."""
+    """The five columns with degree-day snow, layer boundaries off the faces of the layers: (5, parameters) and
+    climate."""
     rows = []
     for name, (_, _, row, _, rho, _, q, _) in COLUMNS.items():
         first, second, third = ROWS[row]
@@ -59,7 +60,8 @@ def forward():
 
 @pytest.fixture(scope="module")
 def jacobian():
-    """Reverse mode, one output at a time: vectors (n, p) -> values (n, 3), derivatives of parameters and air (3, n, ...)."""
+    """Reverse mode, one output at a time: vectors (n, p) -> values (n, 3), derivatives of parameters and air (3, n,
+    ...)."""
 
     @jax.jit
     def pull(cotangent, vectors, temperature, snowfall):
@@ -145,6 +147,7 @@ def test_finite_at_extremes(jacobian, extreme):
         assert np.abs(values).max() < 1e5
 
 
+@pytest.mark.slow
 def test_float32_gradient_is_close(derivatives):
     def single(x):
         return x.astype(jnp.float32)
@@ -194,6 +197,7 @@ def month_inputs():
     return jnp.linspace(0.8, 1.2, 4), jnp.linspace(0.0, 3.0, 4)
 
 
+@pytest.mark.slow
 def test_all_derivatives_of_a_month_agree(month_inputs):
     k, h = month_inputs
     plain = partial(month_sum, PLAIN)
@@ -218,6 +222,7 @@ def test_all_derivatives_of_a_month_agree(month_inputs):
     np.testing.assert_allclose(along, jnp.sum(expected[0]), rtol=1e-9)
 
 
+@pytest.mark.slow
 def test_nested_vmap_and_hessian_vector_product(month_inputs):
     k, h = month_inputs
     quick, plain = partial(month_sum, SHORT), partial(month_sum, PLAIN)

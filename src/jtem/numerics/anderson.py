@@ -29,11 +29,12 @@ def anderson_step(
 ) -> Float[Array, " n"]:
     """Next iterate of ``x = G(x)`` from ``residual = G(x) - x`` and the iterates before (Anderson 1965, mixing 1).
 
-    ``x_next = x + r - (dX + dR) gamma``, gamma the least-squares solution of ``dR gamma = r`` in the norm with ``weights`` (square roots included),
-    d the differences of successive iterates. Histories hold earlier x and residuals, newest first; ``filled`` says how many count.
-    Least squares by Gram-Schmidt, columns that depend on earlier ones dropped: no normal equations, so
-    32 bit suffices. The plain step ``x + r`` is taken where ``measure`` of the result is not finite or further than ``largest_move``
-    from that of the plain step. No derivative is intended. Shapes: one problem; batch by ``vmap``.
+    ``x_next = x + r - (dX + dR) gamma``, gamma the least-squares solution of ``dR gamma = r`` in the norm with
+    ``weights`` (square roots included), d the differences of successive iterates. Histories hold earlier x and
+    residuals, newest first; ``filled`` says how many count. Least squares by Gram-Schmidt, columns that depend on
+    earlier ones dropped: no normal equations, so 32 bit suffices. The plain step ``x + r`` is taken where ``measure``
+    of the result is not finite or further than ``largest_move`` from that of the plain step. No derivative is
+    intended. Shapes: one problem; batch by ``vmap``.
     """
     memory = history_x.shape[0]
     newest_x = jnp.concatenate([x[None], history_x])

@@ -1,7 +1,7 @@
 """Keep the batch axis last inside layered code, while it is written and called for one cell.
 
-A ``scan`` over depth under a plain ``vmap`` carries its state cells-first and transposes at every step; the same code on
-``(layer, cell)`` arrays is about four times faster on a CPU. :func:`trailing_batch` turns the one into the other.
+A ``scan`` over depth under a plain ``vmap`` carries its state cells-first and transposes at every step; the same code
+on ``(layer, cell)`` arrays is about four times faster on a CPU. :func:`trailing_batch` turns the one into the other.
 """
 
 from __future__ import annotations
@@ -20,7 +20,9 @@ _trailing_call.multiple_results = True
 
 
 class _FlatFunction:
-    """A function of pytrees seen as a function of their leaves; equal when function and tree are equal (trace cache)."""
+    """A function of pytrees seen as a function of their leaves; equal when function and tree are equal (trace
+    cache).
+    """
 
     def __init__(self, function: Callable[..., Any], in_tree: Any):
         self.key = (function, in_tree)
@@ -60,15 +62,17 @@ def _out_tree(flat: _FlatFunction, avals: tuple[tuple[tuple[int, ...], Any], ...
 def trailing_batch(function: Callable[..., Any]) -> Callable[..., Any]:
     """Let ``vmap`` reach ``function`` with the mapped axis moved last in every array, instead of first.
 
-    ``function(*trees_of_float_arrays) -> tree`` must be pure, hashable (define it once, or cache it) and written so that any
-    axes may follow those of one cell: reductions and scans over axis 0, ``x[None]`` to broadcast, every output dependent on
-    an input. Under ``vmap`` mapped arguments have their axis moved last, others are broadcast along a new last axis, and the
-    same code runs on ``(layer, ..., cell)`` arrays; nested ``vmap`` adds further trailing axes.
+    ``function(*trees_of_float_arrays) -> tree`` must be pure, hashable (define it once, or cache it) and written so
+    that any axes may follow those of one cell: reductions and scans over axis 0, ``x[None]`` to broadcast, every
+    output dependent on an input. Under ``vmap`` mapped arguments have their axis moved last, others are broadcast
+    along a new last axis, and the same code runs on ``(layer, ..., cell)`` arrays; nested ``vmap`` adds further
+    trailing axes.
 
     Same idea as a ``custom_vmap`` rule, but as a primitive of its own whose derivative rule is the function itself. So
-    it may be differentiated in forward and reverse mode before, after, or without a ``vmap`` (a call that is differentiated
-    first and mapped afterwards is correct, at the plain speed), and a nested ``vmap`` keeps the fast layout;
-    ``custom_vmap`` allows neither. Works under jit, scan, checkpoint, grad, jvp, jacfwd, jacrev and shard_map.
+    it may be differentiated in forward and reverse mode before, after, or without a ``vmap`` (a call that is
+    differentiated first and mapped afterwards is correct, at the plain speed), and a nested ``vmap`` keeps the fast
+    layout; ``custom_vmap`` allows neither. Works under jit, scan, checkpoint, grad, jvp, jacfwd, jacrev and
+    shard_map.
     """
 
     @functools.wraps(function)

@@ -1,10 +1,10 @@
 """Soil temperature, freezing and thawing: one-dimensional conduction in enthalpy form, with thermal snow.
 
-The ground of one cell is a column of layers. The unknown is the volumetric enthalpy ``h`` (MJ m-3), zero where all water is
-frozen at the lower end of the freezing interval. A month is a fixed number of implicit Euler sub-steps, each a fixed
-number of tridiagonal sweeps that find which layers are frozen, freezing or thawed (no gradient flows through them, and
-none is needed: the step depends on them only through that choice), followed by one linear solve. Any such solve
-conserves energy to rounding.
+The ground of one cell is a column of layers. The unknown is the volumetric enthalpy ``h`` (MJ m-3), zero where all
+water is frozen at the lower end of the freezing interval. A month is a fixed number of implicit Euler sub-steps, each
+a fixed number of tridiagonal sweeps that find which layers are frozen, freezing or thawed (no gradient flows through
+them, and none is needed: the step depends on them only through that choice), followed by one linear solve. Any such
+solve conserves energy to rounding.
 
 Inside, time is counted in megaseconds and heat in MJ m-2, so that a flux in W m-2 is MJ m-2 per Ms.
 Arrays are ``(layer, ...)``: written for one column, and run by ``vmap`` on ``(layer, cell)`` arrays
@@ -41,7 +41,8 @@ COLDEST_AIR, WARMEST_AIR = -90.0, 60.0
 INCONSISTENT = 0.1
 """A sub-step is counted as inconsistent where the solve's temperature misses that of the new enthalpy by more (K)."""
 PHASE_CHOICE = "soil_thermal_phase"
-"""Name under which the phases chosen by the sweeps are kept by ``jax.checkpoint``, so that a gradient need not redo them."""
+"""Name under which the phases chosen by the sweeps are kept by ``jax.checkpoint``, so that a gradient need not redo
+them."""
 KEEP_PHASES = jax.checkpoint_policies.save_only_these_names(PHASE_CHOICE)
 """Checkpoint policy of the month; good for the year too: one byte per layer and sub-step (2.4 kB per cell-year)."""
 
@@ -109,8 +110,9 @@ class ThermalDesign:
     """What fixes the program of the heat model: layers, sub-steps, sweeps, and how it is batched and checkpointed.
 
     ``layer_edges``: depths (m) of all layer faces from 0 down. ``substeps``: per month; 6 by default, 4 for spin-up,
-    10 where accuracy counts. ``sweeps``: "d" and "r" (direct, relaxed) before the final solve. ``batched=False`` leaves the
-    layout to plain ``vmap``. ``checkpoint``: keep only the chosen phases of a month, and redo the rest, in reverse mode.
+    10 where accuracy counts. ``sweeps``: "d" and "r" (direct, relaxed) before the final solve. ``batched=False``
+    leaves the layout to plain ``vmap``. ``checkpoint``: keep only the chosen phases of a month, and redo the rest, in
+    reverse mode.
     """
 
     layer_edges: tuple[float, ...] = C25_B
@@ -152,11 +154,11 @@ class ThermalDesign:
 class ThermalState(eqx.Module):
     """What the heat model remembers from one month to the next."""
 
-    enthalpy: Float[Array, layer * cells]
+    enthalpy: Float[Array, "layer *cells"]
     """MJ m-3; 0 where all water is frozen at the lower end of the freezing interval."""
     snow: Float[Array, "*cells"]
     """Thermal snow, mm water; separate from the pack of the water balance."""
-    maximum_thawed_fraction: Float[Array, layer * cells]
+    maximum_thawed_fraction: Float[Array, "layer *cells"]
     """Largest thawed fraction of each layer in any sub-step of the year so far."""
     maximum_unfrozen_thickness: Float[Array, "*cells"]
     """Largest monthly thickness (m) between the two fronts in the year so far."""
@@ -167,19 +169,19 @@ class ThermalState(eqx.Module):
 class ThermalProperties(eqx.Module):
     """Properties of one column on the layers of the design, and the scalars its surface needs."""
 
-    heat_capacity_frozen: Float[Array, layer * cells]
+    heat_capacity_frozen: Float[Array, "layer *cells"]
     """MJ m-3 K-1."""
-    heat_capacity_thawed: Float[Array, layer * cells]
+    heat_capacity_thawed: Float[Array, "layer *cells"]
     """MJ m-3 K-1."""
-    enthalpy_thawed: Float[Array, layer * cells]
+    enthalpy_thawed: Float[Array, "layer *cells"]
     """E (MJ m-3): enthalpy at which the last ice of the layer has melted, at 0 degC."""
-    resistance_upper_frozen: Float[Array, layer * cells]
+    resistance_upper_frozen: Float[Array, "layer *cells"]
     """m2 K W-1, of the upper half of the layer."""
-    resistance_upper_thawed: Float[Array, layer * cells]
+    resistance_upper_thawed: Float[Array, "layer *cells"]
     """m2 K W-1, of the upper half of the layer."""
-    resistance_lower_frozen: Float[Array, layer * cells]
+    resistance_lower_frozen: Float[Array, "layer *cells"]
     """m2 K W-1, of the lower half of the layer."""
-    resistance_lower_thawed: Float[Array, layer * cells]
+    resistance_lower_thawed: Float[Array, "layer *cells"]
     """m2 K W-1, of the lower half of the layer."""
     snow_density: Float[Array, "*cells"]
     """kg m-3."""
@@ -200,9 +202,9 @@ class ThermalProperties(eqx.Module):
 class ThermalMonth(eqx.Module):
     """What one month of soil heat gives: means over its sub-steps, unless said otherwise."""
 
-    temperature: Float[Array, layer * cells]
+    temperature: Float[Array, "layer *cells"]
     """degC, of every layer."""
-    thawed_fraction: Float[Array, layer * cells]
+    thawed_fraction: Float[Array, "layer *cells"]
     """1, of every layer; that of the top layer is the thawed share of the month."""
     temperature_10cm: Float[Array, "*cells"]
     """degC, at 0.1 m."""
@@ -272,12 +274,14 @@ def enthalpy_from_temperature(
 
 def interpolate_air_temperature(
     previous: Float[Array, "*cells"], current: Float[Array, "*cells"], following: Float[Array, "*cells"], substeps: int
-) -> Float[Array, substep * cells]:
-    """Mean air temperature of every sub-step from the monthly means of three months, keeping the mean of the current one.
+) -> Float[Array, "substep *cells"]:
+    """Mean air temperature of every sub-step from the monthly means of three months, keeping the mean of the current
+    one.
 
     With e0, e1 the means of neighbouring months at the two ends and ``q = 6 (current - (e0+e1)/2)``,
-    ``T(s) = e0 + (e1-e0) s + q s (1-s)``, s in [0, 1], averaged exactly over each sub-step. The month's mean is kept exactly; TEM's
-    three straight lines lose 3.4 % of the annual amplitude. Shapes: scalars; result (substep,). Units: degC.
+    ``T(s) = e0 + (e1-e0) s + q s (1-s)``, s in [0, 1], averaged exactly over each sub-step. The month's mean is kept
+    exactly; TEM's three straight lines lose 3.4 % of the annual amplitude. Shapes: scalars; result (substep,). Units:
+    degC.
     """
     first, last = (previous + current) / 2, (current + following) / 2
     bulge = 6.0 * (current - (first + last) / 2)
@@ -291,10 +295,10 @@ def interpolate_air_temperature(
 
 def degree_day_snow(
     snow: Float[Array, "*cells"],
-    air_temperature: Float[Array, substep * cells],
+    air_temperature: Float[Array, "substep *cells"],
     snowfall: Float[Array, "*cells"],
     melt_factor: Float[Array, "*cells"],
-) -> tuple[Float[Array, "*cells"], Float[Array, substep * cells]]:
+) -> tuple[Float[Array, "*cells"], Float[Array, "substep *cells"]]:
     """Thermal snow: ``w_new = max(0, w + snowfall/S - m_f max(T_air, 0) n_s)`` in each of S sub-steps of n_s days.
 
     Returns the snow at the end of the month and, for every sub-step, the mean of its start and end (mm water).
@@ -333,7 +337,8 @@ def surface_temperature(
     factor_thaw: Float[Array, "*shape"],
     factor_freeze: Float[Array, "*shape"],
 ) -> Float[Array, "*shape"]:
-    """Temperature (degC) of the snow or ground surface: ``n_t max(T,0) (1-s_c) + n_f min(T,0)``, ``s_c = W/(W+W_half)``.
+    """Temperature (degC) of the snow or ground surface: ``n_t max(T,0) (1-s_c) + n_f min(T,0)``, ``s_c =
+    W/(W+W_half)``.
 
     Snow holds the surface near 0 degC in warm air, and does not under cold air. Snow W in mm water.
     """
@@ -347,8 +352,8 @@ def freeze_thaw_share_piecewise(
 ) -> Float[Array, "*shape"]:
     """Thawed share of a month from the 10 cm temperatures (degC) of three months, by the case table of TEM 6.
 
-    Mean of the three over a number that depends on their signs (previous, current, following), clipped to [0, 1]. Discontinuous:
-    for comparison with TEM only; the model uses the monthly thawed fraction of the top layer.
+    Mean of the three over a number that depends on their signs (previous, current, following), clipped to [0, 1].
+    Discontinuous: for comparison with TEM only; the model uses the monthly thawed fraction of the top layer.
     """
     before, now, after = previous > 0, current > 0, following > 0
     divisor = jnp.select(
@@ -369,7 +374,7 @@ def freeze_thaw_share_piecewise(
 
 
 def thawed_thickness(
-    thawed_fraction: Float[Array, layer * cells], depth: Float[Array, "*cells"], design: ThermalDesign
+    thawed_fraction: Float[Array, "layer *cells"], depth: Float[Array, "*cells"], design: ThermalDesign
 ) -> Float[Array, "*cells"]:
     """Thickness (m) of thawed ground between the surface and ``depth`` (m): sum of overlap(layer, depth) phi."""
     top = _layered(design.layer_edges[:-1], thawed_fraction)
@@ -378,9 +383,11 @@ def thawed_thickness(
 
 
 def layer_temperature_at(
-    temperature: Float[Array, layer * cells], depth: float | Float[Array, "*cells"], design: ThermalDesign
+    temperature: Float[Array, "layer *cells"], depth: float | Float[Array, "*cells"], design: ThermalDesign
 ) -> Float[Array, "*cells"]:
-    """Temperature (degC) at ``depth`` (m), linear between the middles of the layers, constant beyond the first and last."""
+    """Temperature (degC) at ``depth`` (m), linear between the middles of the layers, constant beyond the first and
+    last.
+    """
     centres = _layered(design.centres, temperature)
     depth = jnp.asarray(depth, temperature.dtype)
     depth = jnp.broadcast_to(depth, temperature.shape[1:])[None]
@@ -389,13 +396,14 @@ def layer_temperature_at(
 
 
 def fronts(
-    thawed_fraction: Float[Array, layer * cells], design: ThermalDesign
+    thawed_fraction: Float[Array, "layer *cells"], design: ThermalDesign
 ) -> tuple[Float[Array, "*cells"], Float[Array, "*cells"]]:
     """Upper front z1 and lower front z2 (m) of the thawed ground, from thawed fractions phi.
 
-    ``z1 = sum d_i prod_{j<=i} (1-phi_j)`` is the lower edge of the frozen top; below it ``z2 - z1 = sum d_i phi_i kappa_i`` counts the
-    thawed run connected to it, ``kappa_i = max(kappa_{i-1} min(1, 2 phi_{i-1}), min(1, 2 P_{i-1}))``, ``P_i = P_{i-1} (1-phi_i)``.
-    All frozen: both at the bottom. All thawed: 0 and the bottom. Continuous, piecewise smooth.
+    ``z1 = sum d_i prod_{j<=i} (1-phi_j)`` is the lower edge of the frozen top; below it ``z2 - z1 = sum d_i phi_i
+    kappa_i`` counts the thawed run connected to it, ``kappa_i = max(kappa_{i-1} min(1, 2 phi_{i-1}), min(1, 2
+    P_{i-1}))``, ``P_i = P_{i-1} (1-phi_i)``. All frozen: both at the bottom. All thawed: 0 and the bottom.
+    Continuous, piecewise smooth.
     """
     zero = jnp.zeros_like(thawed_fraction[0])
 
@@ -417,8 +425,8 @@ def fronts(
 def properties(p: SoilThermalParameters, design: ThermalDesign) -> ThermalProperties:
     """Put the material layers of one column (one row of the parameters) on the layers of the design.
 
-    Heat capacity and water are averaged by overlap, resistances integrated exactly over the upper and lower half of each layer; so
-    thicknesses are differentiable, with kinks where a boundary sits on a face or middle of a layer.
+    Heat capacity and water are averaged by overlap, resistances integrated exactly over the upper and lower half of
+    each layer; so thicknesses are differentiable, with kinks where a boundary sits on a face or middle of a layer.
     ``E = 334 theta + delta (Cf + Ct)/2``. Shapes: (boundary,), (material,) and scalars in; (layer,) and scalars out.
     """
     dtype = p.water_content.dtype
@@ -490,17 +498,19 @@ def initial_state(
 
 
 class _Column(eqx.Module):
-    """Heat contents of the layers per time step, D = thickness/step: all are heat fluxes, and D drops out of the sweeps."""
+    """Heat contents of the layers per time step, D = thickness/step: all are heat fluxes, and D drops out of the
+    sweeps.
+    """
 
-    frozen: Float[Array, ...]
+    frozen: Float[Array, "..."]
     """D Cf (W m-2 K-1)."""
-    thawed: Float[Array, ...]
+    thawed: Float[Array, "..."]
     """D Ct (W m-2 K-1)."""
-    melted: Float[Array, ...]
+    melted: Float[Array, "..."]
     """D E (W m-2)."""
-    interval: Float[Array, ...]
+    interval: Float[Array, "..."]
     """delta (K)."""
-    per_interval: Float[Array, ...]
+    per_interval: Float[Array, "..."]
     """1/delta (K-1)."""
 
     def rows(self):
@@ -523,15 +533,18 @@ def _phases(x, column: _Column, of_temperature: bool):
 
 
 def _sweep(x, column: _Column, conductance, content, source, surface, kind: str, of_temperature: bool):
-    """Sweep ``d`` or ``r``: eliminate with the phases of the iterate ``x``, then solve every layer exactly, from the top down.
+    """Sweep ``d`` or ``r``: eliminate with the phases of the iterate ``x``, then solve every layer exactly, from the
+    top down.
 
-    Elimination, bottom to top: ``p_{i-1} = g_i (c_i+p_i)/(c_i+p_i+g_i)``, ``r_{i-1} = g_i (h_i + r_i + c_i tau_i)/(c_i+p_i+g_i)``, with p = 0 and
-    the geothermal flux as r below the last layer. Then each layer decides its phase anew with the layer above
-    already known, so that a front may cross several layers in one sweep. ``r`` goes half of the way in heat content.
-    The iterate, used only to tell phases, is one of temperatures after ``d`` and of heat contents after ``r`` and at the start
-    (one array less to write and read); ``of_temperature`` says which ``x`` is.
+    Elimination, bottom to top: ``p_{i-1} = g_i (c_i+p_i)/(c_i+p_i+g_i)``, ``r_{i-1} = g_i (h_i + r_i + c_i
+    tau_i)/(c_i+p_i+g_i)``, with p = 0 and the geothermal flux as r below the last layer. Then each layer decides its
+    phase anew with the layer above already known, so that a front may cross several layers in one sweep. ``r`` goes
+    half of the way in heat content. The iterate, used only to tell phases, is one of temperatures after ``d`` and of
+    heat contents after ``r`` and at the start (one array less to write and read); ``of_temperature`` says which ``x``
+    is.
 
-    Loop bodies here have at most eight kernels on a CPU: above that XLA runs them through a slower, concurrent executor.
+    Loop bodies here have at most eight kernels on a CPU: above that XLA runs them through a slower, concurrent
+    executor.
     """
     layers = content.shape[0]
 
@@ -599,8 +612,8 @@ def _choose_phases(column: _Column, conductance, content, source, surface, sweep
 def _solve(phase, column: _Column, conductance, content, source, surface):
     """Linear solve ``L`` of the implicit step with the chosen phases: temperatures (degC) and heat contents D h.
 
-    ``(c_i + g_i + g_{i+1}) T_i - g_i T_{i-1} - g_{i+1} T_{i+1} = h_i + c_i tau_i``, surface and geothermal flux at the two ends. The matrix is symmetric: its
-    derivative is one more solve with it.
+    ``(c_i + g_i + g_{i+1}) T_i - g_i T_{i-1} - g_{i+1} T_{i+1} = h_i + c_i tau_i``, surface and geothermal flux at
+    the two ends. The matrix is symmetric: its derivative is one more solve with it.
     """
     c, c_tau = _segment(phase == 0, phase == 2, column.for_layers())
     load = (content + c_tau).at[-1].add(source).at[0].add(conductance[0] * surface)
@@ -621,9 +634,9 @@ def _solve(phase, column: _Column, conductance, content, source, surface):
 def _tridiagonal(c, conductance, load):
     """Temperatures of ground with capacities ``c`` and conductances to the layer above, the first one to 0 degC.
 
-    Elimination, bottom to top: ``k = c + g_below q_below``, ``w = 1/(k+g)``, ``q = k w``, ``e = g w = 1-q``, ``y = (load + g_below y_below) w``; then from the top
-    ``T = e T_above + y``. Both q and e are kept because each is exact where it is small: q in thin layers, e
-    in freezing ones, whose T must be exact to rounding of ``delta``.
+    Elimination, bottom to top: ``k = c + g_below q_below``, ``w = 1/(k+g)``, ``q = k w``, ``e = g w = 1-q``, ``y =
+    (load + g_below y_below) w``; then from the top ``T = e T_above + y``. Both q and e are kept because each is exact
+    where it is small: q in thin layers, e in freezing ones, whose T must be exact to rounding of ``delta``.
     """
     below = jnp.concatenate([conductance[1:], jnp.zeros_like(conductance[:1])])
 
@@ -669,7 +682,7 @@ def _sub_step(content, surface, snow_resistance, column: _Column, properties: Th
     return content, temperature, above, below
 
 
-def _column(properties: ThermalProperties, per_step: Float[Array, ...]) -> _Column:
+def _column(properties: ThermalProperties, per_step: Float[Array, "..."]) -> _Column:
     return _Column(
         frozen=per_step * properties.heat_capacity_frozen,
         thawed=per_step * properties.heat_capacity_thawed,
@@ -680,17 +693,17 @@ def _column(properties: ThermalProperties, per_step: Float[Array, ...]) -> _Colu
 
 
 def sub_step(
-    enthalpy: Float[Array, layer * cells],
+    enthalpy: Float[Array, "layer *cells"],
     surface_temperature: Float[Array, "*cells"],
     snow_resistance: Float[Array, "*cells"],
     properties: ThermalProperties,
     time_step: float,
     design: ThermalDesign,
-) -> tuple[Float[Array, layer * cells], Float[Array, layer * cells], Float[Array, "*cells"]]:
+) -> tuple[Float[Array, "layer *cells"], Float[Array, "layer *cells"], Float[Array, "*cells"]]:
     """One implicit step of ``time_step`` (Ms): new enthalpy, temperatures, and heat flux into the surface (W m-2).
 
-    ``(d_i/dt)(h_new - h)_i = g_{i-1/2} (T_{i-1}-T_i) - g_{i+1/2} (T_i-T_{i+1})``, conductances of the old time level, surface
-    temperature (degC) above a snow resistance (m2 K W-1), geothermal flux below. The month repeats this.
+    ``(d_i/dt)(h_new - h)_i = g_{i-1/2} (T_{i-1}-T_i) - g_{i+1/2} (T_i-T_{i+1})``, conductances of the old time level,
+    surface temperature (degC) above a snow resistance (m2 K W-1), geothermal flux below. The month repeats this.
     """
     per_step = _layered(tuple(d / time_step for d in design.thickness), enthalpy)
     content, temperature, above, below = _sub_step(
@@ -719,8 +732,8 @@ def month(
 ) -> tuple[ThermalState, ThermalMonth]:
     """One month of thermal snow, soil heat and phase change of one column.
 
-    Air temperature (degC) of this month and the next, snowfall (mm month-1 water); at the end of a series repeat the last
-    month. ``vmap`` over cells runs at the speed of code written for ``(layer, cell)`` arrays.
+    Air temperature (degC) of this month and the next, snowfall (mm month-1 water); at the end of a series repeat the
+    last month. ``vmap`` over cells runs at the speed of code written for ``(layer, cell)`` arrays.
     """
     return _program(design, False)(state, air_temperature, next_air_temperature, snowfall, properties)
 
@@ -734,7 +747,9 @@ def month_with_snow_series(
     *,
     design: ThermalDesign,
 ) -> tuple[ThermalState, ThermalMonth]:
-    """As :func:`month`, with the snow (mm water) in the middle of every sub-step given: for comparison with other models."""
+    """As :func:`month`, with the snow (mm water) in the middle of every sub-step given: for comparison with other
+    models.
+    """
     return _program(design, True)(state, air_temperature, next_air_temperature, snow_water_equivalent, properties)
 
 
@@ -827,10 +842,11 @@ def close_year(
 ) -> tuple[ThermalState, Float[Array, "*cells"], Float[Array, "*cells"]]:
     """End the year: active-layer thickness, largest unfrozen thickness (m), and the state with both maxima reset.
 
-    Active-layer thickness ``sum d_i prod_{j<=i} Fmax_j``, Fmax the largest thawed fraction of the year: ground above the first that never
-    thawed. Without permafrost both are the depth of the column; ground that never thaws gives 0.
-    The largest unfrozen thickness is that of any month between its two fronts (Liu et al. 2022), but no more than the active layer: in a
-    month that is frozen from the surface the first thawed run may be the unfrozen ground below permafrost.
+    Active-layer thickness ``sum d_i prod_{j<=i} Fmax_j``, Fmax the largest thawed fraction of the year: ground above
+    the first that never thawed. Without permafrost both are the depth of the column; ground that never thaws gives 0.
+    The largest unfrozen thickness is that of any month between its two fronts (Liu et al. 2022), but no more than the
+    active layer: in a month that is frozen from the surface the first thawed run may be the unfrozen ground below
+    permafrost.
     """
     thickness = jnp.asarray(design.thickness, state.enthalpy.dtype)
 
@@ -858,10 +874,11 @@ def reset_deep_profile(
     design: ThermalDesign,
     depth: float = 3.25,
 ) -> ThermalState:
-    """Replace the slow deep ground by the steady profile under the annual mean temperature of the layer at ``depth`` (m).
+    """Replace the slow deep ground by the steady profile under the annual mean temperature of the layer at ``depth``
+    (m).
 
-    Below that layer ``T_i = T_{i-1} + q_geo (half resistances of i-1 and i)``, frozen values where ``T_{i-1} < 0``, else thawed; the ground above
-    keeps its state. For spin-up (one column); temperatures in degC.
+    Below that layer ``T_i = T_{i-1} + q_geo (half resistances of i-1 and i)``, frozen values where ``T_{i-1} < 0``,
+    else thawed; the ground above keeps its state. For spin-up (one column); temperatures in degC.
     """
     p = properties
     last = next(i for i, edge in enumerate(design.layer_edges[1:]) if depth < edge or edge == design.bottom)
@@ -892,12 +909,12 @@ def _freezing_curve(p: ThermalProperties):
     return p.heat_capacity_frozen, p.heat_capacity_thawed, p.enthalpy_thawed, p.freezing_interval
 
 
-def _layered(values: tuple[float, ...], like: Float[Array, layer * cells]) -> Float[Array, ...]:
+def _layered(values: tuple[float, ...], like: Float[Array, "layer *cells"]) -> Float[Array, "..."]:
     """A number per layer, shaped to combine with ``(layer, ...)`` arrays like ``like``."""
     return jnp.asarray(values, like.dtype).reshape((-1,) + (1,) * (like.ndim - 1))
 
 
-def _every_substep(x: Float[Array, "*cells"], substeps: int) -> Float[Array, substep * cells]:
+def _every_substep(x: Float[Array, "*cells"], substeps: int) -> Float[Array, "substep *cells"]:
     return jnp.broadcast_to(x[None], (substeps, *x.shape))
 
 
@@ -911,7 +928,8 @@ def _temperature(content, column: _Column):
 def _face_temperature(temperature, above, below, depth: float, design: ThermalDesign):
     """Temperature (degC) at a face of two layers, weighted by the half resistances on its sides.
 
-    ``(T_i rho_up_{i+1} + T_{i+1} rho_lo_i)/(rho_lo_i + rho_up_{i+1})``. Where the layers have no face there, linear between their middles.
+    ``(T_i rho_up_{i+1} + T_{i+1} rho_lo_i)/(rho_lo_i + rho_up_{i+1})``. Where the layers have no face there, linear
+    between their middles.
     """
     face = next((i for i, edge in enumerate(design.layer_edges[1:-1], 1) if math.isclose(edge, depth)), None)
     if face is None:
