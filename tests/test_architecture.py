@@ -15,7 +15,7 @@ ALLOWED = {
     "datafiles": {"errors"},
     "state": {"constants"},
     "parameters": {"constants", "errors"},
-    "variables": {"constants", "errors", "parameters"},
+    "variables": {"constants", "errors", "parameters", "datafiles"},
     "physics": {"constants", "state", "parameters", "numerics"},
     "step": {"constants", "state", "parameters", "numerics", "physics"},
     "run": {"constants", "step", "state", "numerics"},

@@ -467,7 +467,7 @@ def spin_up_text(report: SpinUpReport | None) -> str:
     if report is None:
         return "no spin-up (restart)"
     from jtem.spinup import CLOSURE_TOLERANCE
-    from jtem.study.stages import _tolerance_kind
+    from jtem.study.stages import tolerance_kind
 
     units = {"water": "mm", "carbon": "gC m-2", "nitrogen": "gN m-2"}
     lines = [
@@ -477,7 +477,7 @@ def spin_up_text(report: SpinUpReport | None) -> str:
         f"  {'drift of the last year':42}{'median':>11}{'largest':>11}{'tolerance':>11}",
     ]
     for name, values in report.drift.items():
-        kind = _tolerance_kind(name)
+        kind = tolerance_kind(name)
         size = np.abs(np.asarray(values))
         lines.append(
             f"  {name.replace('_', ' '):42}{np.median(size):11.2g}{size.max():11.2g}{CLOSURE_TOLERANCE[kind]:11.2g}  "

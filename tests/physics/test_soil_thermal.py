@@ -523,12 +523,13 @@ def test_case_14_one_trace_for_months_and_years():
     assert "callback" not in month.lower(state, temperature[0], temperature[1], temperature[2]).as_text()
     # the month of one bare column equals the sub-steps it is made of
     start = st.initial_state(jnp.asarray(-5.0), jnp.asarray(-20.0), props, DESIGN)
-    new, out = st.month(start, temperature[5], temperature[6], jnp.asarray(0.0), props, design=DESIGN)
-    steps = st.interpolate_air_temperature(jnp.asarray(-20.0), temperature[5], temperature[6], 6)
+    whole = jax.jit(partial(st.month, design=DESIGN))
+    new, out = whole(start, temperature[5], temperature[6], jnp.asarray(0.0), props)
+    one_step = jax.jit(lambda h, surface: st.sub_step(h, surface, jnp.zeros_like(surface), props, st.MONTH / 6, DESIGN))
     h, mean = start.enthalpy, 0.0
-    for surface in steps:
-        h, temperature_l, _ = st.sub_step(h, surface, jnp.asarray(0.0), props, st.MONTH / 6, DESIGN)
-        mean = mean + temperature_l / 6
+    for surface in st.interpolate_air_temperature(jnp.asarray(-20.0), temperature[5], temperature[6], 6):
+        h, temperature_of_step, _ = one_step(h, surface)
+        mean = mean + temperature_of_step / 6
     np.testing.assert_allclose(new.enthalpy, h, rtol=1e-12, atol=1e-12)
     np.testing.assert_allclose(out.temperature, mean, rtol=1e-10, atol=1e-12)
 

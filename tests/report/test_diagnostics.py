@@ -92,5 +92,5 @@ def test_every_published_number_has_a_line(folder):
 
 
 def test_missing_files_are_named(folder):
-    with pytest.raises(InputError, match="r_ssp126_annual.nc: annual file not found"):
+    with pytest.raises(InputError, match=r"r_ssp126_annual.nc: annual file not found"):
         diagnostics.all_series(folder, "r", "historical", ["ssp126"])

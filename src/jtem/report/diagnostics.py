@@ -160,7 +160,7 @@ def headline(results: dict[str, Series], scenarios: Sequence[str]) -> list[Row]:
         rows.append(Row(quantity, scenario, value, printed.get((key, scenario)), unit, note))
 
     first = results[scenarios[0]]
-    begin, end = first.years[~first.future()][-1], first.years[-1]
+    begin, end = int(first.years[~first.future()][-1]), int(first.years[-1])
     now = (begin - 4, begin + 1)
     add("permafrost area", "permafrost_area", "historical", first.mean(first.area, *BASE_YEARS), "1e6 km2", "2010-2015")
     add(

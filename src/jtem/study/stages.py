@@ -8,7 +8,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 import equinox as eqx
 import jax
@@ -99,6 +99,7 @@ class Progress:
     compile_seconds: float
 
 
+@runtime_checkable
 class Sink(Protocol):
     """Where results go. Slices are of columns and of the stage's years."""
 
@@ -145,6 +146,7 @@ BUDGET_LIMIT = {"float64": 1e-9, "float32": 1e-5}
 """Largest relative monthly budget residual by pool precision (decisions: mixed and float64 1e-9, float32 1e-5)."""
 
 _CHECKS = ("carbon_residual", "nitrogen_residual", "water_residual")
+_THAW = ("active_layer_thickness", "maximum_unfrozen_thickness")
 _SCALES = ("ecosystem_carbon", "soil_organic_nitrogen", "soil_water")
 
 
@@ -169,7 +171,7 @@ class _Runner:
         self.compile_seconds = 0.0
         self.compiled: set[Any] = set()
         self.failed: dict[int, str] = {}
-        kept = dict.fromkeys((*experiment.selection.annual, *((n, "max") for n in _CHECKS), *((n, "last") for n in _SCALES)))
+        kept = dict.fromkeys((*experiment.selection.annual, *((n, "max") for n in _CHECKS), *((n, "last") for n in _SCALES), *((n, "year") for n in _THAW)))
         self.annual = tuple(kept)
         self.selection = Selection(experiment.selection.monthly, self.annual)
         self.wanted = {name for name, _ in experiment.selection.annual}
@@ -247,7 +249,7 @@ class _Runner:
             state, thaw = self._years(stage, chunk, columns, cells, state, cycle, len(indices), cyclic=True)
         host = {name: np.asarray(value)[: len(indices)] for name, value in drift._asdict().items()}
         closed = np.all(
-            [np.abs(value) <= spinup.CLOSURE_TOLERANCE[_tolerance_kind(name)] for name, value in host.items()], axis=0
+            [np.abs(value) <= spinup.CLOSURE_TOLERANCE[tolerance_kind(name)] for name, value in host.items()], axis=0
         )
         return state, thaw, host, closed
 
@@ -255,8 +257,9 @@ class _Runner:
         e = self.e
         climate = self._place(_cast(stage.climate(indices), e.design))
         if stage.begin == "start":
-            if thaw is None:
-                raise ValueError(f"stage '{stage.name}' fills the frozen stores at its start but no thaw is known before it")
+            if thaw is None:  # restart: the pools refer to the thaw in their store
+                known = state.carbon.store.reference_thaw
+                thaw = Thaw(known, known)
             state = self._begin(state, cells, thaw)
         return self._years(stage, chunk, columns, cells, state, climate, len(indices))
 
@@ -276,8 +279,7 @@ class _Runner:
             live = int(running.sum())
             host = jax.tree.map(lambda leaf, live=live: np.asarray(leaf)[:count, :live], outputs)
             self._check(stage, columns, first, host["annual"])
-            thaw_names = ("active_layer_thickness", "maximum_unfrozen_thickness")
-            recent.append(tuple(np.asarray(outputs["annual"][n])[:, :live] for n in thaw_names))
+            recent.append(tuple(np.asarray(outputs["annual"][n])[:, :live] for n in _THAW))
             if not cyclic:
                 host["annual"] = {n: v for n, v in host["annual"].items() if n in self.wanted}
                 self.sink.write(stage, columns, slice(first, first + live), host)
@@ -366,7 +368,8 @@ def _cast(climate: Climate, design: step.Design) -> Climate:
     return jax.tree.map(lambda leaf: np.asarray(leaf, design.pool_dtype), climate)
 
 
-def _tolerance_kind(name: str) -> str:
+def tolerance_kind(name: str) -> str:
+    """Which of ``spinup.CLOSURE_TOLERANCE`` judges a field of ``Drift``."""
     if name == "water":
         return "water"
     return "nitrogen" if "nitrogen" in name or "uptake" in name else "carbon"
