@@ -51,9 +51,7 @@ TRAINABLE = tuple(name for name, entry in TABLE.entries.items() if entry.trainab
 
 def design_of(scheme: str) -> step.Design:
     """All float64; nitrogen open in one of the cases so that its parameters are alive."""
-    return step.Design(
-        permafrost=permafrost.SCHEMES[scheme], heat_dtype="float64", open_nitrogen=scheme == "tem6"
-    )
+    return step.Design(permafrost=permafrost.SCHEMES[scheme], heat_dtype="float64", open_nitrogen=scheme == "tem6")
 
 
 def base_rows(scheme: str):

@@ -27,7 +27,10 @@ def central_differences(f, arguments, relative):
     vectors = np.asarray(arguments[0])
     cases, n = vectors.shape
     h = np.maximum(np.abs(vectors), 1e-3) * relative
-    moved = vectors[:, None, None, :] + np.array([1.0, -1.0])[None, :, None, None] * np.eye(n)[None, None] * h[:, None, None]
+    moved = (
+        vectors[:, None, None, :]
+        + np.array([1.0, -1.0])[None, :, None, None] * np.eye(n)[None, None] * h[:, None, None]
+    )
     rest = [jax.tree.map(lambda leaf: jnp.repeat(leaf, 2 * n, axis=0), a) for a in arguments[1:]]
     y = np.asarray(f(jnp.asarray(moved.reshape(-1, n)), *rest)).reshape(cases, 2, n, len(OUTPUTS))
     return np.moveaxis((y[:, 0] - y[:, 1]) / (2 * h[..., None]), 1, 2)

@@ -61,9 +61,7 @@ def equilibrium(design, years, cases):
         site = step.derive(parameters, cell, design)
         days = jax.numpy.asarray(run.DAYS_IN_MONTH)
         state = step.initial_state(site, cell, year.air_temperature, year.shortwave_radiation, days, design)
-        state, drift, _ = spinup.spin_up(
-            state, year, cell, parameters, heat_years=60, years=years, design=design
-        )
+        state, drift, _ = spinup.spin_up(state, year, cell, parameters, heat_years=60, years=years, design=design)
         controls = run.constant_controls(1, baseline=True)
         climate_year = jax.tree.map(lambda leaf: leaf[None], year)
         state, out = run.simulate(state, climate_year, cell, parameters, controls, design=design, selection=SELECTION)

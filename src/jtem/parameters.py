@@ -174,7 +174,9 @@ def _merge(raw: dict, name: str, item: Mapping, metadata: Mapping, titles: Mappi
     low, high = entry["bounds"]
     for community, value in values.items():
         if community not in titles:
-            raise ParameterError(f"{path}: '{name}' names the unknown community '{community}'{nearest(community, titles)}")
+            raise ParameterError(
+                f"{path}: '{name}' names the unknown community '{community}'{nearest(community, titles)}"
+            )
         array = np.asarray(value, dtype=float)
         if not np.all(np.isfinite(array)) or np.any(array < low) or np.any(array > high):
             raise ParameterError(f"{path}: '{name}' for '{community}' is {value}, outside its bounds [{low}, {high}]")

@@ -62,9 +62,7 @@ def _reduce(values, how: str):
 
 def _select(months: dict[str, Any], year: step.YearOutput, selection: Selection) -> dict[str, dict[str, Any]]:
     once = vars(year)
-    annual = {
-        name: once[name] if how == "year" else _reduce(months[name], how) for name, how in selection.annual
-    }
+    annual = {name: once[name] if how == "year" else _reduce(months[name], how) for name, how in selection.annual}
     return {"monthly": {name: months[name] for name in selection.monthly}, "annual": annual}
 
 
@@ -109,11 +107,9 @@ def simulate(
 
     def one_year(carried, inputs):
         climate_year, controls_year = inputs
-        return simulate_year(
-            carried, climate_year, cell, site, controls_year, design=design, selection=selection
-        )
+        return simulate_year(carried, climate_year, cell, site, controls_year, design=design, selection=selection)
 
-    body = jax.checkpoint(one_year)
+    body = jax.checkpoint(one_year, policy=step.KEEP_PHASES)
     if active is None:
         return jax.lax.scan(body, state, (climate, controls))
 
@@ -129,9 +125,7 @@ def simulate(
     return jax.lax.scan(guarded, state, (active, climate, controls))
 
 
-def initial_states(
-    parameters: step.Parameters, cells: Cell, climate: Climate, *, design: step.Design
-) -> step.State:
+def initial_states(parameters: step.Parameters, cells: Cell, climate: Climate, *, design: step.Design) -> step.State:
     """States of all cells at the first January, from the first year of ``climate`` (leading cell axis)."""
 
     def one(cell, air_temperature, shortwave_radiation):
@@ -176,7 +170,11 @@ def _program(design: step.Design, selection: Selection, devices: tuple, guarded:
     split, whole = PartitionSpec("cell"), PartitionSpec()
     return jax.jit(
         jax.shard_map(
-            batched, mesh=mesh, in_specs=(split, split, split, whole, whole, whole), out_specs=(split, split), check_vma=False
+            batched,
+            mesh=mesh,
+            in_specs=(split, split, split, whole, whole, whole),
+            out_specs=(split, split),
+            check_vma=False,
         )
     )
 
@@ -227,7 +225,9 @@ def split_over(function, devices: tuple):
 
     def call(parameters, *stacked):
         specs = (whole, *(split for _ in stacked))
-        return jax.shard_map(function, mesh=mesh, in_specs=specs, out_specs=split, check_vma=False)(parameters, *stacked)
+        return jax.shard_map(function, mesh=mesh, in_specs=specs, out_specs=split, check_vma=False)(
+            parameters, *stacked
+        )
 
     return jax.jit(call)
 

@@ -16,8 +16,9 @@ from jaxtyping import Array, Float
 from jtem import run, step
 from jtem.constants import MONTHS_PER_YEAR
 from jtem.numerics.anderson import anderson_step, push
+from jtem.numerics.fixed_point import implicit
 from jtem.physics import permafrost, soil_thermal
-from jtem.state import Cell, Climate, Controls
+from jtem.state import Cell, Climate, Controls, Forcing
 
 RESET_YEARS = (3, 6, 10)
 """Years of the heat spin-up after which the deep profile is reset (soil_thermal.md section 6)."""
@@ -66,15 +67,21 @@ def periodic_heat(
     *,
     years: int,
     design: step.Design,
+    differentiable: bool = False,
 ) -> tuple[soil_thermal.ThermalState, PeriodicHeat]:
     """Soil heat under one repeated year of climate (fields (12,)) for one column: plain years with a reset of the deep
     profile after years 3, 6 and 10, then Anderson acceleration on the enthalpy, then two plain years
     (soil_thermal.md section 6). Returns the state at a January and the periodic year.
+
+    ``differentiable``: the search is not differentiated; the state before the last year carries the derivative of the
+    periodic state (implicit, unknowns: enthalpy of every layer and thermal snow), and the last year is differentiated.
     """
-    forcing = run.year_forcing(climate, cell)
-    forcing = dataclasses.replace(
-        forcing, next_air_temperature=jnp.roll(forcing.air_temperature, -1)
-    )  # repeated climate wraps to its own January
+    if differentiable:
+        held = jax.lax.stop_gradient((thermal, climate, cell, site))
+        thermal, _ = periodic_heat(*held, years=years - 1, design=design)
+        thermal = _implicit_heat(thermal, _wrapped(run.year_forcing(climate, cell)), site, design)
+        return _last_heat_year(thermal, _wrapped(run.year_forcing(climate, cell)), site, design)
+    forcing = _wrapped(run.year_forcing(climate, cell))
     weights = jnp.sqrt(jnp.asarray(design.thermal.thickness, jnp.dtype(design.heat_dtype)))
 
     def plain_year(state):
@@ -101,9 +108,7 @@ def periodic_heat(
                 state.enthalpy,
                 residual,
                 weights=weights,
-                measure=lambda h: soil_thermal.column_temperature(
-                    dataclasses.replace(after, enthalpy=h), site.thermal
-                ),
+                measure=lambda h: soil_thermal.column_temperature(dataclasses.replace(after, enthalpy=h), site.thermal),
                 largest_move=5.0,
             )
 
@@ -120,12 +125,24 @@ def periodic_heat(
         return carried, None
 
     none = jnp.zeros((ANDERSON_MEMORY, *thermal.enthalpy.shape), thermal.enthalpy.dtype)
-    start = (thermal, none, none, jnp.zeros((), thermal.enthalpy.dtype))
+    start = (thermal, none, none, jnp.array(0))
     (thermal, *_), _ = jax.lax.scan(one_year, start, jnp.arange(1, max(years, 3) - 1))
     thermal, _ = plain_year(thermal)
+    return _last_heat_year(thermal, forcing, site, design)
+
+
+def _wrapped(forcing: Forcing) -> Forcing:
+    """Repeated climate wraps to its own January."""
+    return dataclasses.replace(forcing, next_air_temperature=jnp.roll(forcing.air_temperature, -1))
+
+
+def _last_heat_year(thermal, forcing: Forcing, site: step.Site, design: step.Design):
+    """One more year, and how far from periodic it is."""
     before = thermal
+    weights = jnp.sqrt(jnp.asarray(_thermal_design(design).thickness, jnp.dtype(design.heat_dtype)))
     thermal, months = _heat_year(thermal, forcing, site, design)
     thermal, thaw = step.heat_close_year(thermal, site, design)
+    assert thermal is not None
     pools = jnp.dtype(design.pool_dtype)
     gained = ((thermal.enthalpy - before.enthalpy) * weights**2).sum() / (MONTHS_PER_YEAR * soil_thermal.MONTH)
     change = soil_thermal.column_temperature(thermal, site.thermal) - soil_thermal.column_temperature(
@@ -137,6 +154,68 @@ def periodic_heat(
         heat_gain=gained.astype(pools),
         largest_change=jnp.abs(change).max().astype(pools),
     )
+
+
+def _thermal_design(design: step.Design) -> soil_thermal.ThermalDesign:
+    if design.thermal is None:
+        raise ValueError("this design has no soil heat")
+    return design.thermal
+
+
+def _implicit_heat(
+    thermal: soil_thermal.ThermalState, forcing: Forcing, site: step.Site, design: step.Design
+) -> soil_thermal.ThermalState:
+    """The January state with the derivative of the periodic state; enthalpy and thermal snow are the unknowns."""
+
+    def state_of(x, theta):
+        forcing_, _ = theta
+        air = forcing_.air_temperature[-1].astype(x.dtype)
+        return dataclasses.replace(thermal, enthalpy=x[:-1], snow=x[-1], previous_air_temperature=air)
+
+    def year(x, theta):
+        forcing_, site_ = theta
+        after, _ = _heat_year(state_of(x, theta), forcing_, site_, design)
+        return jnp.concatenate([after.enthalpy, after.snow[None]])
+
+    theta = (forcing, site)
+    x = implicit(year, jnp.concatenate([thermal.enthalpy, thermal.snow[None]]), theta)
+    return state_of(x, theta)
+
+
+def cycle_heat(
+    thermal: soil_thermal.ThermalState,
+    climate: Climate,
+    cell: Cell,
+    site: step.Site,
+    *,
+    passes: int,
+    design: step.Design,
+) -> tuple[soil_thermal.ThermalState, PeriodicHeat]:
+    """Soil heat under a repeated cycle of years (fields (year, 12)): the last of ``passes`` plain passes, year axis first.
+
+    Start from the periodic state of the cycle's mean year. ``heat_gain`` and ``largest_change`` are those of the last pass.
+    """
+    years = climate.co2.shape[0]
+    wrapped = dataclasses.replace(climate, following_air_temperature=jnp.roll(climate.air_temperature[:, 0], -1))
+    weights = jnp.asarray(_thermal_design(design).thickness, jnp.dtype(design.heat_dtype))
+    pools = jnp.dtype(design.pool_dtype)
+
+    def one_year(state, climate_year):
+        after, months = _heat_year(state, run.year_forcing(climate_year, cell), site, design)
+        after, thaw = step.heat_close_year(after, site, design)
+        return after, (months, thaw)
+
+    def one_pass(state, _):
+        return jax.lax.scan(one_year, state, wrapped)
+
+    thermal, _ = jax.lax.scan(lambda s, x: _drop(one_pass(s, x)), thermal, None, length=max(passes - 1, 0))
+    before = thermal
+    thermal, (months, thaw) = one_pass(thermal, None)
+    gained = ((thermal.enthalpy - before.enthalpy) * weights).sum() / (years * MONTHS_PER_YEAR * soil_thermal.MONTH)
+    change = soil_thermal.column_temperature(thermal, site.thermal) - soil_thermal.column_temperature(
+        before, site.thermal
+    )
+    return thermal, PeriodicHeat(months, thaw, gained.astype(pools), jnp.abs(change).max().astype(pools))
 
 
 def repeat_carbon(
@@ -206,30 +285,80 @@ def spin_up(
     heat_years: int,
     years: int,
     design: step.Design,
-) -> tuple[step.State, Drift, PeriodicHeat | None]:
+) -> tuple[step.State, Drift, PeriodicHeat]:
     """One column: periodic heat, then ``years`` of water, carbon and nitrogen with soil N tied to soil C (``baseline``).
 
     ``climate``: one year (fields (12,) and ()). With the ``layered`` scheme the permafrost layers are empty until the base
-    year, so they are left out here. Without soil heat the snow rule holds and ``PeriodicHeat`` is None.
+    year, so they are left out here. Without soil heat the snow rule holds.
     """
     site = step.derive(parameters, cell, design)
-    lean = dataclasses.replace(design, permafrost=permafrost.NONE) if design.permafrost is permafrost.LAYERED else design
-    controls = Controls(baseline=jnp.array(True), expose=jnp.array(False), follow=jnp.array(True))
-    if design.thermal is None:
-        heat = _no_heat(climate, cell, site, design)
-        thermal = None
-    else:
-        thermal, heat = periodic_heat(state.thermal, climate, cell, site, years=heat_years, design=design)
-    store = state.carbon.store
-    carbon = state.carbon
-    if lean is not design:
-        carbon = dataclasses.replace(carbon, store=permafrost.empty_store(0, store.reference_thaw))
+    thermal, heat = heat_of_one_year(state.thermal, climate, cell, site, years=heat_years, design=design)
+    lean, lean_site, carbon = without_layers(state.carbon, cell, parameters, site, design)
     wet, carbon, drift = repeat_carbon(
-        state.water, carbon, heat, climate, cell, site, controls, years=years, design=lean
+        state.water, carbon, heat, climate, cell, lean_site, baseline_controls(), years=years, design=lean
     )
-    if lean is not design:
-        carbon = dataclasses.replace(carbon, store=dataclasses.replace(store, reference_thaw=heat.thaw.active_layer_thickness))
+    carbon = with_layers(carbon, state.carbon, heat.thaw, design)
     return step.State(thermal, wet, carbon), drift, heat
+
+
+def baseline_controls() -> Controls:
+    """Soil nitrogen tied to soil carbon, nothing exposed, accessible shares follow the active layer."""
+    return Controls(baseline=jnp.array(True), expose=jnp.array(False), follow=jnp.array(True))
+
+
+def heat_of_one_year(
+    thermal: soil_thermal.ThermalState | None,
+    climate: Climate,
+    cell: Cell,
+    site: step.Site,
+    *,
+    years: int,
+    design: step.Design,
+    differentiable: bool = False,
+) -> tuple[soil_thermal.ThermalState | None, PeriodicHeat]:
+    """:func:`periodic_heat`, or the year without soil heat where the design has none."""
+    if design.thermal is None or thermal is None:
+        return None, _no_heat(climate, cell, site, design)
+    return periodic_heat(thermal, climate, cell, site, years=years, design=design, differentiable=differentiable)
+
+
+def without_layers(
+    carbon: step.CarbonState, cell: Cell, parameters: step.Parameters, site: step.Site, design: step.Design
+) -> tuple[step.Design, step.Site, step.CarbonState]:
+    """Design, site and carbon state for a spin-up: the 25 layers of ``layered`` are empty until the base year."""
+    if design.permafrost is not permafrost.LAYERED:
+        return design, site, carbon
+    lean = dataclasses.replace(design, permafrost=permafrost.NONE)
+    store = permafrost.empty_store(0, carbon.store.reference_thaw)
+    return lean, step.derive(parameters, cell, lean), dataclasses.replace(carbon, store=store)
+
+
+def with_layers(
+    carbon: step.CarbonState, before: step.CarbonState, thaw: permafrost.Thaw, design: step.Design
+) -> step.CarbonState:
+    """Put the empty layers of ``before`` back after :func:`without_layers`."""
+    if design.permafrost is not permafrost.LAYERED:
+        return carbon
+    store = dataclasses.replace(before.store, reference_thaw=thaw.active_layer_thickness)
+    return dataclasses.replace(carbon, store=store)
+
+
+def closed(drift: Drift):
+    """Whether all of TEM's closure tests hold (tem.md section 11.3); scalar or per column."""
+
+    def small(value, kind):
+        return abs(value) <= CLOSURE_TOLERANCE[kind]
+
+    return (
+        small(drift.water, "water")
+        & small(drift.npp_minus_litter, "carbon")
+        & small(drift.litter_minus_respiration, "carbon")
+        & small(drift.net_ecosystem_production, "carbon")
+        & small(drift.uptake_minus_litter_nitrogen, "nitrogen")
+        & small(drift.uptake_minus_mineralization, "nitrogen")
+        & small(drift.litter_nitrogen_minus_mineralization, "nitrogen")
+        & small(drift.nitrogen_input_minus_loss, "nitrogen")
+    )
 
 
 def _no_heat(climate: Climate, cell: Cell, site: step.Site, design: step.Design) -> PeriodicHeat:

@@ -49,6 +49,10 @@ class Parameters(eqx.Module):
     initial: initial.InitialParameters
 
 
+KEEP_PHASES = soil_thermal.KEEP_PHASES
+"""Rematerialise a year but keep the phases that the heat sweeps chose (2.4 kB a cell-year)."""
+
+
 class Processes(NamedTuple):
     """Slots for forms on which TEM versions differ; the papers' forms are the default."""
 
@@ -95,6 +99,7 @@ class Site(eqx.Module):
     decomposition_rate: Float[Array, "*cells"]
     immobilization: Float[Array, "*cells"]
     decay: Float[Array, "*cells"]
+    layers: permafrost.LayerConstants
 
 
 class HeatMonth(eqx.Module):
@@ -246,9 +251,10 @@ def derive(parameters: Parameters, cell: Cell, design: Design) -> Site:
         thermal_row = jax.tree.map(lambda leaf: leaf.astype(design.heat_dtype), row.soil_thermal)
         thermal = soil_thermal.properties(thermal_row, design.thermal)
     psi = cell.silt_clay
+    hydraulics = water.hydraulics(psi, row.water)
     return Site(
         parameters=row,
-        hydraulics=water.hydraulics(psi, row.water),
+        hydraulics=hydraulics,
         thermal=thermal,
         elevation=cell.elevation,
         maximum_photosynthesis=photosynthesis.maximum_rate(psi, row.photosynthesis),
@@ -256,6 +262,12 @@ def derive(parameters: Parameters, cell: Cell, design: Design) -> Site:
         decomposition_rate=decomposition.rate_at_0C(psi, row.decomposition),
         immobilization=decomposition.immobilization_parameter(psi, row.decomposition),
         decay=decomposition.decay(row.decomposition),
+        layers=permafrost.layer_constants(
+            design.permafrost.layers,
+            hydraulics.rooting_depth,
+            hydraulics.field_capacity,
+            row.permafrost,
+        ),
     )
 
 
@@ -435,12 +447,15 @@ class _MonthDrivers(NamedTuple):
     climate_rate: Array  # GPP per foliage, gC m-2 month-1
     plant_warmth: Array  # q(T) of nitrogen uptake
     maintenance_warmth: Array  # q(T) of maintenance respiration
-    soil_rate: Array  # Kd f_M f_T of the active pool, month-1
+    soil_loss: Array  # of the active pool at Kd f_M f_T, mean over a sub-step, month-1
+    litter_carbon_loss: Array
+    litter_nitrogen_loss: Array
+    labile_loss: Array
     access: permafrost.Access
-    moisture: Array
     soil_water: Array
-    layers: permafrost.LayerEnvironment
-    layer_rate: Array  # month-1 per layer
+    conductivity: Array  # relative conductivity per water, mm-1
+    layer_conductivity: Array
+    layer_loss: Array  # month-1 per layer
     nitrogen_input: Array
     water_input: Array
     evapotranspiration: Array
@@ -490,11 +505,15 @@ def carbon_month(
     pools, fluxes = jax.lax.scan(substep, pools, None, length=design.carbon_substeps)
     f = jax.tree.map(lambda leaf_: leaf_.mean(axis=0), fluxes)
 
-    layered_respiration = f["layer_respiration"].sum()
+    # thawed layers change by these fluxes only, so the month's flux is what left the pool (cheaper than summing sub-steps)
+    layer_respiration = state.store.thawed_carbon - pools.store.thawed_carbon
+    layer_net = state.store.thawed_organic_nitrogen - pools.store.thawed_organic_nitrogen
+    layer_uptake = layer_net - (pools.store.thawed_available_nitrogen - state.store.thawed_available_nitrogen)
+    layered_respiration = layer_respiration.sum()
     respired = f["respiration"] + layered_respiration
     foliage = phenology.foliage(pools.vegetation_carbon, p.phenology)
     leaf_area = phenology.leaf_area_index(foliage, leaf, p.phenology)
-    mineralized = f["net_mineralization"] + f["layer_net_mineralization"].sum()
+    mineralized = f["net_mineralization"] + layer_net.sum()
     new_state = CarbonState(
         vegetation_carbon=pools.vegetation_carbon,
         structural_nitrogen=pools.structural_nitrogen,
@@ -511,7 +530,6 @@ def carbon_month(
         year_potential_evapotranspiration=state.year_potential_evapotranspiration + moist.potential_evapotranspiration,
     )
     npp = f["net_primary_production"]
-    layer_uptake = f["layer_nitrogen_uptake"]
     carbon_residual = total_carbon(new_state) - total_carbon(state) - (npp - respired)
     nitrogen_residual = total_nitrogen(new_state) - total_nitrogen(state) - (f["nitrogen_input"] - f["nitrogen_loss"])
     return new_state, CarbonMonth(
@@ -557,8 +575,8 @@ def carbon_month(
         ecosystem_carbon=total_carbon(new_state),
         carbon_residual=carbon_residual,
         nitrogen_residual=nitrogen_residual,
-        layer_respiration=f["layer_respiration"],
-        layer_net_nitrogen_mineralization=f["layer_net_mineralization"],
+        layer_respiration=layer_respiration,
+        layer_net_nitrogen_mineralization=layer_net,
         layer_nitrogen_uptake=layer_uptake,
         layer_thawed_carbon=pools.store.thawed_carbon,
     )
@@ -568,7 +586,7 @@ def _month_drivers(
     state, forcing, heat, moist, site, design, climate_rate, soil_temperature, moisture, soil_water
 ) -> _MonthDrivers:
     """Rates and environments of the month."""
-    p = site.parameters
+    p, h = site.parameters, 1.0 / design.carbon_substeps
     d = p.decomposition
     warmth = design.processes.decomposition_temperature
     base_rate = state.decomposition_rate if design.nitrogen_limitation else site.decomposition_rate
@@ -577,14 +595,7 @@ def _month_drivers(
         * decomposition.moisture_response(moisture, d.moisture_minimum, d.moisture_optimum, d.moisture_maximum)
         * warmth(soil_temperature, d.temperature_sensitivity)
     )
-    layers = permafrost.layer_environment(
-        design.permafrost.layers,
-        thawed_fraction=heat.thawed_fraction,
-        root_moisture=moisture,
-        field_capacity=site.hydraulics.field_capacity,
-        rooting_depth=site.hydraulics.rooting_depth,
-        p=p.permafrost,
-    )
+    layers = permafrost.layer_environment(site.layers, heat.thawed_fraction, moisture, p.permafrost)
     if design.permafrost.layers == CARBON_LAYERS:
         layer_rate = (
             base_rate
@@ -592,7 +603,7 @@ def _month_drivers(
                 layers.moisture, d.moisture_minimum, d.moisture_optimum, d.moisture_maximum
             )
             * warmth(heat.soil_temperature[:CARBON_LAYERS], d.temperature_sensitivity)
-            * layers.depth_weight
+            * site.layers.depth_weight
         )
     else:
         layer_rate = jnp.zeros_like(layers.moisture)
@@ -603,12 +614,15 @@ def _month_drivers(
         climate_rate=climate_rate,
         plant_warmth=respiration.temperature_effect(forcing.air_temperature, p.respiration),
         maintenance_warmth=design.processes.maintenance_temperature(forcing.air_temperature, p.respiration),
-        soil_rate=soil_rate,
+        soil_loss=litter.loss_rate(soil_rate, h),
+        litter_carbon_loss=litter.loss_rate(p.litter.carbon_rate, h),
+        litter_nitrogen_loss=litter.loss_rate(p.litter.nitrogen_rate, h),
+        labile_loss=litter.loss_rate(jnp.ones_like(soil_rate), h),
         access=design.permafrost.access(state.store, site.hydraulics.rooting_depth, p.permafrost),
-        moisture=moisture,
         soil_water=soil_water,
-        layers=layers,
-        layer_rate=layer_rate,
+        conductivity=nitrogen.conductivity_per_water(moisture, soil_water),
+        layer_conductivity=nitrogen.conductivity_per_water(layers.moisture, layers.water),
+        layer_loss=litter.loss_rate(layer_rate, h),
         nitrogen_input=inputs,
         water_input=moist.rain + moist.snowmelt,
         evapotranspiration=moist.evapotranspiration,
@@ -641,14 +655,12 @@ def carbon_substep(pools: _Pools, month: _MonthDrivers, memory: CarbonState, sit
     maintenance = design.processes.maintenance_respiration(
         pools.vegetation_carbon, month.maintenance_warmth, p.respiration
     )
-    litter_carbon = litter.litterfall(pools.vegetation_carbon, p.litter.carbon_rate, h)
-    litter_nitrogen = litter.litterfall(pools.structural_nitrogen, p.litter.nitrogen_rate, h)
+    litter_carbon = pools.vegetation_carbon * month.litter_carbon_loss
+    litter_nitrogen = pools.structural_nitrogen * month.litter_nitrogen_loss
 
     # soil: active pool
-    respired = litter.litterfall(soil.carbon * month.access.carbon, month.soil_rate, h)
-    microbial = nitrogen.available_per_water(
-        soil.available_nitrogen * month.access.microbial_nitrogen, month.moisture, month.soil_water
-    )
+    respired = soil.carbon * month.access.carbon * month.soil_loss
+    microbial = soil.available_nitrogen * month.access.microbial_nitrogen * month.conductivity
     net, gross, immobilized = decomposition.net_mineralization(
         respiration=respired,
         carbon=soil.carbon,
@@ -662,14 +674,12 @@ def carbon_substep(pools: _Pools, month: _MonthDrivers, memory: CarbonState, sit
     net = jnp.clip(net, -(soil.available_nitrogen / h + month.nitrogen_input), soil.organic_nitrogen / h)
 
     # soil: thawed permafrost layers
-    layer_respired = litter.litterfall(store.thawed_carbon, month.layer_rate, h)
+    layer_respired = store.thawed_carbon * month.layer_loss
     layer_net, layer_gross, layer_immobilized = decomposition.net_mineralization(
         respiration=layer_respired,
         carbon=store.thawed_carbon,
         organic_nitrogen=store.thawed_organic_nitrogen,
-        available_per_water=nitrogen.available_per_water(
-            store.thawed_available_nitrogen, month.layers.moisture, month.layers.water
-        ),
+        available_per_water=store.thawed_available_nitrogen * month.layer_conductivity,
         immobilization=site.immobilization,
         half_saturation=p.decomposition.immobilization_half_saturation,
         decay_share=site.decay,
@@ -681,19 +691,19 @@ def carbon_substep(pools: _Pools, month: _MonthDrivers, memory: CarbonState, sit
         # what plants can take: the active pool's accessible share and the thawed layers within the roots
         accessible = (
             month.access.plant_nitrogen * soil.available_nitrogen
-            + (month.layers.root_access * store.thawed_available_nitrogen).sum()
+            + (site.layers.root_access * store.thawed_available_nitrogen).sum()
         )
         supply_active = month.access.plant_nitrogen * jnp.maximum(
             0.0, soil.available_nitrogen / h + month.nitrogen_input + net
         )
-        supply_layers = month.layers.root_access * jnp.maximum(0.0, store.thawed_available_nitrogen / h + layer_net)
+        supply_layers = site.layers.root_access * jnp.maximum(0.0, store.thawed_available_nitrogen / h + layer_net)
         supply = supply_active + supply_layers.sum()
         potential_uptake = jnp.minimum(
             supply,
             nitrogen.unlimited_uptake(
                 nmax=site.maximum_nitrogen_uptake,
                 foliage=foliage,
-                available=nitrogen.available_per_water(accessible, month.moisture, month.soil_water),
+                available=accessible * month.conductivity,
                 temperature_factor=month.plant_warmth,
                 p=p.nitrogen,
             ),
@@ -703,7 +713,7 @@ def carbon_substep(pools: _Pools, month: _MonthDrivers, memory: CarbonState, sit
             maintenance_respiration=maintenance,
             growth_fraction=p.respiration.growth_fraction,
             potential_uptake=potential_uptake,
-            labile_supply=litter.litterfall(pools.labile_nitrogen, jnp.ones_like(zero), h),
+            labile_supply=pools.labile_nitrogen * month.labile_loss,
             litterfall_carbon=litter_carbon,
             litterfall_nitrogen=litter_nitrogen,
             vegetation_carbon=pools.vegetation_carbon,
@@ -786,9 +796,6 @@ def carbon_substep(pools: _Pools, month: _MonthDrivers, memory: CarbonState, sit
         "immobilization": immobilized + layer_immobilized.sum(),
         "nitrogen_input": nitrogen_input,
         "nitrogen_loss": loss,
-        "layer_respiration": layer_respired,
-        "layer_net_mineralization": layer_net,
-        "layer_nitrogen_uptake": uptake_layers,
     }
     return new_pools, fluxes
 

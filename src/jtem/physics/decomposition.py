@@ -131,11 +131,11 @@ def net_mineralization(
     """
     has_pool = (carbon > 1e-9) & (organic_nitrogen > 1e-12)
     nitrogen_per_carbon = jnp.where(has_pool, organic_nitrogen / jnp.where(has_pool, carbon, 1.0), 1.0 / soil_cn)
-    carbon_per_nitrogen = jnp.where(has_pool, carbon / jnp.where(has_pool, organic_nitrogen, 1.0), soil_cn)
     gross = nitrogen_per_carbon * respiration
     immobilized = (
         immobilization * available_per_water / (half_saturation + available_per_water) * decay_share * respiration
     )
     net = gross - immobilized
-    pulled = jnp.where(net >= 0.0, net * nitrogen_per_carbon * soil_cn, net * carbon_per_nitrogen / soil_cn)
+    richness = nitrogen_per_carbon * soil_cn  # above 1 where the pool is richer in nitrogen than soil_cn
+    pulled = net * jnp.where(net >= 0.0, richness, 1.0 / richness)
     return pulled, gross, immobilized

@@ -18,6 +18,10 @@ class LitterParameters(eqx.Module):
     )
 
 
-def litterfall(pool: Float[Array, "*cells"], rate: Float[Array, "*cells"], step: float) -> Float[Array, "*cells"]:
-    """``pool (1 - exp(-rate h))/h`` (g m-2 month-1): the exact mean of ``rate pool`` over a sub-step h (months)."""
-    return pool * safe.loss_fraction(rate, step)
+def loss_rate(rate: Float[Array, "..."], step: float) -> Float[Array, "..."]:
+    """Mean loss per month of a donor that decays at ``rate`` (month-1) over a sub-step h: ``(1 - exp(-rate h))/h``.
+
+    Times the pool at the sub-step's start it is the exact mean flux; no pool can lose more than it holds. Fixed within a
+    month, so it is evaluated once.
+    """
+    return safe.loss_fraction(rate, step)

@@ -87,11 +87,12 @@ def maximum_uptake(silt_clay: Float[Array, "*cells"], p: NitrogenParameters) -> 
     return jnp.where(silt_clay <= p.uptake_maximum_cut, sandy, fine)
 
 
-def available_per_water(
-    available_nitrogen: Float[Array, "..."], moisture: Float[Array, "..."], water: Float[Array, "..."]
-) -> Float[Array, "..."]:
-    """``c = N_av vsm^3 / SM`` (gN m-2 mm-1); vsm^3 is the relative hydraulic conductivity; SM at least 0.01 mm."""
-    return available_nitrogen * moisture**3 / jnp.maximum(water, 0.01)
+def conductivity_per_water(moisture: Float[Array, "..."], water: Float[Array, "..."]) -> Float[Array, "..."]:
+    """``vsm^3/SM`` (mm-1): relative hydraulic conductivity per soil water (at least 0.01 mm).
+
+    Times available N it is ``c = N_av vsm^3/SM`` (gN m-2 mm-1), what uptake and immobilisation respond to.
+    """
+    return moisture**3 / jnp.maximum(water, 0.01)
 
 
 def unlimited_uptake(

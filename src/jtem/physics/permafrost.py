@@ -103,13 +103,22 @@ class Access(eqx.Module):
     plant_nitrogen: Float[Array, "*cells"]
 
 
+class LayerConstants(eqx.Module):
+    """What stays fixed for the thawed layers of a cell: depth weight, root access (0 or 1), thickness (m), moisture of
+    thawed ground below the roots (m3 m-3).
+    """
+
+    depth_weight: Float[Array, "*cells layer"]
+    root_access: Float[Array, "*cells layer"]
+    thickness: Float[Array, "*cells layer"]
+    deep_moisture: Float[Array, "*cells layer"]
+
+
 class LayerEnvironment(eqx.Module):
-    """What decomposition of thawed layers feels: moisture (m3 m-3), water (mm), depth weight, root access (0 or 1)."""
+    """What decomposition of thawed layers feels in a month: moisture (m3 m-3), water (mm)."""
 
     moisture: Float[Array, "*cells layer"]
     water: Float[Array, "*cells layer"]
-    depth_weight: Float[Array, "*cells layer"]
-    root_access: Float[Array, "*cells layer"]
 
 
 class PermafrostScheme(NamedTuple):
@@ -279,7 +288,12 @@ def no_exposure(store: PermafrostStore, like: Float[Array, "*cells"]) -> Exposur
 
 
 def expose_nothing(
-    store: PermafrostStore, active: ActivePools, thaw: Thaw, move: Bool[Array, "*cells"], follow: Bool[Array, "*cells"], p: PermafrostParameters
+    store: PermafrostStore,
+    active: ActivePools,
+    thaw: Thaw,
+    move: Bool[Array, "*cells"],
+    follow: Bool[Array, "*cells"],
+    p: PermafrostParameters,
 ) -> tuple[PermafrostStore, ActivePools, Exposure]:
     """``none`` and ``tem6``: no matter moves; the reference thaw follows the year's active layer unless held."""
     reference = jnp.where(move | follow, thaw.active_layer_thickness, store.reference_thaw)
@@ -308,7 +322,9 @@ def expose_by_ratio(
     current = jnp.where(move | follow, current, store.reference_thaw)
     ratio = jnp.where(move, thaw_ratio(store.reference_thaw, current, p), 1.0)
     before, after = profile_share(store.reference_thaw, p), profile_share(current, p)
-    remaining = jnp.where(move, 1.0, 0.0) * safe.divide(after - before, profile_share(p.profile_maximum_depth, p) - before, floor=1e-9)
+    remaining = jnp.where(move, 1.0, 0.0) * safe.divide(
+        after - before, profile_share(p.profile_maximum_depth, p) - before, floor=1e-9
+    )
 
     def moved(pool, frozen):
         growth = frozen * jnp.clip(remaining, 0.0, 1.0) if from_inventory else jnp.minimum(pool * (ratio - 1.0), frozen)
@@ -336,7 +352,12 @@ def expose_by_ratio(
 
 
 def expose_layers(
-    store: PermafrostStore, active: ActivePools, thaw: Thaw, move: Bool[Array, "*cells"], follow: Bool[Array, "*cells"], p: PermafrostParameters
+    store: PermafrostStore,
+    active: ActivePools,
+    thaw: Thaw,
+    move: Bool[Array, "*cells"],
+    follow: Bool[Array, "*cells"],
+    p: PermafrostParameters,
 ) -> tuple[PermafrostStore, ActivePools, Exposure]:
     """``layered``: the running maximum A of the yearly active layer moves ``theta_k`` of each layer's inventory from the
     frozen to the thawed store (Liu et al. 2024; tem.md section 10.2); written as the share of what is still frozen.
@@ -367,35 +388,48 @@ def expose_layers(
 # --- decomposition of thawed layers ----------------------------------------------------------------------------------
 
 
-def layer_environment(
+def layer_constants(
     layers: int,
-    *,
-    thawed_fraction: Float[Array, "heat_layer"],
-    root_moisture: Float[Array, "*cells"],
-    field_capacity: Float[Array, "*cells"],
     rooting_depth: Float[Array, "*cells"],
+    field_capacity: Float[Array, "*cells"],
     p: PermafrostParameters,
-) -> LayerEnvironment:
-    """Moisture, water, depth weight ``exp(-z_k/z_tau)`` and root access of the thawed layers (tem.md section 10.3).
+) -> LayerConstants:
+    """Depth weight ``exp(-z_k/z_tau)`` at mid-depth z_k and root access of the layers (tem.md sections 10.3, 10.4).
 
-    Layers within the roots have the root zone's moisture, deeper ones field capacity; the frozen share of the month
-    (1 - phi_k) has ``frozen_moisture``. Roots reach a layer whose middle lies above z_r.
+    Roots reach a layer whose middle lies above z_r; below them thawed ground is at field capacity.
     """
     if layers != CARBON_LAYERS:
         zero = jnp.zeros((layers,), rooting_depth.dtype)
-        return LayerEnvironment(zero, zero, zero, zero)
+        return LayerConstants(zero, zero, zero, zero)
     top, bottom = layer_edges(rooting_depth.dtype)
     middle = 0.5 * (top + bottom)
-    rooted = middle <= rooting_depth
-    wet = jnp.where(rooted, root_moisture, p.deep_moisture_scale * field_capacity)
+    return LayerConstants(
+        depth_weight=jnp.exp(-middle / p.e_folding_depth),
+        root_access=(middle <= rooting_depth).astype(rooting_depth.dtype),
+        thickness=bottom - top,
+        deep_moisture=jnp.broadcast_to(p.deep_moisture_scale * field_capacity, middle.shape),
+    )
+
+
+def layer_environment(
+    constants: LayerConstants,
+    thawed_fraction: Float[Array, "heat_layer"],
+    root_moisture: Float[Array, "*cells"],
+    p: PermafrostParameters,
+) -> LayerEnvironment:
+    """Moisture and water of the thawed layers in a month (tem.md section 10.3).
+
+    Layers within the roots have the root zone's moisture, deeper ones ``deep_moisture``; the frozen share of the month
+    (1 - phi_k) has ``frozen_moisture``.
+    """
+    layers = constants.root_access.shape[-1]
+    if layers != CARBON_LAYERS:
+        zero = jnp.zeros_like(constants.root_access)
+        return LayerEnvironment(zero, zero)
+    wet = jnp.where(constants.root_access > 0.5, root_moisture, constants.deep_moisture)
     phi = thawed_fraction[:CARBON_LAYERS]
     moisture = phi * wet + (1.0 - phi) * p.frozen_moisture
-    return LayerEnvironment(
-        moisture=moisture,
-        water=1000.0 * (bottom - top) * moisture,
-        depth_weight=jnp.exp(-middle / p.e_folding_depth),
-        root_access=rooted.astype(moisture.dtype),
-    )
+    return LayerEnvironment(moisture=moisture, water=1000.0 * constants.thickness * moisture)
 
 
 # --- observed profiles -----------------------------------------------------------------------------------------------

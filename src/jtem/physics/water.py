@@ -14,8 +14,12 @@ from jtem.parameters import parameter
 class WaterParameters(eqx.Module):
     """Texture regressions, rooting depth, snow and runoff rules."""
 
-    porosity_slope: Float[Array, "*types"] = parameter(unit="%", description="porosity per silt+clay share (saturation output only)", trainable=False)
-    porosity_intercept: Float[Array, "*types"] = parameter(unit="%", description="porosity of pure sand (saturation output only)", trainable=False)
+    porosity_slope: Float[Array, "*types"] = parameter(
+        unit="%", description="porosity per silt+clay share (saturation output only)", trainable=False
+    )
+    porosity_intercept: Float[Array, "*types"] = parameter(
+        unit="%", description="porosity of pure sand (saturation output only)", trainable=False
+    )
     field_capacity_slope: Float[Array, "*types"] = parameter(unit="%", description="field capacity per silt+clay share")
     field_capacity_intercept: Float[Array, "*types"] = parameter(unit="%", description="field capacity of pure sand")
     wilting_point_slope: Float[Array, "*types"] = parameter(unit="%", description="wilting point per silt+clay share")

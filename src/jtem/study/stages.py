@@ -163,15 +163,21 @@ class _Runner:
         self.chunk_size = size
         spin = experiment.spin_up
         self.total = self.count * (
-            sum(stage.years for stage in experiment.stages)
-            + ((spin.heat_years + spin.cycle_years) if spin else 0)
+            sum(stage.years for stage in experiment.stages) + ((spin.heat_years + spin.cycle_years) if spin else 0)
         )
         self.done = 0
         self.start = time.perf_counter()
         self.compile_seconds = 0.0
         self.compiled: set[Any] = set()
         self.failed: dict[int, str] = {}
-        kept = dict.fromkeys((*experiment.selection.annual, *((n, "max") for n in _CHECKS), *((n, "last") for n in _SCALES), *((n, "year") for n in _THAW)))
+        kept = dict.fromkeys(
+            (
+                *experiment.selection.annual,
+                *((n, "max") for n in _CHECKS),
+                *((n, "last") for n in _SCALES),
+                *((n, "year") for n in _THAW),
+            )
+        )
         self.annual = tuple(kept)
         self.selection = Selection(experiment.selection.monthly, self.annual)
         self.wanted = {name for name, _ in experiment.selection.annual}

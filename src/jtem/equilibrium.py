@@ -1,0 +1,393 @@
+"""The state of a column that a repeated cycle of climate does not change, in the cost of some 70 years.
+
+Heat is periodic already (``spinup``). Water and the memory of phenology do not depend on carbon and settle first, by
+Anderson acceleration. Then the six slow numbers of carbon and nitrogen are solved by leaps of the linearised cycle
+(``numerics/fixed_point``). Soil nitrogen is tied to soil carbon throughout (``baseline``, tem.md section 11): with closed
+nitrogen the total is conserved, so neither a fixed point of its own nor a derivative exists.
+
+"At equilibrium" is not "after 3,000 years" (``spinup.spin_up``): outputs say which.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Float
+
+from jtem import run, spinup, step
+from jtem.numerics import fixed_point
+from jtem.numerics.anderson import anderson_step, push
+from jtem.physics import phenology
+from jtem.spinup import Drift, PeriodicHeat
+from jtem.state import Cell, Climate, Controls
+
+CONVERGED, NOT_CONVERGED, NOT_FINITE = 0, 1, 2
+"""Result codes. A column that is not converged should get its state from repeated years instead."""
+
+EXTINCT = 1e-3
+"""gC m-2. Vegetation below this is dying out: what soil nitrogen remains then depends on the way there, so there is no
+fixed point to name and the column counts as not converged."""
+
+LOWEST = (1e-6, 1e-9, 1e-9, 1e-6, 1e-9, 1e-12)
+"""Floors of the unknowns under the logarithm (g m-2; Kd month-1)."""
+
+
+@dataclass(frozen=True)
+class Settings:
+    """How hard to try. ``water_cycles``: most cycles of water and phenology alone; ``transient_years``: plain years of
+    everything before the first leap; ``iterations``: most leaps; ``tolerance``: largest relative move of a long leap that
+    counts as none.
+    """
+
+    water_cycles: int = 60
+    transient_years: int = 10
+    iterations: int = 24
+    tolerance: float = 1e-5
+
+
+class Equilibrium(NamedTuple):
+    """The state, and how it was found.
+
+    ``drift``: imbalance of the last cycle, mean a year (mm, gC, gN m-2). ``residual``: largest relative change of a pool in
+    the last cycle. ``distance``: largest relative move of the last leap. ``water_years``: years of water and phenology
+    alone; ``model_years``: whole years evaluated, without the former; ``tangent_years``: years times tangent columns.
+    """
+
+    water: step.WaterStateWithThaw
+    carbon: step.CarbonState
+    drift: Drift
+    code: Array
+    residual: Array
+    distance: Array
+    iterations: Array
+    water_years: Array
+    model_years: Array
+    tangent_years: Array
+
+
+class _Cycle(NamedTuple):
+    """What drives a column: everything that a derivative may be taken with respect to. Year axis first."""
+
+    climate: Climate
+    heat: PeriodicHeat
+    cell: Cell
+    site: step.Site
+
+
+# --- one cycle -----------------------------------------------------------------------------------------------------
+
+
+def _with_year_axis(climate: Climate, heat: PeriodicHeat) -> tuple[Climate, PeriodicHeat]:
+    """A single year (fields (12,)) becomes a cycle of one."""
+    if climate.air_temperature.ndim == 2:
+        return climate, heat
+    first = lambda tree: jax.tree.map(lambda leaf: leaf[None], tree)  # noqa: E731
+    return first(climate), heat._replace(months=first(heat.months), thaw=first(heat.thaw))
+
+
+def _whole_cycle(
+    wet: step.WaterStateWithThaw, carbon: step.CarbonState, cycle: _Cycle, controls: Controls, design: step.Design
+) -> tuple[step.WaterStateWithThaw, step.CarbonState, Drift]:
+    """Water, carbon and nitrogen through one cycle; drift is the mean year's."""
+
+    def one_year(carried, inputs):
+        climate, months, thaw = inputs
+        heat = cycle.heat._replace(months=months, thaw=thaw)
+        wet, carbon, drift = spinup.repeat_carbon(
+            *carried, heat, climate, cycle.cell, cycle.site, controls, years=1, design=design
+        )
+        return (wet, carbon), drift
+
+    (wet, carbon), drift = jax.lax.scan(one_year, (wet, carbon), (cycle.climate, cycle.heat.months, cycle.heat.thaw))
+    return wet, carbon, jax.tree.map(lambda leaf: leaf.mean(axis=0), drift)
+
+
+def _water_cycle(wet, memory, cycle: _Cycle, controls: Controls, design: step.Design):
+    """Water and phenology alone through one cycle; also gives the months of water, (year, 12)."""
+    p = cycle.site.parameters
+
+    def one_month(carried, inputs):
+        wet, memory = carried
+        forcing, heat = inputs
+        wet, moist = step.water_month(wet, forcing, heat, cycle.site, design)
+        memory, _ = phenology.month(memory, moist.evapotranspiration, forcing.air_temperature, p.phenology)
+        return (wet, memory), moist
+
+    def one_year(carried, inputs):
+        climate, months, thaw = inputs
+        (wet, memory), moist = jax.lax.scan(one_month, carried, (run.year_forcing(climate, cycle.cell), months))
+        wet, _ = step.water_close_year(wet, thaw, cycle.site, controls, design)
+        memory = phenology.close_year(
+            memory, p.photosynthesis.temperature_optimum_minimum, p.photosynthesis.temperature_optimum_maximum
+        )
+        return (wet, memory), moist
+
+    (wet, memory), moist = jax.lax.scan(one_year, (wet, memory), (cycle.climate, cycle.heat.months, cycle.heat.thaw))
+    return wet, memory, moist
+
+
+def _carbon_cycle(carbon, moist, cycle: _Cycle, controls: Controls, design: step.Design) -> step.CarbonState:
+    """Carbon and nitrogen alone through one cycle of given water."""
+
+    def one_month(carbon, inputs):
+        forcing, heat, moist = inputs
+        carbon, _ = step.carbon_month(carbon, forcing, heat, moist, cycle.site, design)
+        return carbon, None
+
+    def one_year(carbon, inputs):
+        climate, months, thaw, moist = inputs
+        carbon, _ = jax.lax.scan(one_month, carbon, (run.year_forcing(climate, cycle.cell), months, moist))
+        carbon, _ = step.carbon_close_year(carbon, thaw, climate.co2, cycle.site, controls, design)
+        return carbon, None
+
+    carbon, _ = jax.lax.scan(one_year, carbon, (cycle.climate, cycle.heat.months, cycle.heat.thaw, moist))
+    return carbon
+
+
+# --- unknowns ------------------------------------------------------------------------------------------------------
+
+
+def _slow(carbon: step.CarbonState) -> tuple:
+    return (
+        carbon.vegetation_carbon,
+        carbon.structural_nitrogen,
+        carbon.labile_nitrogen,
+        carbon.soil.carbon,
+        carbon.soil.available_nitrogen,
+        carbon.decomposition_rate,
+    )
+
+
+def _with_slow(carbon: step.CarbonState, values, site: step.Site) -> step.CarbonState:
+    """Set the six slow numbers; soil nitrogen follows soil carbon."""
+    carbon = eqx.tree_at(_slow, carbon, tuple(values))
+    tied = carbon.soil.carbon / site.parameters.decomposition.soil_cn
+    return eqx.tree_at(lambda c: c.soil.organic_nitrogen, carbon, tied)
+
+
+def _wet_memory(wet: step.WaterStateWithThaw, memory: phenology.PhenologyMemory) -> tuple:
+    stores = wet.stores
+    return (
+        stores.soil_water,
+        stores.snowpack,
+        stores.rain_groundwater,
+        stores.snow_groundwater,
+        memory.leaf,
+        memory.last_maximum_evapotranspiration,
+        memory.last_maximum_leaf,
+    )
+
+
+WET_SCALE = (100.0, 100.0, 100.0, 100.0, 1.0, 10.0, 1.0)
+"""mm, relative leaf: what counts as a change of similar weight in :func:`_settle`."""
+
+
+def _settle(wet, memory, cycle: _Cycle, controls: Controls, settings: Settings, design: step.Design):
+    """Water and phenology under the repeated cycle, by Anderson acceleration. Returns both and the cycles used."""
+    dtype = memory.leaf.dtype
+    scale = jnp.asarray(WET_SCALE, dtype)
+    small = 1e-11 if dtype == jnp.float64 else 1e-6
+
+    def put(wet, memory, values):
+        wet, memory = eqx.tree_at(lambda s: _wet_memory(*s), (wet, memory), tuple(values))
+        return wet, memory
+
+    def unfinished(carried):
+        return (carried[4] < settings.water_cycles) & (carried[5] > small)
+
+    def body(carried):
+        wet, memory, earlier, earlier_residuals, count, _ = carried
+        before = jnp.stack(_wet_memory(wet, memory))
+        wet, memory, _ = _water_cycle(wet, memory, cycle, controls, design)
+        residual = jnp.stack(_wet_memory(wet, memory)) - before
+        filled = jnp.maximum(count - 1, 0)
+        values = anderson_step(earlier, earlier_residuals, filled, before, residual, weights=1.0 / scale)
+        values = jnp.where(count > 1, jnp.maximum(values, 0.0), before + residual)
+        wet, memory = put(wet, memory, values)
+        change = jnp.abs(residual / scale).max()
+        return wet, memory, push(earlier, before), push(earlier_residuals, residual), count + 1, change
+
+    none = jnp.zeros((3, len(WET_SCALE)), dtype)
+    start = (wet, memory, none, none, jnp.zeros((), int), jnp.full((), jnp.inf, dtype))
+    wet, memory, _, _, count, _ = jax.lax.while_loop(unfinished, body, start)
+    wet, memory, _ = _water_cycle(wet, memory, cycle, controls, design)
+    return wet, memory, count + 1
+
+
+# --- the solver ----------------------------------------------------------------------------------------------------
+
+
+def solve(
+    wet: step.WaterStateWithThaw,
+    carbon: step.CarbonState,
+    heat: PeriodicHeat,
+    climate: Climate,
+    cell: Cell,
+    site: step.Site,
+    *,
+    design: step.Design,
+    settings: Settings | None = None,
+    differentiable: bool = False,
+) -> Equilibrium:
+    """Equilibrium of water, carbon and nitrogen of one column on periodic heat.
+
+    ``climate`` and ``heat``: one year (fields (12,), ()), or a cycle (year axis first, ``spinup.cycle_heat``). Start from the
+    initial state. Nothing is raised: see ``code``. Under ``vmap`` columns do not touch each other.
+
+    ``differentiable``: the returned pools carry the derivative of the fixed point (forward and reverse, first order) with
+    respect to climate, heat, cell and site; where the code is not 0 it is that of the last cycle alone.
+    """
+    settings = settings or Settings()
+    climate, heat = _with_year_axis(climate, heat)
+    cycle = _Cycle(climate, heat, cell, site)
+    controls = spinup.baseline_controls()
+    found = _search(*jax.lax.stop_gradient((wet, carbon, cycle)), controls, settings, design)
+    if not differentiable:
+        return found
+    wet, carbon = _with_derivative(found, cycle, controls, design)
+    return found._replace(water=wet, carbon=carbon)
+
+
+def _search(wet, carbon, cycle: _Cycle, controls: Controls, settings: Settings, design: step.Design) -> Equilibrium:
+    years = cycle.climate.co2.shape[0]
+    wet, memory, water_cycles = _settle(wet, carbon.phenology, cycle, controls, settings, design)
+    carbon = dataclasses.replace(carbon, phenology=memory)
+
+    transient = max(1, -(-settings.transient_years // years))
+    (wet, carbon), _ = jax.lax.scan(
+        lambda state, _: (_whole_cycle(*state, cycle, controls, design)[:2], None),
+        (wet, carbon),
+        None,
+        length=transient,
+    )
+    _, _, moist = _water_cycle(wet, carbon.phenology, cycle, controls, design)
+
+    lowest = jnp.asarray(LOWEST, carbon.vegetation_carbon.dtype)
+
+    def logarithms(state):
+        return jnp.log(jnp.maximum(jnp.stack(_slow(state)), lowest))
+
+    def one_cycle(x):
+        return logarithms(_carbon_cycle(_with_slow(carbon, jnp.exp(x), cycle.site), moist, cycle, controls, design))
+
+    end = fixed_point.solve(
+        one_cycle,
+        logarithms(carbon),
+        lowest=jnp.log(lowest),
+        iterations=settings.iterations,
+        tolerance=settings.tolerance,
+    )
+    wet, carbon, drift = _whole_cycle(wet, _with_slow(carbon, jnp.exp(end.x), cycle.site), cycle, controls, design)
+    residual = jnp.abs(logarithms(carbon) - end.x).max()
+    finite = end.finite & jnp.isfinite(residual)
+    closed = spinup.closed(drift) & (carbon.vegetation_carbon > EXTINCT)
+    code = jnp.where(finite, jnp.where(end.converged & closed, CONVERGED, NOT_CONVERGED), NOT_FINITE)
+    return Equilibrium(
+        water=wet,
+        carbon=carbon,
+        drift=drift,
+        code=code,
+        residual=residual,
+        distance=end.distance,
+        iterations=end.iterations,
+        water_years=years * (water_cycles + 1),
+        model_years=years * (transient + 2 * end.iterations + 1),
+        tangent_years=years * len(LOWEST) * end.iterations,
+    )
+
+
+# --- the derivative ------------------------------------------------------------------------------------------------
+
+
+def _all_unknowns(wet: step.WaterStateWithThaw, carbon: step.CarbonState) -> tuple:
+    """What a cycle hands to the next: water, phenology, C:N, and the six slow numbers."""
+    return (
+        *_wet_memory(wet, carbon.phenology),
+        carbon.phenology.optimum_temperature,
+        carbon.vegetation_cn,
+        carbon.production_cn,
+        *_slow(carbon),
+    )
+
+
+def _with_derivative(found: Equilibrium, cycle: _Cycle, controls: Controls, design: step.Design):
+    """State after one more cycle, with the implicit derivative of the fixed point of all unknowns."""
+    held_wet, held_carbon = found.water, found.carbon
+
+    def state_of(values, cycle_: _Cycle):
+        p = cycle_.site.parameters
+        thaw = jax.tree.map(lambda leaf: leaf[-1], cycle_.heat.thaw)
+        air = cycle_.climate.air_temperature[-1]
+        store, _, _ = design.permafrost.expose(
+            held_carbon.store, held_carbon.soil, thaw, controls.expose, controls.follow, p.permafrost
+        )
+        wet, _ = step.water_close_year(held_wet, thaw, cycle_.site, controls, design)
+        wet = eqx.tree_at(
+            lambda w: (w.stores.previous_air_temperature, w.stores.air_temperature_two_months_ago),
+            wet,
+            (air[11], air[10]),
+        )
+        carbon = eqx.tree_at(lambda c: c.store, held_carbon, store)
+        wet, carbon = eqx.tree_at(lambda s: _all_unknowns(*s), (wet, carbon), tuple(values))
+        return wet, _with_slow(carbon, values[-len(LOWEST) :], cycle_.site)
+
+    def one_cycle(values, cycle_: _Cycle):
+        wet, carbon, _ = _whole_cycle(*state_of(values, cycle_), cycle_, controls, design)
+        return jnp.stack(_all_unknowns(wet, carbon))
+
+    values = jnp.stack(_all_unknowns(held_wet, held_carbon))
+    values = fixed_point.implicit(one_cycle, values, cycle, found.code == CONVERGED)
+    return _whole_cycle(*state_of(values, cycle), cycle, controls, design)[:2]
+
+
+# --- with heat -----------------------------------------------------------------------------------------------------
+
+
+def spin_up(
+    state: step.State,
+    climate: Climate,
+    cell: Cell,
+    parameters: step.Parameters,
+    *,
+    heat_years: int,
+    design: step.Design,
+    settings: Settings | None = None,
+    differentiable: bool = False,
+) -> tuple[step.State, Equilibrium, PeriodicHeat]:
+    """One column: periodic heat under one repeated year (fields (12,)), then the equilibrium of the rest.
+
+    As ``spinup.spin_up``, with "at equilibrium" instead of "after so many years". ``differentiable`` reaches through the
+    heat: thermal parameters move the equilibrium by soil temperature and thaw.
+    """
+    site = step.derive(parameters, cell, design)
+    thermal, heat = spinup.heat_of_one_year(
+        state.thermal, climate, cell, site, years=heat_years, design=design, differentiable=differentiable
+    )
+    lean, lean_site, carbon = spinup.without_layers(state.carbon, cell, parameters, site, design)
+    found = solve(
+        state.water,
+        carbon,
+        heat,
+        climate,
+        cell,
+        lean_site,
+        design=lean,
+        settings=settings,
+        differentiable=differentiable,
+    )
+    carbon = spinup.with_layers(found.carbon, state.carbon, heat.thaw, design)
+    found = found._replace(carbon=carbon)
+    return step.State(thermal, found.water, carbon), found, heat
+
+
+def largest_imbalance(drift: Drift) -> Float[Array, ""]:
+    """Largest imbalance relative to TEM's closure tolerance: below 1 all tests hold."""
+    kinds = ("water", *["carbon"] * 3, *["nitrogen"] * 4)
+    return jnp.stack(
+        [jnp.abs(value) / spinup.CLOSURE_TOLERANCE[kind] for value, kind in zip(drift, kinds, strict=True)]
+    ).max()
