@@ -215,8 +215,7 @@ def _settle(wet, memory, cycle: _Cycle, controls: Controls, settings: Settings, 
     none = jnp.zeros((3, len(WET_SCALE)), dtype)
     start = (wet, memory, none, none, jnp.zeros((), int), jnp.full((), jnp.inf, dtype))
     wet, memory, _, _, count, _ = jax.lax.while_loop(unfinished, body, start)
-    wet, memory, _ = _water_cycle(wet, memory, cycle, controls, design)
-    return wet, memory, count + 1
+    return wet, memory, count
 
 
 # --- the solver ----------------------------------------------------------------------------------------------------
@@ -316,7 +315,9 @@ def _all_unknowns(wet: step.WaterStateWithThaw, carbon: step.CarbonState) -> tup
 
 
 def _with_derivative(found: Equilibrium, cycle: _Cycle, controls: Controls, design: step.Design):
-    """State after one more cycle, with the implicit derivative of the fixed point of all unknowns."""
+    """The state with the implicit derivative of the fixed point of all unknowns; what follows from drivers alone (thaw and
+    air temperature that the state remembers, soil nitrogen tied to carbon) is derived from them.
+    """
     held_wet, held_carbon = found.water, found.carbon
 
     def state_of(values, cycle_: _Cycle):
@@ -342,7 +343,7 @@ def _with_derivative(found: Equilibrium, cycle: _Cycle, controls: Controls, desi
 
     values = jnp.stack(_all_unknowns(held_wet, held_carbon))
     values = fixed_point.implicit(one_cycle, values, cycle, found.code == CONVERGED)
-    return _whole_cycle(*state_of(values, cycle), cycle, controls, design)[:2]
+    return state_of(values, cycle)
 
 
 # --- with heat -----------------------------------------------------------------------------------------------------

@@ -247,8 +247,9 @@ def repeat_carbon(
         carbon_, year = step.carbon_close_year(carbon_, heat.thaw, climate.co2, site, controls, design)
         return (wet_, carbon_), year_drift(climate, moist, fluxes, year.baseline_nitrogen)
 
-    carried, drift = jax.lax.scan(lambda c, x: _drop(one_year(c, x)), (wet, carbon), None, length=years - 1)
-    del drift
+    carried = (wet, carbon)
+    if years > 1:
+        carried, _ = jax.lax.scan(lambda c, x: _drop(one_year(c, x)), carried, None, length=years - 1)
     (wet, carbon), last = one_year(carried, None)
     return wet, carbon, last
 
