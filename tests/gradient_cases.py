@@ -5,11 +5,11 @@ import dataclasses
 import jax
 import jax.numpy as jnp
 import numpy as np
-from sites import BONANZA_CREEK, PLATEAU_MEADOW, TABLE, TOOLIK, make, parameter_tree
 
 from jtem import parameters as parameter_module
 from jtem import run, step
 from jtem.physics import permafrost
+from sites import BONANZA_CREEK, PLATEAU_MEADOW, TABLE, TOOLIK, make, parameter_tree
 
 YEARS = 10
 OUTPUTS = (
@@ -59,7 +59,7 @@ def base_rows(scheme: str):
     rows = jnp.asarray([TABLE.index(community) for _, _, community, _ in CASES[scheme]])
     tree = jax.tree.map(lambda leaf: leaf[rows], parameter_tree())
     nudges = {
-        "soil_thermal.layer_thickness": lambda v: v + jnp.asarray([0.013, 0.029]),
+        "soil_thermal.layer_thickness": lambda v: v + jnp.asarray([[0.013, 0.029]]),
         "soil_thermal.surface_factor_thaw": lambda v: v * 1.11,
         "nitrogen.loss_rate": lambda v: v + 0.2,
         "nitrogen.co2_effect_on_cn": lambda v: v + 2e-4,
