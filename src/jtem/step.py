@@ -508,7 +508,8 @@ def carbon_month(
     # thawed layers change by these fluxes only, so the month's flux is what left the pool (cheaper than summing sub-steps)
     layer_respiration = state.store.thawed_carbon - pools.store.thawed_carbon
     layer_net = state.store.thawed_organic_nitrogen - pools.store.thawed_organic_nitrogen
-    layer_uptake = layer_net - (pools.store.thawed_available_nitrogen - state.store.thawed_available_nitrogen)
+    gained = pools.store.thawed_available_nitrogen - state.store.thawed_available_nitrogen
+    layer_uptake = jnp.maximum(0.0, layer_net - gained)  # below 0 by rounding only
     layered_respiration = layer_respiration.sum()
     respired = f["respiration"] + layered_respiration
     foliage = phenology.foliage(pools.vegetation_carbon, p.phenology)
