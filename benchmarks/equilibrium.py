@@ -259,7 +259,9 @@ def against_golden(columns: Columns, devices) -> dict[str, float]:
     forward = found.water_years + found.model_years
     total = forward + found.tangent_years
     imbalance = jax.vmap(equilibrium.largest_imbalance)(found.drift)
-    print(f"{count} columns, {int(good.sum())} converged, {int(settled.sum())} of the brute-force states have converged")
+    print(
+        f"{count} columns, {int(good.sum())} converged, {int(settled.sum())} of the brute-force states have converged"
+    )
     for kind in dict.fromkeys(name.split()[0] for name in columns.names):
         of = np.array([name.split()[0] == kind for name in columns.names])
         shown = ", ".join(f"{x:.0f}" for x in percentiles(total[of]))

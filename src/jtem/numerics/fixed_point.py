@@ -107,7 +107,17 @@ def solve(
 
     one = jnp.ones((), x.dtype)
     never, always = jnp.zeros((), bool), jnp.ones((), bool)
-    start = (x, jnp.asarray(first_leap), jnp.zeros_like(x), one, jnp.zeros((), int), jnp.inf * one, never, always, never)
+    start = (
+        x,
+        jnp.asarray(first_leap),
+        jnp.zeros_like(x),
+        one,
+        jnp.zeros((), int),
+        jnp.inf * one,
+        never,
+        always,
+        never,
+    )
     x, _, _, _, count, distance, done, finite, _ = jax.lax.while_loop(unfinished, body, start)
     return FixedPoint(x, done & finite, finite & jnp.all(jnp.isfinite(x)), distance, count)
 
