@@ -33,7 +33,7 @@ ALLOWED = {
         "parameters",
         "study",
         "errors",
-    },  # fmt: skip
+    },
     "readers": BASE | {"variables", "readers"},
     "output": BASE | {"variables"},
     "report": {"constants", "variables", "errors", "datafiles", "report"},

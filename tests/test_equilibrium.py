@@ -4,17 +4,17 @@ import dataclasses
 import sys
 from pathlib import Path
 
-import gradient_cases
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from sites import BONANZA_CREEK, PLATEAU_MEADOW, TABLE, TOOLIK, make, parameter_tree
 
+import gradient_cases
 from jtem import equilibrium, run, spinup, step
 from jtem import parameters as parameter_module
 from jtem.physics import permafrost
 from jtem.study import stages
+from sites import BONANZA_CREEK, PLATEAU_MEADOW, TABLE, TOOLIK, make, parameter_tree
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "benchmarks"))
 
@@ -33,6 +33,7 @@ def compare_with_golden(columns):
     results = benchmark.against_golden(columns, DEVICE)
     assert results["unconverged_share"] == 0.0
     assert results["brute_force_converged_share"] == 1.0
+    assert results["heat_settled_share"] > 0.8
     assert results["largest_pool_error_relative"] < LARGEST_POOL_ERROR
     assert results["largest_drift_over_closure_tolerance"] < 1e-3
     assert results["model_years_median"] <= MEDIAN_YEARS
@@ -151,11 +152,11 @@ def test_a_cycle_of_several_years():
 
 
 @pytest.mark.parametrize(
-    "design", [dataclasses.replace(WITHOUT_HEAT, open_nitrogen=True), dataclasses.replace(WITHOUT_HEAT, nitrogen_limitation=False)],
-    ids=["open nitrogen", "carbon only"],
-)  # fmt: skip
+    "change", [{"open_nitrogen": True}, {"nitrogen_limitation": False}], ids=["open nitrogen", "carbon only"]
+)
 @pytest.mark.slow
-def test_other_forms_of_the_nitrogen_cycle(design):
+def test_other_forms_of_the_nitrogen_cycle(change):
+    design = dataclasses.replace(WITHOUT_HEAT, **change)
     cells, climate = make(MIXED[:1], 1)
     year = jax.vmap(spinup.mean_year)(climate)
     rows = rows_of(MIXED[:1])
@@ -208,7 +209,7 @@ def test_a_run_takes_the_equilibrium_and_repeats_years_where_it_fails():
     assert report.closed[[0, 2]].all()
     assert report.iterations.shape == report.residual.shape == (3,)
     assert report.drift["water"].shape == (3,)
-    assert state.carbon.soil.carbon[1] > 100.0  # 400 years leave more than the search, which goes to the end
+    assert state.carbon.soil.carbon[1] > 10.0  # 400 years leave more than the search, which goes to the end
 
 
 @pytest.mark.slow

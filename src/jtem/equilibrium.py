@@ -96,10 +96,10 @@ def _whole_cycle(
     """Water, carbon and nitrogen through one cycle; drift is the mean year's."""
 
     def one_year(carried, inputs):
-        climate, months, thaw = inputs
+        (wet, carbon), (climate, months, thaw) = carried, inputs
         heat = cycle.heat._replace(months=months, thaw=thaw)
         wet, carbon, drift = spinup.repeat_carbon(
-            *carried, heat, climate, cycle.cell, cycle.site, controls, years=1, design=design
+            wet, carbon, heat, climate, cycle.cell, cycle.site, controls, years=1, design=design
         )
         return (wet, carbon), drift
 
@@ -239,7 +239,7 @@ def solve(
     initial state. Nothing is raised: see ``code``. Under ``vmap`` columns do not touch each other.
 
     ``differentiable``: the returned pools carry the derivative of the fixed point (forward and reverse, first order) with
-    respect to climate, heat, cell and site; where the code is not 0 it is that of the last cycle alone.
+    respect to climate, heat, cell and site; where the code is not 0 the unknowns have derivative 0.
     """
     settings = settings or Settings()
     climate, heat = _with_year_axis(climate, heat)

@@ -52,9 +52,11 @@ class Drift(NamedTuple):
     nitrogen_input_minus_loss: Array
 
 
-def _heat_year(thermal, forcing, site, design):
+def _heat_year(thermal, forcing, site, design) -> tuple[soil_thermal.ThermalState, step.HeatMonth]:
     def one_month(carried, month_forcing):
-        return step.heat_month(carried, month_forcing, site, design)
+        after, out = step.heat_month(carried, month_forcing, site, design)
+        assert after is not None
+        return after, out
 
     return jax.lax.scan(one_month, thermal, forcing)
 
@@ -82,11 +84,11 @@ def periodic_heat(
         thermal = _implicit_heat(thermal, _wrapped(run.year_forcing(climate, cell)), site, design)
         return _last_heat_year(thermal, _wrapped(run.year_forcing(climate, cell)), site, design)
     forcing = _wrapped(run.year_forcing(climate, cell))
-    weights = jnp.sqrt(jnp.asarray(design.thermal.thickness, jnp.dtype(design.heat_dtype)))
+    weights = jnp.sqrt(jnp.asarray(_thermal_design(design).thickness, jnp.dtype(design.heat_dtype)))
 
     def plain_year(state):
         after, months = _heat_year(state, forcing, site, design)
-        after, _, _ = soil_thermal.close_year(after, design.thermal)
+        after, _, _ = soil_thermal.close_year(after, _thermal_design(design))
         return after, months.soil_temperature.mean(axis=0).astype(weights.dtype)
 
     def one_year(carried, year):
@@ -98,7 +100,9 @@ def periodic_heat(
             return after.enthalpy
 
         def reset(_):
-            return soil_thermal.reset_deep_profile(after, annual_mean, site.thermal, design.thermal).enthalpy
+            return soil_thermal.reset_deep_profile(
+                after, annual_mean, _properties(site), _thermal_design(design)
+            ).enthalpy
 
         def accelerate(_):
             return anderson_step(
@@ -108,7 +112,9 @@ def periodic_heat(
                 state.enthalpy,
                 residual,
                 weights=weights,
-                measure=lambda h: soil_thermal.column_temperature(dataclasses.replace(after, enthalpy=h), site.thermal),
+                measure=lambda h: soil_thermal.column_temperature(
+                    dataclasses.replace(after, enthalpy=h), _properties(site)
+                ),
                 largest_move=5.0,
             )
 
@@ -145,8 +151,8 @@ def _last_heat_year(thermal, forcing: Forcing, site: step.Site, design: step.Des
     assert thermal is not None
     pools = jnp.dtype(design.pool_dtype)
     gained = ((thermal.enthalpy - before.enthalpy) * weights**2).sum() / (MONTHS_PER_YEAR * soil_thermal.MONTH)
-    change = soil_thermal.column_temperature(thermal, site.thermal) - soil_thermal.column_temperature(
-        before, site.thermal
+    change = soil_thermal.column_temperature(thermal, _properties(site)) - soil_thermal.column_temperature(
+        before, _properties(site)
     )
     return thermal, PeriodicHeat(
         months=months,
@@ -160,6 +166,12 @@ def _thermal_design(design: step.Design) -> soil_thermal.ThermalDesign:
     if design.thermal is None:
         raise ValueError("this design has no soil heat")
     return design.thermal
+
+
+def _properties(site: step.Site) -> soil_thermal.ThermalProperties:
+    if site.thermal is None:
+        raise ValueError("this site has no soil heat")
+    return site.thermal
 
 
 def _implicit_heat(
@@ -203,17 +215,19 @@ def cycle_heat(
     def one_year(state, climate_year):
         after, months = _heat_year(state, run.year_forcing(climate_year, cell), site, design)
         after, thaw = step.heat_close_year(after, site, design)
+        assert after is not None
         return after, (months, thaw)
 
-    def one_pass(state, _):
-        return jax.lax.scan(one_year, state, wrapped)
+    def one_pass(state, _) -> tuple[soil_thermal.ThermalState, tuple[step.HeatMonth, permafrost.Thaw]]:
+        last, outputs = jax.lax.scan(one_year, state, wrapped)
+        return last, outputs
 
     thermal, _ = jax.lax.scan(lambda s, x: _drop(one_pass(s, x)), thermal, None, length=max(passes - 1, 0))
     before = thermal
     thermal, (months, thaw) = one_pass(thermal, None)
     gained = ((thermal.enthalpy - before.enthalpy) * weights).sum() / (years * MONTHS_PER_YEAR * soil_thermal.MONTH)
-    change = soil_thermal.column_temperature(thermal, site.thermal) - soil_thermal.column_temperature(
-        before, site.thermal
+    change = soil_thermal.column_temperature(thermal, _properties(site)) - soil_thermal.column_temperature(
+        before, _properties(site)
     )
     return thermal, PeriodicHeat(months, thaw, gained.astype(pools), jnp.abs(change).max().astype(pools))
 

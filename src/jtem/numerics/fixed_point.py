@@ -72,12 +72,13 @@ def solve(
     An iteration takes the derivative (one evaluation, n tangent columns), leaps 2^k applications, and applies ``function``
     once, which damps what is fast. k starts at ``first_leap``; it grows by 2 where the last leap ended where the linear
     map said (residual within half of the one before), else it shrinks by 2. A leap is shortened to ``largest_move`` in
-    its largest component; coordinates should be such that this makes sense (logarithms of pools). The search ends
-    without convergence where a component falls to ``lowest``. Done when a leap of 2^13 or more moves no component by more than ``tolerance``. An unstable fixed point is
-    left, because powers of J grow there. No derivative is intended: stop gradients of all that enters. One problem;
-    under ``vmap`` each problem stops for itself and rests until the last is done.
-    """
+    its largest component; coordinates should be such that this makes sense (logarithms of pools).
 
+    Done when a leap of 2^13 or more moves no component by more than ``tolerance``; an unstable fixed point is left,
+    because powers of J grow there. The search ends without convergence after ``iterations``, where something is not
+    finite, or where a component falls to ``lowest``. No derivative is intended: stop gradients of all that enters.
+    One problem; under ``vmap`` each problem stops for itself and rests until the last is done.
+    """
     negligible = tolerance / 2**LONG_LEAP
 
     def unfinished(carried):
