@@ -20,7 +20,9 @@ OUTPUTS = (
     "runoff",
     "leaf_area_index",
 )
-"""Means over the ten years, soil carbon at their end. The first four are the acceptance quantities; the last two make parameters alive that act on nothing else."""
+"""Means over the ten years, soil carbon at their end. The first four are the acceptance quantities; the last two make
+parameters alive that act on nothing else.
+"""
 SELECTION = run.Selection(
     annual=(
         ("gross_primary_production", "sum"),
