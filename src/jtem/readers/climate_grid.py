@@ -39,7 +39,9 @@ SOIL_CARBON = ("rule", "statistics")
 
 @dataclass(frozen=True)
 class Member:
-    """One climate member: factor on the warming after 2014, GFDL-like in space or uniform, and its precipitation rule."""
+    """One climate member: factor on the warming after 2014, GFDL-like in space or uniform, and its "
+    "precipitation rule.
+    """
 
     title: str
     factor: float = 1.0
@@ -55,7 +57,9 @@ MEMBERS: Mapping[str, Member] = {
     "spread_weak": Member("our own spread, no GCM: 0.75 x gfdl_like warming", factor=0.75),
     "spread_strong": Member("our own spread, no GCM: 1.25 x gfdl_like warming", factor=1.25),
     "spread_dry": Member("our own spread, no GCM: gfdl_like warming without more rain", precipitation_per_degree=0.0),
-    "spread_wet": Member("our own spread, no GCM: gfdl_like warming, rain +9 % per degC", precipitation_per_degree=0.09),
+    "spread_wet": Member(
+        "our own spread, no GCM: gfdl_like warming, rain +9 % per degC", precipitation_per_degree=0.09
+    ),
 }
 
 
@@ -68,7 +72,7 @@ def cells(
     *,
     stride: int = 1,
     soil: str = "rule",
-    below_degC: float = PERMAFROST_BELOW_DEGC,  # noqa: N803
+    below_degC: float = PERMAFROST_BELOW_DEGC,
     subdivide: int = 1,
 ) -> xr.Dataset:
     """Cells in the form of ``docs/architecture.md``, area = land with soil, km2.
@@ -87,7 +91,9 @@ def cells(
     surface, climatology = Path(folder) / "climate_grid/surface_0p5deg.nc", _climatology_file(folder)
     land = fields.need(surface, ("land_fraction_hwsd",))
     every = regrid.of_field(land)
-    flat = {name: fields.need(surface, (name,)).values.ravel() for name in ("area", "elevation", "sand", "silt", "clay")}
+    flat = {
+        name: fields.need(surface, (name,)).values.ravel() for name in ("area", "elevation", "sand", "silt", "clay")
+    }
     flat["land"] = land.values.ravel()
     with netCDF4.Dataset(str(climatology)) as data:
         tas, pr = (np.ma.filled(data[name][:], np.nan).astype(np.float64) for name in ("tas", "pr"))
@@ -164,9 +170,9 @@ def gfdl_scale(latitude: np.ndarray, longitude: np.ndarray) -> np.ndarray:
 
     Ratios of warming from 2015-2016 to 2099-2100, SSP5-8.5, land means: GFDL-ESM4 +6.5 (Russian Arctic), +5.4 (East
     Siberia), +7.0 (northwestern North America), +3.7 degC (Tibetan Plateau) (IPCC Atlas regions, Iturbide et al. 2020;
-    end years only, +-15 %) over IPSL-CM6A-LR on the cells of this grid, +10.0, +9.4, +9.8, +8.4: 0.65, 0.58, 0.71, 0.44.
-    (The data folder's page prints +7.1 for IPSL in northwestern North America and a factor of 1.0; with it the region
-    would warm by 9.8 instead of the published 7.0.) The rest of Eurasia and North America is assumed like its
+    end years only, +-15 %) over IPSL-CM6A-LR on the cells of this grid, +10.0, +9.4, +9.8, +8.4: 0.65, 0.58, 0.71,
+    0.44. (The data folder's page prints +7.1 for IPSL in northwestern North America and a factor of 1.0; with it the
+    region would warm by 9.8 instead of the published 7.0.) The rest of Eurasia and North America is assumed like its
     neighbours. Linear in between.
     """
     eurasia = np.interp(latitude, [60.0, 70.0], [0.58, 0.65])
@@ -182,7 +188,9 @@ def gfdl_scale(latitude: np.ndarray, longitude: np.ndarray) -> np.ndarray:
 def _change_file(path: str) -> dict[str, np.ndarray]:
     """The coarse anomalies with a cyclic longitude: lat (8,), lon (21,), hist (165, 8, 21), annual and tas by SSP."""
     if not Path(path).is_file():
-        raise InputError(f"{path}: file not found; give the folder that holds 'climate_change' with --data or JTEM_DATA")
+        raise InputError(
+            f"{path}: file not found; give the folder that holds 'climate_change' with --data or JTEM_DATA"
+        )
     with netCDF4.Dataset(path) as data:
 
         def cyclic(name: str) -> np.ndarray:
@@ -200,7 +208,9 @@ def _change_file(path: str) -> dict[str, np.ndarray]:
     return result
 
 
-def _bilinear(table: dict[str, np.ndarray], latitude: np.ndarray, longitude: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def _bilinear(
+    table: dict[str, np.ndarray], latitude: np.ndarray, longitude: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
     """Four corner positions (cell, 4) in the flattened coarse grid and their weights (cell, 4)."""
     lat, lon = table["lat"], table["lon"]
     east = longitude % 360.0
@@ -208,7 +218,9 @@ def _bilinear(table: dict[str, np.ndarray], latitude: np.ndarray, longitude: np.
     west_east = np.clip(np.interp(east, lon, np.arange(lon.size)), 0, lon.size - 1 - 1e-9)
     i, j = np.floor(south_north).astype(int), np.floor(west_east).astype(int)
     y, x = south_north - i, west_east - j
-    corner = np.stack([i * lon.size + j, i * lon.size + j + 1, (i + 1) * lon.size + j, (i + 1) * lon.size + j + 1], axis=1)
+    corner = np.stack(
+        [i * lon.size + j, i * lon.size + j + 1, (i + 1) * lon.size + j, (i + 1) * lon.size + j + 1], axis=1
+    )
     return corner, np.stack([(1 - y) * (1 - x), (1 - y) * x, y * (1 - x), y * x], axis=1)
 
 
@@ -230,7 +242,12 @@ def _observed_history(folder: Path, latitude: np.ndarray, years: np.ndarray) -> 
 
 
 def anomaly(
-    folder: Path | str, latitude: np.ndarray, longitude: np.ndarray, scenario: str, years: np.ndarray, member: str = "gfdl_like"
+    folder: Path | str,
+    latitude: np.ndarray,
+    longitude: np.ndarray,
+    scenario: str,
+    years: np.ndarray,
+    member: str = "gfdl_like",
 ) -> np.ndarray:
     """Temperature anomaly of months from 1961-1990, degC, (cell, year, 12).
 
@@ -281,21 +298,23 @@ def climate(
 ) -> xr.Dataset:
     """Climate dataset (cell, year, month) of ``selected`` cells (from :func:`cells`) by the recipe of this module.
 
-    ``scenario``, ``member``: see :func:`anomaly` and ``MEMBERS``. CO2 from ``co2/co2_annual.csv`` of the folder (history:
-    column ssp126; RCPs of Meinshausen et al. 2011). Raises ``InputError``.
+    Cells cut from one half-degree cell share its climate. ``scenario``, ``member``: see :func:`anomaly`, ``MEMBERS``.
+    CO2 from ``co2/co2_annual.csv`` of the folder (history: column ssp126; RCPs of Meinshausen et al. 2011).
+    Raises ``InputError``.
     """
     years = np.arange(first_year, last_year + 1)
-    latitude, longitude = (np.asarray(selected[name].values, np.float64) for name in ("latitude", "longitude"))
-    warming = anomaly(folder, latitude, longitude, scenario, years, member)
+    rows, back = np.unique(np.asarray(selected["source_cell"].values, dtype=int), return_inverse=True)
+    normals = {name: values[rows] for name, values in _climatology(str(_climatology_file(folder))).items()}
+    warming = anomaly(folder, normals["lat"], normals["lon"], scenario, years, member)
     wetter = 1.0 + MEMBERS[member].precipitation_per_degree * warming.mean(axis=2, keepdims=True)
-    normals = _normals(folder, selected)
-    wet = normals["pr"][:, None, :] * np.maximum(wetter, 0.1)
-    light = np.ascontiguousarray(np.broadcast_to(normals["rsds"][:, None, :], warming.shape))
+    warm = (normals["tas"][:, None, :] + warming)[back]
+    wet = (normals["pr"][:, None, :] * np.maximum(wetter, 0.1))[back]
+    light = np.ascontiguousarray(np.broadcast_to(normals["rsds"][back][:, None, :], warm.shape))
     column = {"historical": "ssp126", "rcp45": "rcp45", "rcp85": "rcp85"}.get(scenario, scenario)
     dims = ("cell", "year", "month")
     return xr.Dataset(
         {
-            "air_temperature": (dims, normals["tas"][:, None, :] + warming, {"units": "degC"}),
+            "air_temperature": (dims, warm, {"units": "degC"}),
             "precipitation": (dims, wet, {"units": "mm month-1"}),
             "shortwave_radiation": (dims, light, {"units": "W m-2"}),
             "co2": ("year", _co2(folder, column, first_year, last_year), {"units": "ppm"}),
@@ -318,15 +337,12 @@ def _co2(folder: Path | str, column: str, first_year: int, last_year: int) -> np
 
 @lru_cache(maxsize=1)
 def _climatology(path: str) -> dict[str, np.ndarray]:
-    """The normals (lat x lon, 12), south to north."""
+    """The normals (lat x lon, 12), south to north, and the coordinates (lat x lon,) of their cells."""
     with netCDF4.Dataset(path) as data:
         order = np.argsort(np.asarray(data["lat"][:]))
-        return {
-            name: np.ma.filled(data[name][:], np.nan)[:, order].reshape(12, -1).T.astype(np.float32)
+        result = {
+            name: np.ma.filled(data[name][:], np.nan)[:, order].reshape(12, -1).T.astype(np.float64)
             for name in ("tas", "pr", "rsds")
         }
-
-
-def _normals(folder: Path | str, selected: xr.Dataset) -> dict[str, np.ndarray]:
-    rows = np.asarray(selected["source_cell"].values, dtype=int)
-    return {name: values[rows].astype(np.float64) for name, values in _climatology(str(_climatology_file(folder))).items()}
+        lat, lon = np.meshgrid(np.asarray(data["lat"][:])[order], np.asarray(data["lon"][:]), indexing="ij")
+        return {**result, "lat": lat.ravel(), "lon": lon.ravel()}

@@ -87,7 +87,9 @@ def numbers(variable: netCDF4.Variable, key: tuple, where: str, dtype: type = np
     try:
         raw = np.asarray(variable[key])
     except (OSError, RuntimeError, IndexError) as error:
-        raise InputError(f"{where}: values cannot be read ({_reason(error)}); the file is corrupt, fetch it again") from None
+        raise InputError(
+            f"{where}: values cannot be read ({_reason(error)}); the file is corrupt, fetch it again"
+        ) from None
     said = attributes(variable)
     bad = np.zeros(raw.shape, dtype=bool)
     for name in ("_FillValue", "missing_value"):
@@ -118,8 +120,10 @@ def axes(dataset: netCDF4.Dataset, where: str, box: Box = WHOLE_EARTH) -> Axes:
     swapped = _says(dataset, LATITUDES, "east") or _says(dataset, LONGITUDES, "north")
     if swapped or np.max(np.abs(latitude)) > 90.0 + 1e-6:
         found = f"latitude runs {latitude[0]:g}..{latitude[-1]:g}"
-        remedy = "latitude and longitude are swapped, exchange them" if _swapped(latitude, longitude) or swapped else (
-            "correct the coordinate"
+        remedy = (
+            "latitude and longitude are swapped, exchange them"
+            if _swapped(latitude, longitude) or swapped
+            else ("correct the coordinate")
         )
         raise InputError(f"{where}: {found}, expected -90..90; {remedy}")
     step_lat, step_lon = _step(latitude, "latitude", where), _step((longitude + 360.0) % 360.0, "longitude", where)
@@ -148,7 +152,9 @@ def _axis(dataset: netCDF4.Dataset, names: Sequence[str], where: str) -> np.ndar
         if name in dataset.variables:
             values = np.asarray(dataset.variables[name][:], dtype=np.float64)
             if values.ndim != 1 or not values.size or not np.all(np.isfinite(values)):
-                raise InputError(f"{where}: '{name}' has shape {values.shape}, expected one row of degrees; regrid the file")
+                raise InputError(
+                    f"{where}: '{name}' has shape {values.shape}, expected one row of degrees; regrid the file"
+                )
             return values
     raise InputError(f"{where}: no coordinate {' or '.join(map(repr, names[:2]))}; add it in degrees")
 
@@ -172,12 +178,16 @@ def _step(values: np.ndarray, name: str, where: str) -> float:
     wrap = np.abs(gaps - step) > 0.01 * step
     allowed = 1 if name == "longitude" else 0  # a box across the date line or Greenwich has one wide gap
     if step <= 0 or wrap.sum() > allowed:
-        raise InputError(f"{where}: '{name}' is not evenly spaced (steps {gaps.min():g}..{gaps.max():g}); regrid the file")
+        raise InputError(
+            f"{where}: '{name}' is not evenly spaced (steps {gaps.min():g}..{gaps.max():g}); regrid the file"
+        )
     return step
 
 
 def dimensions_of(variable: netCDF4.Variable, dataset: netCDF4.Dataset, where: str) -> tuple[int, int]:
-    """Positions of the latitude and longitude dimensions of a variable; other dimensions must have length 1 or be named."""
+    """Positions of the latitude and longitude dimensions of a variable; other dimensions must have "
+    "length 1 or be named.
+    """
     found = []
     for names in (LATITUDES, LONGITUDES):
         own = {dataset.variables[name].dimensions[0] for name in names if name in dataset.variables}
@@ -221,7 +231,8 @@ def read(
                 key.append(0)
             else:
                 raise InputError(
-                    f"{where}: dimension '{dimension}' has {len(dataset.dimensions[dimension])} entries, expected a map "
+                    f"{where}: dimension '{dimension}' has {len(dataset.dimensions[dimension])} entries, expected a "
+                    "map "
                     "of latitude and longitude; select one entry"
                 )
         values = numbers(variable, tuple(key), where)
@@ -251,6 +262,8 @@ def _pick(dataset: netCDF4.Dataset, names: Sequence[str]) -> str | None:
     maps = [
         str(name)
         for name, variable in dataset.variables.items()
-        if variable.ndim >= 2 and not str(name).endswith(("_bnds", "_bounds")) and np.dtype(variable.dtype).kind in "iuf"
+        if variable.ndim >= 2
+        and not str(name).endswith(("_bnds", "_bounds"))
+        and np.dtype(variable.dtype).kind in "iuf"
     ]
     return maps[0] if len(maps) == 1 else None

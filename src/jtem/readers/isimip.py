@@ -60,7 +60,9 @@ _NAMES = {
         re.IGNORECASE,
     ),
 }
-_CO2 = re.compile(rf"^co2_(?P<scenario>{_WORD})_(?:annual_)?(?P<first>\d{{4}})[-_](?P<last>\d{{4}})\.txt$", re.IGNORECASE)
+_CO2 = re.compile(
+    rf"^co2_(?P<scenario>{_WORD})_(?:annual_)?(?P<first>\d{{4}})[-_](?P<last>\d{{4}})\.txt$", re.IGNORECASE
+)
 _NDEP = re.compile(rf"^ndep-(?P<variable>nhx|noy)_(?P<scenario>{_WORD})_(?:.+_)?{_YEARS}", re.IGNORECASE)
 
 
@@ -247,7 +249,9 @@ def _days(dataset: netCDF4.Dataset, name: FileName) -> np.ndarray:
         expected = np.arange(1, (length[there.start] if count else 1) + 1)
         if there.start != place or not np.array_equal(day[there], expected):
             lost = np.setdiff1d(expected, day[there])
-            what = f"day {number // 12}-{number % 12 + 1:02d}-{lost[0] if lost.size else 1:02d} is missing or out of order"
+            what = (
+                f"day {number // 12}-{number % 12 + 1:02d}-{lost[0] if lost.size else 1:02d} is missing or out of order"
+            )
             raise InputError(f"{name.path}: {what} in 'time' ({calendar} calendar); fetch the file again")
         place = there.stop
     return month
@@ -269,16 +273,16 @@ def check_values(values: np.ndarray, name: FileName, where: str, when: str) -> N
     low, high = RANGES[variable]
     if not np.all(np.isfinite(values)):
         raise InputError(
-            f"{where}: missing values at {int(np.sum(~np.isfinite(values)))} cells and days in {when}, where the run has "
-            "land; leave those cells out with a land mask or fetch the file again"
+            f"{where}: missing values at {int(np.sum(~np.isfinite(values)))} cells and days in {when}, where "
+            "the run has land; leave those cells out with a land mask or fetch the file again"
         )
     smallest, largest = float(values.min()), float(values.max())
     if low <= smallest and largest <= high:
         return
     hint = "correct the file"
-    if variable == "tas" and -95.0 < smallest and largest < 70.0:
+    if variable == "tas" and smallest > -95.0 and largest < 70.0:
         hint = "degrees Celsius labelled K? correct the units"
-    elif variable == "pr" and smallest >= 0:
+    elif variable == "pr" and smallest >= 0.0:
         hint = "mm per day labelled kg m-2 s-1? divide by 86400"
     elif variable == "pr":
         hint = "negative precipitation, set it to zero if it is noise"
@@ -361,7 +365,8 @@ def _positions(grid: fields.Axes, latitude: np.ndarray, longitude: np.ndarray, w
     if off.max(initial=0.0) > 2e-3:
         k = int(np.argmax(off))
         raise InputError(
-            f"{where}: no cell at ({latitude[k]:.3f}, {longitude[k]:.3f}), which the other files have; give files of one "
+            f"{where}: no cell at ({latitude[k]:.3f}, {longitude[k]:.3f}), which the other files have; give "
+            "files of one "
             "region"
         )
     row, column = grid.rows[row], grid.columns[column]
@@ -388,7 +393,9 @@ def monthly(
             for year in range(max(first_year, name.first), min(last_year, name.last) + 1):
                 result = np.empty((latitude.size, 12))
                 for month in range(12):
-                    start, stop = (int(k) for k in np.searchsorted(file.month, [12 * year + month, 12 * year + month + 1]))
+                    start, stop = (
+                        int(k) for k in np.searchsorted(file.month, [12 * year + month, 12 * year + month + 1])
+                    )
                     box = read_days(file, start, stop, rows, columns)
                     values = box[:, row, column]
                     check_values(values, name, file.where, f"{year}-{month + 1:02d}")
@@ -408,12 +415,14 @@ def _house(variable: str, mean: np.ndarray, days: int) -> np.ndarray:
 
 
 def monthly_all(
-    files: Mapping[str, Sequence[FileName]], latitude: np.ndarray, longitude: np.ndarray, first_year: int, last_year: int
+    files: Mapping[str, Sequence[FileName]],
+    latitude: np.ndarray,
+    longitude: np.ndarray,
+    first_year: int,
+    last_year: int,
 ) -> Iterator[tuple[int, dict[str, np.ndarray]]]:
     """Yield each year with all variables: (year, {house name: (cell, 12)}); see :func:`monthly`."""
-    streams = {
-        name: monthly(chained, latitude, longitude, first_year, last_year) for name, chained in files.items()
-    }
+    streams = {name: monthly(chained, latitude, longitude, first_year, last_year) for name, chained in files.items()}
     with ExitStack() as stack:
         for stream in streams.values():
             stack.callback(stream.close)  # pyright: ignore[reportAttributeAccessIssue]
@@ -476,7 +485,17 @@ def find_nitrogen(
         if match and match["scenario"].lower() in [word.lower() for word in words]:
             variable = match["variable"].lower()
             names.append(
-                FileName(path, "ndep", "", "", match["scenario"].lower(), variable, "", int(match["first"]), int(match["last"]))
+                FileName(
+                    path,
+                    "ndep",
+                    "",
+                    "",
+                    match["scenario"].lower(),
+                    variable,
+                    "",
+                    int(match["first"]),
+                    int(match["last"]),
+                )
             )
     return {
         variable: chain(
@@ -490,7 +509,11 @@ def find_nitrogen(
 
 
 def nitrogen(
-    files: Mapping[str, Sequence[FileName]], latitude: np.ndarray, longitude: np.ndarray, first_year: int, last_year: int
+    files: Mapping[str, Sequence[FileName]],
+    latitude: np.ndarray,
+    longitude: np.ndarray,
+    first_year: int,
+    last_year: int,
 ) -> Iterator[tuple[int, np.ndarray]]:
     """Yield (year, (cell, 12)) of nitrogen deposition nhx + noy, gN m-2 month-1; one year in memory at a time."""
     streams = [_nitrogen_of(files[variable], latitude, longitude, first_year, last_year) for variable in NITROGEN]
@@ -529,7 +552,8 @@ def _nitrogen_of(
                 values = box[:, row, column].T
                 if not np.all(np.isfinite(values)) or values.min() < 0 or values.max() > 10:
                     raise InputError(
-                        f"{where}: values {np.nanmin(values):g}..{np.nanmax(values):g} g m-2 month-1 in {year} or missing, "
+                        f"{where}: values {np.nanmin(values):g}..{np.nanmax(values):g} g m-2 month-1 in {year} or "
+                        "missing, "
                         "expected 0..10; correct the file"
                     )
                 yield year, values

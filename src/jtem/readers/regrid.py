@@ -156,9 +156,7 @@ def fill_nearest(values: np.ndarray, targets: Targets, limit_km: float, what: st
     place = targets.take(missing)
     if not known.size:
         raise InputError(f"{what}: no cell of the run has a value; check that the file covers the box")
-    index, distance = nearest_place(
-        place.latitude, place.longitude, targets.latitude[known], targets.longitude[known]
-    )
+    index, distance = nearest_place(place.latitude, place.longitude, targets.latitude[known], targets.longitude[known])
     worst = int(np.argmax(distance))
     if distance[worst] > limit_km:
         raise InputError(

@@ -41,13 +41,17 @@ def find_ncscd(folder: Path | str) -> dict[int, Path]:
         if match:
             found.setdefault(match["grid"], {})[int(match["depth"])] = path
     if not found:
-        raise InputError(f"{folder}: no file NCSCDv2_Circumpolar_WGS84_SOCC<30|100|200|300>_<grid>.nc; check the folder")
+        raise InputError(
+            f"{folder}: no file NCSCDv2_Circumpolar_WGS84_SOCC<30|100|200|300>_<grid>.nc; check the folder"
+        )
     if len(found) > 1:
         raise InputError(f"{folder}: files of several grids ({', '.join(sorted(found))}); name the folder of one grid")
     (files,) = found.values()
     for depth in (30, 100, 200, 300):
         if depth not in files:
-            raise InputError(f"{folder}: the NCSCDv2 file SOCC{depth} is missing; add it (30, 100, 200 and 300 are needed)")
+            raise InputError(
+                f"{folder}: the NCSCDv2 file SOCC{depth} is missing; add it (30, 100, 200 and 300 are needed)"
+            )
     return files
 
 
@@ -70,7 +74,8 @@ def read_ncscd(folder: Path | str, targets: regrid.Targets, box: fields.Box = fi
         wrong = mapped & (difference < -NO_DATA_BELOW)
     if wrong.sum() > 0.05 * max(int(mapped.sum()), 1):
         raise InputError(
-            f"{files[100]}: less carbon in 0-100 cm than in 0-30 cm at {int(wrong.sum())} of {int(mapped.sum())} cells; "
+            f"{files[100]}: less carbon in 0-100 cm than in 0-30 cm at {int(wrong.sum())} of "
+            f"{int(mapped.sum())} cells; "
             "SOCC100 must hold 0-100 cm (are SOCC30 and SOCC100 exchanged?)"
         )
     mapped &= ~wrong
@@ -100,7 +105,9 @@ def _ncscd_field(path: Path, box: fields.Box) -> fields.Field:
     with fields.open_raw(path) as dataset:
         name = next((n for n in ("NCSCDv2", "Band1") if n in dataset.variables), "")
         if not name:
-            raise InputError(f"{path}: variable 'NCSCDv2' is missing ({suggest('NCSCDv2', dataset.variables)}); check the file")
+            raise InputError(
+                f"{path}: variable 'NCSCDv2' is missing ({suggest('NCSCDv2', dataset.variables)}); check the file"
+            )
         unit = str(getattr(dataset.variables[name], "units", "")).replace(" ", "")
         if unit.lower() not in ("", "1", "hgcm-2", "hgc/m2", "hgm-2", "hg/m2", "hgc/m^2", "hgc/m**2"):
             raise InputError(f"{path}: '{name}' is in {unit!r}, expected 'hg C m-2' as published; convert it")
@@ -111,7 +118,8 @@ def _ncscd_field(path: Path, box: fields.Box) -> fields.Field:
         values = np.where(np.abs(values) < NO_DATA_BELOW, np.nan, values)
     if np.any(values < 0) or np.nanmax(values, initial=0.0) > LARGEST:
         raise InputError(
-            f"{path}: '{name}' runs {np.nanmin(values) / HG_TO_KG:g}..{np.nanmax(values) / HG_TO_KG:g} hg C m-2, expected "
+            f"{path}: '{name}' runs {np.nanmin(values) / HG_TO_KG:g}..{np.nanmax(values) / HG_TO_KG:g} hg C "
+            "m-2, expected "
             f"0..{LARGEST / HG_TO_KG:g}; correct the file (other fill values than -32768?)"
         )
     return fields.Field(
@@ -129,7 +137,9 @@ def _check_type(variable: netCDF4.Variable, path: Path) -> None:
 
 @dataclass(frozen=True)
 class Pedons:
-    """Soil profiles: ``latitude``, ``longitude`` (pedon,) and ``stocks`` (pedon, 4) in kg m-2, NaN where not measured."""
+    """Soil profiles: ``latitude``, ``longitude`` (pedon,) and ``stocks`` (pedon, 4) in kg m-2, NaN "
+    "where not measured.
+    """
 
     latitude: np.ndarray
     longitude: np.ndarray
@@ -160,7 +170,9 @@ def read_pedons(path: Path | str) -> Pedons:
                 try:
                     table[k, j] = float(text)
                 except ValueError:
-                    raise InputError(f"{path}: line {k + 2}: '{name}' is {text!r}, expected a number; correct it") from None
+                    raise InputError(
+                        f"{path}: line {k + 2}: '{name}' is {text!r}, expected a number; correct it"
+                    ) from None
     latitude, longitude = table[:, 0], table[:, 1]
     if not np.all((np.abs(latitude) <= 90) & (np.abs(longitude) <= 360)):
         k = int(np.argmin((np.abs(latitude) <= 90) & (np.abs(longitude) <= 360)))
@@ -173,7 +185,8 @@ def read_pedons(path: Path | str) -> Pedons:
     if bad.any():
         k = int(np.argwhere(bad)[0][0])
         raise InputError(
-            f"{path}: line {k + 2}: stocks {', '.join(f'{v:g}' for v in table[k, 2:])} kg m-2 do not give four intervals "
+            f"{path}: line {k + 2}: stocks {', '.join(f'{v:g}' for v in table[k, 2:])} kg m-2 do not give "
+            "four intervals "
             f"within 0..{LARGEST:g}; correct them"
         )
     return Pedons(latitude, (longitude + 180.0) % 360.0 - 180.0, np.maximum(stocks, 0.0))
@@ -228,10 +241,16 @@ def complete(
     for name in names:
         by_type += np.where(community == name, fraction, 0.0).sum(axis=1)[:, None] * typical[name]
     seen = np.isfinite(observed)
-    return np.where(seen, observed, by_type), seen.all(axis=1), source
+    return np.where(seen, observed, by_type), np.all(seen, axis=1), source
 
 
-DENSITY_COLUMNS = (("c_0_30", 0, 0.3), ("c_30_50", 1, 0.2), ("c_50_100", 1, 0.5), ("c_100_200", 2, 1.0), ("c_200plus", 3, 1.0))
+DENSITY_COLUMNS = (
+    ("c_0_30", 0, 0.3),
+    ("c_30_50", 1, 0.2),
+    ("c_50_100", 1, 0.5),
+    ("c_100_200", 2, 1.0),
+    ("c_200plus", 3, 1.0),
+)
 DENSITY_TYPES = {
     "alpine_tundra_polar_desert": (2,),
     "wet_moist_tundra": (3, 7),
@@ -260,5 +279,7 @@ def from_densities(path: Path | str, communities: Sequence[str]) -> dict[str, np
                 stocks[:, interval] += [thickness * float(rows[number][f"{column}_mean"]) for number in known]
             result[name] = weight @ stocks / weight.sum()
     except (OSError, KeyError, ValueError) as error:
-        raise InputError(f"{path}: not a table of densities by TEM vegetation ({error}); give cn_density_by_vegetation.csv") from None
+        raise InputError(
+            f"{path}: not a table of densities by TEM vegetation ({error}); give cn_density_by_vegetation.csv"
+        ) from None
     return result

@@ -58,7 +58,8 @@ def read(
     per_cell = np.stack(
         [
             regrid.mean(
-                fields.Field(fine[..., k], layer.latitude, layer.longitude, layer.step, "percent", part, str(path)), targets
+                fields.Field(fine[..., k], layer.latitude, layer.longitude, layer.step, "percent", part, str(path)),
+                targets,
             )
             for k, part in enumerate(PARTS)
         ],
@@ -88,7 +89,8 @@ def _complete(parts: np.ndarray, where: str) -> np.ndarray:
     if bad.any():
         sand, silt, clay = parts[bad][0]
         raise InputError(
-            f"{where}: sand {sand:.4g}, silt {silt:.4g}, clay {clay:.4g} percent in {int(bad.sum())} cells, expected a sum "
+            f"{where}: sand {sand:.4g}, silt {silt:.4g}, clay {clay:.4g} percent in {int(bad.sum())} cells, "
+            "expected a sum "
             "of 100; correct the texture"
         )
     parts = np.maximum(parts, 0.0)
@@ -113,7 +115,9 @@ def read_hwsd2_layers(path: Path | str, depth_cm: float = TOP_DEPTH_CM) -> dict[
             header = {str(name).strip().upper(): str(name) for name in rows.fieldnames or ()}
             for name in needed:
                 if name not in header:
-                    raise InputError(f"{path}: column '{name}' is missing; export HWSD2_LAYERS with it ({suggest(name, header)})")
+                    raise InputError(
+                        f"{path}: column '{name}' is missing; export HWSD2_LAYERS with it ({suggest(name, header)})"
+                    )
             for number, row in enumerate(rows, 2):
                 try:
                     unit, share, top, bottom, *parts = (float(row[header[name]] or "nan") for name in needed)
@@ -125,7 +129,8 @@ def read_hwsd2_layers(path: Path | str, depth_cm: float = TOP_DEPTH_CM) -> dict[
                     continue
                 if abs(texture.sum() - 100.0) > SUM_TOLERANCE:
                     raise InputError(
-                        f"{path}: line {number} (unit {unit:.0f}): sand + silt + clay is {texture.sum():g}, expected 100; "
+                        f"{path}: line {number} (unit {unit:.0f}): sand + silt + clay is {texture.sum():g}, expected "
+                        "100; "
                         "correct it"
                     )
                 key = int(unit)
@@ -160,7 +165,8 @@ def read_hwsd2(
     per_cell = np.stack(
         [
             regrid.mean(
-                fields.Field(fine[..., k], field.latitude, field.longitude, field.step, "percent", part, str(raster)), targets
+                fields.Field(fine[..., k], field.latitude, field.longitude, field.step, "percent", part, str(raster)),
+                targets,
             )
             for k, part in enumerate(PARTS)
         ],

@@ -15,20 +15,27 @@ MASK_NAMES = ("mask", "landseamask", "lsm", "land_mask", "sftlf", "land_fraction
 PERMAFROST_NAMES = ("permafrost", "permafrost_extent", "extent", "perma", "pfr", "class")
 
 
-def elevation(path: Path | str, targets: regrid.Targets, name: str = "", box: fields.Box = fields.WHOLE_EARTH) -> np.ndarray:
+def elevation(
+    path: Path | str, targets: regrid.Targets, name: str = "", box: fields.Box = fields.WHOLE_EARTH
+) -> np.ndarray:
     """Elevation of the cells, m, (cell,); NaN where the file has none. Raises ``InputError`` (units other than m)."""
     field = fields.need(path, (name,) if name else ELEVATION_NAMES, box)
     if field.units.lower() not in ("m", "meter", "meters", "metre", "metres", "m asl", "m a.s.l."):
-        raise InputError(f"{path}: '{field.name}' is in {field.units!r}, expected 'm'; convert it or set its units attribute")
+        raise InputError(
+            f"{path}: '{field.name}' is in {field.units!r}, expected 'm'; convert it or set its units attribute"
+        )
     values = regrid.mean(field, targets)
     if np.nanmin(values, initial=0.0) < -500 or np.nanmax(values, initial=0.0) > 9000:
         raise InputError(
-            f"{path}: '{field.name}' runs {np.nanmin(values):g}..{np.nanmax(values):g} m, expected -500..9000; correct it"
+            f"{path}: '{field.name}' runs {np.nanmin(values):g}..{np.nanmax(values):g} m, expected "
+            "-500..9000; correct it"
         )
     return values
 
 
-def land_fraction(path: Path | str, targets: regrid.Targets, name: str = "", box: fields.Box = fields.WHOLE_EARTH) -> np.ndarray:
+def land_fraction(
+    path: Path | str, targets: regrid.Targets, name: str = "", box: fields.Box = fields.WHOLE_EARTH
+) -> np.ndarray:
     """Share of land of the cells, 0..1, (cell,): a mask of 0 and 1, a fraction or percent; missing counts as sea.
 
     Raises ``InputError`` for other values.
@@ -38,7 +45,8 @@ def land_fraction(path: Path | str, targets: regrid.Targets, name: str = "", box
     scale = 0.01 if field.units in ("%", "percent") else 1.0
     if found.size and (found.min() < 0 or found.max() * scale > 1.0 + 1e-6):
         raise InputError(
-            f"{path}: '{field.name}' runs {found.min():g}..{found.max():g} ({field.units or 'no units'}), expected 0 for "
+            f"{path}: '{field.name}' runs {found.min():g}..{found.max():g} ({field.units or 'no units'}), "
+            "expected 0 for "
             "sea and 1 for land, or a fraction or percent with its units; convert it"
         )
     filled = fields.Field(
@@ -78,7 +86,8 @@ def permafrost(
     scale = 0.01 if field.units in ("%", "percent") else 1.0
     if found.size and (found.min() < 0 or found.max() * scale > 1.0 + 1e-6):
         raise InputError(
-            f"{path}: '{field.name}' runs {found.min():g}..{found.max():g}: classes? say which ones are permafrost with "
+            f"{path}: '{field.name}' runs {found.min():g}..{found.max():g}: classes? say which ones are "
+            "permafrost with "
             "'permafrost_codes'"
         )
     return np.nan_to_num(scale * regrid.mean(field, targets)) >= 0.5

@@ -89,9 +89,13 @@ def _mosaic(field: fields.Field, kind: str) -> Mosaic:
         words = str(field.attributes["flag_meanings"]).split()
         if len(words) != numbers.size:
             raise InputError(
-                f"{field.where}: '{field.name}' has {numbers.size} flag_values and {len(words)} flag_meanings; correct them"
+                f"{field.where}: '{field.name}' has {numbers.size} flag_values and {len(words)} flag_meanings; "
+                "correct them"
             )
-        return {int(n): () if word in ("none", "not_simulated") else ((word, 1.0),) for n, word in zip(numbers, words, strict=True)}
+        return {
+            int(n): () if word in ("none", "not_simulated") else ((word, 1.0),)
+            for n, word in zip(numbers, words, strict=True)
+        }
     return vegetation_mosaic()
 
 
@@ -110,7 +114,9 @@ def fraction_maps(
         found = field.values[np.isfinite(field.values)]
         scale = 0.01 if field.units in ("%", "percent") else 1.0
         if found.size and (found.min() < 0 or scale * found.max() > 1 + 1e-6):
-            raise InputError(f"{path}: '{community}' runs {found.min():g}..{found.max():g}, expected a fraction 0..1; correct it")
+            raise InputError(
+                f"{path}: '{community}' runs {found.min():g}..{found.max():g}, expected a fraction 0..1; correct it"
+            )
         filled = fields.Field(
             np.where(np.isfinite(field.values), scale * field.values, 0.0),
             field.latitude,
@@ -142,7 +148,11 @@ def with_plateau(
     plateau = (latitude >= 25) & (latitude < 45) & (longitude >= 65) & (longitude <= 105)
     desert = plateau & (annual_precipitation < limit["alpine_desert_below_mm"])
     steppe = plateau & ~desert & (annual_precipitation < limit["alpine_steppe_below_mm"])
-    for name, here in (("alpine_desert", desert), ("alpine_steppe", steppe), ("alpine_meadow", plateau & ~desert & ~steppe)):
+    for name, here in (
+        ("alpine_desert", desert),
+        ("alpine_steppe", steppe),
+        ("alpine_meadow", plateau & ~desert & ~steppe),
+    ):
         result[name] = result.get(name, np.zeros(tundra.size)) + np.where(here, tundra, 0.0)
     result["wet_moist_tundra"] = np.where(plateau, 0.0, tundra)
     return result
