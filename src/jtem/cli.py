@@ -751,17 +751,17 @@ def command_prepare(arguments: argparse.Namespace) -> int:
         raise InputError(
             f"{path}: exists, prepared with other settings ({what}); use --force or another [prepare] store"
         )
+    table = parameters.read_table(
+        step.Parameters, parameter_files(plan.model.parameters, data, f"{plan.where}: [model]")
+    )
     files: list[Path] = []
     if plan.domain.source == "isimip":
         recipe = isimip_recipe(plan, data)
-        cells, notes = stores.isimip_cells(recipe)
+        cells, notes = stores.isimip_cells(recipe, table.communities)
         inputs = [str(recipe.vegetation)]
     else:
         cells, source_of, inputs = domain(plan, data)
         notes = []
-    table = parameters.read_table(
-        step.Parameters, parameter_files(plan.model.parameters, data, f"{plan.where}: [model]")
-    )
     to_model.check_cells(cells, table.communities, inputs[0])
     climate_cell, offset = None, None
     if plan.domain.source == "isimip":

@@ -126,5 +126,7 @@ def write_ncscd(folder: Path, stocks, latitude=LATITUDE, longitude=LONGITUDE, gr
     for depth, values in zip((30, 100, 200, 300), stocks, strict=True):
         name = f"NCSCDv2_Circumpolar_WGS84_SOCC{depth}_{grid}.nc"
         values = np.asarray(values, dtype=np.int16)
-        write_map(folder / name, {"NCSCDv2": (values, "hg C m-2", {"_FillValue": np.int16(-32768)})}, latitude, longitude)
+        write_map(
+            folder / name, {"NCSCDv2": (values, "hg C m-2", {"_FillValue": np.int16(-32768)})}, latitude, longitude
+        )
     return folder

@@ -4,9 +4,9 @@ The store is one netCDF file. Root: the cell dataset of ``docs/architecture.md``
 shares (``climate_cell``) and a correction of its temperature (``temperature_offset``), and the attributes
 ``jtem_store``, ``recipe`` (the plan's words, JSON), ``inputs`` (names and sizes), ``notes``. One group
 ``climate_<name>`` a climate: ``year``, ``co2`` (year) in ppm, and ``air_temperature``, ``precipitation``,
-``shortwave_radiation``, optionally ``nitrogen_input``, float32 (climate_cell, year, month), cut into chunks of
-``CHUNK_CELLS`` cells and ``CHUNK_YEARS`` years with checksums. Writing holds one such span of years of the climate
-cells in memory; a run reads only the cells of its chunk. A store appears whole or not at all.
+``shortwave_radiation``, optionally ``nitrogen_input``, float32 (source, year, month) with one row a climate cell,
+cut into chunks of ``CHUNK_CELLS`` cells and ``CHUNK_YEARS`` years with checksums. Writing holds one such span of years
+of the climate cells in memory; a run reads only the cells of its chunk. A store appears whole or not at all.
 """
 
 from __future__ import annotations
@@ -94,17 +94,20 @@ class ClimateInput:
 # --- cells from maps -------------------------------------------------------------------------------------------------
 
 
-def isimip_cells(recipe: Recipe) -> tuple[xr.Dataset, list[str]]:
+def isimip_cells(recipe: Recipe, communities: Sequence[str]) -> tuple[xr.Dataset, list[str]]:
     """Cells of the run from the maps of a recipe, in the form of ``docs/architecture.md``, and what was filled.
 
-    Land with vegetation inside the box, the land mask and the permafrost map. Raises ``InputError``.
+    Land with vegetation inside the box, the land mask and the permafrost map. ``communities``: names of the parameter
+    table, which maps of fractions (``vegetation_kind = "fractions"``) are called by. Raises ``InputError``.
     """
     box, names = recipe.box, recipe.names
+    fractions = recipe.vegetation_kind == "fractions"
     if recipe.resolution:
         targets = regrid.regular(box, recipe.resolution)
     else:
         name = names.get("vegetation", "")
-        found = regrid.of_field(fields.need(recipe.vegetation, (name,) if name else vegetation.NAMES, box))
+        called = tuple(communities) if fractions else (name,) if name else vegetation.NAMES
+        found = regrid.of_field(fields.need(recipe.vegetation, called, box))
         south, north, west, east = box
         inside = (found.latitude >= south) & (found.latitude <= north)
         inside &= (found.longitude >= west) & (found.longitude <= east)
@@ -118,9 +121,11 @@ def isimip_cells(recipe: Recipe) -> tuple[xr.Dataset, list[str]]:
     if recipe.permafrost_map is not None:
         codes, name = recipe.permafrost_codes, names.get("permafrost_map", "")
         keep &= surface.permafrost(recipe.permafrost_map, targets, codes, name, box)
-    shares = vegetation.community_shares(
-        recipe.vegetation, targets, recipe.vegetation_kind, names.get("vegetation", ""), box
-    )
+    if fractions:
+        shares = vegetation.fraction_maps(recipe.vegetation, targets, communities, box)
+    else:
+        name = names.get("vegetation", "")
+        shares = vegetation.community_shares(recipe.vegetation, targets, recipe.vegetation_kind, name, box)
     community, fraction, vegetated = vegetation.as_columns(shares)
     keep &= vegetated > 0
     rows = np.nonzero(keep)[0][:: recipe.stride]
@@ -351,7 +356,7 @@ def write(
         path.parent.mkdir(parents=True, exist_ok=True)
         with netCDF4.Dataset(str(partial), "w", format="NETCDF4") as data:
             _write_cells(data, cells, index, np.zeros(count) if offset is None else offset)
-            data.createDimension("climate_cell", int(index.max()) + 1)
+            data.createDimension("source", int(index.max()) + 1)
             data.createDimension("month", 12)
             for name, entry in climates.items():
                 _write_climate(data.createGroup(f"climate_{name}"), name, entry, int(index.max()) + 1, progress)
@@ -414,7 +419,7 @@ def _write_climate(
         for house, array in values.items():
             if house not in variables:
                 variables[house] = group.createVariable(
-                    house, "f4", ("climate_cell", "year", "month"), chunksizes=chunks, zlib=True, complevel=4,
+                    house, "f4", ("source", "year", "month"), chunksizes=chunks, zlib=True, complevel=4,
                     shuffle=True, fletcher32=True,
                 )  # fmt: skip
                 variables[house].units = to_model.CLIMATE_RANGES[house][0]
@@ -533,7 +538,7 @@ def source(path: Path | str, climate: str) -> tuple[to_model.ClimateSource, str]
     return read, where
 
 
-def _gather(variable: netCDF4.Variable, wanted: np.ndarray, at: slice) -> np.ndarray:
+def _gather(variable: Any, wanted: np.ndarray, at: slice) -> np.ndarray:
     """Rows ``wanted`` (ascending) of a variable as float64, read in runs so that only touched chunks are opened."""
     result = np.empty((wanted.size, at.stop - at.start, 12))
     breaks = np.nonzero(np.diff(wanted // CHUNK_CELLS) > 0)[0] + 1

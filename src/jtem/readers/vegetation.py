@@ -12,7 +12,7 @@ from jtem.readers import fields, regrid
 from jtem.readers.cf_monthly import vegetation_mosaic
 from jtem.readers.embedded import _rules
 
-KINDS = ("tem", "communities", "biome4")
+KINDS = ("tem", "communities", "biome4", "fractions")
 NAMES = ("vegetation", "veg", "vegtype", "vegetation_type", "temveg", "community", "biome4", "biome", "Band1")
 SMALLEST_SHARE = 0.02
 """Communities below this share of a cell's vegetated area join the others: every share is a column to simulate."""
