@@ -114,11 +114,12 @@ class PrepareSection:
     """What ``jtem prepare`` reads and where its store lies (relative to the current folder).
 
     ``folder``: ISIMIP files, searched with all folders in it; ``model``, ``member``, ``region`` choose among several.
-    ``vegetation`` (``vegetation_kind`` "tem", "communities", "biome4", "fractions"),
-    ``texture`` (with ``texture_layers`` a raster of HWSD v2 units), ``elevation``, ``land_mask``, ``permafrost_map`` (``permafrost_codes``: its classes that are
-    permafrost): netCDF maps. ``soil_carbon``: a folder of NCSCDv2 files and/or tables of pedons. ``nitrogen``: for each
-    climate the words of its deposition files. ``box``: south, north, west, east. ``resolution``: degrees of the run's
-    cells (0: those of the vegetation map). ``lapse_rate``: degC per km (0: none), with ``climate_elevation``.
+    ``vegetation`` (``vegetation_kind`` "tem", "communities", "biome4", "fractions"), ``texture`` (with
+    ``texture_layers`` a raster of HWSD v2 units), ``elevation``, ``land_mask``, ``permafrost_map``
+    (``permafrost_codes``: its classes that are permafrost): netCDF maps. ``soil_carbon``: a folder of NCSCDv2 files
+    and/or tables of pedons. ``nitrogen``: for each climate the words of its deposition files. ``box``: south, north,
+    west, east. ``resolution``: degrees of the run's cells (0: those of the vegetation map). ``lapse_rate``: degC per km
+    (0: none), with ``climate_elevation``.
     ``names``: what the files call vegetation, texture parts, elevation, masks.
     """
 

@@ -86,7 +86,7 @@ def test_members_and_observed_history(shared_data, everywhere):
     def warming(member):
         late = climate_grid.climate(shared_data, some, "ssp585", 2091, 2100, member)
         early = climate_grid.climate(shared_data, some, "historical", 2005, 2014, member)
-        return float((late["air_temperature"].mean() - early["air_temperature"].mean()))
+        return float(late["air_temperature"].mean() - early["air_temperature"].mean())
 
     base = warming("gfdl_like")
     assert warming("ipsl") > 1.3 * base

@@ -1,12 +1,13 @@
 """``jtem prepare``: raw files to one store, once; runs read it; every mistake leaves nothing behind."""
 
+import subprocess
+import sys
+
 import netCDF4
 import numpy as np
 import pytest
 import xarray as xr
 from isimip_files import (
-    LATITUDE,
-    LONGITUDE,
     name_3b,
     write_daily,
     write_map,
@@ -113,8 +114,9 @@ def test_raw_files_to_a_store_and_a_checked_plan(raw, tmp_path, capsys):
 @pytest.mark.slow
 def test_a_prepared_tree_is_run(raw, tmp_path):
     plan = write_plan(tmp_path)
-    assert cli.main(["prepare", str(plan), "--data", str(raw)]) == 0
-    assert cli.main(["run", str(plan), "--out", str(tmp_path / "out")]) == 0
+    for words in (["prepare", str(plan), "--data", str(raw)], ["run", str(plan), "--out", str(tmp_path / "out")]):
+        done = subprocess.run([sys.executable, "-m", "jtem.cli", *words], capture_output=True, text=True, check=False)
+        assert done.returncode == 0, done.stderr
     with xr.open_dataset(tmp_path / "out/arctic_ssp585_annual.nc", decode_times=False) as data:
         assert data["npp"].sizes["time"] == 7 and np.isfinite(data["npp"].values).sum() == 70
 
