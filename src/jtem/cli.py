@@ -327,14 +327,14 @@ def prepared_domain(plan: Plan):
             )
     cells = stores.read_cells(path)
     if plan.domain.source == "isimip" or plan.domain.stride == 1:
-        return cells, lambda climate: stores.source(path, climate), [str(path)]
+        return cells, lambda climate: stores.source(path, climate), [str(path), stores.provenance(path)]
     kept = np.arange(cells.sizes["cell"])[:: plan.domain.stride]
 
     def strided(climate: str):
         source, where = stores.source(path, climate)
         return lambda rows, first, last: source(kept[rows], first, last), where
 
-    return cells.isel(cell=kept), strided, [str(path)]
+    return cells.isel(cell=kept), strided, [str(path), stores.provenance(path)]
 
 
 def recipe_words(plan: Plan) -> dict[str, Any]:

@@ -130,3 +130,14 @@ def write_ncscd(folder: Path, stocks, latitude=LATITUDE, longitude=LONGITUDE, gr
             folder / name, {"NCSCDv2": (values, "hg C m-2", {"_FillValue": np.int16(-32768)})}, latitude, longitude
         )
     return folder
+
+
+def write_ndep(folder: Path, variable: str, first: int, last: int, units="g m-2 month-1", months=None):
+    path = folder / f"ndep-{variable}_histsoc_annual_{first}_{last}.nc"
+    write_map(path, {})
+    with netCDF4.Dataset(str(path), "a") as data:
+        count = 12 * (last - first + 1) if months is None else months
+        data.createDimension("time", count)
+        v = data.createVariable(variable, "f4", ("time", "lat", "lon"), fill_value=FILL)
+        v.units = units
+        v[:] = (0.01 if variable == "nhx" else 0.02) + 0.001 * np.arange(count)[:, None, None] * np.ones((1, 3, 4))

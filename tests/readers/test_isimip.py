@@ -12,7 +12,7 @@ from isimip_files import (
     dates,
     name_3b,
     write_daily,
-    write_map,
+    write_ndep,
     write_tree,
 )
 
@@ -299,17 +299,6 @@ def test_co2_text_files(tmp_path):
     assert isimip.find_co2(tmp_path, ["counterclim"], 1901, 1902).tolist() == [296.13, 296.13]
     with pytest.raises(InputError, match=r"no CO2 of 2015 for historical \(CO2 files: co2_historical"):
         isimip.find_co2(tmp_path, ["historical"], 2010, 2020)
-
-
-def write_ndep(folder, variable, first, last, units="g m-2 month-1", months=None):
-    path = folder / f"ndep-{variable}_histsoc_annual_{first}_{last}.nc"
-    write_map(path, {})
-    with netCDF4.Dataset(str(path), "a") as data:
-        count = 12 * (last - first + 1) if months is None else months
-        data.createDimension("time", count)
-        v = data.createVariable(variable, "f4", ("time", "lat", "lon"), fill_value=FILL)
-        v.units = units
-        v[:] = (0.01 if variable == "nhx" else 0.02) + 0.001 * np.arange(count)[:, None, None] * np.ones((1, 3, 4))
 
 
 def test_nitrogen_deposition(tmp_path):

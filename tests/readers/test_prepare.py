@@ -13,6 +13,7 @@ from isimip_files import (
     write_map,
     write_maps,
     write_ncscd,
+    write_ndep,
     write_tree,
 )
 
@@ -152,6 +153,37 @@ def test_finer_cells_share_climate_with_a_lapse_rate(raw, tmp_path):
     climate = source(np.array([1, 0, 2, 21]), 2000, 2000)["air_temperature"].values
     np.testing.assert_allclose(climate[1], climate[0] - 6.5, atol=1e-5)
     np.testing.assert_array_equal(climate[0], climate[2])
+
+
+def test_other_kinds_of_maps_and_nitrogen(raw, tmp_path, capsys):
+    for variable in ("nhx", "noy"):
+        write_ndep(raw / "ISIMIP3b", variable, 1991, 2014)
+    units = np.full((3, 4), 7, dtype=np.int32)
+    write_map(raw / "maps/smu.nc", {"HWSD2_SMU_ID": (units, "", {})})
+    (raw / "maps/layers.csv").write_text(
+        "HWSD2_SMU_ID,SHARE,TOPDEP,BOTDEP,SAND,SILT,CLAY\n7,100,0,20,50,30,20\n7,100,20,40,30,50,20\n"
+    )
+    fractions = {"boreal_forest": (0.25, "1", {}), "wet_moist_tundra": (0.5, "1", {})}
+    write_map(raw / "maps/fractions.nc", fractions)
+    plan = write_plan(
+        tmp_path,
+        ('"maps/vegetation.nc"', '"maps/fractions.nc"\nvegetation_kind = "fractions"'),
+        ('"maps/hwsd.nc"', '"maps/smu.nc"\ntexture_layers = "maps/layers.csv"'),
+        ('soil_carbon = ["ncscd"]', ""),
+        ("[spinup]", '[prepare.nitrogen]\nhistorical = ["histsoc"]\n[spinup]'),
+    )
+    assert cli.main(["prepare", str(plan), "--data", str(raw)]) == 0
+    cells = prepare.read_cells(tmp_path / "store.nc")
+    assert cells["community"].values[0].tolist() == ["wet_moist_tundra", "boreal_forest"]
+    np.testing.assert_allclose(cells["community_area_fraction"].values[0], [2 / 3, 1 / 3])
+    assert cells["sand"].values.tolist() == [40.0] * 12 and cells["silt"].values[0] == pytest.approx(40.0)
+    half = prepare.regrid.Targets(cells["latitude"].values, cells["longitude"].values, 0.5)
+    np.testing.assert_allclose(cells["area"].values, 0.75 * half.area)
+    source, _ = prepare.source(tmp_path / "store.nc", "historical")
+    climate = source(np.array([3]), 1992, 1993)
+    np.testing.assert_allclose(climate["nitrogen_input"].values[0, 1], 0.03 + 0.002 * np.arange(24, 36), rtol=1e-5)
+    assert cli.main(["check", str(plan)]) == 0
+    assert "inputs   " in (text := capsys.readouterr().out) and " inputs, hash " in text
 
 
 def test_masks_choose_the_cells(raw, tmp_path, capsys):

@@ -80,9 +80,10 @@ def cells(
     ``domain``: "pan_arctic" (north of 45N), "plateau" (25-45N x 65-105E) or "all". ``stride``: every n-th cell, counted
     in rows from south to north. ``soil``: carbon by the "rule" of the embedded domain (default) or by the "statistics"
     of ``soil_carbon/cn_density_by_vegetation.csv`` where they know the community. ``below_degC``: annual mean normal
-    above which a cell is left out. ``subdivide``: cut each cell into n x n that share its climate, soil and vegetation
-    (5: the 0.1-degree cells of Liu et al. 2022). Vegetation from the file's BIOME4 classes (``vegetation.BIOME4``); in
-    High Mountain Asia tundra is alpine meadow, steppe or desert by precipitation. Raises ``InputError``.
+    above which a cell is left out, as are coastal cells without precipitation in the file. ``subdivide``: cut each cell
+    into n x n that share its climate, soil and vegetation (5: the 0.1-degree cells of Liu et al. 2022). Vegetation from
+    the file's BIOME4 classes (``vegetation.BIOME4``); in High Mountain Asia tundra is alpine meadow, steppe or desert
+    by precipitation. Raises ``InputError``.
     """
     if domain not in DOMAINS:
         raise InputError(f"domain '{domain}' of the half-degree fields is unknown; {suggest(domain, DOMAINS)}")
@@ -107,6 +108,8 @@ def cells(
     inside = {"pan_arctic": north, "plateau": plateau, "all": north | plateau}[domain]
     with np.errstate(invalid="ignore"):
         keep = inside & (flat["land"] >= LEAST_LAND) & (vegetated > 0) & (tas.mean(axis=0) < below_degC)
+    dry = keep & ~np.isfinite(pr.sum(axis=0))  # the file has no precipitation at some coasts
+    keep &= ~dry
     rows = np.nonzero(keep)[0][::stride]
     community, fraction = community[rows], fraction[rows]
     stocks = _stocks(Path(folder), soil, community, fraction)
@@ -138,7 +141,10 @@ def cells(
             "source_cell": ("cell", rows[parent]),
         },
         coords={"cell": np.arange(parent.size)},
-        attrs={"title": f"real half-degree fields, {domain}, every {stride}. cell, cut by {subdivide}"},
+        attrs={
+            "title": f"real half-degree fields, {domain}, every {stride}. cell, cut by {subdivide} "
+            f"({int(dry.sum())} coastal cells without precipitation left out)"
+        },
     )
 
 

@@ -12,6 +12,7 @@ of the climate cells in memory; a run reads only the cells of its chunk. A store
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import json
 import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -457,6 +458,14 @@ def settings(path: Path | str) -> dict[str, Any]:
     """The recipe that a store was made with, in the plan's words."""
     with open_store(path) as data:
         return json.loads(str(getattr(data, "recipe", "{}")))
+
+
+def provenance(path: Path | str) -> str:
+    """When a store was made and from how many inputs, with a hash of their names and sizes."""
+    with open_store(path) as data:
+        inputs = str(getattr(data, "inputs", ""))
+        made = str(getattr(data, "date_created", "at an unknown time"))
+    return f"prepared {made}, {len(inputs.split('; '))} inputs, hash {hashlib.sha256(inputs.encode()).hexdigest()[:12]}"
 
 
 def differences(path: Path | str, recipe: Mapping[str, Any]) -> list[str]:
