@@ -178,8 +178,8 @@ def gfdl_scale(latitude: np.ndarray, longitude: np.ndarray) -> np.ndarray:
     Siberia), +7.0 (northwestern North America), +3.7 degC (Tibetan Plateau) (IPCC Atlas regions, Iturbide et al. 2020;
     end years only, +-15 %) over IPSL-CM6A-LR on the cells of this grid, +10.1, +9.2, +9.7, +8.4: about 0.65, 0.58,
     0.71, 0.44. (The data folder's page prints +7.1 for IPSL in northwestern North America and a factor of 1.0; with it
-    the region would warm by 9.7 instead of the published 7.0.) The rest of Eurasia and North America is assumed like its
-    neighbours. Linear in between.
+    the region would warm by 9.7 instead of the published 7.0.) The rest of Eurasia and North America is assumed
+    like its neighbours. Linear in between.
     """
     eurasia = np.interp(latitude, [60.0, 70.0], [0.58, 0.65])
     america = np.interp(longitude, [-180.0, -170.0, -165.0, -30.0, 0.0, 180.0], [0.0, 0.0, 1.0, 1.0, 0.0, 0.0])
