@@ -146,7 +146,10 @@ def prepare(plan: Plan, data: Path | None, *, force: bool = False) -> Prepared:
     def loader(climate: str, first: int, last: int, wrap: bool = False):
         source, where = source_of(climate)
         load = to_model.climate_loader(source, first, last, wrap=wrap, where=where)
-        for start in range(0, model_cells.count, plan.run.chunk_columns):  # everything is checked before anything runs
+        stored = plan.domain.source in ("isimip", "prepared")  # checked when the store was written
+        for start in range(
+            0, 1 if stored else model_cells.count, plan.run.chunk_columns
+        ):  # checked before anything runs
             load(np.arange(start, min(start + plan.run.chunk_columns, model_cells.count)))
         return load
 
@@ -250,6 +253,10 @@ def domain(plan: Plan, data: Path | None):
             return source, f"emulated climate '{climate}'"
 
         return cells, embedded_source, [f"embedded {named}", "emulated climate (data/embedded)"]
+    if d.source == "climate_grid":
+        return half_degree_domain(plan, data)
+    if d.source in ("isimip", "prepared"):
+        return prepared_domain(plan)
 
     static = resolve(d.static, data, where)
     if d.source == "toolik":
@@ -276,6 +283,122 @@ def domain(plan: Plan, data: Path | None):
 
     inputs = [str(static), *(str(path) for paths in files.values() for path in paths)]
     return cells, file_source, [*inputs, *([str(table)] if table else ["CO2: embedded published series"])]
+
+
+def half_degree_domain(plan: Plan, data: Path | None):
+    """As :func:`domain`, of the real half-degree fields in the data folder."""
+    from jtem.plan import resolve
+    from jtem.readers import climate_grid
+
+    d = plan.domain
+    folder = resolve("climate_grid", data, f"{plan.where}: [domain]", folder=True).parent
+    cells = climate_grid.cells(folder, d.domain, stride=d.stride, soil=d.soil_carbon, subdivide=d.subdivide)
+
+    def half_degree_source(climate: str):
+        scenario, member = [*d.climate.get(climate, (climate,)), "gfdl_like"][:2]
+
+        def source(rows: np.ndarray, first: int, last: int):
+            return climate_grid.climate(folder, cells.isel(cell=rows), scenario, first, last, member)
+
+        return source, f"half-degree climate '{climate}' ({scenario}, {member})"
+
+    said = [half_degree_source(name)[1] for name in plan.climate_years]
+    return cells, half_degree_source, [str(cells.attrs["title"]), *said, "CO2: co2_annual.csv"]
+
+
+def prepared_domain(plan: Plan):
+    """As :func:`domain`, of the store that ``jtem prepare`` made; refuses one that was made with other settings."""
+    from jtem.readers import prepare as stores
+
+    path = plan.store
+    again = f"run: jtem prepare {plan.where}"
+    if not path.is_file():
+        raise InputError(f"{plan.where}: prepared store {path} not found; {again}")
+    if plan.domain.source == "isimip":
+        differing = stores.differences(path, recipe_words(plan))
+        if differing:
+            raise InputError(f"{path}: prepared with other settings ({', '.join(differing)}); {again} --force")
+    have = stores.years(path)
+    for name, (first, last) in plan.climate_years.items():
+        if name in have and not have[name][0] <= first <= last <= have[name][1]:
+            raise InputError(
+                f"{path}: climate '{name}' has {have[name][0]}-{have[name][1]}, the plan needs {first}-{last}; "
+                f"{again} --force"
+            )
+    cells = stores.read_cells(path)
+    if plan.domain.source == "isimip" or plan.domain.stride == 1:
+        return cells, lambda climate: stores.source(path, climate), [str(path), stores.provenance(path)]
+    kept = np.arange(cells.sizes["cell"])[:: plan.domain.stride]
+
+    def strided(climate: str):
+        source, where = stores.source(path, climate)
+        return lambda rows, first, last: source(kept[rows], first, last), where
+
+    return cells.isel(cell=kept), strided, [str(path), stores.provenance(path)]
+
+
+def recipe_words(plan: Plan) -> dict[str, Any]:
+    """The words of a plan that decide what a store holds (not its years, which may be more than needed)."""
+    import dataclasses
+
+    def words(value: Any) -> Any:
+        return {k: list(v) for k, v in value.items()} if hasattr(value, "items") else value
+
+    d, part = plan.domain, plan.prepare
+    result = {
+        f.name: words(getattr(part, f.name)) if f.name != "names" else dict(part.names)
+        for f in dataclasses.fields(part)
+        if f.name != "store"
+    }
+    scenarios = {name: list(d.climate.get(name, (name,))) for name in plan.climate_years}
+    return result | {
+        "source": d.source, "domain": d.domain, "stride": d.stride, "subdivide": d.subdivide, "climate": scenarios,
+        "co2": d.co2, "co2_column": d.co2_column, "static": d.static, "cells_soil_carbon": d.soil_carbon,
+    }  # fmt: skip
+
+
+def isimip_recipe(plan: Plan, data: Path | None):
+    """The recipe of a plan with source "isimip", all paths found."""
+    from jtem.plan import resolve
+    from jtem.readers import prepare as stores
+
+    d, part = plan.domain, plan.prepare
+    where = f"{plan.where}: [prepare]"
+
+    def find(name: str) -> Path | None:
+        return resolve(name, data, where) if name else None
+
+    def need(name: str) -> Path:
+        return resolve(name, data, where)
+
+    climates = {
+        name: stores.Request(d.climate.get(name, (name,)), first, last, part.nitrogen.get(name, ()))
+        for name, (first, last) in plan.climate_years.items()
+    }
+    return stores.Recipe(
+        folder=resolve(part.folder, data, where, folder=True),
+        climates=climates,
+        vegetation=need(part.vegetation),
+        texture=need(part.texture),
+        elevation=need(part.elevation),
+        model=part.model,
+        member=part.member,
+        region=part.region,
+        vegetation_kind=part.vegetation_kind,
+        texture_layers=find(part.texture_layers),
+        land_mask=find(part.land_mask),
+        permafrost_map=find(part.permafrost_map),
+        permafrost_codes=part.permafrost_codes,
+        soil_carbon=tuple(resolve(n, data, where, folder=not n.endswith(".csv")) for n in part.soil_carbon),
+        climate_elevation=find(part.climate_elevation),
+        lapse_rate=part.lapse_rate,
+        box=part.box,
+        resolution=part.resolution,
+        stride=d.stride,
+        co2=d.co2 if d.co2 in ("embedded", "isimip") else need(d.co2),
+        co2_column=d.co2_column,
+        names=part.names,
+    )
 
 
 def restarted(plan: Plan, experiment: Experiment, parameter_hash: str, data: Path | None, force: bool) -> Experiment:
@@ -602,6 +725,82 @@ def command_check(arguments: argparse.Namespace) -> int:
     return DONE
 
 
+def command_prepare(arguments: argparse.Namespace) -> int:
+    """Raw files to one prepared store, once."""
+    import json
+
+    from jtem import parameters, step
+    from jtem import plan as plans
+    from jtem.readers import prepare as stores
+    from jtem.readers import to_model
+
+    begin = time.perf_counter()
+    plan, data = plans.read(arguments.plan), arguments.data
+    path, words = plan.store, recipe_words(plan)
+    if plan.domain.source == "prepared":
+        raise InputError(f"{plan.where}: [domain] source is 'prepared' already; run the plan, or name the raw source")
+    if path.exists() and not arguments.force:
+        differing, have = stores.differences(path, words), stores.years(path)
+        fits = all(
+            name in have and have[name][0] <= a <= b <= have[name][1] for name, (a, b) in plan.climate_years.items()
+        )
+        if not differing and fits:
+            print(f"{path}: prepared already with these settings; nothing to do")
+            return DONE
+        what = ", ".join(differing) or "years"
+        raise InputError(
+            f"{path}: exists, prepared with other settings ({what}); use --force or another [prepare] store"
+        )
+    table = parameters.read_table(
+        step.Parameters, parameter_files(plan.model.parameters, data, f"{plan.where}: [model]")
+    )
+    files: list[Path] = []
+    if plan.domain.source == "isimip":
+        recipe = isimip_recipe(plan, data)
+        cells, notes = stores.isimip_cells(recipe, table.communities)
+        inputs = [str(recipe.vegetation)]
+    else:
+        cells, source_of, inputs = domain(plan, data)
+        notes = []
+    to_model.check_cells(cells, table.communities, inputs[0])
+    climate_cell, offset = None, None
+    if plan.domain.source == "isimip":
+        climates, sharing, offset, said, files = stores.isimip_climates(recipe, cells)
+        climate_cell, notes = sharing.index, [*notes, *said]
+        maps = (recipe.vegetation, recipe.texture, recipe.texture_layers, recipe.elevation, recipe.land_mask)
+        maps += (recipe.permafrost_map, recipe.climate_elevation)
+        files += [name for name in maps if name is not None]
+    else:
+        climates = {}
+        for name, (first, last) in plan.climate_years.items():
+            source, where = source_of(name)
+            climates[name] = stores.from_source(source, cells.sizes["cell"], first, last, where)
+    print(f"preparing {path}: {cells.sizes['cell']:,} cells, climates {', '.join(climates)}", flush=True)
+    attributes = {
+        "title": plan.plan.title or plan.plan.name,
+        "institution": plan.plan.institution,
+        "source": f"jtem {__version__} prepare",
+        "date_created": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
+        "plan": plan.text,
+        "recipe": json.dumps(words, sort_keys=True),
+        "inputs": "; ".join([f"{name.name} ({name.stat().st_size} bytes)" for name in files] or inputs),
+        "notes": "; ".join(notes),
+    }
+    stores.write(
+        path,
+        cells,
+        climates,
+        climate_cell=climate_cell,
+        offset=offset,
+        attributes=attributes,
+        progress=lambda text: print(f"  {text}", file=sys.stderr, flush=True),
+    )
+    for note in notes:
+        print(f"  {note}")
+    print(f"{path}: {path.stat().st_size / 1e6:.1f} MB in {time.perf_counter() - begin:.1f} s")
+    return DONE
+
+
 def command_variables(arguments: argparse.Namespace) -> int:
     """The table of output variables."""
     from jtem import variables
@@ -683,7 +882,9 @@ def parser() -> argparse.ArgumentParser:
     demo.add_argument("--out", type=Path, default=Path("jtem_demo"), metavar="DIR", help="output folder (jtem_demo)")
     run = add("run", command_run, "run a plan")
     check = add("check", command_check, "validate a plan and all its inputs; estimate memory and time; run nothing")
-    for command in (run, check):
+    ready = add("prepare", command_prepare, "turn raw files into one prepared store, once; runs then start in seconds")
+    ready.add_argument("--force", action="store_true", help="prepare again over an existing store")
+    for command in (run, check, ready):
         command.add_argument("plan", type=Path, metavar="PLAN.toml")
         command.add_argument(
             "--data", type=Path, metavar="DIR", help="folder of input files (or the variable JTEM_DATA)"

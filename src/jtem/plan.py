@@ -22,7 +22,7 @@ from jtem import variables
 from jtem.errors import InputError, suggest
 from jtem.physics.permafrost import SCHEMES, PermafrostScheme
 
-SOURCES = ("embedded", "toolik", "cf_monthly")
+SOURCES = ("embedded", "toolik", "cf_monthly", "climate_grid", "isimip", "prepared")
 DATA_VARIABLE = "JTEM_DATA"
 DEFAULT_ANNUAL = (
     "active_layer_thickness",
@@ -87,6 +87,12 @@ class DomainSection:
     files where they differ from the usual ones, ``community`` one vegetation for all cells where the file has none.
     ``co2``: "embedded" (scenarios by the name of the climate) or a table with the column ``co2_column``. Every
     ``stride``-th cell is taken.
+
+    "climate_grid" (the real half-degree fields of the data folder): ``domain`` "pan_arctic", "plateau" or "all";
+    ``climate`` may give [scenario, member] of a climate, whose name is else the scenario; ``subdivide`` cuts each cell
+    into n x n; ``soil_carbon`` "rule" or "statistics". "isimip": raw files named in [prepare], used by
+    ``jtem prepare``; ``climate`` gives the scenarios of the protocol whose periods join up.
+    "prepared": the store of [prepare].
     """
 
     source: str
@@ -99,6 +105,44 @@ class DomainSection:
     co2_column: str = ""
     names: Mapping[str, str] = field(default_factory=dict)
     community: str = ""
+    subdivide: int = 1
+    soil_carbon: str = "rule"
+
+
+@dataclass(frozen=True)
+class PrepareSection:
+    """What ``jtem prepare`` reads and where its store lies (relative to the current folder).
+
+    ``folder``: ISIMIP files, searched with all folders in it; ``model``, ``member``, ``region`` choose among several.
+    ``vegetation`` (``vegetation_kind`` "tem", "communities", "biome4", "fractions"), ``texture`` (with
+    ``texture_layers`` a raster of HWSD v2 units), ``elevation``, ``land_mask``, ``permafrost_map``
+    (``permafrost_codes``: its classes that are permafrost): netCDF maps. ``soil_carbon``: a folder of NCSCDv2 files
+    and/or tables of pedons. ``nitrogen``: for each climate the words of its deposition files. ``box``: south, north,
+    west, east. ``resolution``: degrees of the run's cells (0: those of the vegetation map). ``lapse_rate``: degC per km
+    (0: none), with ``climate_elevation``.
+    ``names``: what the files call vegetation, texture parts, elevation, masks.
+    """
+
+    store: str = ""
+    folder: str = ""
+    model: str = ""
+    member: str = ""
+    region: str = ""
+    vegetation: str = ""
+    vegetation_kind: str = ""
+    texture: str = ""
+    texture_layers: str = ""
+    elevation: str = ""
+    land_mask: str = ""
+    permafrost_map: str = ""
+    permafrost_codes: tuple[int, ...] = ()
+    soil_carbon: tuple[str, ...] = ()
+    nitrogen: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    climate_elevation: str = ""
+    lapse_rate: float = 0.0
+    resolution: float = 0.0
+    box: tuple[float, float, float, float] = (-90.0, 90.0, -180.0, 180.0)
+    names: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -190,6 +234,7 @@ class Plan:
     permafrost: PermafrostSection = PermafrostSection()
     output: OutputSection = OutputSection()
     run: RunSection = RunSection()
+    prepare: PrepareSection = PrepareSection()
     text: str = ""
     where: str = "the plan"
 
@@ -197,6 +242,23 @@ class Plan:
     def base_years(self) -> tuple[int, int]:
         """Years whose mean active layer is the base: as written, or the last five of history."""
         return self.permafrost.base_years or (max(self.history.first, self.history.last - 4), self.history.last)
+
+    @property
+    def climate_years(self) -> dict[str, tuple[int, int]]:
+        """First and last year that the stages need of each climate."""
+        spin = self.spinup
+        needed = [] if self.run.restart else [(spin.climate, *spin.cycle)]
+        needed += [(part.climate, part.first, part.last) for part in (self.history, *self.scenario)]
+        names = dict.fromkeys(name for name, _, _ in needed)
+        return {
+            name: (min(a for n, a, _ in needed if n == name), max(b for n, _, b in needed if n == name))
+            for name in names
+        }
+
+    @property
+    def store(self) -> Path:
+        """Path of the prepared store."""
+        return Path(self.prepare.store or f"{self.plan.name}_prepared.nc")
 
     @property
     def simulated_years(self) -> int:
@@ -217,6 +279,9 @@ _LIMITS = {
     "last": (1, 9999),
     "chunk_columns": (1, 10**7),
     "block_years": (1, 1000),
+    "subdivide": (1, 50),
+    "lapse_rate": (0, 15),
+    "resolution": (0, 10),
 }
 
 
@@ -285,6 +350,15 @@ def _value(value: Any, hint: Any, key: str, where: str) -> Any:
         return _choose(value, _WORDS[key], key, where)
     options = typing.get_args(hint) if typing.get_origin(hint) is types.UnionType else (hint,)
     target = options[0]
+    if target is float and type(value) is int:
+        value = float(value)
+    if target is float and isinstance(value, float):
+        low, high = _LIMITS.get(key, (value, value))
+        if not low <= value <= high:
+            raise InputError(f"{where}: '{key}' is {value:g}, expected a number within {low:g}..{high:g}")
+        return value
+    if target is float:
+        raise InputError(f"{where}: '{key}' is {value!r}, expected a number")
     if target in (str, int, bool):
         if type(value) is not target:
             word = {str: "text in quotes", int: "a whole number", bool: "true or false"}[target]
@@ -297,11 +371,14 @@ def _value(value: Any, hint: Any, key: str, where: str) -> Any:
         inner = typing.get_args(target)
         if isinstance(value, str) and inner[0] is str:
             value = [value]
+        if isinstance(value, list) and inner[0] is float:
+            value = [float(item) if type(item) is int else item for item in value]
         if not isinstance(value, list) or any(type(item) is not inner[0] for item in value):
-            word = "two whole numbers" if inner[0] is int else "texts"
+            word = {int: "whole numbers", float: "numbers"}.get(inner[0], "texts")
             raise InputError(f"{where}: '{key}' is {value!r}, expected a list of {word}")
         if inner[-1] is not Ellipsis and len(value) != len(inner):
-            raise InputError(f"{where}: '{key}' has {len(value)} entries, expected [first year, last year]")
+            wanted = "[first year, last year]" if len(inner) == 2 else "[south, north, west, east]"
+            raise InputError(f"{where}: '{key}' has {len(value)} entries, expected {wanted}")
         return tuple(value)
     if not isinstance(value, dict):
         raise InputError(f"{where}: '{key}' is {value!r}, expected a table 'name = value'")
@@ -352,7 +429,9 @@ def _check(plan: Plan) -> None:
             f"{where}: [permafrost] base_years [{first}, {last}] must lie within history "
             f"{plan.history.first}-{plan.history.last}; change them"
         )
-    if plan.domain.source != "embedded":
+    if plan.domain.source == "isimip":
+        _check_isimip(plan)
+    if plan.domain.source in ("toolik", "cf_monthly"):
         if not plan.domain.static:
             raise InputError(f"{where}: [domain] needs 'static', the file of elevation, texture and vegetation; add it")
         used = {plan.spinup.climate, plan.history.climate, *(s.climate for s in plan.scenario)}
@@ -363,18 +442,37 @@ def _check(plan: Plan) -> None:
     variables.selection(plan.output.monthly, plan.output.annual, f"{where}: [output]")
 
 
-def resolve(name: str, data: Path | str | None, where: str) -> Path:
-    """Path of an input file relative to the data folder (``data`` or ``JTEM_DATA``); raises ``InputError``."""
+def _check_isimip(plan: Plan) -> None:
+    """What raw ISIMIP files need."""
+    part, where = plan.prepare, f"{plan.where}: [prepare]"
+    for key in ("folder", "vegetation", "texture", "elevation"):
+        if not getattr(part, key):
+            raise InputError(f"{where}: source 'isimip' needs '{key}'; add it (a path in the data folder)")
+    south, north, west, east = part.box
+    if not (-90 <= south < north <= 90 and -180 <= west < east <= 180):
+        raise InputError(f"{where}: box {list(part.box)} is not [south, north, west, east] in degrees; correct it")
+    used = plan.climate_years
+    for name in part.nitrogen:
+        if name not in used:
+            raise InputError(f"{where}: nitrogen of climate '{name}', which no stage uses; {suggest(name, used)}")
+
+
+def resolve(name: str, data: Path | str | None, where: str, *, folder: bool = False) -> Path:
+    """Path of an input file (or ``folder``) relative to the data folder (``data`` or ``JTEM_DATA``).
+
+    Raises ``InputError`` where it is absent.
+    """
     path = Path(name)
     if not path.is_absolute():
-        folder = data or os.environ.get(DATA_VARIABLE)
-        if not folder:
+        base = data or os.environ.get(DATA_VARIABLE)
+        if not base:
             raise InputError(
                 f"{where}: {name} is relative to a data folder; give it with --data DIR or the variable {DATA_VARIABLE}"
             )
-        path = Path(folder) / name
-    if not path.is_file():
+        path = Path(base) / name
+    if not (path.is_dir() if folder else path.is_file()):
+        what = "folder" if folder else "file"
         raise InputError(
-            f"{where}: file {path} not found; check the name and the data folder (--data or {DATA_VARIABLE})"
+            f"{where}: {what} {path} not found; check the name and the data folder (--data or {DATA_VARIABLE})"
         )
     return path

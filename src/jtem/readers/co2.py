@@ -34,6 +34,8 @@ def read_table(path: Path | str, first_year: int, last_year: int, column: str = 
         value_at = _column(header, year_at, column, path)
     series = {}
     for row in rows:
+        if len(row) > max(year_at, value_at) and not row[value_at].strip():
+            continue  # other columns go on where this one has no value
         try:
             series[int(float(row[year_at]))] = float(row[value_at])
         except (ValueError, IndexError):

@@ -1,0 +1,559 @@
+"""ISIMIP forcing: daily files of ISIMIP3b, 3a and 2b to months, a month of days at a time; CO2; nitrogen deposition.
+
+Files are recognised by name with a free region field, so that global files and cut-outs are read alike; years come from
+the names and must join up without gap; calendars come from the attributes. Nothing is guessed: a file that is not as
+its protocol says is refused with ``InputError``, one sentence with file, variable and remedy.
+
+Names (``docs`` of the protocols):
+
+- 3b ``<gcm>_<member>_<bias>_<scenario>_<var>_<region>_daily_<y0>_<y1>.nc``
+- 3a ``<forcing>_<obsclim|counterclim>_<var>_<region>_daily_<y0>_<y1>.nc``
+- 2b ``<var>_day_<GCM>_<scenario>_<member>_EWEMBI[_<region>]_<YYYYMMDD>-<YYYYMMDD>.nc4``
+- CO2 ``co2_<scenario>[_annual]_<y0>_<y1>.txt``; nitrogen ``ndep-<nhx|noy>_<word>..._<y0>_<y1>.nc``
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import cftime
+import netCDF4
+import numpy as np
+
+from jtem.errors import InputError, suggest
+from jtem.readers import co2, fields, regrid
+from jtem.readers.cf_monthly import SECONDS_PER_DAY, _plain
+
+DAYS_AT_ONCE = 31
+"""No read of daily data is longer than this, whatever the length of the files."""
+CALENDARS = ("standard", "gregorian", "proleptic_gregorian", "365_day", "noleap", "366_day", "all_leap", "360_day")
+VARIABLES = {"air_temperature": "tas", "precipitation": "pr", "shortwave_radiation": "rsds"}
+UNITS = {"tas": "K", "pr": "kg m-2 s-1", "rsds": "W m-2"}
+RANGES = {"tas": (150.0, 350.0), "pr": (0.0, 0.05), "rsds": (0.0, 700.0)}
+"""What a daily mean can be, in the units above (0.05 kg m-2 s-1 is 4.3 m of rain in a day)."""
+NITROGEN = ("nhx", "noy")
+COUNTERCLIM_CO2 = 296.13  # ppm, ISIMIP3a protocol: counterclim goes with the CO2 of 1901
+SHARE_STEPS = 1.5
+"""A cell without data (sea in land-only files) takes the nearest cell with data within this many steps of the grid."""
+
+_WORD = "[A-Za-z0-9-]+"
+_YEARS = r"(?P<first>\d{4})_(?P<last>\d{4})\.nc4?$"
+_NAMES = {
+    "ISIMIP3b": re.compile(
+        rf"^(?P<model>{_WORD})_(?P<member>r\d+i\d+p\d+f\d+)_(?P<bias>{_WORD})_(?P<scenario>{_WORD})_"
+        rf"(?P<variable>[a-z0-9]+)_(?P<region>.+)_daily_{_YEARS}",
+        re.IGNORECASE,
+    ),
+    "ISIMIP3a": re.compile(
+        rf"^(?P<model>{_WORD})_(?P<scenario>obsclim|counterclim|spinclim|transclim)_"
+        rf"(?P<variable>[a-z0-9]+)_(?P<region>.+)_daily_{_YEARS}",
+        re.IGNORECASE,
+    ),
+    "ISIMIP2b": re.compile(
+        rf"^(?P<variable>[a-z0-9]+)_day_(?P<model>{_WORD})_(?P<scenario>{_WORD})_(?P<member>r\d+i\d+p\d+)_EWEMBI"
+        r"(?:_(?P<region>.+))?_(?P<first>\d{4})\d{4}-(?P<last>\d{4})\d{4}\.nc4?$",
+        re.IGNORECASE,
+    ),
+}
+_CO2 = re.compile(
+    rf"^co2_(?P<scenario>{_WORD})_(?:annual_)?(?P<first>\d{{4}})[-_](?P<last>\d{{4}})\.txt$", re.IGNORECASE
+)
+_NDEP = re.compile(rf"^ndep-(?P<variable>nhx|noy)_(?P<scenario>{_WORD})_(?:.+_)?{_YEARS}", re.IGNORECASE)
+
+
+# --- names -----------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class FileName:
+    """What the name of a file says; ``scenario``, ``model``, ``member``, ``variable``, ``region`` in lower case."""
+
+    path: Path
+    round: str
+    model: str
+    member: str
+    scenario: str
+    variable: str
+    region: str
+    first: int
+    last: int
+
+
+def parse_name(path: Path | str) -> FileName | None:
+    """What the name of a daily climate file says; None for any other file."""
+    path = Path(path)
+    for label, pattern in _NAMES.items():
+        match = pattern.match(path.name)
+        if match:
+            said = {key: (value or "").lower() for key, value in match.groupdict().items()}
+            return FileName(
+                path=path,
+                round=label,
+                model=said["model"],
+                member=said.get("member", ""),
+                scenario=said["scenario"],
+                variable=said["variable"],
+                region=said.get("region") or "global",
+                first=int(said["first"]),
+                last=int(said["last"]),
+            )
+    return None
+
+
+def find(
+    folder: Path | str,
+    scenarios: Sequence[str],
+    first_year: int,
+    last_year: int,
+    *,
+    model: str = "",
+    member: str = "",
+    region: str = "",
+) -> dict[str, tuple[FileName, ...]]:
+    """Files that give tas, pr and rsds of ``first_year``..``last_year``, in order of years, by house variable name.
+
+    ``folder`` is searched with all its folders. ``scenarios``: words of the protocol whose periods join up, for
+    instance ``("historical", "ssp585")``. ``model``, ``member``, ``region`` choose where the folder holds several.
+    Raises ``InputError`` for gaps, overlaps, absent variables and an ambiguous choice.
+    """
+    folder = Path(folder)
+    if not folder.is_dir():
+        raise InputError(f"{folder}: folder of ISIMIP files not found; check the name and the data folder")
+    everything = [name for path in sorted(folder.rglob("*.nc*")) if (name := parse_name(path)) is not None]
+    if not everything:
+        raise InputError(f"{folder}: no file with an ISIMIP name (daily, .nc); check the folder")
+    wanted = [word.lower() for word in scenarios]
+    known = sorted({name.scenario for name in everything})
+    for word in wanted:
+        if word not in known:
+            raise InputError(f"{folder}: no files of scenario '{word}'; {suggest(word, known)}")
+    chosen = [name for name in everything if name.scenario in wanted]
+    for key, value in (("model", model), ("member", member), ("region", region)):
+        if value:
+            have = sorted({str(getattr(name, key)) for name in chosen})
+            chosen = [name for name in chosen if getattr(name, key) == value.lower()]
+            if not chosen:
+                raise InputError(f"{folder}: no files of {key} '{value}'; {suggest(value, have)}")
+        several = sorted({getattr(name, key) for name in chosen})
+        if len(several) > 1:
+            raise InputError(f"{folder}: files of several {key}s ({', '.join(several)}); set '{key}' in [prepare]")
+    result = {}
+    for house, variable in VARIABLES.items():
+        files = [name for name in chosen if name.variable == variable]
+        result[house] = chain(files, first_year, last_year, f"{folder}: '{variable}' of {'+'.join(scenarios)}")
+    return result
+
+
+def chain(files: Sequence[FileName], first_year: int, last_year: int, what: str) -> tuple[FileName, ...]:
+    """The files that cover the years, in order; raises ``InputError`` for a gap or an overlap in their names."""
+    if not files:
+        raise InputError(f"{what}: no file; add the files of this variable")
+    ordered = sorted(files, key=lambda name: (name.first, name.last))
+    needed = [name for name in ordered if name.last >= first_year and name.first <= last_year]
+    year = first_year
+    for name in needed:
+        if name.first < year and year != first_year:
+            raise InputError(f"{what}: {name.path.name} begins in {name.first}, which another file has too; drop one")
+        if name.first > year:
+            raise InputError(
+                f"{what}: years {year}-{name.first - 1} are missing before {name.path.name}; add the file that has them"
+            )
+        year = name.last + 1
+    if year <= last_year:
+        raise InputError(
+            f"{what}: years {year}-{last_year} are missing (files have {ordered[0].first}-{ordered[-1].last}); add the "
+            "files or shorten the stage"
+        )
+    return tuple(needed)
+
+
+# --- one file --------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class DailyFile:
+    """One open, checked file: ``month`` (day,) is 12 x year + month - 1 of each day; ``variable`` not yet read."""
+
+    name: FileName
+    variable: netCDF4.Variable
+    axes: fields.Axes
+    month: np.ndarray
+    where: str
+
+
+@contextmanager
+def open_daily(name: FileName) -> Iterator[DailyFile]:
+    """Open a daily file and check variable, units, dimensions, calendar, days; raises ``InputError``."""
+    with fields.open_raw(name.path) as dataset:
+        where = f"{name.path}: {name.variable}"
+        lower = {str(key).lower(): str(key) for key in dataset.variables}
+        if name.variable not in lower:
+            raise InputError(
+                f"{name.path}: variable '{name.variable}' is missing although the name of the file says it; "
+                f"fetch the file again ({suggest(name.variable, lower)})"
+            )
+        variable = dataset.variables[lower[name.variable]]
+        _check_units(variable, UNITS[name.variable], where)
+        grid = fields.axes(dataset, str(name.path))
+        at_lat, at_lon = fields.dimensions_of(variable, dataset, where)
+        if variable.ndim != 3 or variable.dimensions[0] != "time" or (at_lat, at_lon) != (1, 2):
+            raise InputError(
+                f"{where}: dimensions {variable.dimensions}, expected ('time', 'lat', 'lon'); transpose the variable"
+            )
+        yield DailyFile(name, variable, grid, _days(dataset, name), where)
+
+
+def _check_units(variable: netCDF4.Variable, expected: str, where: str) -> None:
+    found = str(getattr(variable, "units", ""))
+    if _plain(found) != expected:
+        raise InputError(
+            f"{where}: units {found!r}, expected {expected!r} as the ISIMIP protocol says; convert the file "
+            "(source = 'cf_monthly' reads monthly files in other units)"
+        )
+
+
+def _days(dataset: netCDF4.Dataset, name: FileName) -> np.ndarray:
+    """Month number of each day, checked: every day of every year that the name of the file says, once, in order."""
+    if "time" not in dataset.variables:
+        raise InputError(f"{name.path}: no coordinate 'time'; fetch the file again")
+    time = dataset.variables["time"]
+    unit, calendar = str(getattr(time, "units", "")), str(getattr(time, "calendar", "standard")).lower()
+    if calendar not in CALENDARS:
+        raise InputError(f"{name.path}: calendar '{calendar}' of 'time' is unknown; {suggest(calendar, CALENDARS)}")
+    try:
+        dates = cftime.num2date(np.asarray(time[:]), unit, calendar, only_use_cftime_datetimes=True)
+    except (ValueError, OverflowError, OSError, RuntimeError) as error:
+        raise InputError(
+            f"{name.path}: 'time' in {unit!r} cannot be decoded ({str(error).splitlines()[0]}); give 'days since "
+            "YYYY-MM-DD' and a calendar"
+        ) from None
+    dates = np.atleast_1d(dates)
+    if dates.size and (dates[0].year, dates[-1].year) != (name.first, name.last):
+        raise InputError(
+            f"{name.path}: time runs {dates[0].year}-{dates[-1].year} but the name says {name.first}-{name.last}; "
+            "rename the file or fetch it again"
+        )
+    month = np.array([12 * d.year + d.month - 1 for d in dates], dtype=np.int64)
+    day = np.array([d.day for d in dates])
+    length = np.array([d.daysinmonth for d in dates])
+    wanted = np.arange(12 * name.first, 12 * (name.last + 1))
+    place = 0
+    for number in wanted:
+        there = slice(int(np.searchsorted(month, number)), int(np.searchsorted(month, number, side="right")))
+        count = there.stop - there.start
+        expected = np.arange(1, (length[there.start] if count else 1) + 1)
+        if there.start != place or not np.array_equal(day[there], expected):
+            lost = np.setdiff1d(expected, day[there])
+            what = (
+                f"day {number // 12}-{number % 12 + 1:02d}-{lost[0] if lost.size else 1:02d} is missing or out of order"
+            )
+            raise InputError(f"{name.path}: {what} in 'time' ({calendar} calendar); fetch the file again")
+        place = there.stop
+    return month
+
+
+def read_days(file: DailyFile, start: int, stop: int, rows: slice, columns: slice) -> np.ndarray:
+    """Days ``start``..``stop`` of a box in file order, (day, lat, lon) float32, NaN where missing.
+
+    The only place that reads daily values. Never more than ``DAYS_AT_ONCE`` days.
+    """
+    if stop - start > DAYS_AT_ONCE:
+        raise ValueError(f"{stop - start} days asked at once; at most {DAYS_AT_ONCE}")
+    return fields.numbers(file.variable, (slice(start, stop), rows, columns), file.where, np.float32)
+
+
+def check_values(values: np.ndarray, name: FileName, where: str, when: str) -> None:
+    """Raise ``InputError`` unless the values (K, kg m-2 s-1, W m-2) are there and can be what the variable says."""
+    variable = name.variable
+    low, high = RANGES[variable]
+    if not np.all(np.isfinite(values)):
+        raise InputError(
+            f"{where}: missing values at {int(np.sum(~np.isfinite(values)))} cells and days in {when}, where "
+            "the run has land; leave those cells out with a land mask or fetch the file again"
+        )
+    smallest, largest = float(values.min()), float(values.max())
+    if low <= smallest and largest <= high:
+        return
+    hint = "correct the file"
+    if variable == "tas" and smallest > -95.0 and largest < 70.0:
+        hint = "degrees Celsius labelled K? correct the units"
+    elif variable == "pr" and smallest >= 0.0:
+        hint = "mm per day labelled kg m-2 s-1? divide by 86400"
+    elif variable == "pr":
+        hint = "negative precipitation, set it to zero if it is noise"
+    raise InputError(
+        f"{where}: values {smallest:.4g}..{largest:.4g} {UNITS[variable]} in {when}, expected {low:g}..{high:g}; {hint}"
+    )
+
+
+# --- cells -----------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Sharing:
+    """Which climate cell each cell of the run takes.
+
+    ``latitude``, ``longitude`` (climate cell,): the climate cells in use. ``index`` (cell,): climate cell of each cell.
+    ``moved`` (cell,): the cell that holds the centre has no data, the nearest one with data was taken.
+    """
+
+    latitude: np.ndarray
+    longitude: np.ndarray
+    index: np.ndarray
+    moved: np.ndarray
+
+
+def share(files: Mapping[str, Sequence[FileName]], latitude: np.ndarray, longitude: np.ndarray) -> Sharing:
+    """Climate cells for cells at ``latitude``, ``longitude`` (cell,): nearest one where all variables have data.
+
+    Reads the first day of each variable. Raises ``InputError`` where none lies within ``SHARE_STEPS`` of the grid.
+    """
+    valid, grid, where = None, None, ""
+    for chained in files.values():
+        with open_daily(chained[0]) as file:
+            where = str(file.name.path)
+            first_day = read_days(file, 0, 1, slice(None), slice(None))[0][file.axes.rows][:, file.axes.columns]
+            finite = np.isfinite(first_day)
+            if grid is not None and (
+                finite.shape != valid.shape  # pyright: ignore[reportOptionalMemberAccess]
+                or not np.allclose(grid.latitude, file.axes.latitude, atol=1e-3)
+                or not np.allclose(grid.longitude, file.axes.longitude, atol=1e-3)
+            ):
+                raise InputError(f"{where}: not on the grid of the other variables; give files of one region")
+            grid, valid = file.axes, finite if valid is None else valid & finite
+    assert grid is not None and valid is not None
+    return share_grid(grid, valid, latitude, longitude, where)
+
+
+def share_grid(
+    grid: fields.Axes, valid: np.ndarray, latitude: np.ndarray, longitude: np.ndarray, where: str
+) -> Sharing:
+    """As :func:`share` for one grid; ``valid`` (lat, lon): where it has data."""
+    row, column = regrid.nearest_index(grid.latitude, latitude), regrid.nearest_index(grid.longitude, longitude)
+    edge = 0.5 * grid.step * (1 + 1e-6)
+    inside = (np.abs(grid.latitude[row] - latitude) <= edge) & (np.abs(grid.longitude[column] - longitude) <= edge)
+    good = inside & valid[row, column]
+    if not good.all():
+        rows, columns = np.nonzero(valid)
+        if not rows.size:
+            raise InputError(f"{where}: no values at all on the first day; fetch the file again")
+        index, distance = regrid.nearest_place(
+            latitude[~good], longitude[~good], grid.latitude[rows], grid.longitude[columns]
+        )
+        limit = SHARE_STEPS * grid.step * 111.2
+        far = distance > limit
+        if far.any():
+            k = int(np.nonzero(~good)[0][np.argmax(distance)])
+            raise InputError(
+                f"{where}: no climate within {limit:.0f} km of the cell ({latitude[k]:.2f}, {longitude[k]:.2f}) "
+                f"({int(far.sum())} cells in all); make 'box' smaller or give files that cover it"
+            )
+        row[~good], column[~good] = rows[index], columns[index]
+    cells, index = np.unique(np.stack([row, column], axis=1), axis=0, return_inverse=True)
+    return Sharing(grid.latitude[cells[:, 0]], grid.longitude[cells[:, 1]], index.ravel(), ~good)
+
+
+def _positions(grid: fields.Axes, latitude: np.ndarray, longitude: np.ndarray, where: str) -> tuple:
+    """Slices of the smallest box of the file around the places, and the row and column of each inside it."""
+    row, column = regrid.nearest_index(grid.latitude, latitude), regrid.nearest_index(grid.longitude, longitude)
+    off = np.abs(grid.latitude[row] - latitude) + np.abs(grid.longitude[column] - longitude)
+    if off.max(initial=0.0) > 2e-3:
+        k = int(np.argmax(off))
+        raise InputError(
+            f"{where}: no cell at ({latitude[k]:.3f}, {longitude[k]:.3f}), which the other files have; give "
+            "files of one "
+            "region"
+        )
+    row, column = grid.rows[row], grid.columns[column]
+    rows = slice(int(row.min()), int(row.max()) + 1)
+    columns = slice(int(column.min()), int(column.max()) + 1)
+    return rows, columns, row - rows.start, column - columns.start
+
+
+# --- months ----------------------------------------------------------------------------------------------------------
+
+
+def monthly(
+    files: Sequence[FileName], latitude: np.ndarray, longitude: np.ndarray, first_year: int, last_year: int
+) -> Iterator[tuple[int, np.ndarray]]:
+    """Yield each year's months, (year, (cell, 12) float64), of one variable in house units.
+
+    ``files``: as :func:`chain` gives them. ``latitude``, ``longitude`` (cell,): cell centres of the files. Temperature:
+    mean over the days present, degC; precipitation: sum over the days present, mm month-1; radiation: mean, W m-2. The
+    days are those of the file's calendar. Memory: one month of days of the box, and one year of months.
+    """
+    for name in files:
+        with open_daily(name) as file:
+            rows, columns, row, column = _positions(file.axes, latitude, longitude, file.where)
+            for year in range(max(first_year, name.first), min(last_year, name.last) + 1):
+                result = np.empty((latitude.size, 12))
+                for month in range(12):
+                    start, stop = (
+                        int(k) for k in np.searchsorted(file.month, [12 * year + month, 12 * year + month + 1])
+                    )
+                    box = read_days(file, start, stop, rows, columns)
+                    values = box[:, row, column]
+                    check_values(values, name, file.where, f"{year}-{month + 1:02d}")
+                    days = stop - start
+                    mean = values.mean(axis=0, dtype=np.float64)
+                    result[:, month] = _house(name.variable, mean, days)
+                yield year, result
+
+
+def _house(variable: str, mean: np.ndarray, days: int) -> np.ndarray:
+    """Mean of a month to degC, mm month-1 or W m-2."""
+    if variable == "tas":
+        return mean - 273.15
+    if variable == "pr":
+        return mean * SECONDS_PER_DAY * days
+    return mean
+
+
+def monthly_all(
+    files: Mapping[str, Sequence[FileName]],
+    latitude: np.ndarray,
+    longitude: np.ndarray,
+    first_year: int,
+    last_year: int,
+) -> Iterator[tuple[int, dict[str, np.ndarray]]]:
+    """Yield each year with all variables: (year, {house name: (cell, 12)}); see :func:`monthly`."""
+    streams = {name: monthly(chained, latitude, longitude, first_year, last_year) for name, chained in files.items()}
+    with ExitStack() as stack:
+        for stream in streams.values():
+            stack.callback(stream.close)  # pyright: ignore[reportAttributeAccessIssue]
+        for year in range(first_year, last_year + 1):
+            values: dict[str, np.ndarray] = {}
+            for name, stream in streams.items():
+                found, values[name] = next(stream)
+                assert found == year
+            yield year, values
+
+
+# --- CO2 -------------------------------------------------------------------------------------------------------------
+
+
+def find_co2(folder: Path | str, scenarios: Sequence[str], first_year: int, last_year: int) -> np.ndarray:
+    """CO2 (ppm) of the years from ``co2_<scenario>_annual_<y0>_<y1>.txt`` files (two columns), shape (year,).
+
+    ``scenarios``: words whose periods join up. ``counterclim`` without a file has the 296.13 ppm of its protocol.
+    Raises ``InputError`` for years that no file has.
+    """
+    folder = Path(folder)
+    found = []
+    for path in sorted(folder.rglob("*.txt")):
+        match = _CO2.match(path.name)
+        if match:
+            found.append((match["scenario"].lower(), int(match["first"]), int(match["last"]), path))
+    words = [word.lower() for word in scenarios]
+    if words == ["counterclim"] and not any(entry[0] == "counterclim" for entry in found):
+        return np.full(last_year - first_year + 1, COUNTERCLIM_CO2)
+    series: dict[int, float] = {}
+    for word in words:
+        for scenario, first, last, path in found:
+            low, high = max(first, first_year), min(last, last_year)
+            if scenario != word or low > high:
+                continue
+            for year, value in zip(range(low, high + 1), co2.read_table(path, low, high), strict=True):
+                if abs(series.setdefault(year, float(value)) - value) > 1e-6:
+                    raise InputError(f"{path}: CO2 of {year} is {value:g}, another file has {series[year]:g}; drop one")
+    lost = [year for year in range(first_year, last_year + 1) if year not in series]
+    if lost:
+        have = ", ".join(sorted({entry[3].name for entry in found})) or "none"
+        raise InputError(
+            f"{folder}: no CO2 of {lost[0]} for {'+'.join(scenarios)} (CO2 files: {have}); add "
+            "co2_<scenario>_annual_<y0>_<y1>.txt or set [domain] co2 = 'embedded'"
+        )
+    return np.array([series[year] for year in range(first_year, last_year + 1)])
+
+
+# --- nitrogen deposition ---------------------------------------------------------------------------------------------
+
+
+def find_nitrogen(
+    folder: Path | str, words: Sequence[str], first_year: int, last_year: int
+) -> dict[str, tuple[FileName, ...]]:
+    """Files of nhx and noy deposition of the years, by variable; ``words``: for instance ("histsoc", "ssp585soc")."""
+    folder = Path(folder)
+    names = []
+    for path in sorted(folder.rglob("ndep-*.nc*")):
+        match = _NDEP.match(path.name)
+        if match and match["scenario"].lower() in [word.lower() for word in words]:
+            variable = match["variable"].lower()
+            names.append(
+                FileName(
+                    path,
+                    "ndep",
+                    "",
+                    "",
+                    match["scenario"].lower(),
+                    variable,
+                    "",
+                    int(match["first"]),
+                    int(match["last"]),
+                )
+            )
+    return {
+        variable: chain(
+            [name for name in names if name.variable == variable],
+            first_year,
+            last_year,
+            f"{folder}: 'ndep-{variable}' of {'+'.join(words)}",
+        )
+        for variable in NITROGEN
+    }
+
+
+def nitrogen(
+    files: Mapping[str, Sequence[FileName]],
+    latitude: np.ndarray,
+    longitude: np.ndarray,
+    first_year: int,
+    last_year: int,
+) -> Iterator[tuple[int, np.ndarray]]:
+    """Yield (year, (cell, 12)) of nitrogen deposition nhx + noy, gN m-2 month-1; one year in memory at a time."""
+    streams = [_nitrogen_of(files[variable], latitude, longitude, first_year, last_year) for variable in NITROGEN]
+    for (year, reduced), (_, oxidised) in zip(*streams, strict=True):
+        yield year, reduced + oxidised
+
+
+def _nitrogen_of(
+    files: Sequence[FileName], latitude: np.ndarray, longitude: np.ndarray, first_year: int, last_year: int
+) -> Iterator[tuple[int, np.ndarray]]:
+    for name in files:
+        where = f"{name.path}: {name.variable}"
+        with fields.open_raw(name.path) as dataset:
+            if name.variable not in dataset.variables:
+                raise InputError(f"{name.path}: variable '{name.variable}' is missing; fetch the file again")
+            variable: Any = dataset.variables[name.variable]
+            unit = str(getattr(variable, "units", ""))
+            if _plain(unit.replace("gN", "g").replace("g N", "g")) not in ("g m-2 month-1", "g m-2 mon-1"):
+                raise InputError(f"{where}: units {unit!r}, expected 'g m-2 month-1' (of nitrogen); convert the file")
+            years = name.last - name.first + 1
+            if variable.ndim != 3 or variable.shape[0] != 12 * years:
+                raise InputError(
+                    f"{where}: shape {variable.shape}, expected {12 * years} months of {name.first}-{name.last} first; "
+                    "fetch the file again"
+                )
+            if fields.dimensions_of(variable, dataset, where) != (1, 2):
+                raise InputError(f"{where}: dimensions {variable.dimensions}, expected (time, lat, lon); transpose it")
+            grid = fields.axes(dataset, str(name.path))
+            january = fields.numbers(variable, (0,), where)[grid.rows][:, grid.columns]
+            shared = share_grid(grid, np.isfinite(january), latitude, longitude, str(name.path))
+            at = shared.latitude[shared.index], shared.longitude[shared.index]
+            rows, columns, row, column = _positions(grid, *at, where)
+            for year in range(max(first_year, name.first), min(last_year, name.last) + 1):
+                begin = 12 * (year - name.first)
+                box = fields.numbers(variable, (slice(begin, begin + 12), rows, columns), where)
+                values = box[:, row, column].T
+                if not np.all(np.isfinite(values)) or values.min() < 0 or values.max() > 10:
+                    raise InputError(
+                        f"{where}: values {np.nanmin(values):g}..{np.nanmax(values):g} g m-2 month-1 in {year} or "
+                        "missing, "
+                        "expected 0..10; correct the file"
+                    )
+                yield year, values
