@@ -6,16 +6,22 @@ import pytest
 from jtem.errors import InputError
 from jtem.readers import fluxnet
 
+# the columns of the published monthly SUBSET files, in their order; FULLSET has these and more, JOINTUNC among them
 HEADER = (
-    "TIMESTAMP,TA_F,TA_F_QC,SW_IN_F,SW_IN_F_QC,VPD_F,P_F,P_F_QC,CO2_F_MDS,TS_F_MDS_1,TS_F_MDS_1_QC,TS_F_MDS_2,TS_F_MDS_2_QC,"
-    "SWC_F_MDS_1,SWC_F_MDS_1_QC,LE_F_MDS,LE_F_MDS_QC,LE_RANDUNC,NEE_VUT_REF,NEE_VUT_REF_QC,NEE_VUT_REF_RANDUNC,"
-    "NEE_VUT_REF_JOINTUNC,RECO_NT_VUT_REF,GPP_NT_VUT_REF,RECO_DT_VUT_REF,GPP_DT_VUT_REF"
+    "TIMESTAMP,TA_F,TA_F_QC,SW_IN_POT,SW_IN_F,SW_IN_F_QC,LW_IN_F,LW_IN_F_QC,VPD_F,VPD_F_QC,PA_F,PA_F_QC,P_F,P_F_QC,WS_F,"
+    "WS_F_QC,USTAR,USTAR_QC,NETRAD,NETRAD_QC,CO2_F_MDS,CO2_F_MDS_QC,TS_F_MDS_1,TS_F_MDS_1_QC,TS_F_MDS_2,TS_F_MDS_2_QC,"
+    "SWC_F_MDS_1,SWC_F_MDS_1_QC,G_F_MDS,G_F_MDS_QC,LE_F_MDS,LE_F_MDS_QC,LE_CORR,LE_RANDUNC,H_F_MDS,H_F_MDS_QC,H_CORR,"
+    "H_RANDUNC,NEE_VUT_REF,NEE_VUT_REF_QC,NEE_VUT_REF_RANDUNC,NEE_VUT_25,NEE_VUT_50,NEE_VUT_75,NEE_VUT_25_QC,"
+    "NEE_VUT_50_QC,NEE_VUT_75_QC,RECO_NT_VUT_REF,RECO_NT_VUT_25,RECO_NT_VUT_50,RECO_NT_VUT_75,GPP_NT_VUT_REF,"
+    "GPP_NT_VUT_25,GPP_NT_VUT_50,GPP_NT_VUT_75,RECO_DT_VUT_REF,RECO_DT_VUT_25,RECO_DT_VUT_50,RECO_DT_VUT_75,"
+    "GPP_DT_VUT_REF,GPP_DT_VUT_25,GPP_DT_VUT_50,GPP_DT_VUT_75,RECO_SR,RECO_SR_N"
 )
+FULL = HEADER + ",NEE_VUT_REF_JOINTUNC"
 NAME = "FLX_US-Prr_FLUXNET2015_SUBSET_MM_2003-2004_1-4.csv"
 
 
 def month(stamp, **changes):
-    values = dict(zip(HEADER.split(","), [stamp] + ["-9999"] * 25, strict=True))
+    values = dict(zip(FULL.split(","), [stamp] + ["-9999"] * FULL.count(","), strict=True))
     values |= {"TA_F": -10.5, "TA_F_QC": 0.9, "SW_IN_F": 100.0, "SW_IN_F_QC": 1, "P_F": 1.5, "P_F_QC": 0.2}
     values |= {"TS_F_MDS_1": 2.5, "TS_F_MDS_1_QC": 0.9, "TS_F_MDS_2": 1.5, "TS_F_MDS_2_QC": 0.5}
     values |= {"NEE_VUT_REF": -1.0, "NEE_VUT_REF_QC": 0.8, "NEE_VUT_REF_RANDUNC": 0.1, "NEE_VUT_REF_JOINTUNC": 0.2}
@@ -31,7 +37,7 @@ def month(stamp, **changes):
 
 def write(folder, rows, name=NAME):
     path = folder / name
-    path.write_text("\n".join([HEADER, *rows]) + "\n")
+    path.write_text("\n".join([FULL, *rows]) + "\n")
     return path
 
 
@@ -76,6 +82,17 @@ def test_units_signs_and_quality(tmp_path):
     assert "24 of 24 months of soil_temperature at 0.2 m left out" in table.attrs["notes"]
     assert "1 of 23 months of nep left out" in table.attrs["notes"]
     assert "set to 0" in table.attrs["notes"]
+
+
+def test_subset_files_have_no_joint_uncertainty(tmp_path):
+    changes = {"NEE_VUT_25": -1.2, "NEE_VUT_75": -0.9, "NEE_VUT_REF_RANDUNC": 0.1}
+    rows = [month(f"2003{m:02d}", **(changes if m > 1 else {})).rsplit(",", 1)[0] for m in range(1, 13)]
+    path = tmp_path / NAME.replace("2004", "2003")
+    path.write_text("\n".join([HEADER, *rows]) + "\n")
+    table = fluxnet.read(path).observations
+    error = table["error"].values[table["stream"].values == "nep"]
+    assert error[0] == pytest.approx(31 * 0.1)  # random error alone
+    assert error[1] == pytest.approx(28 * np.hypot(0.1, 0.3 / 1.349))
 
 
 def test_doubtful_units_are_told(tmp_path):

@@ -32,6 +32,7 @@ FILE_NAME = re.compile(
 MINIMUM_QUALITY = 0.5
 GPP_PER_YEAR = (5.0, 4000.0)  # gC m-2; outside it the file's units are doubtful
 NIGHT_OFFSET = 5.0  # W m-2; a radiometer's zero in the polar night
+QUARTILES_TO_SIGMA = 1.349  # distance of the quartiles of a normal distribution in standard deviations
 JOULES_PER_KG = 2.45e6  # latent heat of vaporisation near 20 degC
 FORCING = {
     "air_temperature": ("degC", -90.0, 60.0),
@@ -196,7 +197,8 @@ def read(
     ``soil_depths``: depth in m of the sensors ``TS_F_MDS_1``, ``_2``, ...; their number is an order, not a depth, so
     sensors without a depth here are not read. ``minimum_quality``: months are used where the flag is above it.
 
-    Streams: ``nep`` (error: JOINTUNC, else RANDUNC), ``gpp`` and ``ecosystem_respiration`` (mean of night-time and
+    Streams: ``nep`` (error: JOINTUNC; without it, as in SUBSET, the root of the squares of RANDUNC and of the spread of
+    the u*-threshold ensemble, (p75 - p25)/1.349; else RANDUNC), ``gpp`` and ``ecosystem_respiration`` (mean of night-time and
     day-time partitioning, quality of NEE), ``evapotranspiration`` (LE), ``soil_temperature``. Raises ``InputError``.
     """
     site, first, last = site_of(path)
@@ -231,6 +233,8 @@ def read(
 
     nee_quality = column("NEE_VUT_REF_QC")
     joint, random = column("NEE_VUT_REF_JOINTUNC"), column("NEE_VUT_REF_RANDUNC")
+    threshold = np.abs(column("NEE_VUT_75") - column("NEE_VUT_25")) / QUARTILES_TO_SIGMA
+    joint = np.where(np.isfinite(joint), joint, np.hypot(random, threshold))
     nee_error = np.where(np.isfinite(joint), joint, random) * days
     streams = {"nep": (-column("NEE_VUT_REF") * days, nee_error, nee_quality)}
     for stream, name in (("gpp", "GPP"), ("ecosystem_respiration", "RECO")):

@@ -20,6 +20,7 @@ from jtem.readers import embedded
 from jtem.readers.fluxnet import (
     JOULES_PER_KG,
     MINIMUM_QUALITY,
+    QUARTILES_TO_SIGMA,
     Tower,
     flux_rows,
     forcing_dataset,
@@ -60,7 +61,6 @@ COMMUNITY_OF_TARGET = {
     "wet sedge tundra": "wet_moist_tundra",
     "heath tundra": "alpine_tundra_polar_desert",
 }
-QUARTILES_TO_SIGMA = 1.349  # distance of the quartiles of a normal distribution in standard deviations
 
 
 def _distinct(rows: Sequence[Mapping[str, str]], columns: Mapping[str, str], path: Path | str) -> dict[str, dict]:
