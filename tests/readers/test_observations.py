@@ -1,0 +1,120 @@
+import numpy as np
+import pytest
+
+from jtem.errors import InputError
+from jtem.readers import observations as obs
+
+
+def write(path, text):
+    path.write_text(text.strip() + "\n", encoding="utf-8")
+    return path
+
+
+def test_the_users_table(tmp_path):
+    path = write(
+        tmp_path / "mine.csv",
+        """
+# my towers
+site,year,month,variable,value,error,unit,depth_m,latitude,longitude,elevation_m,community
+A,2004,2,nee,-1.0,0.2,gC m-2 d-1,,65.1,-147.5,210,boreal_forest
+A,2004,7,NEE,3.5,,,,65.1,-147.5,210,boreal_forest
+A,2004,7,soil_temperature,280.15,,K,0.1,,,,
+A,2004,8,gpp,-9999,,,,,,,
+A,2005,,alt,>120,,cm,,,,,
+A,2006,,alt,63*,5,cm,,,,,
+B,,,vegetation_carbon,3.2,0.4,kg m-2,,70.5,-157.4,15,
+B,2004,6,gpp,1.0,,umol m-2 s-1,,,,,
+""",
+    )
+    table = obs.read_table(path)
+    value, stream = table["value"].values, table["stream"].values
+    assert stream.tolist() == [
+        "nep",
+        "nep",
+        "soil_temperature",
+        *["active_layer_thickness"] * 2,
+        "vegetation_carbon",
+        "gpp",
+    ]
+    assert value[0] == 29.0  # 2004 is a leap year; NEP = -NEE
+    assert table["error"].values[0] == pytest.approx(29 * 0.2)
+    assert value[1] == -3.5
+    assert value[2] == pytest.approx(7.0) and table["depth"].values[2] == 0.1
+    assert value[3:5].tolist() == [1.2, 0.63] and table["censored"].values[3:5].tolist() == [">", "?"]
+    assert table["error"].values[4] == pytest.approx(0.05) and np.isnan(table["month"].values[4])
+    assert value[5] == 3200 and table["error"].values[5] == 400 and np.isnan(table["year"].values[5])
+    assert value[6] == pytest.approx(12.011e-6 * 86400 * 30)
+    assert table["unit"].values.tolist()[:3] == ["gC m-2 month-1", "gC m-2 month-1", "degC"]
+    assert table["latitude"].values.tolist() == [65.1, 70.5]
+    assert table["community"].values.tolist() == ["boreal_forest", ""]
+    assert table.attrs["notes"].endswith("1 rows without a value left out")
+
+    again = tmp_path / "again.csv"
+    obs.write_table(table, again)
+    back = obs.read_table(again)
+    for name in (*obs.TEXT_FIELDS, *obs.NUMBER_FIELDS, "latitude", "elevation", "community"):
+        np.testing.assert_array_equal(back[name].values, table[name].values, err_msg=name)
+
+
+@pytest.mark.parametrize(
+    ("body", "message"),
+    [
+        ("site,variable,value\nA,npe,1", r"unknown variable 'npe'; did you mean"),
+        ("site,variable,val\nA,nep,1", r"column 'value' is missing; did you mean 'val'"),
+        ("site,variable,value,colour\nA,nep,1,red", r"unknown column 'colour'"),
+        ("site,variable,value\nA,nep,x1", r"row 2: 'x1' is not a number"),
+        ("site,variable,value\nA,nep,1", r"'nep' at A \(1 in all\) has no month; give 1..12"),
+        ("site,year,month,variable,value\nA,2004,13,nep,1", r"month 13, expected 1..12"),
+        ("site,year,month,variable,value\nA,2004,1,soil_temperature,1", r"has no depth"),
+        ("site,year,month,variable,value,depth_m\nA,2004,1,soil_temperature,280,0.1", r"is 280 at A 2004-01"),
+        ("site,year,month,variable,value,unit\nA,2004,1,gpp,1,kg", r"'gpp' is in 'kg', expected gC m-2 month-1 or"),
+        ("site,variable,value,latitude,longitude\nA,soil_carbon,1,130,62", r"exchange latitude and longitude"),
+        ("site,variable,value,error\nA,soil_carbon,1,-2", r"error -2 at A"),
+        ("site,variable,value,unit\nA,gpp,1,gC m-2 d-1", r"needs year and month"),
+        ("site,variable,value", r"table is empty"),
+    ],
+)
+def test_a_bad_table_is_refused_in_one_sentence(tmp_path, body, message):
+    with pytest.raises(InputError, match=message) as caught:
+        obs.read_table(write(tmp_path / "bad.csv", body))
+    assert "bad.csv" in str(caught.value) and "\n" not in str(caught.value)
+
+
+def example(site="A", latitude=65.0):
+    rows = [
+        obs.row(site, "nep", -4.0, year=2001.0, month=6.0, error=0.5),
+        obs.row(site, "nep", 20.0, year=2002.0, month=6.0),
+        obs.row(site, "active_layer_thickness", 0.6, year=2001.0, censored="?"),
+        obs.row(site, "soil_carbon", 9000.0),
+    ]
+    return obs.dataset(rows, {site: {"latitude": latitude, "longitude": 10.0}}, "example")
+
+
+def test_selection_keeps_what_belongs():
+    table = obs.join([example("A"), example("B", 70.0)])
+    assert obs.select(table, years=[2001]).sizes["observation"] == 6  # long-term means belong to every year
+    assert obs.select(table, streams=["nep"], years=[2002])["value"].values.tolist() == [20.0, 20.0]
+    assert obs.select(table, exact=True, streams=["active_layer_thickness"]).sizes["observation"] == 0
+    one = obs.select(table, sites=["B"])
+    assert one["place"].values.tolist() == ["B"] and one["latitude"].values.tolist() == [70.0]
+    with pytest.raises(InputError, match="no site 'C'"):
+        obs.select(table, sites=["C"])
+    with pytest.raises(InputError, match="no stream 'gpp'"):
+        obs.select(table, streams=["gpp"])
+
+
+def test_joining_keeps_places_apart():
+    whole = obs.join([example(), example()])
+    assert whole.sizes == {"observation": 8, "place": 1} and np.isnan(whole["elevation"].values[0])
+    with pytest.raises(InputError, match="site 'A' lies at latitude 65 in one source and 66 in another"):
+        obs.join([example(), example(latitude=66.0)])
+
+
+def test_errors_are_completed_not_guessed():
+    floors = {"nep": 1.0, "active_layer_thickness": 0.1, "soil_carbon": 1.0}
+    full = obs.with_errors(example(), floors, {"nep": 0.1, "soil_carbon": 0.2})
+    assert full["error"].values.tolist() == [1.0, 2.0, 0.1, 1800.0]
+    with pytest.raises(InputError, match=r"no error is stated for 'active_layer_thickness' of A 2001 .* in m"):
+        obs.with_errors(example(), {"nep": 1.0, "soil_carbon": 10.0})
+    with pytest.raises(InputError, match="unknown stream 'npe'"):
+        obs.with_errors(example(), {"npe": 1.0})
