@@ -18,11 +18,13 @@ ALLOWED = {
     "variables": {"constants", "errors", "parameters", "datafiles"},
     "physics": {"constants", "state", "parameters", "numerics"},
     "step": {"constants", "state", "parameters", "numerics", "physics"},
-    "run": {"constants", "step", "state", "numerics"},
+    "run": {"constants", "step", "state", "numerics", "physics"},
     "spinup": {"constants", "run", "step", "state", "numerics", "physics"},
+    "equilibrium": {"constants", "run", "spinup", "step", "state", "numerics", "physics"},
     "study": {"constants", "run", "step", "state", "numerics", "physics", "spinup", "parameters", "study", "errors"},
     "readers": BASE | {"variables", "readers"},
     "output": BASE | {"variables"},
+    "checkpoint": BASE,
     "report": {"constants", "variables", "errors", "datafiles", "report"},
 }
 LABELLED = {"xarray", "netCDF4", "pandas", "cftime"}

@@ -228,7 +228,27 @@ def build_stages(plan: Plan, loader: Callable[..., Any]) -> tuple:
                 follow=scenario.follows,
             )
         )
-    return tuple(stages)
+    return (*stages, *factorial_stages(plan, loader))
+
+
+def factorial_stages(plan: Plan, loader: Callable[..., Any]) -> tuple:
+    """Stages of ``[factorial]``; none where the plan has no such section."""
+    from jtem.study import protocol
+
+    f, history = plan.factorial, plan.history
+    if not f.scenarios:
+        return ()
+    base_climate = history.climate if f.base_year <= history.last else f.base_climate or f.scenarios[0]
+    return protocol.expand(
+        f.protocol,
+        {name: loader(name, f.first, f.last) for name in f.scenarios},
+        f.ensemble,
+        base=loader(base_climate, f.base_year, f.base_year),
+        reference=loader(history.climate, max(history.first, history.last - 9), history.last),
+        parent=history.name,
+        years=(f.first, f.last),
+        layers=plan.model.permafrost.layers > 0,
+    )
 
 
 def domain(plan: Plan, data: Path | None):
@@ -245,7 +265,7 @@ def domain(plan: Plan, data: Path | None):
 
         def embedded_source(climate: str):
             def source(rows: np.ndarray, first: int, last: int):
-                return embedded.climate(cells.isel(cell=rows), climate, first, last)
+                return joined_climate(cells.isel(cell=rows), climate, first, last)
 
             return source, f"emulated climate '{climate}'"
 
@@ -276,6 +296,22 @@ def domain(plan: Plan, data: Path | None):
 
     inputs = [str(static), *(str(path) for paths in files.values() for path in paths)]
     return cells, file_source, [*inputs, *([str(table)] if table else ["CO2: embedded published series"])]
+
+
+def joined_climate(cells: Any, climate: str, first: int, last: int):
+    """Emulated climate of one name, or of two joined: "historical+rcp45" is history as long as it is known, then the other."""
+    import xarray as xr
+
+    from jtem.readers import embedded
+
+    name, _, later = climate.partition("+")
+    end = embedded.SCENARIO_YEARS.get(name, (first, last))[1]
+    if not later or last <= end:
+        return embedded.climate(cells, name, first, last)
+    after = embedded.climate(cells, later, max(first, end + 1), last)
+    if first > end:
+        return after
+    return xr.concat([embedded.climate(cells, name, first, end), after], "year", combine_attrs="drop_conflicts")
 
 
 def restarted(plan: Plan, experiment: Experiment, parameter_hash: str, data: Path | None, force: bool) -> Experiment:
@@ -408,20 +444,47 @@ def duration(seconds: float) -> str:
 # --- commands --------------------------------------------------------------------------------------------------------
 
 
-def execute(prepared: Prepared, folder: Path, *, force: bool) -> tuple[int, Summary]:
-    """Run an experiment and write its files; returns the exit code and the summary."""
+def execute(
+    prepared: Prepared, folder: Path, *, force: bool, part: tuple[int, int] = (0, 1), resume: bool = False
+) -> tuple[int, Summary]:
+    """Run an experiment and write its files; returns the exit code and the summary.
+
+    Work is kept in the folder chunk by chunk until all files are written, so that a killed run goes on (``resume``: refuse
+    where there is nothing to go on from). ``part`` (i, n): only every n-th chunk; then no files are written.
+    """
+    import jax
+
+    from jtem.checkpoint import ChunkStore
     from jtem.output import NetcdfSink, file_names, prepare_folder
     from jtem.physics.soil_thermal import C25_B
-    from jtem.study.stages import run_experiment
+    from jtem.study import stages as work
 
     plan, experiment = prepared.plan, prepared.experiment
     frequencies = [
         f for f, names in (("monthly", experiment.selection.monthly), ("annual", experiment.selection.annual)) if names
     ]
     stages = [stage.name for stage in experiment.stages]
-    if plan.output.netcdf:
-        prepare_folder(folder, file_names(plan.plan.name, stages, frequencies, plan.output.state), force)
+    names = file_names(plan.plan.name, stages, frequencies, plan.output.state) if plan.output.netcdf else []
+    begun = (folder / ".jtem-work").is_dir() and not force
+    if resume and not begun:
+        raise InputError(f"{folder}: holds no unfinished run to resume; leave out --resume to start one")
+    prepare_folder(folder, names, force or begun)
+    store = ChunkStore(folder, identity(prepared), part=part, fresh=force, keep_states=plan.output.state)
+    if store.resumed:
+        print(f"going on with the unfinished run in {folder}", flush=True)
     progress = ProgressLine()
+    progress.start()
+    summary = work.run_experiment(experiment, store, progress)
+    progress.end()
+    print(
+        f"{summary.column_years:,} cells x years in {summary.seconds:.1f} s, of which {summary.compile_seconds:.1f} s "
+        "compiling",
+        flush=True,
+    )
+    if part[1] > 1:
+        left = len(store.unfinished(work.chunks(experiment), work.units(experiment)))
+        print(f"part {part[0] + 1} of {part[1]} is done; {left} chunks left; without --part the files are written")
+        return report_failed(prepared, summary), summary
     with NetcdfSink(
         folder,
         plan.plan.name,
@@ -431,9 +494,8 @@ def execute(prepared: Prepared, folder: Path, *, force: bool) -> tuple[int, Summ
         write_files=plan.output.netcdf,
         write_states=plan.output.state,
     ) as sink:
-        progress.start()
-        summary = run_experiment(experiment, sink, progress)
-        progress.end()
+        structure = jax.tree.structure(work.state_like(experiment)) if plan.output.state else None
+        store.replay(experiment.stages, structure, sink)
         notes: dict[str, str | int | float] = {}
         if summary.spin_up is not None:
             notes["spin_up_closed_columns"] = int(np.sum(summary.spin_up.closed))
@@ -441,11 +503,24 @@ def execute(prepared: Prepared, folder: Path, *, force: bool) -> tuple[int, Summ
         written = sink.finish(summary.failed, notes)
         for text in sink.implausible.values():
             print(f"note: {text}", file=sys.stderr)
-    print(
-        f"{summary.column_years:,} cells x years in {summary.seconds:.1f} s, of which {summary.compile_seconds:.1f} s "
-        f"compiling; {len(written)} files in {folder}"
-    )
+    store.remove()
+    print(f"{len(written)} files in {folder}")
     return report_failed(prepared, summary), summary
+
+
+def identity(prepared: Prepared) -> dict[str, Any]:
+    """What must be the same for a run to go on with unfinished work."""
+    import jax
+
+    devices = jax.local_devices()
+    return {
+        "plan": prepared.plan.text,
+        "parameters": prepared.table.hash(),
+        "version": __version__,
+        "inputs": list(prepared.inputs),
+        "devices": f"{len(devices)} {devices[0].platform}",
+        "columns": len(prepared.experiment.column_cell),
+    }
 
 
 def report_failed(prepared: Prepared, summary: Summary) -> int:
@@ -574,7 +649,9 @@ def command_run(arguments: argparse.Namespace) -> int:
     folder = arguments.out or Path(plans.read(arguments.plan).plan.name)
     with output_folder(folder):
         prepared = open_plan(arguments.plan, arguments.data, force=arguments.force)
-        code, summary = execute(prepared, folder, force=arguments.force)
+        code, summary = execute(
+            prepared, folder, force=arguments.force, part=arguments.part or (0, 1), resume=arguments.resume
+        )
     print(spin_up_text(summary.spin_up))
     return code
 
@@ -668,6 +745,17 @@ def command_info(arguments: argparse.Namespace) -> int:
     return DONE
 
 
+def part_of(text: str) -> tuple[int, int]:
+    """``2/8``: the second of eight parts, as (1, 8)."""
+    try:
+        part, parts = (int(word) for word in text.split("/"))
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"{text!r} is not I/N, e.g. 2/8") from None
+    if not 1 <= part <= parts:
+        raise argparse.ArgumentTypeError(f"{text!r}: the part must lie within 1..{parts}")
+    return part - 1, parts
+
+
 def parser() -> argparse.ArgumentParser:
     """All commands and options."""
     top = argparse.ArgumentParser(prog="jtem", description="A JAX-differentiable Terrestrial Ecosystem Model.")
@@ -689,7 +777,13 @@ def parser() -> argparse.ArgumentParser:
             "--data", type=Path, metavar="DIR", help="folder of input files (or the variable JTEM_DATA)"
         )
     run.add_argument("--out", type=Path, metavar="DIR", help="output folder (default: the plan's name)")
-    run.add_argument("--force", action="store_true", help="overwrite files; accept a state of other parameters")
+    run.add_argument(
+        "--force", action="store_true", help="overwrite files, discard unfinished work; accept a state of other parameters"
+    )
+    run.add_argument("--resume", action="store_true", help="go on with the unfinished run in the output folder, or refuse")
+    run.add_argument(
+        "--part", type=part_of, metavar="I/N", help="only every N-th chunk from the I-th (job array); then run without it"
+    )
     listing = add("variables", command_variables, "list all output variables")
     listing.add_argument("--markdown", action="store_true", help="as a Markdown table")
     values = add("parameters", command_parameters, "list all parameters with value, unit, bounds and source")
@@ -709,7 +803,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         print(f"jtem: {' '.join(str(error).split())}", file=sys.stderr)
         return USER_ERROR
     except KeyboardInterrupt:
-        print("\njtem: stopped; unfinished files were removed", file=sys.stderr)
+        print("\njtem: stopped; the same command goes on from the last finished piece of work", file=sys.stderr)
         return STOPPED
     except BrokenPipeError:
         sys.stderr.close()

@@ -908,6 +908,18 @@ def year_output(
     year: CarbonYear,
 ) -> YearOutput:
     """Collect what :func:`close_year` gives."""
+    residual = water.total_water(after.stores) - water.total_water(before.stores)
+    return year_values(thaw, exposed_water, residual, carbon, year)
+
+
+def year_values(
+    thaw: permafrost.Thaw,
+    exposed_water: Float[Array, ""],
+    water_residual: Float[Array, ""],
+    carbon: CarbonState,
+    year: CarbonYear,
+) -> YearOutput:
+    """:class:`YearOutput` from what the three passes give at a year's end (the passes may have run apart)."""
     exposed_nitrogen = year.exposure.organic_nitrogen + year.exposure.available_nitrogen
     return YearOutput(
         active_layer_thickness=thaw.active_layer_thickness,
@@ -922,7 +934,7 @@ def year_output(
         optimum_temperature=carbon.phenology.optimum_temperature,
         year_carbon_residual=year.carbon_residual,
         year_nitrogen_residual=year.nitrogen_residual,
-        year_water_residual=water.total_water(after.stores) - water.total_water(before.stores),
+        year_water_residual=water_residual,
     )
 
 
