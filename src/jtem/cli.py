@@ -180,8 +180,17 @@ def prepare(plan: Plan, data: Path | None, *, force: bool = False) -> Prepared:
         model_cells.column_cell,
         model_cells.column_fraction,
         model_cells.labels,
+        largest_communities(model_cells, table.communities),
     )
     return Prepared(plan, experiment, grid, table, tuple(inputs), plan.domain.source == "embedded")
+
+
+def largest_communities(model_cells: Any, names: Sequence[str]) -> np.ndarray:
+    """Name of the largest community of each cell, (cell,)."""
+    result = np.empty(model_cells.latitude.size, dtype=object)
+    for column in np.argsort(model_cells.column_fraction, kind="stable"):
+        result[model_cells.column_cell[column]] = names[int(model_cells.columns.community[column])]
+    return result
 
 
 def selection(plan: Plan):
@@ -493,6 +502,7 @@ def execute(
         heat_edges=C25_B,
         write_files=plan.output.netcdf,
         write_states=plan.output.state,
+        double=plan.output.double,
     ) as sink:
         structure = jax.tree.structure(work.state_like(experiment)) if plan.output.state else None
         store.replay(experiment.stages, structure, sink)
@@ -656,6 +666,102 @@ def command_run(arguments: argparse.Namespace) -> int:
     return code
 
 
+def command_report(arguments: argparse.Namespace) -> int:
+    """Tables, figures and ``headline.csv`` of a finished run."""
+    from jtem import plan as plans
+
+    folder: Path = arguments.folder
+    plan = plans.parse(written_plan(folder), f"the plan in {folder}")
+    if not plan.factorial.scenarios:
+        report(plan, folder, figure=not arguments.no_figures)
+        return DONE
+    factorial_report(plan, folder, arguments.out or folder / "report", figures_wanted=not arguments.no_figures)
+    return DONE
+
+
+def written_plan(folder: Path) -> str:
+    """The plan that a run's files carry."""
+    import xarray as xr
+
+    for path in sorted(folder.glob("*_annual.nc")):
+        with xr.open_dataset(path, decode_times=False) as data:
+            return str(data.attrs["plan"])
+    raise InputError(f"{folder}: no annual files of a finished run; give the folder that 'jtem run' wrote")
+
+
+def factorial_report(plan: Plan, folder: Path, out: Path, *, figures_wanted: bool) -> None:
+    """Report of a plan with ``[factorial]`` into ``out``: headline, tables, closures, figures."""
+    import tomllib
+
+    from jtem.datafiles import data_path
+    from jtem.output import prepare_folder
+    from jtem.report import factorial, figures, liu2022, liu2024
+
+    f = plan.factorial
+    rows = f.protocol
+    prepare_folder(out)
+    paper = "liu2022" if {"S_T", "S_R"} <= {row.name for row in rows} else "liu2024"
+    data = factorial.read(
+        folder,
+        plan.plan.name,
+        plan.history.name,
+        f.scenarios,
+        [member.name for member in f.ensemble],
+        [row.name for row in rows],
+        (plan.history.last - 9, plan.history.last) if paper == "liu2022" else (2010, 2015),
+        plan.plan.title or plan.plan.name,
+    )
+    reasons = tomllib.loads(data_path("published", "differences.toml").read_text(encoding="utf-8"))
+    notes = {**reasons[paper], **(reasons.get(f"{paper}_emulated", {}) if plan.domain.source == "embedded" else {})}
+    written = []
+    if paper == "liu2022":
+        lines, tables = liu2022.headline(data, notes)
+        worst = liu2022.identities(data)
+        print(
+            f"identities: SOC_PF and the transfer agree within {max(i.carbon for i in worst):.1e} of SOC, SON_PF within "
+            f"{max(i.nitrogen for i in worst):.1e} of SON ({len(worst)} pairs of runs)"
+        )
+        draw = liu2022.draw
+    else:
+        lines = liu2024.headline(data, notes)
+        sites = tomllib.loads(data_path("embedded", "sites.toml").read_text(encoding="utf-8"))
+        tables = {
+            "table1": liu2024.sites_table(sites),
+            "table2": liu2024.design_table(data, {row.name: sorted(row.held) for row in rows}, f.base_year),
+            "effects": liu2024.effects_table(data),
+        }
+        draw = liu2024.draw
+    closed = factorial.closures(data)
+    tables["closure"] = [
+        ("run", "years", "carbon left over (Pg C)", "carbon (Pg C)", "nitrogen left over (Pg N)", "nitrogen (Pg N)"),
+        *(
+            (
+                c.run,
+                str(c.years),
+                f"{c.carbon:.2e}",
+                f"{c.carbon_stock:.6g}",
+                f"{c.nitrogen:.2e}",
+                f"{c.nitrogen_stock:.6g}",
+            )
+            for c in closed
+        ),
+    ]
+    worst_carbon = max(abs(c.carbon) / c.carbon_stock for c in closed)
+    worst_nitrogen = max(abs(c.nitrogen) / c.nitrogen_stock for c in closed)
+    print(
+        f"region: carbon of {len(closed)} runs closes within {worst_carbon:.1e} of its stock over {closed[0].years} years, "
+        f"nitrogen within {worst_nitrogen:.1e}"
+    )
+    written.append(factorial.write_lines(out / "headline.csv", lines))
+    written += [factorial.write_table(out / f"{name}.csv", rows_) for name, rows_ in tables.items()]
+    print(factorial.as_text(lines, plan.plan.title or plan.plan.name))
+    if figures_wanted and figures.available():
+        written += draw(data, out)
+    elif figures_wanted:
+        print("no figures: matplotlib is not installed; run: pip install 'jtem[plots]'")
+    print(f"{len(written)} files in {out}")
+
+
 def command_check(arguments: argparse.Namespace) -> int:
     """Validate everything and say what a run would take, without running."""
     prepared = open_plan(arguments.plan, arguments.data)
@@ -770,6 +876,10 @@ def parser() -> argparse.ArgumentParser:
     demo = add("demo", command_demo, "run the embedded default (emulated climate): table, netCDF files, one figure")
     demo.add_argument("--out", type=Path, default=Path("jtem_demo"), metavar="DIR", help="output folder (jtem_demo)")
     run = add("run", command_run, "run a plan")
+    reporting = add("report", command_report, "tables, figures and headline.csv of a finished run")
+    reporting.add_argument("folder", type=Path, metavar="RUN_DIR")
+    reporting.add_argument("--out", type=Path, metavar="DIR", help="folder of the report (default: RUN_DIR/report)")
+    reporting.add_argument("--no-figures", action="store_true", help="tables only")
     check = add("check", command_check, "validate a plan and all its inputs; estimate memory and time; run nothing")
     for command in (run, check):
         command.add_argument("plan", type=Path, metavar="PLAN.toml")
@@ -778,11 +888,18 @@ def parser() -> argparse.ArgumentParser:
         )
     run.add_argument("--out", type=Path, metavar="DIR", help="output folder (default: the plan's name)")
     run.add_argument(
-        "--force", action="store_true", help="overwrite files, discard unfinished work; accept a state of other parameters"
+        "--force",
+        action="store_true",
+        help="overwrite files, discard unfinished work; accept a state of other parameters",
     )
-    run.add_argument("--resume", action="store_true", help="go on with the unfinished run in the output folder, or refuse")
     run.add_argument(
-        "--part", type=part_of, metavar="I/N", help="only every N-th chunk from the I-th (job array); then run without it"
+        "--resume", action="store_true", help="go on with the unfinished run in the output folder, or refuse"
+    )
+    run.add_argument(
+        "--part",
+        type=part_of,
+        metavar="I/N",
+        help="only every N-th chunk from the I-th (job array); then run without it",
     )
     listing = add("variables", command_variables, "list all output variables")
     listing.add_argument("--markdown", action="store_true", help="as a Markdown table")

@@ -200,12 +200,13 @@ class PermafrostSection:
 
 @dataclass(frozen=True)
 class OutputSection:
-    """What is written: names of ``jtem variables``."""
+    """What is written: names of ``jtem variables``. ``double``: numbers of 64 bits, so that budgets close from the files."""
 
     monthly: tuple[str, ...] = ()
     annual: tuple[str, ...] = DEFAULT_ANNUAL
     netcdf: bool = True
     state: bool = True
+    double: bool = False
 
 
 @dataclass(frozen=True)

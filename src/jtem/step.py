@@ -197,6 +197,7 @@ class CarbonMonth(eqx.Module):
     frozen_carbon: Float[Array, "*cells"]
     thawed_permafrost_carbon: Float[Array, "*cells"]
     ecosystem_carbon: Float[Array, "*cells"]
+    ecosystem_nitrogen: Float[Array, "*cells"]
     carbon_residual: Float[Array, "*cells"]
     nitrogen_residual: Float[Array, "*cells"]
     layer_respiration: Float[Array, "*cells layer"]
@@ -220,6 +221,7 @@ class YearOutput(eqx.Module):
     maximum_unfrozen_thickness: Float[Array, "*cells"]
     exposed_carbon: Float[Array, "*cells"]
     exposed_nitrogen: Float[Array, "*cells"]
+    exposed_organic_nitrogen: Float[Array, "*cells"]
     exposed_water: Float[Array, "*cells"]
     layer_exposed_carbon: Float[Array, "*cells layer"]
     layer_exposed_nitrogen: Float[Array, "*cells layer"]
@@ -573,6 +575,7 @@ def carbon_month(
         frozen_carbon=pools.store.frozen_carbon.sum(),
         thawed_permafrost_carbon=pools.store.thawed_carbon.sum(),
         ecosystem_carbon=total_carbon(new_state),
+        ecosystem_nitrogen=total_nitrogen(new_state),
         carbon_residual=carbon_residual,
         nitrogen_residual=nitrogen_residual,
         layer_respiration=layer_respiration,
@@ -926,6 +929,7 @@ def year_values(
         maximum_unfrozen_thickness=thaw.maximum_unfrozen_thickness,
         exposed_carbon=year.exposure.carbon.sum(),
         exposed_nitrogen=exposed_nitrogen.sum(),
+        exposed_organic_nitrogen=year.exposure.organic_nitrogen.sum(),
         exposed_water=exposed_water,
         layer_exposed_carbon=year.exposure.carbon,
         layer_exposed_nitrogen=exposed_nitrogen,

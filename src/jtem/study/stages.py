@@ -144,9 +144,7 @@ def chunks(experiment: Experiment) -> list[slice]:
 def state_like(experiment: Experiment) -> step.State:
     """Shapes of the state of one column."""
     one = experiment.column_cell[:1]
-    climate = jax.tree.map(
-        lambda leaf: leaf[:, :1], _cast(experiment.stages[0].climate(one), experiment.design)
-    )
+    climate = jax.tree.map(lambda leaf: leaf[:, :1], _cast(experiment.stages[0].climate(one), experiment.design))
     cells = jax.tree.map(lambda leaf: leaf[:1], experiment.columns)
     return jax.eval_shape(
         lambda p, c, y: run.initial_states(p, c, y, design=experiment.design), experiment.parameters, cells, climate
@@ -375,7 +373,7 @@ class _Runner:
             leaves = [arrays[f"state/{name}/{k}"] for k in range(structure.num_leaves)]
             state = self._place(jax.tree.unflatten(structure, leaves))
             pair = [arrays.get(f"thaw/{name}/{k}") for k in (0, 1)]
-            thaw = None if pair[0] is None else self._place(Thaw(*pair))
+            thaw = None if pair[0] is None else self._place(Thaw(*[jnp.asarray(values) for values in pair]))
             ends[name] = (state, thaw)
         return ends, {key: value for key, value in arrays.items() if "/" not in key}
 
@@ -527,9 +525,7 @@ class _Runner:
         for name, rows in batches.items():
             for row, k in enumerate(rows):
                 stage = family[k]
-                end = step.State(
-                    thermal[stage.heat], wet[self._driver(stage)], _part(carbon[name], (slice(None), row))
-                )
+                end = step.State(thermal[stage.heat], wet[self._driver(stage)], _part(carbon[name], (slice(None), row)))
                 series = [np.concatenate(parts, axis=1) for parts in zip(*recent[stage.heat], strict=True)]
                 ends[stage.name] = self._close(stage, end, cells, series)
         return ends
@@ -548,11 +544,11 @@ class _Runner:
 
     def _close(self, stage: Stage, state, cells, series):
         """State and last thaw at a stage's end; frozen stores filled where the stage says so. ``series``: thaw (cell, year)."""
-        thaw = self._place(Thaw(*[values[:, -1] for values in series]), pad=False)
+        thaw = self._place(Thaw(*[jnp.asarray(values[:, -1]) for values in series]), pad=False)
         if stage.begin == "base_years":
             low, high = stage.base_years or (stage.last_year, stage.last_year)
             window = slice(low - stage.first_year, high - stage.first_year + 1)
-            base = self._place(Thaw(*[values[:, window].mean(axis=1) for values in series]), pad=False)
+            base = self._place(Thaw(*[jnp.asarray(values[:, window].mean(axis=1)) for values in series]), pad=False)
             state = self._begin(state, cells, base)
         return state, thaw
 
