@@ -494,6 +494,8 @@ def execute(
         left = len(store.unfinished(work.chunks(experiment), work.units(experiment)))
         print(f"part {part[0] + 1} of {part[1]} is done; {left} chunks left; without --part the files are written")
         return report_failed(prepared, summary), summary
+    for left in folder.glob(f".{plan.plan.name}_*.partial-*"):  # of a process that was killed while it wrote files
+        left.unlink(missing_ok=True)
     with NetcdfSink(
         folder,
         plan.plan.name,
