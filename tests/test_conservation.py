@@ -10,11 +10,11 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from sites import BONANZA_CREEK, PLATEAU_MEADOW, TOOLIK, make, parameter_tree
 
 from jtem import run, step
 from jtem.physics import permafrost, water
 from jtem.physics.permafrost import Thaw
+from sites import BONANZA_CREEK, PLATEAU_MEADOW, TOOLIK, make, parameter_tree
 
 YEARS = 13
 MONTHLY = (
@@ -153,7 +153,7 @@ def test_heat_closes_to_the_solver(closed_run):
 
 
 def test_exposure_is_booked(closed_run):
-    scheme, (before, after, _, month, year) = closed_run
+    scheme, (before, after, _, _, year) = closed_run
     left = np.asarray(before.carbon.store.frozen_carbon.sum(axis=-1) - after.carbon.store.frozen_carbon.sum(axis=-1))
     np.testing.assert_allclose(left, year["exposed_carbon"].sum(axis=1), atol=1e-8)
     np.testing.assert_allclose(year["layer_exposed_carbon"].sum(axis=-1), year["exposed_carbon"], atol=1e-9)

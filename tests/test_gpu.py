@@ -3,10 +3,10 @@
 import jax
 import numpy as np
 import pytest
-from sites import BONANZA_CREEK, PLATEAU_MEADOW, TOOLIK, make, parameter_tree
 
 from jtem import run, step
 from jtem.physics import permafrost
+from sites import BONANZA_CREEK, PLATEAU_MEADOW, TOOLIK, make, parameter_tree
 
 
 def gpu():

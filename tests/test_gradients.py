@@ -7,6 +7,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+
 from gradient_cases import CASES, OUTPUTS, inputs, program
 from sites import TABLE
 

@@ -3,10 +3,10 @@
 import jax
 import numpy as np
 import pytest
-from sites import BONANZA_CREEK, TABLE, TOOLIK, make, parameter_tree
 
 from jtem import run, spinup, step
 from jtem.physics import decomposition, nitrogen, photosynthesis, water
+from sites import BONANZA_CREEK, TABLE, TOOLIK, make, parameter_tree
 
 SELECTION = run.Selection(
     annual=(

@@ -33,8 +33,8 @@ EXTINCT = 1e-3
 """gC m-2. Vegetation below this is dying out: what soil nitrogen remains then depends on the way there, so there is no
 fixed point to name and the column counts as not converged."""
 
-LOWEST = (1e-6, 1e-9, 1e-9, 1e-6, 1e-9, 1e-12)
-"""Floors of the unknowns under the logarithm (g m-2; Kd month-1)."""
+LOWEST = (EXTINCT, 1e-9, 1e-9, 1e-6, 1e-9, 1e-12)
+"""Floors of the unknowns under the logarithm (g m-2; Kd month-1); a column that falls to one has no equilibrium to name."""
 
 
 @dataclass(frozen=True)
@@ -284,8 +284,8 @@ def _search(wet, carbon, cycle: _Cycle, controls: Controls, settings: Settings, 
     wet, carbon, drift = _whole_cycle(wet, _with_slow(carbon, jnp.exp(end.x), cycle.site), cycle, controls, design)
     residual = jnp.abs(logarithms(carbon) - end.x).max()
     finite = end.finite & jnp.isfinite(residual)
-    closed = spinup.closed(drift) & (carbon.vegetation_carbon > EXTINCT)
-    code = jnp.where(finite, jnp.where(end.converged & closed, CONVERGED, NOT_CONVERGED), NOT_FINITE)
+    good = end.converged & spinup.closed(drift)
+    code = jnp.where(finite, jnp.where(good, CONVERGED, NOT_CONVERGED), NOT_FINITE)
     return Equilibrium(
         water=wet,
         carbon=carbon,

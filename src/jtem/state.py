@@ -1,10 +1,15 @@
 """What a cell is, gets and carries. All for one cell; a stacked copy has leading ``*cells``."""
 
+from typing import TYPE_CHECKING, Any
+
 import equinox as eqx
 import numpy as np
 from jaxtyping import Array, Bool, Float, Int
 
-AnyArray = Array | np.ndarray
+if TYPE_CHECKING:
+    AnyArray = Any
+else:
+    AnyArray = Array | np.ndarray
 """Doors hand over host arrays; the step sees device arrays."""
 
 

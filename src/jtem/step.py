@@ -77,7 +77,7 @@ class Design:
     thaw_restricts_water: bool = True
     heat_dtype: str = "float32"
     pool_dtype: str = "float64"
-    processes: Processes = Processes()
+    processes: Processes = Processes()  # noqa: RUF009 - immutable
 
     def __post_init__(self):
         """Refuse combinations without meaning."""
@@ -295,7 +295,7 @@ def initial_state(
     psi, start = cell.silt_clay, p.initial
     thermal = None
     thaw = site.hydraulics.rooting_depth
-    if design.thermal is not None:
+    if design.thermal is not None and site.thermal is not None:
         heat = jnp.dtype(design.heat_dtype)
         thermal = soil_thermal.initial_state(
             air_temperature.mean().astype(heat), air_temperature[11].astype(heat), site.thermal, design.thermal
@@ -332,7 +332,7 @@ def heat_month(
     state: soil_thermal.ThermalState | None, forcing: Forcing, site: Site, design: Design
 ) -> tuple[soil_thermal.ThermalState | None, HeatMonth]:
     """Thermal snow, soil temperature, thaw. Needs only climate; casts to and from the heat precision."""
-    if design.thermal is None or state is None:
+    if design.thermal is None or state is None or site.thermal is None:
         return None, _heat_without_model(forcing, site)
     p = site.parameters
     snowfall, _ = water.snowfall_and_rain(forcing.precipitation, forcing.air_temperature, p.water)
@@ -510,7 +510,8 @@ def carbon_month(
     # thawed layers change by these fluxes only, so the month's flux is what left the pool (cheaper than summing sub-steps)
     layer_respiration = state.store.thawed_carbon - pools.store.thawed_carbon
     layer_net = state.store.thawed_organic_nitrogen - pools.store.thawed_organic_nitrogen
-    layer_uptake = layer_net - (pools.store.thawed_available_nitrogen - state.store.thawed_available_nitrogen)
+    gained = pools.store.thawed_available_nitrogen - state.store.thawed_available_nitrogen
+    layer_uptake = jnp.maximum(0.0, layer_net - gained)  # below 0 by rounding only
     layered_respiration = layer_respiration.sum()
     respired = f["respiration"] + layered_respiration
     foliage = phenology.foliage(pools.vegetation_carbon, p.phenology)

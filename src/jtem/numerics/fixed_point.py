@@ -72,22 +72,24 @@ def solve(
     An iteration takes the derivative (one evaluation, n tangent columns), leaps 2^k applications, and applies ``function``
     once, which damps what is fast. k starts at ``first_leap``; it grows by 2 where the last leap ended where the linear
     map said (residual within half of the one before), else it shrinks by 2. A leap is shortened to ``largest_move`` in
-    its largest component and ends at ``lowest`` at least: coordinates should be such that both make sense (logarithms of
-    pools). Done when a leap of 2^13 or more moves no component by more than ``tolerance``. An unstable fixed point is
+    its largest component; coordinates should be such that this makes sense (logarithms of pools). The search ends
+    without convergence where a component falls to ``lowest``. Done when a leap of 2^13 or more moves no component by more than ``tolerance``. An unstable fixed point is
     left, because powers of J grow there. No derivative is intended: stop gradients of all that enters. One problem;
     under ``vmap`` each problem stops for itself and rests until the last is done.
     """
 
+    negligible = tolerance / 2**LONG_LEAP
+
     def unfinished(carried):
-        _, _, _, _, count, _, done, finite = carried
-        return (count < iterations) & ~done & finite
+        *_, count, _, done, finite, emptied = carried
+        return (count < iterations) & ~done & finite & ~emptied
 
     def body(carried):
-        x, leap, predicted, last_residual, count, _, _, _ = carried
+        x, leap, predicted, last_residual, count, *_ = carried
         y, jacobian = value_and_jacobian(function, x)
         residual = y - x
         finite = jnp.all(jnp.isfinite(residual)) & jnp.all(jnp.isfinite(jacobian))
-        poor = jnp.abs(residual - predicted).max() > 0.5 * last_residual
+        poor = jnp.abs(residual - predicted).max() > 0.5 * last_residual + negligible
         adapted = jnp.where(poor, jnp.maximum(leap - 2, 2), jnp.minimum(leap + 2, LONGEST_LEAP))
         leap = jnp.where(count == 0, leap, adapted)
         total, power = geometric_sum(jacobian, leap)
@@ -98,14 +100,25 @@ def solve(
         share = jnp.minimum(1.0, largest_move / jnp.maximum(distance, 1e-30))
         expected = jnp.where(usable, share * (power @ residual) + (1.0 - share) * residual, jnp.zeros_like(x))
         after = jnp.maximum(function(jnp.maximum(x + share * move, lowest)), lowest)
+        emptied = jnp.any(after <= lowest)
         done = (leap >= LONG_LEAP) & usable & (distance < tolerance)
         after = jnp.where(finite, after, x)
-        return after, leap, expected, jnp.abs(residual).max(), count + 1, distance, done, finite
+        return after, leap, expected, jnp.abs(residual).max(), count + 1, distance, done & ~emptied, finite, emptied
 
     one = jnp.ones((), x.dtype)
     never, always = jnp.zeros((), bool), jnp.ones((), bool)
-    start = (x, jnp.asarray(first_leap), jnp.zeros_like(x), one, jnp.zeros((), int), jnp.inf * one, never, always)
-    x, _, _, _, count, distance, done, finite = jax.lax.while_loop(unfinished, body, start)
+    start = (
+        x,
+        jnp.asarray(first_leap),
+        jnp.zeros_like(x),
+        one,
+        jnp.zeros((), int),
+        jnp.inf * one,
+        never,
+        always,
+        never,
+    )
+    x, _, _, _, count, distance, done, finite, _ = jax.lax.while_loop(unfinished, body, start)
     return FixedPoint(x, done & finite, finite & jnp.all(jnp.isfinite(x)), distance, count)
 
 
@@ -127,5 +140,6 @@ def implicit(
     total, _ = geometric_sum(jacobian, LONGEST_LEAP)
     good = jnp.all(jnp.isfinite(total)) & valid
     total = jax.lax.stop_gradient(jnp.where(good, total, jnp.zeros_like(total)))
-    applied = function(x, theta)
-    return x + total @ (applied - jax.lax.stop_gradient(applied))
+    shared = jax.tree.map(lambda moving, still: jnp.where(good, moving, still), theta, held)
+    applied = function(x, shared)
+    return jnp.where(good, x + total @ (applied - jax.lax.stop_gradient(applied)), x)

@@ -55,7 +55,7 @@ class DecompositionParameters(eqx.Module):
     )
 
 
-def rate_at_0C(silt_clay: Float[Array, "*cells"], p: DecompositionParameters) -> Float[Array, "*cells"]:  # noqa: N802
+def rate_at_0C(silt_clay: Float[Array, "*cells"], p: DecompositionParameters) -> Float[Array, "*cells"]:
     """``kdc = max(0, a psi + b)`` (month-1 at 0 degC), form of the TEM 4.3 files."""
     return jnp.maximum(0.0, p.rate_slope * silt_clay + p.rate_intercept)
 

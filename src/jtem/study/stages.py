@@ -14,13 +14,17 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from jtem import run, spinup, step
+from jtem import equilibrium, run, spinup, step
 from jtem.physics.permafrost import Thaw
 from jtem.run import Selection
 from jtem.state import Cell, Climate
 
 ClimateLoader = Callable[[np.ndarray], Climate]
 """Cell indices -> stacked climate of the stage as host arrays (cell, year, 12); called once a chunk and stage."""
+
+
+METHODS = ("repeat", "equilibrium")
+"""How carbon and nitrogen are spun up."""
 
 
 @dataclass(frozen=True)
@@ -30,12 +34,21 @@ class SpinUp:
     ``heat_years`` of soil heat under the cycle's mean year (deep profile reset in years 3, 6, 10), then ``years`` of water,
     carbon and nitrogen on that periodic heat with soil nitrogen tied to soil carbon (``baseline``), then
     ``cycle_years`` of the whole model cycling the given years with closed nitrogen.
+
+    ``method``: "repeat" runs those ``years``; "equilibrium" solves for the state that the repeated year does not change and
+    runs ``years`` only for columns in which that fails.
     """
 
     climate: ClimateLoader
     heat_years: int = 60
     years: int = 1000
     cycle_years: int = 0
+    method: str = "repeat"
+
+    def __post_init__(self):
+        """Refuse a word without meaning."""
+        if self.method not in METHODS:
+            raise ValueError(f"spin-up method '{self.method}' is unknown; use one of {', '.join(METHODS)}")
 
 
 @dataclass(frozen=True)
@@ -208,11 +221,19 @@ class Checkpoint(Protocol):
 
 @dataclass(frozen=True)
 class SpinUpReport:
-    """Per column: drift of the last spin-up year against TEM's closure tolerances (tem.md section 11)."""
+    """Per column: drift of the last spin-up year against TEM's closure tolerances (tem.md section 11).
+
+    With method "equilibrium" also the solver's result ``code`` (0 converged; else the state is that of ``years`` repeated
+    years), ``residual`` (largest relative change of a pool in a year, before such a repeat) and ``iterations``.
+    """
 
     drift: dict[str, np.ndarray]
     closed: np.ndarray
     years: int
+    method: str = "repeat"
+    code: np.ndarray | None = None
+    residual: np.ndarray | None = None
+    iterations: np.ndarray | None = None
 
 
 @dataclass(frozen=True)
@@ -238,6 +259,9 @@ def run_experiment(experiment: Experiment, sink: Sink, progress: Callable[[Progr
 
 BUDGET_LIMIT = {"float64": 1e-9, "float32": 1e-5}
 """Largest relative monthly budget residual by pool precision (decisions: mixed and float64 1e-9, float32 1e-5)."""
+
+_SOLVER = ("code", "residual", "iterations")
+"""What the equilibrium solver says of a column."""
 
 _CHECKS = ("carbon_residual", "nitrogen_residual", "water_residual")
 _THAW = ("active_layer_thickness", "maximum_unfrozen_thickness")
@@ -279,18 +303,18 @@ class _Runner:
         self.wanted = {name for name, _ in experiment.selection.annual}
 
     def run(self) -> Summary:
-        drifts, closed = [], []
+        reports: list[dict[str, np.ndarray]] = []
         for chunk in range(self.chunks):
             if self.memory is not None and not self.memory.wanted(chunk):
                 continue
             columns = slice(chunk * self.chunk_size, min((chunk + 1) * self.chunk_size, self.count))
-            drift, is_closed = self._chunk(chunk, columns)
-            drifts.append(drift)
-            closed.append(is_closed)
+            reports.append(self._chunk(chunk, columns))
         spin_report = None
-        if self.e.spin_up is not None and drifts:
-            drift = {name: np.concatenate([d[name] for d in drifts]) for name in drifts[0]}
-            spin_report = SpinUpReport(drift, np.concatenate(closed), self.e.spin_up.years)
+        if self.e.spin_up is not None and reports:
+            joined = {name: np.concatenate([report[name] for report in reports]) for name in reports[0]}
+            solver = {name: joined.pop(name) for name in _SOLVER if name in joined}
+            closed = joined.pop("closed")
+            spin_report = SpinUpReport(joined, closed, self.e.spin_up.years, self.e.spin_up.method, **solver)
         return Summary(
             seconds=time.perf_counter() - self.start,
             compile_seconds=self.compile_seconds,
@@ -307,22 +331,19 @@ class _Runner:
         self._cells = None
         states: dict[str, step.State] = {name: self._rows(state, columns) for name, state in e.initial_states.items()}
         thaws: dict[str, Thaw | None] = {}
-        drift, closed = {}, np.ones(len(indices), bool)
+        report: dict[str, np.ndarray] = {}
         if self.memory is not None:
             self.failed.update(self.memory.failures(columns))
         if e.spin_up is not None:
             kept = self._remembered(columns, "spinup")
             if kept is None:
-                state, thaw, drift, closed = self._spin_up(chunk, columns, self._columns(columns), indices)
+                state, thaw, report = self._spin_up(chunk, columns, self._columns(columns), indices)
                 self._save_state("spinup", columns, state)
-                extra = {f"drift.{name}": value for name, value in drift.items()}
-                self._remember(columns, "spinup", {"spinup": (state, thaw)}, {**extra, "closed": closed})
+                self._remember(columns, "spinup", {"spinup": (state, thaw)}, report)
                 states["spinup"], thaws["spinup"] = state, thaw
             else:
-                found, extra = kept
+                found, report = kept
                 states["spinup"], thaws["spinup"] = found["spinup"]
-                drift = {name[6:]: value for name, value in extra.items() if name.startswith("drift.")}
-                closed = extra["closed"]
         groups = families(e.stages)
         last_use = {family[0].parent: i for i, family in enumerate(groups)}
         for i, family in enumerate(groups):
@@ -346,7 +367,7 @@ class _Runner:
                     states[name], thaws[name] = state, thaw
             for name in [n for n in states if last_use.get(n, -1) <= i]:
                 del states[name]
-        return drift, closed
+        return report
 
     def _columns(self, columns: slice) -> Cell:
         """The chunk's columns on the devices, placed when first needed."""
@@ -396,19 +417,12 @@ class _Runner:
         cycle = self._place(_cast(spin.climate(indices), e.design))
         first = jax.jit(jax.vmap(spinup.mean_year))(cycle)
 
-        def start(parameters, cells_, climate):
-            def one(cell, year):
-                site = step.derive(parameters, cell, e.design)
-                days = jnp.asarray(run.DAYS_IN_MONTH, year.air_temperature.dtype)
-                state = step.initial_state(site, cell, year.air_temperature, year.shortwave_radiation, days, e.design)
-                return spinup.spin_up(
-                    state, year, cell, parameters, heat_years=spin.heat_years, years=spin.years, design=e.design
-                )
-
-            return jax.vmap(one)(cells_, climate)
-
-        program = self._program("spinup", start)
-        state, drift, heat = self._timed("spinup", program, e.parameters, cells, first)
+        name = "spinup" if spin.method == "repeat" else "equilibrium"
+        one = self._repeat_column if spin.method == "repeat" else self._equilibrium_column
+        state, drift, heat, solver = self._timed(name, self._columns_program(name, one), e.parameters, cells, first)
+        solver = {key: np.asarray(value)[: len(indices)] for key, value in solver.items()}
+        if solver and (failed := np.flatnonzero(solver["code"])).size:
+            state, drift, heat = self._repeat_some(failed, cells, first, (state, drift, heat))
         self.done += len(indices) * spin.heat_years
         self._tell("spin-up", chunk, len(indices))
         thaw = heat.thaw if heat is not None else None
@@ -420,11 +434,51 @@ class _Runner:
                 state, thaw = ends[stage.name]
             else:
                 state, thaw = self._years(stage, chunk, columns, cells, state, cycle, len(indices), cyclic=True)
-        host = {name: np.asarray(value)[: len(indices)] for name, value in drift._asdict().items()}
-        closed = np.all(
-            [np.abs(value) <= spinup.CLOSURE_TOLERANCE[tolerance_kind(name)] for name, value in host.items()], axis=0
+        host = jax.tree.map(lambda value: np.asarray(value)[: len(indices)], drift)
+        return state, thaw, {**host._asdict(), "closed": spinup.closed(host), **solver}
+
+    def _start(self, parameters, cell: Cell, year: Climate) -> step.State:
+        site = step.derive(parameters, cell, self.e.design)
+        days = jnp.asarray(run.DAYS_IN_MONTH, year.air_temperature.dtype)
+        return step.initial_state(site, cell, year.air_temperature, year.shortwave_radiation, days, self.e.design)
+
+    def _repeat_column(self, parameters, cell: Cell, year: Climate):
+        spin = self.e.spin_up
+        assert spin is not None
+        state = self._start(parameters, cell, year)
+        state, drift, heat = spinup.spin_up(
+            state, year, cell, parameters, heat_years=spin.heat_years, years=spin.years, design=self.e.design
         )
-        return state, thaw, host, closed
+        return state, drift, heat, {}
+
+    def _equilibrium_column(self, parameters, cell: Cell, year: Climate):
+        spin = self.e.spin_up
+        assert spin is not None
+        state = self._start(parameters, cell, year)
+        state, found, heat = equilibrium.spin_up(
+            state, year, cell, parameters, heat_years=spin.heat_years, design=self.e.design
+        )
+        return state, found.drift, heat, {name: getattr(found, name) for name in _SOLVER}
+
+    def _columns_program(self, name: str, one):
+        return self._program(
+            name, lambda parameters, cells, climate: jax.vmap(lambda c, y: one(parameters, c, y))(cells, climate)
+        )
+
+    def _repeat_some(self, failed: np.ndarray, cells: Cell, climate: Climate, found):
+        """Replace columns in which the solver failed by repeated years, in a batch of their own."""
+        size = len(self.devices) * (1 << max(0, -(-len(failed) // len(self.devices)) - 1).bit_length())
+        rows = np.concatenate([failed, np.full(size - len(failed), failed[-1])])
+        some = run.place(jax.tree.map(lambda leaf: jnp.asarray(np.asarray(leaf)[rows]), (cells, climate)), self.devices)
+        program = self._columns_program("spinup", self._repeat_column)
+        *repeated, _ = self._timed(f"spinup of {size}", program, self.e.parameters, *some)
+
+        def put(whole, part):
+            host = np.array(whole)
+            host[failed] = np.asarray(part)[: len(failed)]
+            return host
+
+        return run.place(jax.tree.map(put, found, tuple(repeated)), self.devices)
 
     def _family(self, family: tuple[Stage, ...], chunk, columns, cells, indices, state, thaw):
         """End state and last thaw of every stage of a family, by name."""
@@ -634,8 +688,8 @@ class _Runner:
             self._name_failed(stage, columns, first, bad, f"{name} is not finite")
         limit = BUDGET_LIMIT[self.e.design.pool_dtype]
         for residual, scale in zip(_CHECKS, _SCALES, strict=True):
-            bad = np.abs(annual[residual]) > limit * np.maximum(np.abs(annual[scale]), 1.0)
-            self._name_failed(stage, columns, first, bad, f"{residual} exceeds {limit:g} of {scale}")
+            bad = np.asarray(np.abs(annual[residual]) > limit * np.maximum(np.abs(annual[scale]), 1.0))
+            self._name_failed(stage, columns, first, np.atleast_2d(bad), f"{residual} exceeds {limit:g} of {scale}")
 
     def _name_failed(self, stage: Stage, columns: slice, first: int, bad: np.ndarray, reason: str) -> None:
         for row in np.flatnonzero(bad.any(axis=1)):
