@@ -13,7 +13,6 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from sites import BONANZA_CREEK, PLATEAU_MEADOW, TOOLIK, make, parameter_tree
 
 from jtem import plan, run, step
 from jtem.checkpoint import ChunkStore
@@ -21,6 +20,7 @@ from jtem.errors import InputError
 from jtem.physics import permafrost
 from jtem.study import protocol, stages
 from jtem.study.stages import Experiment, SpinUp, Stage
+from sites import BONANZA_CREEK, PLATEAU_MEADOW, TOOLIK, make, parameter_tree
 
 ROOT = Path(__file__).resolve().parents[1]
 CASES = [
@@ -352,9 +352,7 @@ def test_ten_kills_at_random_moments_leave_the_same_bytes(tmp_path):
     for folder in folders:
         assert names == sorted(p.name for p in (tmp_path / folder).iterdir())
         for name in names:
-            with xr.open_dataset(tmp_path / "whole" / name, decode_times=False) as a:
-                with xr.open_dataset(tmp_path / folder / name, decode_times=False) as b:
-                    for variable in a.variables:
-                        np.testing.assert_array_equal(
-                            a[variable].values, b[variable].values, err_msg=f"{name} {variable}"
-                        )
+            paths = (tmp_path / where / name for where in ("whole", folder))
+            a, b = (xr.load_dataset(path, decode_times=False) for path in paths)
+            for variable in a.variables:
+                np.testing.assert_array_equal(a[variable].values, b[variable].values, err_msg=f"{name} {variable}")

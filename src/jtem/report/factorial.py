@@ -249,16 +249,19 @@ class Line:
         return None if self.published is None else self.ours - self.published
 
 
-def published(name: str) -> dict[tuple[str, str], float]:
-    """(key, scenario) to the printed value, from ``data/published``."""
-    with data_path("published", f"{name}.csv").open(encoding="utf-8", newline="") as file:
-        rows = csv.DictReader(line for line in file if not line.startswith("#"))
-        return {(row["key"], row["scenario"]): float(row["value"]) for row in rows}
+def published(*names: str) -> dict[tuple[str, str], float]:
+    """(key, scenario) to the printed value, from these files of ``data/published``."""
+    result: dict[tuple[str, str], float] = {}
+    for name in names:
+        with data_path("published", f"{name}.csv").open(encoding="utf-8", newline="") as file:
+            rows = csv.DictReader(line for line in file if not line.startswith("#"))
+            result.update({(row["key"], row["scenario"]): float(row["value"]) for row in rows})
+    return result
 
 
 def write_lines(path: Path, lines: Iterable[Line]) -> Path:
     """``headline.csv``: quantity, scenario, unit, ours, published, difference, note."""
-    rows = [("quantity", "scenario", "unit", "ours", "published", "difference", "note")]
+    rows: list[tuple[str, ...]] = [("quantity", "scenario", "unit", "ours", "published", "difference", "note")]
     for line in lines:
         beside = ("", "") if line.published is None else (f"{line.published:g}", f"{line.difference:.4g}")
         rows.append((line.quantity, line.scenario, line.unit, f"{line.ours:.5g}", *beside, line.note))

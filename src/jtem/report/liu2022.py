@@ -119,15 +119,14 @@ def headline(f: Factorial, notes: dict[str, str]) -> tuple[list[Line], dict[str,
         lines.append(Line(quantity, scenario, unit, mean, printed.get((key, scenario)), note))
         return f"{mean:.4g} ± {sd:.2g}"
 
-    density = 1e15 / f.chosen_area / 1e3  # Tg over the set to g m-2: (1e9 kg) (1e3 g) / area
+    density = 1e12 / f.chosen_area  # Tg over the set to g m-2: 1e12 g in a Tg
     past = f.history
     stock = past.between(past.total("soil_carbon"), 2006, 2015)
     add("SOC in active layers 2006-2015", "soil_carbon_2006_2015", "historical", [stock], "Pg C")
     table1: Cells = [("flux", "scenario", "period", "total (Tg C yr-1)", "density (gC m-2 yr-1)")]
-    table2: Cells = [
-        ("scenario", "dSOC", "sum dLtrC", "sum dRH", "SOC_PF", "(sum dRH - sum dLtrC)/SOC_PF", "dSON", "sum dLtrN")
-        + ("sum dNetNMin", "SON_PF", "sum dVegNup/SON_PF", "transfer C", "transfer N (organic)")
-    ]
+    carbon = ("dSOC", "sum dLtrC", "sum dRH", "SOC_PF", "(sum dRH - sum dLtrC)/SOC_PF")
+    nitrogen = ("dSON", "sum dLtrN", "sum dNetNMin", "SON_PF", "sum dVegNup/SON_PF")
+    table2: Cells = [("scenario", *carbon, *nitrogen, "transfer C", "transfer N (organic)")]
     table3: Cells = [
         ("community", "scenario", "SOC_PF (Pg C)", "sum dRH (Pg C)", "SON_PF (Tg N)", "sum dVegNup (Tg N)")
     ]

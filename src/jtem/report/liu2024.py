@@ -34,7 +34,7 @@ def by_depth(layers: np.ndarray) -> np.ndarray:
 
 def headline(f: Factorial, notes: dict[str, str]) -> list[Line]:
     """All headline numbers beside the printed ones. ``notes``: why they differ, by key."""
-    printed = factorial.published("liu2024_headline")
+    printed = factorial.published("liu2024_headline", "liu2024_factorial")
     lines: list[Line] = []
 
     def add(quantity: str, key: str, scenario: str, value: float, unit: str) -> None:

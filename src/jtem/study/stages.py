@@ -371,9 +371,9 @@ class _Runner:
 
     def _columns(self, columns: slice) -> Cell:
         """The chunk's columns on the devices, placed when first needed."""
-        if self._cells is None:
-            self._cells = self._rows(self.e.columns, columns)
-        return self._cells
+        placed = self._cells if self._cells is not None else self._rows(self.e.columns, columns)
+        self._cells = placed
+        return placed
 
     def _rows(self, tree, columns: slice):
         return self._place(jax.tree.map(lambda leaf: leaf[columns], tree))
@@ -688,8 +688,8 @@ class _Runner:
             self._name_failed(stage, columns, first, bad, f"{name} is not finite")
         limit = BUDGET_LIMIT[self.e.design.pool_dtype]
         for residual, scale in zip(_CHECKS, _SCALES, strict=True):
-            bad = np.asarray(np.abs(annual[residual]) > limit * np.maximum(np.abs(annual[scale]), 1.0))
-            self._name_failed(stage, columns, first, np.atleast_2d(bad), f"{residual} exceeds {limit:g} of {scale}")
+            bad = np.atleast_2d(np.abs(annual[residual]) > limit * np.maximum(np.abs(annual[scale]), 1.0))
+            self._name_failed(stage, columns, first, bad, f"{residual} exceeds {limit:g} of {scale}")
 
     def _name_failed(self, stage: Stage, columns: slice, first: int, bad: np.ndarray, reason: str) -> None:
         for row in np.flatnonzero(bad.any(axis=1)):
