@@ -154,8 +154,11 @@ class ChunkStore:
                     sink.state(name, slice(start, stop), jax.tree.unflatten(structure, leaves))
 
     def remove(self) -> None:
-        """Forget everything: the files are written."""
-        shutil.rmtree(self.folder, ignore_errors=True)
+        """Forget everything: the files are written. Renamed first, so that a kill leaves no half of it to go on from."""
+        done = self.folder.with_name(f"{FOLDER}-done")
+        shutil.rmtree(done, ignore_errors=True)
+        os.replace(self.folder, done)
+        shutil.rmtree(done, ignore_errors=True)
 
     # --- help ---------------------------------------------------------------------------------------------------------
 
