@@ -491,7 +491,7 @@ def processes(reference: Reference) -> dict[str, Measured]:
     result["optimum_temperature"] = relative(fed_optimum, implied, 1.0, where=good & (fed_optimum - air > 5.0))
 
     result["litterfall"] = relative(
-        over_months(lambda c: litter.litterfall(c, p.litter.carbon_rate, 1e-3), carbon), f["LTRFALC"], 0.01
+        over_months(lambda c: c * litter.loss_rate(p.litter.carbon_rate, 1e-3), carbon), f["LTRFALC"], 0.01
     )
     growth = over_months(lambda g, m: respiration.growth(g, m, p.respiration), f["VEGINGPP"], f["RVMAINT"])
     result["npp_without_nitrogen_limitation"] = relative(f["VEGINGPP"] - f["RVMAINT"] - growth, f["VEGINNPP"], 1.0)

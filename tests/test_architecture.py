@@ -18,7 +18,7 @@ ALLOWED = {
     "variables": {"constants", "errors", "parameters", "datafiles"},
     "physics": {"constants", "state", "parameters", "numerics"},
     "step": {"constants", "state", "parameters", "numerics", "physics"},
-    "run": {"constants", "step", "state", "numerics"},
+    "run": {"constants", "step", "state", "numerics", "physics"},
     "spinup": {"constants", "run", "step", "state", "numerics", "physics"},
     "equilibrium": {"constants", "run", "step", "state", "numerics", "physics", "spinup"},
     "study": {
@@ -36,6 +36,7 @@ ALLOWED = {
     },
     "readers": BASE | {"variables", "readers"},
     "output": BASE | {"variables"},
+    "checkpoint": BASE,
     "report": {"constants", "variables", "errors", "datafiles", "report"},
 }
 LABELLED = {"xarray", "netCDF4", "pandas", "cftime"}

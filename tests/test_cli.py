@@ -147,7 +147,7 @@ def test_failed_cells_give_exit_code_1(plan, tmp_path, capsys, monkeypatch):
 
 
 @pytest.mark.parametrize("stop", [KeyboardInterrupt(), MemoryError()])
-def test_a_stopped_run_leaves_nothing(plan, tmp_path, capsys, monkeypatch, stop):
+def test_a_stopped_run_leaves_only_its_unfinished_work(plan, tmp_path, capsys, monkeypatch, stop):
     monkeypatch.setattr(stages, "run_experiment", lambda e, s, p=None: fake_run(e, s, p, stop=stop))
     out = tmp_path / "out"
     if isinstance(stop, KeyboardInterrupt):
@@ -155,7 +155,14 @@ def test_a_stopped_run_leaves_nothing(plan, tmp_path, capsys, monkeypatch, stop)
     else:
         with pytest.raises(MemoryError):
             cli.main(["run", str(plan), "--out", str(out)])
-    assert not out.exists()
+    assert [path.name for path in out.iterdir()] == [".jtem-work"]
+    capsys.readouterr()
+    monkeypatch.setattr(stages, "run_experiment", fake_run)
+    assert cli.main(["run", str(plan), "--out", str(out), "--resume"]) == 0
+    assert "going on with the unfinished run" in capsys.readouterr().out
+    assert sorted(p.name for p in out.iterdir()) == ["small_historical_annual.nc", "small_ssp126_annual.nc"]
+    assert cli.main(["run", str(plan), "--out", str(out), "--resume"]) == 2
+    assert "no unfinished run" in one_sentence(capsys)
 
 
 def inputs(folder, change=lambda climate, static: (climate, static)):

@@ -183,8 +183,17 @@ def prepare(plan: Plan, data: Path | None, *, force: bool = False) -> Prepared:
         model_cells.column_cell,
         model_cells.column_fraction,
         model_cells.labels,
+        largest_communities(model_cells, table.communities),
     )
     return Prepared(plan, experiment, grid, table, tuple(inputs), plan.domain.source == "embedded")
+
+
+def largest_communities(model_cells: Any, names: Sequence[str]) -> np.ndarray:
+    """Name of the largest community of each cell, (cell,)."""
+    result = np.empty(model_cells.latitude.size, dtype=object)
+    for column in np.argsort(model_cells.column_fraction, kind="stable"):
+        result[model_cells.column_cell[column]] = names[int(model_cells.columns.community[column])]
+    return result
 
 
 def selection(plan: Plan):
@@ -231,7 +240,27 @@ def build_stages(plan: Plan, loader: Callable[..., Any]) -> tuple:
                 follow=scenario.follows,
             )
         )
-    return tuple(stages)
+    return (*stages, *factorial_stages(plan, loader))
+
+
+def factorial_stages(plan: Plan, loader: Callable[..., Any]) -> tuple:
+    """Stages of ``[factorial]``; none where the plan has no such section."""
+    from jtem.study import protocol
+
+    f, history = plan.factorial, plan.history
+    if not f.scenarios:
+        return ()
+    base_climate = history.climate if f.base_year <= history.last else f.base_climate or f.scenarios[0]
+    return protocol.expand(
+        f.protocol,
+        {name: loader(name, f.first, f.last) for name in f.scenarios},
+        f.ensemble,
+        base=loader(base_climate, f.base_year, f.base_year),
+        reference=loader(history.climate, max(history.first, history.last - 9), history.last),
+        parent=history.name,
+        years=(f.first, f.last),
+        layers=plan.model.permafrost.layers > 0,
+    )
 
 
 def domain(plan: Plan, data: Path | None):
@@ -248,7 +277,7 @@ def domain(plan: Plan, data: Path | None):
 
         def embedded_source(climate: str):
             def source(rows: np.ndarray, first: int, last: int):
-                return embedded.climate(cells.isel(cell=rows), climate, first, last)
+                return joined_climate(cells.isel(cell=rows), climate, first, last)
 
             return source, f"emulated climate '{climate}'"
 
@@ -401,6 +430,22 @@ def isimip_recipe(plan: Plan, data: Path | None):
     )
 
 
+def joined_climate(cells: Any, climate: str, first: int, last: int):
+    """Emulated climate of one name, or of two joined: "historical+rcp45" is history as long as it is known, then the other."""
+    import xarray as xr
+
+    from jtem.readers import embedded
+
+    name, _, later = climate.partition("+")
+    end = embedded.SCENARIO_YEARS.get(name, (first, last))[1]
+    if not later or last <= end:
+        return embedded.climate(cells, name, first, last)
+    after = embedded.climate(cells, later, max(first, end + 1), last)
+    if first > end:
+        return after
+    return xr.concat([embedded.climate(cells, name, first, end), after], "year", combine_attrs="drop_conflicts")
+
+
 def restarted(plan: Plan, experiment: Experiment, parameter_hash: str, data: Path | None, force: bool) -> Experiment:
     """The experiment that goes on from the state file of ``[run] restart``: after spin-up, or after history."""
     import dataclasses
@@ -531,20 +576,49 @@ def duration(seconds: float) -> str:
 # --- commands --------------------------------------------------------------------------------------------------------
 
 
-def execute(prepared: Prepared, folder: Path, *, force: bool) -> tuple[int, Summary]:
-    """Run an experiment and write its files; returns the exit code and the summary."""
+def execute(
+    prepared: Prepared, folder: Path, *, force: bool, part: tuple[int, int] = (0, 1), resume: bool = False
+) -> tuple[int, Summary]:
+    """Run an experiment and write its files; returns the exit code and the summary.
+
+    Work is kept in the folder chunk by chunk until all files are written, so that a killed run goes on (``resume``: refuse
+    where there is nothing to go on from). ``part`` (i, n): only every n-th chunk; then no files are written.
+    """
+    import jax
+
+    from jtem.checkpoint import ChunkStore
     from jtem.output import NetcdfSink, file_names, prepare_folder
     from jtem.physics.soil_thermal import C25_B
-    from jtem.study.stages import run_experiment
+    from jtem.study import stages as work
 
     plan, experiment = prepared.plan, prepared.experiment
     frequencies = [
         f for f, names in (("monthly", experiment.selection.monthly), ("annual", experiment.selection.annual)) if names
     ]
     stages = [stage.name for stage in experiment.stages]
-    if plan.output.netcdf:
-        prepare_folder(folder, file_names(plan.plan.name, stages, frequencies, plan.output.state), force)
+    names = file_names(plan.plan.name, stages, frequencies, plan.output.state) if plan.output.netcdf else []
+    begun = (folder / ".jtem-work").is_dir() and not force
+    if resume and not begun:
+        raise InputError(f"{folder}: holds no unfinished run to resume; leave out --resume to start one")
+    prepare_folder(folder, names, force or begun)
+    store = ChunkStore(folder, identity(prepared), part=part, fresh=force, keep_states=plan.output.state)
+    if store.resumed:
+        print(f"going on with the unfinished run in {folder}", flush=True)
     progress = ProgressLine()
+    progress.start()
+    summary = work.run_experiment(experiment, store, progress)
+    progress.end()
+    print(
+        f"{summary.column_years:,} cells x years in {summary.seconds:.1f} s, of which {summary.compile_seconds:.1f} s "
+        "compiling",
+        flush=True,
+    )
+    if part[1] > 1:
+        left = len(store.unfinished(work.chunks(experiment), work.units(experiment)))
+        print(f"part {part[0] + 1} of {part[1]} is done; {left} chunks left; without --part the files are written")
+        return report_failed(prepared, summary), summary
+    for left in folder.glob(f".{plan.plan.name}_*.partial-*"):  # of a process that was killed while it wrote files
+        left.unlink(missing_ok=True)
     with NetcdfSink(
         folder,
         plan.plan.name,
@@ -553,10 +627,10 @@ def execute(prepared: Prepared, folder: Path, *, force: bool) -> tuple[int, Summ
         heat_edges=C25_B,
         write_files=plan.output.netcdf,
         write_states=plan.output.state,
+        double=plan.output.double,
     ) as sink:
-        progress.start()
-        summary = run_experiment(experiment, sink, progress)
-        progress.end()
+        structure = jax.tree.structure(work.state_like(experiment)) if plan.output.state else None
+        store.replay(experiment.stages, structure, sink)
         notes: dict[str, str | int | float] = {}
         if summary.spin_up is not None:
             notes["spin_up_closed_columns"] = int(np.sum(summary.spin_up.closed))
@@ -564,11 +638,24 @@ def execute(prepared: Prepared, folder: Path, *, force: bool) -> tuple[int, Summ
         written = sink.finish(summary.failed, notes)
         for text in sink.implausible.values():
             print(f"note: {text}", file=sys.stderr)
-    print(
-        f"{summary.column_years:,} cells x years in {summary.seconds:.1f} s, of which {summary.compile_seconds:.1f} s "
-        f"compiling; {len(written)} files in {folder}"
-    )
+    store.remove()
+    print(f"{len(written)} files in {folder}")
     return report_failed(prepared, summary), summary
+
+
+def identity(prepared: Prepared) -> dict[str, Any]:
+    """What must be the same for a run to go on with unfinished work."""
+    import jax
+
+    devices = jax.local_devices()
+    return {
+        "plan": prepared.plan.text,
+        "parameters": prepared.table.hash(),
+        "version": __version__,
+        "inputs": list(prepared.inputs),
+        "devices": f"{len(devices)} {devices[0].platform}",
+        "columns": len(prepared.experiment.column_cell),
+    }
 
 
 def report_failed(prepared: Prepared, summary: Summary) -> int:
@@ -697,9 +784,107 @@ def command_run(arguments: argparse.Namespace) -> int:
     folder = arguments.out or Path(plans.read(arguments.plan).plan.name)
     with output_folder(folder):
         prepared = open_plan(arguments.plan, arguments.data, force=arguments.force)
-        code, summary = execute(prepared, folder, force=arguments.force)
+        code, summary = execute(
+            prepared, folder, force=arguments.force, part=arguments.part or (0, 1), resume=arguments.resume
+        )
     print(spin_up_text(summary.spin_up))
     return code
+
+
+def command_report(arguments: argparse.Namespace) -> int:
+    """Tables, figures and ``headline.csv`` of a finished run."""
+    from jtem import plan as plans
+
+    folder: Path = arguments.folder
+    plan = plans.parse(written_plan(folder), f"the plan in {folder}")
+    if not plan.factorial.scenarios:
+        report(plan, folder, figure=not arguments.no_figures)
+        return DONE
+    factorial_report(plan, folder, arguments.out or folder / "report", figures_wanted=not arguments.no_figures)
+    return DONE
+
+
+def written_plan(folder: Path) -> str:
+    """The plan that a run's files carry."""
+    import xarray as xr
+
+    for path in sorted(folder.glob("*_annual.nc")):
+        with xr.open_dataset(path, decode_times=False) as data:
+            return str(data.attrs["plan"])
+    raise InputError(f"{folder}: no annual files of a finished run; give the folder that 'jtem run' wrote")
+
+
+def factorial_report(plan: Plan, folder: Path, out: Path, *, figures_wanted: bool) -> None:
+    """Report of a plan with ``[factorial]`` into ``out``: headline, tables, closures, figures."""
+    import tomllib
+
+    from jtem.datafiles import data_path
+    from jtem.output import prepare_folder
+    from jtem.report import factorial, figures, liu2022, liu2024
+
+    f = plan.factorial
+    rows = f.protocol
+    prepare_folder(out)
+    paper = "liu2022" if {"S_T", "S_R"} <= {row.name for row in rows} else "liu2024"
+    data = factorial.read(
+        folder,
+        plan.plan.name,
+        plan.history.name,
+        f.scenarios,
+        [member.name for member in f.ensemble],
+        [row.name for row in rows],
+        (plan.history.last - 9, plan.history.last) if paper == "liu2022" else (2010, 2015),
+        plan.plan.title or plan.plan.name,
+    )
+    reasons = tomllib.loads(data_path("published", "differences.toml").read_text(encoding="utf-8"))
+    notes = {**reasons[paper], **(reasons.get(f"{paper}_emulated", {}) if plan.domain.source == "embedded" else {})}
+    written = []
+    if paper == "liu2022":
+        lines, tables = liu2022.headline(data, notes)
+        worst = liu2022.identities(data)
+        print(
+            f"identities: SOC_PF and the transfer agree within {max(i.carbon for i in worst):.1e} of SOC, SON_PF within "
+            f"{max(i.nitrogen for i in worst):.1e} of SON ({len(worst)} pairs of runs)"
+        )
+        draw = liu2022.draw
+    else:
+        lines = liu2024.headline(data, notes)
+        sites = tomllib.loads(data_path("embedded", "sites.toml").read_text(encoding="utf-8"))
+        tables = {
+            "table1": liu2024.sites_table(sites),
+            "table2": liu2024.design_table(data, {row.name: sorted(row.held) for row in rows}, f.base_year),
+            "effects": liu2024.effects_table(data),
+        }
+        draw = liu2024.draw
+    closed = factorial.closures(data)
+    tables["closure"] = [
+        ("run", "years", "carbon left over (Pg C)", "carbon (Pg C)", "nitrogen left over (Pg N)", "nitrogen (Pg N)"),
+        *(
+            (
+                c.run,
+                str(c.years),
+                f"{c.carbon:.2e}",
+                f"{c.carbon_stock:.6g}",
+                f"{c.nitrogen:.2e}",
+                f"{c.nitrogen_stock:.6g}",
+            )
+            for c in closed
+        ),
+    ]
+    worst_carbon = max(abs(c.carbon) / c.carbon_stock for c in closed)
+    worst_nitrogen = max(abs(c.nitrogen) / c.nitrogen_stock for c in closed)
+    print(
+        f"region: carbon of {len(closed)} runs closes within {worst_carbon:.1e} of its stock over {closed[0].years} years, "
+        f"nitrogen within {worst_nitrogen:.1e}"
+    )
+    written.append(factorial.write_lines(out / "headline.csv", lines))
+    written += [factorial.write_table(out / f"{name}.csv", rows_) for name, rows_ in tables.items()]
+    print(factorial.as_text(lines, plan.plan.title or plan.plan.name))
+    if figures_wanted and figures.available():
+        written += draw(data, out)
+    elif figures_wanted:
+        print("no figures: matplotlib is not installed; run: pip install 'jtem[plots]'")
+    print(f"{len(written)} files in {out}")
 
 
 def command_check(arguments: argparse.Namespace) -> int:
@@ -867,6 +1052,17 @@ def command_info(arguments: argparse.Namespace) -> int:
     return DONE
 
 
+def part_of(text: str) -> tuple[int, int]:
+    """``2/8``: the second of eight parts, as (1, 8)."""
+    try:
+        part, parts = (int(word) for word in text.split("/"))
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"{text!r} is not I/N, e.g. 2/8") from None
+    if not 1 <= part <= parts:
+        raise argparse.ArgumentTypeError(f"{text!r}: the part must lie within 1..{parts}")
+    return part - 1, parts
+
+
 def parser() -> argparse.ArgumentParser:
     """All commands and options."""
     top = argparse.ArgumentParser(prog="jtem", description="A JAX-differentiable Terrestrial Ecosystem Model.")
@@ -881,6 +1077,10 @@ def parser() -> argparse.ArgumentParser:
     demo = add("demo", command_demo, "run the embedded default (emulated climate): table, netCDF files, one figure")
     demo.add_argument("--out", type=Path, default=Path("jtem_demo"), metavar="DIR", help="output folder (jtem_demo)")
     run = add("run", command_run, "run a plan")
+    reporting = add("report", command_report, "tables, figures and headline.csv of a finished run")
+    reporting.add_argument("folder", type=Path, metavar="RUN_DIR")
+    reporting.add_argument("--out", type=Path, metavar="DIR", help="folder of the report (default: RUN_DIR/report)")
+    reporting.add_argument("--no-figures", action="store_true", help="tables only")
     check = add("check", command_check, "validate a plan and all its inputs; estimate memory and time; run nothing")
     ready = add("prepare", command_prepare, "turn raw files into one prepared store, once; runs then start in seconds")
     ready.add_argument("--force", action="store_true", help="prepare again over an existing store")
@@ -890,7 +1090,20 @@ def parser() -> argparse.ArgumentParser:
             "--data", type=Path, metavar="DIR", help="folder of input files (or the variable JTEM_DATA)"
         )
     run.add_argument("--out", type=Path, metavar="DIR", help="output folder (default: the plan's name)")
-    run.add_argument("--force", action="store_true", help="overwrite files; accept a state of other parameters")
+    run.add_argument(
+        "--force",
+        action="store_true",
+        help="overwrite files, discard unfinished work; accept a state of other parameters",
+    )
+    run.add_argument(
+        "--resume", action="store_true", help="go on with the unfinished run in the output folder, or refuse"
+    )
+    run.add_argument(
+        "--part",
+        type=part_of,
+        metavar="I/N",
+        help="only every N-th chunk from the I-th (job array); then run without it",
+    )
     listing = add("variables", command_variables, "list all output variables")
     listing.add_argument("--markdown", action="store_true", help="as a Markdown table")
     values = add("parameters", command_parameters, "list all parameters with value, unit, bounds and source")
@@ -910,7 +1123,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         print(f"jtem: {' '.join(str(error).split())}", file=sys.stderr)
         return USER_ERROR
     except KeyboardInterrupt:
-        print("\njtem: stopped; unfinished files were removed", file=sys.stderr)
+        print("\njtem: stopped; the same command goes on from the last finished piece of work", file=sys.stderr)
         return STOPPED
     except BrokenPipeError:
         sys.stderr.close()

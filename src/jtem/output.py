@@ -42,6 +42,7 @@ class Grid:
     column_cell: np.ndarray
     column_fraction: np.ndarray
     labels: np.ndarray | None = None
+    communities: np.ndarray | None = None  # name of the largest community of each cell
 
     def mixed(self, columns: slice) -> np.ndarray:
         """Which of these columns share their cell with others."""
@@ -83,7 +84,8 @@ class NetcdfSink:
     """Takes results slice by slice (``study.stages.Sink``): one file a stage and frequency.
 
     Use it as a context manager and call :meth:`finish` at the end; leaving without (an error, Ctrl-C) removes
-    everything. ``attributes`` go to every file. ``heat_edges``: depths (m) of the faces of the soil heat layers.
+    everything. ``double``: numbers of 64 bits, for budgets from files. ``attributes`` go to every file.
+    ``heat_edges``: depths (m) of the faces of the soil heat layers.
     """
 
     def __init__(
@@ -96,10 +98,12 @@ class NetcdfSink:
         heat_edges: Sequence[float],
         write_files: bool = True,
         write_states: bool = True,
+        double: bool = False,
     ):
         self.folder, self.name, self.grid = Path(folder), name, grid
         self.attributes, self.heat_edges = dict(attributes), np.asarray(heat_edges, dtype=np.float64)
         self.write_files, self.write_states = write_files, write_states
+        self.kind = "f8" if double else "f4"
         self.implausible: dict[str, str] = {}
         self._made = prepare_folder(self.folder)
         self._open: dict[tuple[str, str], netCDF4.Dataset] = {}
@@ -229,6 +233,10 @@ class NetcdfSink:
             labels = target.createVariable("site", str, ("cell",))
             labels.long_name = "name of the site"
             labels[:] = np.asarray(self.grid.labels, dtype=object)
+        if self.grid.communities is not None:
+            names = target.createVariable("community", str, ("cell",))
+            names.long_name = "largest plant community of the cell"
+            names[:] = np.asarray(self.grid.communities, dtype=object)
         status = {
             "long_name": "how the run ended in the cell",
             "flag_values": np.array([1, 2], "i1"),
@@ -270,7 +278,7 @@ class NetcdfSink:
             return
         created = target.createVariable(
             variable.file_name,
-            "f4",
+            self.kind,
             ("time", *depth, "cell"),
             zlib=True,
             complevel=1,
@@ -332,7 +340,7 @@ class NetcdfSink:
             before = np.asarray(array[times, ..., first : first + 1], dtype=np.float64)
             summed[..., :1] += np.where(before >= FILL, np.nan, before)
         self._check_range(variable, summed, first, stage, years)
-        array[times, ..., first:last] = np.where(np.isfinite(summed), summed, FILL).astype(np.float32)
+        array[times, ..., first:last] = np.where(np.isfinite(summed), summed, FILL).astype(self.kind)
 
     def _check_range(self, variable: Variable, values: np.ndarray, first: int, stage: Any, years: slice) -> None:
         bad = (values < variable.low) | (values > variable.high)

@@ -21,6 +21,7 @@ from typing import Any
 from jtem import variables
 from jtem.errors import InputError, suggest
 from jtem.physics.permafrost import SCHEMES, PermafrostScheme
+from jtem.study.protocol import FACTORS, PROTOCOLS, Member, Run, stage_name
 
 SOURCES = ("embedded", "toolik", "cf_monthly", "climate_grid", "isimip", "prepared")
 DATA_VARIABLE = "JTEM_DATA"
@@ -196,6 +197,45 @@ class ScenarioSection:
 
 
 @dataclass(frozen=True)
+class FactorialSection:
+    """Runs of ``runs`` under each of ``scenarios``, all from the end of history.
+
+    ``runs``: a protocol ("liu2024", "liu2024_all_pairs", "liu2022") or a list of held factors, "" for the transient run and
+    e.g. "co2+temperature". ``base_year``: year at which factors are held, of the climate ``base_climate`` (default: the first
+    scenario). ``members``: name = [factor on warming since the last ten years of history, relative change of precipitation
+    per degC]: an ensemble of our own making.
+    """
+
+    runs: tuple[str, ...] = ()
+    scenarios: tuple[str, ...] = ()
+    first: int = 2015
+    last: int = 2100
+    base_year: int = 2015
+    base_climate: str = ""
+    members: Mapping[str, tuple[float, float]] = field(default_factory=dict)
+
+    @property
+    def protocol(self) -> tuple[Run, ...]:
+        """The rows."""
+        if len(self.runs) == 1 and self.runs[0] in PROTOCOLS:
+            return PROTOCOLS[self.runs[0]]
+        return tuple(
+            Run("S_" + "_".join(word.split("+")) if word else "S_Trans", frozenset(word.split("+")) - {""})
+            for word in self.runs
+        )
+
+    @property
+    def ensemble(self) -> tuple[Member, ...]:
+        """The members; one unchanged climate where none is named."""
+        return tuple(Member(name, *numbers) for name, numbers in self.members.items()) or (Member(),)
+
+    @property
+    def stage_names(self) -> tuple[str, ...]:
+        """Names of all its stages, in order."""
+        return tuple(stage_name(r, s, m) for s in self.scenarios for m in self.ensemble for r in self.protocol)
+
+
+@dataclass(frozen=True)
 class PermafrostSection:
     """``base_years``: mean active layer of these years is the base of scheme ``layered``."""
 
@@ -204,12 +244,13 @@ class PermafrostSection:
 
 @dataclass(frozen=True)
 class OutputSection:
-    """What is written: names of ``jtem variables``."""
+    """What is written: names of ``jtem variables``. ``double``: numbers of 64 bits, so that budgets close from the files."""
 
     monthly: tuple[str, ...] = ()
     annual: tuple[str, ...] = DEFAULT_ANNUAL
     netcdf: bool = True
     state: bool = True
+    double: bool = False
 
 
 @dataclass(frozen=True)
@@ -231,6 +272,7 @@ class Plan:
     model: ModelSection = ModelSection()
     spinup: SpinUpSection = SpinUpSection()
     scenario: tuple[ScenarioSection, ...] = ()
+    factorial: FactorialSection = FactorialSection()
     permafrost: PermafrostSection = PermafrostSection()
     output: OutputSection = OutputSection()
     run: RunSection = RunSection()
@@ -263,7 +305,8 @@ class Plan:
     @property
     def simulated_years(self) -> int:
         """Years of history and scenarios together."""
-        return sum(part.last - part.first + 1 for part in (self.history, *self.scenario))
+        rows = len(self.factorial.stage_names) * (self.factorial.last - self.factorial.first + 1)
+        return rows + sum(part.last - part.first + 1 for part in (self.history, *self.scenario))
 
 
 _WORDS = {"permafrost": SCHEMES, "precision": PRECISIONS}
@@ -277,6 +320,7 @@ _LIMITS = {
     "cycle_years": (0, 100000),
     "first": (1, 9999),
     "last": (1, 9999),
+    "base_year": (1, 9999),
     "chunk_columns": (1, 10**7),
     "block_years": (1, 1000),
     "subdivide": (1, 50),
@@ -414,7 +458,8 @@ def _check(plan: Plan) -> None:
                 f"{where}: [[scenario]] {s.name} begins in {s.first} but history ends in {plan.history.last}; "
                 f"set its 'first' to {plan.history.last + 1}"
             )
-    names = ["spinup", plan.history.name, *(s.name for s in plan.scenario)]
+    _check_factorial(plan)
+    names = ["spinup", plan.history.name, *(s.name for s in plan.scenario), *plan.factorial.stage_names]
     for name in names:
         if not re.fullmatch(r"[A-Za-z0-9._-]+", name) or names.count(name) > 1:
             raise InputError(
@@ -434,7 +479,13 @@ def _check(plan: Plan) -> None:
     if plan.domain.source in ("toolik", "cf_monthly"):
         if not plan.domain.static:
             raise InputError(f"{where}: [domain] needs 'static', the file of elevation, texture and vegetation; add it")
-        used = {plan.spinup.climate, plan.history.climate, *(s.climate for s in plan.scenario)}
+        used = {
+            plan.spinup.climate,
+            plan.history.climate,
+            *(s.climate for s in plan.scenario),
+            *plan.factorial.scenarios,
+        }
+        used |= {plan.factorial.base_climate} - {""}
         for name in sorted(used - set(plan.domain.climate)):
             raise InputError(
                 f"{where}: climate {name!r} has no files in [domain.climate]; {suggest(name, plan.domain.climate)}"
@@ -455,6 +506,29 @@ def _check_isimip(plan: Plan) -> None:
     for name in part.nitrogen:
         if name not in used:
             raise InputError(f"{where}: nitrogen of climate '{name}', which no stage uses; {suggest(name, used)}")
+
+
+def _check_factorial(plan: Plan) -> None:
+    """Rows, years and base year of ``[factorial]``."""
+    f, where = plan.factorial, f"{plan.where}: [factorial]"
+    if f == FactorialSection():
+        return
+    for key in ("runs", "scenarios"):
+        if not getattr(f, key):
+            raise InputError(f"{where}: '{key}' is missing; add it")
+    for word in f.runs:
+        lost = [part for part in word.split("+") if part and part not in FACTORS]
+        if lost and not (len(f.runs) == 1 and word in PROTOCOLS):
+            raise InputError(f"{where}: run {word!r} is unknown; {suggest(lost[0], (*FACTORS, *PROTOCOLS))}")
+    if f.first != plan.history.last + 1:
+        raise InputError(
+            f"{where}: begins in {f.first} but history ends in {plan.history.last}; set its 'first' to "
+            f"{plan.history.last + 1}"
+        )
+    if f.last < f.first:
+        raise InputError(f"{where}: ends in {f.last} before it begins in {f.first}; swap 'first' and 'last'")
+    if not plan.history.first <= f.base_year <= f.last:
+        raise InputError(f"{where}: base_year {f.base_year} must lie within {plan.history.first}-{f.last}; change it")
 
 
 def resolve(name: str, data: Path | str | None, where: str, *, folder: bool = False) -> Path:

@@ -9,6 +9,7 @@ import functools
 from dataclasses import dataclass
 from typing import Any
 
+import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -16,6 +17,7 @@ from jax.sharding import NamedSharding, PartitionSpec
 
 from jtem import step
 from jtem.constants import DAYS_IN_MONTH
+from jtem.physics import permafrost, water
 from jtem.state import Cell, Climate, Controls, Forcing
 
 
@@ -203,6 +205,191 @@ def simulate_cells(
     running = jnp.ones((years,), bool) if active is None else active
     program = _program(design, selection, chosen, active is not None)
     return program(state, climate, cells, parameters, controls, running)
+
+
+# --- passes ----------------------------------------------------------------------------------------------------------
+# Heat and water do not depend on carbon or CO2, so they may run apart (decisions: "heat and water do not depend on carbon").
+# The years below are built of the same functions of ``step`` as ``simulate_year``: there is one physics.
+
+
+class Drivers(eqx.Module):
+    """What the carbon pass needs of the passes before it, many years: year first, then month where there is one.
+
+    ``climate``: years of climate (its CO2 is not used); ``months``, ``thaw``: of the heat pass; ``moist``,
+    ``exposed_water`` (mm), ``water_residual`` (mm): of the water pass.
+    """
+
+    climate: Climate
+    months: step.HeatMonth
+    thaw: permafrost.Thaw
+    moist: water.WaterMonth
+    exposed_water: jax.Array
+    water_residual: jax.Array
+
+
+def _years(body, carried, xs, active):
+    """Scan of ``body`` over years; years that are not ``active`` leave the state alone and cost nothing."""
+
+    def guarded(state, inputs):
+        running, *rest = inputs
+        shapes = jax.eval_shape(body, state, tuple(rest))[1]
+
+        def rest_year(s, _):
+            return s, jax.tree.map(lambda x: jnp.zeros(x.shape, x.dtype), shapes)
+
+        return jax.lax.cond(running, body, rest_year, state, tuple(rest))
+
+    return jax.lax.scan(guarded, carried, (active, *xs))
+
+
+def heat_years(thermal, climate: Climate, cell: Cell, parameters: step.Parameters, active, *, design: step.Design):
+    """Heat pass of one cell: thermal state after the years, heat months (year, 12, ...), thaw (year,)."""
+    site = step.derive(parameters, cell, design)
+
+    def one_year(state, inputs):
+        (climate_year,) = inputs
+
+        def one_month(carried, forcing):
+            return step.heat_month(carried, forcing, site, design)
+
+        state, months = jax.lax.scan(one_month, state, year_forcing(climate_year, cell))
+        state, thaw = step.heat_close_year(state, site, design)
+        return state, (months, thaw)
+
+    return _years(one_year, thermal, (climate,), active)
+
+
+def water_years(
+    wet, climate: Climate, months, thaw, controls: Controls, cell: Cell, parameters, active, *, design: step.Design
+):
+    """Water pass of one cell on the heat months: water state, water months (year, 12), exposed water and yearly residual
+    (year,).
+    """
+    site = step.derive(parameters, cell, design)
+
+    def one_year(state, inputs):
+        climate_year, heat_year, thaw_year, controls_year = inputs
+
+        def one_month(carried, month):
+            return step.water_month(carried, month[0], month[1], site, design)
+
+        before, moist = jax.lax.scan(one_month, state, (year_forcing(climate_year, cell), heat_year))
+        after, exposed = step.water_close_year(before, thaw_year, site, controls_year, design)
+        residual = water.total_water(after.stores) - water.total_water(before.stores)
+        return after, (moist, exposed, residual)
+
+    return _years(one_year, wet, (climate, months, thaw, controls), active)
+
+
+def carbon_years(
+    carbon,
+    drivers: Drivers,
+    of_run,
+    co2,
+    controls: Controls,
+    cells: Cell,
+    parameters: step.Parameters,
+    active,
+    *,
+    design: step.Design,
+    selection: Selection,
+):
+    """Carbon pass of stacked cells for many runs at once.
+
+    ``carbon``: state (cell, run, ...); ``drivers``: (cell, driver, year, ...), of which run r uses number ``of_run[r]``;
+    ``co2``: (cell, run, year) ppm; ``controls``: (run, year). Returns the state (cell, run, ...) and the selected outputs
+    (cell, run, year, ...).
+
+    Cells and runs are one flat batch: with a run axis of its own the compiler would round shared terms otherwise than in
+    the inline run (measured: one unit in the last place).
+    """
+    count, runs = co2.shape[:2]
+
+    def flat(leaf):
+        return leaf.reshape(count * runs, *leaf.shape[2:])
+
+    def repeated(leaf):
+        return jnp.repeat(leaf, runs, axis=0)
+
+    flat_cells = jax.tree.map(repeated, cells)
+    sites = jax.vmap(lambda cell: step.derive(parameters, cell, design))(flat_cells)
+
+    def run_year(state, d: Drivers, ppm, controls_year, cell, site):
+        climate = Climate(
+            d.climate.air_temperature,
+            d.climate.precipitation,
+            d.climate.shortwave_radiation,
+            ppm,
+            d.climate.nitrogen_input,
+            d.climate.following_air_temperature,
+        )
+
+        def one_month(carried, month):
+            forcing, heat, moist = month
+            carried, fluxes = step.carbon_month(carried, forcing, heat, moist, site, design)
+            return carried, month_fields(step.MonthOutput(heat, moist, fluxes))
+
+        state, months = jax.lax.scan(one_month, state, (year_forcing(climate, cell), d.months, d.moist))
+        state, closed = step.carbon_close_year(state, d.thaw, ppm, site, controls_year, design)
+        year = step.year_values(d.thaw, d.exposed_water, d.water_residual, state, closed)
+        return state, _select(months, year, selection)
+
+    def one_year(state, inputs):
+        year_drivers, ppm, controls_year = inputs
+        own = jax.tree.map(lambda leaf: flat(leaf[:, of_run]), year_drivers)
+        switches = jax.tree.map(lambda leaf: jnp.tile(leaf, count), controls_year)
+        return jax.vmap(run_year)(state, own, flat(ppm), switches, flat_cells, sites)
+
+    by_year = (
+        jax.tree.map(lambda leaf: jnp.moveaxis(leaf, 2, 0), (drivers, co2)),
+        jax.tree.map(lambda leaf: jnp.swapaxes(leaf, 0, 1), controls),
+    )
+    xs = (*by_year[0], by_year[1])
+    state, outputs = _years(one_year, jax.tree.map(flat, carbon), xs, active)
+
+    def unflat(leaf):
+        return leaf.reshape(count, runs, *leaf.shape[1:])
+
+    state = jax.tree.map(unflat, state)
+    return state, jax.tree.map(lambda leaf: jnp.moveaxis(leaf, 0, 1).reshape(count, runs, -1, *leaf.shape[2:]), outputs)
+
+
+@functools.lru_cache(maxsize=64)
+def pass_program(which: str, design: step.Design, selection: Selection, devices: tuple):
+    """Compiled "heat", "water" or "carbon" pass over stacked cells, split over ``devices``.
+
+    heat (parameters, active, thermal, climate, cells); water (parameters, active, controls, wet, climate, months, thaw,
+    cells); carbon (parameters, active, of_run, controls, carbon, drivers, co2, cells). What follows ``controls`` leads with
+    the cell axis.
+    """
+
+    def heat(parameters, active, thermal, climate, cells):
+        return jax.vmap(lambda s, c, cell: heat_years(s, c, cell, parameters, active, design=design))(
+            thermal, climate, cells
+        )
+
+    def wet(parameters, active, controls, state, climate, months, thaw, cells):
+        def one(s, c, m, t, cell):
+            return water_years(s, c, m, t, controls, cell, parameters, active, design=design)
+
+        return jax.vmap(one)(state, climate, months, thaw, cells)
+
+    def carbon(parameters, active, of_run, controls, state, drivers, co2, cells):
+        return carbon_years(
+            state, drivers, of_run, co2, controls, cells, parameters, active, design=design, selection=selection
+        )
+
+    function, shared = {"heat": (heat, 2), "water": (wet, 3), "carbon": (carbon, 4)}[which]
+    if len(devices) == 1:
+        return jax.jit(function)
+    mesh = jax.sharding.Mesh(np.array(devices), ("cell",))
+    split, whole = PartitionSpec("cell"), PartitionSpec()
+
+    def call(*arguments):
+        specs = (*(whole for _ in range(shared)), *(split for _ in arguments[shared:]))
+        return jax.shard_map(function, mesh=mesh, in_specs=specs, out_specs=split, check_vma=False)(*arguments)
+
+    return jax.jit(call)
 
 
 def pad_cells(tree, multiple: int):

@@ -197,6 +197,7 @@ class CarbonMonth(eqx.Module):
     frozen_carbon: Float[Array, "*cells"]
     thawed_permafrost_carbon: Float[Array, "*cells"]
     ecosystem_carbon: Float[Array, "*cells"]
+    ecosystem_nitrogen: Float[Array, "*cells"]
     carbon_residual: Float[Array, "*cells"]
     nitrogen_residual: Float[Array, "*cells"]
     layer_respiration: Float[Array, "*cells layer"]
@@ -220,6 +221,7 @@ class YearOutput(eqx.Module):
     maximum_unfrozen_thickness: Float[Array, "*cells"]
     exposed_carbon: Float[Array, "*cells"]
     exposed_nitrogen: Float[Array, "*cells"]
+    exposed_organic_nitrogen: Float[Array, "*cells"]
     exposed_water: Float[Array, "*cells"]
     layer_exposed_carbon: Float[Array, "*cells layer"]
     layer_exposed_nitrogen: Float[Array, "*cells layer"]
@@ -574,6 +576,7 @@ def carbon_month(
         frozen_carbon=pools.store.frozen_carbon.sum(),
         thawed_permafrost_carbon=pools.store.thawed_carbon.sum(),
         ecosystem_carbon=total_carbon(new_state),
+        ecosystem_nitrogen=total_nitrogen(new_state),
         carbon_residual=carbon_residual,
         nitrogen_residual=nitrogen_residual,
         layer_respiration=layer_respiration,
@@ -909,12 +912,25 @@ def year_output(
     year: CarbonYear,
 ) -> YearOutput:
     """Collect what :func:`close_year` gives."""
+    residual = water.total_water(after.stores) - water.total_water(before.stores)
+    return year_values(thaw, exposed_water, residual, carbon, year)
+
+
+def year_values(
+    thaw: permafrost.Thaw,
+    exposed_water: Float[Array, ""],
+    water_residual: Float[Array, ""],
+    carbon: CarbonState,
+    year: CarbonYear,
+) -> YearOutput:
+    """:class:`YearOutput` from what the three passes give at a year's end (the passes may have run apart)."""
     exposed_nitrogen = year.exposure.organic_nitrogen + year.exposure.available_nitrogen
     return YearOutput(
         active_layer_thickness=thaw.active_layer_thickness,
         maximum_unfrozen_thickness=thaw.maximum_unfrozen_thickness,
         exposed_carbon=year.exposure.carbon.sum(),
         exposed_nitrogen=exposed_nitrogen.sum(),
+        exposed_organic_nitrogen=year.exposure.organic_nitrogen.sum(),
         exposed_water=exposed_water,
         layer_exposed_carbon=year.exposure.carbon,
         layer_exposed_nitrogen=exposed_nitrogen,
@@ -923,7 +939,7 @@ def year_output(
         optimum_temperature=carbon.phenology.optimum_temperature,
         year_carbon_residual=year.carbon_residual,
         year_nitrogen_residual=year.nitrogen_residual,
-        year_water_residual=water.total_water(after.stores) - water.total_water(before.stores),
+        year_water_residual=water_residual,
     )
 
 

@@ -554,7 +554,9 @@ def _sweep(x, column: _Column, conductance, content, source, surface, kind: str,
     def up(j, carry):
         p, r, p_all, r_all = carry
         i = layers - 1 - j
-        row = _Column(*(of_layer(array, i) for array in (column.frozen, column.thawed, column.melted)), *column.rows())
+        row = _Column(
+            of_layer(column.frozen, i), of_layer(column.thawed, i), of_layer(column.melted, i), *column.rows()
+        )
         at, g = of_layer(x, i), of_layer(conductance, i)
         c, c_tau = _segment(*_phases(at, row, of_temperature), row)
         share = g / (c + p + g)

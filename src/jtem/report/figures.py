@@ -98,8 +98,10 @@ def demo_figure(
 
 
 def label(scenario: str) -> str:
-    """How a scenario is written: ``ssp126`` as SSP1-2.6."""
+    """How a scenario is written: ``ssp126`` as SSP1-2.6, ``rcp45`` as RCP4.5."""
     name = scenario.upper()
+    if name.startswith("RCP") and len(name) == 5:
+        return f"{name[:4]}.{name[4]}"
     return f"{name[:4]}-{name[4]}.{name[5]}" if name.startswith("SSP") and len(name) == 6 else name
 
 
@@ -177,3 +179,93 @@ def _fluxes(axes: Any, results: dict[str, Series], scenarios: Sequence[str]) -> 
     axes.annotate("NPP, RH", (s.years[row], highest), (0, 5), textcoords="offset points", fontsize=8)
     axes.annotate("NEP", (s.years[row], lowest), (0, 5), textcoords="offset points", fontsize=8)
     axes.set_ylabel("NPP (thick), RH, NEP (Pg C yr$^{-1}$)", fontsize=8)
+
+
+def smooth(values: np.ndarray, width: int = 5) -> np.ndarray:
+    """Running mean of up to ``width`` years, shorter at the ends."""
+    return _smooth(values, width)
+
+
+class Canvas:
+    """A page of panels in one style: colour and marker tell the scenario, line style the quantity; legible in grey."""
+
+    def __init__(self, rows: int, columns: int, title: str):
+        self.plt = _matplotlib()
+        self.figure, axes = self.plt.subplots(
+            rows, columns, figsize=(4.6 * columns, 3.4 * rows + 0.7), layout="constrained", squeeze=False
+        )
+        self.axes = list(axes.ravel())
+        self.figure.suptitle(title, fontsize=11)
+        for letter, panel in zip("abcdefghijkl", self.axes, strict=False):
+            panel.set_title(f"({letter})", loc="left", fontsize=9)
+            panel.spines[["top", "right"]].set_visible(False)
+            panel.grid(axis="y", color="0.9", linewidth=0.6)
+            panel.tick_params(labelsize=8)
+            panel.set_axisbelow(True)
+
+    def line(self, axes: Any, years: np.ndarray, values: np.ndarray, scenario: int, style: str = "-") -> None:
+        """One series of a scenario."""
+        axes.plot(
+            years,
+            values,
+            color=COLOURS[scenario % len(COLOURS)],
+            linestyle=style,
+            linewidth=1.4,
+            marker=MARKERS[scenario % len(MARKERS)],
+            markevery=(4 + 7 * scenario, 20),
+            markersize=4,
+        )
+
+    def band(self, axes: Any, years: np.ndarray, values: np.ndarray, scenario: int, style: str = "-") -> None:
+        """Mean of members (member, year) with one standard deviation on each side."""
+        mean, spread = values.mean(axis=0), values.std(axis=0, ddof=1) if values.shape[0] > 1 else 0 * values[0]
+        self.line(axes, years, mean, scenario, style)
+        colour = COLOURS[scenario % len(COLOURS)]
+        axes.fill_between(years, mean - spread, mean + spread, color=colour, alpha=0.18, linewidth=0)
+
+    def bars(
+        self,
+        axes: Any,
+        labels: Sequence[str],
+        series: Sequence[np.ndarray],
+        text: str,
+        *,
+        rotate: bool = False,
+        spreads: Sequence[np.ndarray] | None = None,
+    ) -> None:
+        """Groups of bars, one a scenario, hatched so that grey print tells them apart."""
+        place, width = np.arange(len(labels)), 0.8 / len(series)
+        for k, values in enumerate(series):
+            axes.bar(
+                place + (k - (len(series) - 1) / 2) * width,
+                values,
+                width,
+                color=COLOURS[k % len(COLOURS)],
+                hatch=("", "///", "...", "xx")[k % 4],
+                edgecolor="white",
+                linewidth=0.5,
+                yerr=None if spreads is None else spreads[k],
+                ecolor="0.3",
+                capsize=2,
+            )
+        axes.axhline(0, color="0.4", linewidth=0.6)
+        axes.set_xticks(place, labels, fontsize=8, rotation=40 if rotate else 0, ha="right" if rotate else "center")
+        axes.set_ylabel(text, fontsize=8)
+
+    def label(self, axes: Any, text: str) -> None:
+        """What a panel shows, with its unit."""
+        axes.set_ylabel(text, fontsize=8)
+
+    def save(self, path: Path, scenarios: Sequence[str], extra: Sequence[tuple[str, str]] = ()) -> Path:
+        """Legend below, written whole or not at all. ``extra``: (line style, meaning)."""
+        lines = [
+            self.plt.Line2D([], [], color=COLOURS[k % 4], marker=MARKERS[k % 4], markersize=5, label=label(s))
+            for k, s in enumerate(scenarios)
+        ]
+        lines += [self.plt.Line2D([], [], color="0.2", linestyle=style, label=text) for style, text in extra]
+        self.figure.legend(handles=lines, loc="outside lower center", ncols=len(lines), frameon=False, fontsize=9)
+        partial = path.with_name(f".{path.name}.partial")
+        self.figure.savefig(partial, dpi=130, format="png")
+        self.plt.close(self.figure)
+        partial.replace(path)
+        return path

@@ -1,0 +1,286 @@
+"""Regional numbers of a factorial from its annual files: totals, effects, depth profiles, budgets.
+
+Everything is an area-weighted total over a fixed set of cells, those with a mean active layer below 10 m in the years around
+the base year (decision 9); a factor's effect is the transient run less the run that holds it. Nothing is modelled here.
+"""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+import xarray as xr
+
+from jtem.constants import LAYER_EDGES, PERMAFROST_THAW_LIMIT
+from jtem.datafiles import data_path
+from jtem.errors import InputError
+from jtem.variables import SECONDS_IN_YEAR, VARIABLES
+
+LAYER_BOTTOM = np.asarray(LAYER_EDGES[1:])
+"""Bottoms (m) of the 25 permafrost layers."""
+
+
+@dataclass(frozen=True)
+class Result:
+    """Regional annual series of one stage: kg, kg yr-1 (year,) or (year, layer), and the active layer of every cell (m)."""
+
+    years: np.ndarray
+    totals: dict[str, np.ndarray]
+    groups: dict[str, dict[str, np.ndarray]]
+    means: dict[str, np.ndarray]
+    active_layer: np.ndarray
+    frozen_share: np.ndarray
+
+    def total(self, name: str, unit: float = 1e12) -> np.ndarray:
+        """Series of a variable in ``unit`` kg (1e12: Pg, 1e9: Tg); rates per year."""
+        if name not in self.totals:
+            raise InputError(
+                f"'{name}' is not in the annual files; add it to 'annual' in the plan's [output] and run again"
+            )
+        return self.totals[name] / unit
+
+    def cumulative(self, name: str, unit: float = 1e12) -> np.ndarray:
+        """Running sum of a rate."""
+        return np.cumsum(self.total(name, unit), axis=0)
+
+    def between(self, values: np.ndarray, first: int, last: int) -> float:
+        """Mean of the years first..last that exist."""
+        inside = (self.years >= first) & (self.years <= last)
+        return float(values[inside].mean()) if inside.any() else float("nan")
+
+
+@dataclass(frozen=True)
+class Factorial:
+    """History and all runs of a factorial. ``runs``: (scenario, member, run) to its result; ``area`` (cell,) m2."""
+
+    history: Result
+    runs: dict[tuple[str, str, str], Result]
+    area: np.ndarray
+    chosen: np.ndarray
+    scenarios: tuple[str, ...]
+    members: tuple[str, ...]
+    names: tuple[str, ...]
+    title: str
+    latitude: np.ndarray
+    longitude: np.ndarray
+    community: np.ndarray | None = None
+    inventory: dict[str, np.ndarray] = field(default_factory=dict)
+
+    def get(self, scenario: str, run: str, member: str = "") -> Result:
+        """One run."""
+        return self.runs[scenario, member or self.members[0], run]
+
+    def effect(self, scenario: str, held: str, name: str, member: str = "", unit: float = 1e12) -> np.ndarray:
+        """Transient less the run that holds a factor, (year, ...)."""
+        return self.get(scenario, self.names[0], member).total(name, unit) - self.get(scenario, held, member).total(
+            name, unit
+        )
+
+    @property
+    def chosen_area(self) -> float:
+        """Area of the fixed set, m2."""
+        return float(self.area[self.chosen].sum())
+
+
+def read(
+    folder: Path | str,
+    name: str,
+    history: str,
+    scenarios: Sequence[str],
+    members: Sequence[str],
+    runs: Sequence[str],
+    base_years: tuple[int, int],
+    title: str = "",
+) -> Factorial:
+    """Read all annual files of a factorial and reduce them to regional series; one file in memory at a time."""
+    stages = {(s, m, r): "_".join(p for p in (m, s, r) if p) for s in scenarios for m in members for r in runs}
+    with _open(folder, name, history) as past, _open(folder, name, next(iter(stages.values()))) as future:
+        thaw = np.concatenate([_values(past, "active_layer_thickness"), _values(future, "active_layer_thickness")])
+        years = np.concatenate([past["year"].values, future["year"].values])
+        area = np.asarray(past["areacella"].values, np.float64)
+        place = np.asarray(past["lat"].values), np.asarray(past["lon"].values)
+        community = np.asarray(past["community"].values, dtype=object) if "community" in past else None
+    inside = (years >= base_years[0]) & (years <= base_years[1])
+    if not inside.any():
+        raise InputError(f"{folder}: no year of {base_years[0]}-{base_years[1]} in the files; permafrost is undefined")
+    chosen = np.nan_to_num(thaw[inside].mean(axis=0), nan=np.inf) < PERMAFROST_THAW_LIMIT
+    groups = {} if community is None else {str(g): chosen & (community == g) for g in sorted(set(community[chosen]))}
+    results = {}
+    for key, stage in {("", "", ""): history, **stages}.items():
+        with _open(folder, name, stage) as data:
+            results[key] = _reduce(data, area, chosen, groups)
+    past_result = results.pop(("", "", ""))
+    return Factorial(
+        history=past_result,
+        runs=results,
+        area=area,
+        chosen=chosen,
+        scenarios=tuple(scenarios),
+        members=tuple(members),
+        names=tuple(runs),
+        title=title,
+        latitude=place[0],
+        longitude=place[1],
+        community=community,
+    )
+
+
+def _open(folder: Path | str, name: str, stage: str) -> xr.Dataset:
+    path = Path(folder) / f"{name}_{stage}_annual.nc"
+    if not path.is_file():
+        raise InputError(f"{path}: annual file not found; run the plan first or give its folder")
+    return xr.open_dataset(path, decode_times=False)
+
+
+def _values(data: xr.Dataset, name: str) -> np.ndarray:
+    return np.asarray(data[VARIABLES[name].file_name].values, dtype=np.float64)
+
+
+def _reduce(data: xr.Dataset, area: np.ndarray, chosen: np.ndarray, groups: dict[str, np.ndarray]) -> Result:
+    known = {v.file_name: v for v in VARIABLES.values()}
+    totals, means = {}, {}
+    split: dict[str, dict[str, np.ndarray]] = {g: {} for g in groups}
+    for file_name in map(str, data.data_vars):
+        variable = known.get(file_name)
+        if variable is None or variable.derived:
+            continue
+        values = np.nan_to_num(_values(data, variable.name))
+        if variable.file_unit in ("kg m-2", "kg m-2 s-1"):
+            factor = SECONDS_IN_YEAR if variable.conversion.rate else 1.0
+            totals[variable.name] = (values * (area * chosen)).sum(axis=-1) * factor
+            for group, mask in groups.items():
+                split[group][variable.name] = (values * (area * mask)).sum(axis=-1) * factor
+        else:
+            means[variable.name] = (values * (area * chosen)).sum(axis=-1) / max(area[chosen].sum(), 1.0)
+    return Result(
+        years=np.asarray(data["year"].values),
+        totals=totals,
+        groups=split,
+        means=means,
+        active_layer=_values(data, "active_layer_thickness"),
+        frozen_share=_values(data, "permafrost_fraction"),
+    )
+
+
+def permafrost_area(result: Result, area: np.ndarray) -> np.ndarray:
+    """Area with an active layer below 10 m in the year, 1e6 km2, over all cells."""
+    return np.nan_to_num(result.frozen_share) @ area / 1e12
+
+
+def mean_active_layer(result: Result, area: np.ndarray, chosen: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Mean over the fixed set with each cell at most 10 m, and over its cells still frozen in the year (m)."""
+    weight = area * chosen
+    thaw = np.nan_to_num(result.active_layer, nan=np.inf)
+    capped = np.minimum(thaw, PERMAFROST_THAW_LIMIT)
+    still = weight * (thaw < PERMAFROST_THAW_LIMIT)
+    frozen = (capped * still).sum(axis=1) / np.maximum(still.sum(axis=1), 1.0)
+    return capped @ weight / max(weight.sum(), 1.0), frozen
+
+
+@dataclass(frozen=True)
+class Closure:
+    """Budget of the region over history and one run. Pg: what is left over, and the largest stock it is judged by."""
+
+    run: str
+    years: int
+    carbon: float
+    carbon_stock: float
+    nitrogen: float
+    nitrogen_stock: float
+
+
+def closures(f: Factorial) -> list[Closure]:
+    """Carbon and nitrogen of the region, history and each run: end less begin less the sum of fluxes.
+
+    Frozen stores that the ``layered`` scheme fills at the end of history are an inventory, not a flux: carbon counts it from
+    the first frozen stock of the run; nitrogen starts at the end of the run's first year.
+    """
+    past = f.history
+    left = _unclosed(past.total("ecosystem_carbon"), past.total("net_ecosystem_production"))
+    left_n = _unclosed(past.total("ecosystem_nitrogen"), past.total("nitrogen_input") - past.total("nitrogen_loss"))
+    result = []
+    for (scenario, member, run), r in f.runs.items():
+        stock, flux = r.total("ecosystem_carbon"), r.total("net_ecosystem_production")
+        begin = past.total("ecosystem_carbon")[-1]
+        filled = r.total("frozen_carbon")[0] if "layer_exposed_carbon" in r.totals else 0.0
+        carbon = left + stock[-1] - (begin + filled) - flux.sum()
+        nitrogen = left_n + _unclosed(
+            r.total("ecosystem_nitrogen"), r.total("nitrogen_input") - r.total("nitrogen_loss")
+        )
+        name = "_".join(p for p in (member, scenario, run) if p)
+        result.append(
+            Closure(
+                name,
+                past.years.size + r.years.size,
+                float(carbon),
+                float(stock[-1]),
+                float(nitrogen),
+                float(r.total("ecosystem_nitrogen")[-1]),
+            )
+        )
+    return result
+
+
+def _unclosed(stock: np.ndarray, flux: np.ndarray) -> float:
+    """Change of a stock from the end of the first to the end of the last year less the fluxes between."""
+    return float(stock[-1] - stock[0] - flux[1:].sum())
+
+
+# --- published numbers -----------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Line:
+    """One line of ``headline.csv``."""
+
+    quantity: str
+    scenario: str
+    unit: str
+    ours: float
+    published: float | None
+    note: str
+
+    @property
+    def difference(self) -> float | None:
+        """Ours less published."""
+        return None if self.published is None else self.ours - self.published
+
+
+def published(*names: str) -> dict[tuple[str, str], float]:
+    """(key, scenario) to the printed value, from these files of ``data/published``."""
+    result: dict[tuple[str, str], float] = {}
+    for name in names:
+        with data_path("published", f"{name}.csv").open(encoding="utf-8", newline="") as file:
+            rows = csv.DictReader(line for line in file if not line.startswith("#"))
+            result.update({(row["key"], row["scenario"]): float(row["value"]) for row in rows})
+    return result
+
+
+def write_lines(path: Path, lines: Iterable[Line]) -> Path:
+    """``headline.csv``: quantity, scenario, unit, ours, published, difference, note."""
+    rows: list[tuple[str, ...]] = [("quantity", "scenario", "unit", "ours", "published", "difference", "note")]
+    for line in lines:
+        beside = ("", "") if line.published is None else (f"{line.published:g}", f"{line.difference:.4g}")
+        rows.append((line.quantity, line.scenario, line.unit, f"{line.ours:.5g}", *beside, line.note))
+    return write_table(path, rows)
+
+
+def write_table(path: Path, rows: Iterable[Sequence[str]]) -> Path:
+    """Rows of text as CSV, whole or not at all."""
+    partial = path.with_name(f".{path.name}.partial")
+    with partial.open("w", encoding="utf-8", newline="") as file:
+        csv.writer(file, lineterminator="\n").writerows(rows)
+    partial.replace(path)
+    return path
+
+
+def as_text(lines: Sequence[Line], caption: str) -> str:
+    """The lines for a terminal."""
+    result = [caption, f"{'':50}{'':11}{'jtem':>10}{'printed':>10}  unit"]
+    for line in lines:
+        beside = "-" if line.published is None else f"{line.published:.4g}"
+        result.append(f"{line.quantity:50}{line.scenario:11}{line.ours:>10.4g}{beside:>10}  {line.unit}")
+    return "\n".join(result)

@@ -1,0 +1,296 @@
+"""Tables and figures of Liu et al. (2022) from a factorial: S_T - S_R, mean and s.d. over members.
+
+Upper-case differences are S_T - S_R in the same year; lower-case anomalies are from the end of history. The identities
+``SOC_PF = dSOC - sum dLtrC + sum dRH`` and ``SON_PF = dSON - sum dLtrN + sum dNetNMin`` (tem.md section 9.2) are evaluated
+beside the transfer that the model booked; all three agree to round-off.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from jtem.report import factorial, figures
+from jtem.report.factorial import Factorial, Line
+
+T, R = "S_T", "S_R"
+LAST_DECADE = (2090, 2099)
+
+
+@dataclass(frozen=True)
+class Balance:
+    """One member and scenario at the end, whole set or one group; Pg C or Tg N."""
+
+    soil_carbon: float
+    litter_carbon: float
+    respiration: float
+    transferred_carbon: float
+    soil_nitrogen: float
+    litter_nitrogen: float
+    mineralization: float
+    transferred_nitrogen: float
+    uptake: float
+
+    @property
+    def soc_pf(self) -> float:
+        """SOC_PF = dSOC - sum dLtrC + sum dRH."""
+        return self.soil_carbon - self.litter_carbon + self.respiration
+
+    @property
+    def son_pf(self) -> float:
+        """SON_PF = dSON - sum dLtrN + sum dNetNMin."""
+        return self.soil_nitrogen - self.litter_nitrogen + self.mineralization
+
+
+def balance(f: Factorial, scenario: str, member: str, group: str = "") -> Balance:
+    """Terms of the identities at the last year. Thaw acts after December: the pools of the last December hold the
+    transfers of all years but the last.
+    """
+    t, r = f.get(scenario, T, member), f.get(scenario, R, member)
+    of = (lambda x: x.groups[group]) if group else (lambda x: x.totals)
+    a, b = of(t), of(r)
+
+    def gap(name: str, unit: float) -> np.ndarray:
+        return (a[name] - b[name]) / unit
+
+    return Balance(
+        soil_carbon=gap("soil_carbon", 1e12)[-1],
+        litter_carbon=gap("litterfall_carbon", 1e12).sum(),
+        respiration=gap("heterotrophic_respiration", 1e12).sum(),
+        transferred_carbon=gap("exposed_carbon", 1e12)[:-1].sum(),
+        soil_nitrogen=gap("soil_organic_nitrogen", 1e9)[-1],
+        litter_nitrogen=gap("litterfall_nitrogen", 1e9).sum(),
+        mineralization=gap("net_nitrogen_mineralization", 1e9).sum(),
+        transferred_nitrogen=gap("exposed_organic_nitrogen", 1e9)[:-1].sum(),
+        uptake=gap("nitrogen_uptake", 1e9).sum(),
+    )
+
+
+@dataclass(frozen=True)
+class Identity:
+    """How well an identity holds, relative to the soil stock it concerns."""
+
+    run: str
+    carbon: float
+    nitrogen: float
+
+
+def identities(f: Factorial) -> list[Identity]:
+    """SOC_PF and SON_PF less the transfer that was booked, relative to the stock of S_T."""
+    result = []
+    for s in f.scenarios:
+        for m in f.members:
+            b, t = balance(f, s, m), f.get(s, T, m)
+            carbon = abs(b.soc_pf - b.transferred_carbon) / t.total("soil_carbon")[-1]
+            nitrogen = abs(b.son_pf - b.transferred_nitrogen) / t.total("soil_organic_nitrogen", 1e9)[-1]
+            result.append(Identity("_".join(p for p in (m, s) if p), float(carbon), float(nitrogen)))
+    return result
+
+
+Cells = list[tuple[str, ...]]
+
+
+def _spread(values: list[float] | np.ndarray) -> tuple[float, float]:
+    array = np.asarray(values)
+    return float(array.mean()), float(array.std(ddof=1)) if array.size > 1 else 0.0
+
+
+def _series(f: Factorial, s: str, run: str, name: str, unit: float) -> np.ndarray:
+    """(member, year)."""
+    return np.stack([f.get(s, run, m).total(name, unit) for m in f.members])
+
+
+def _gap(f: Factorial, s: str, name: str, unit: float) -> np.ndarray:
+    """S_T - S_R (member, year)."""
+    return _series(f, s, T, name, unit) - _series(f, s, R, name, unit)
+
+
+def headline(f: Factorial, notes: dict[str, str]) -> tuple[list[Line], dict[str, Cells]]:
+    """Lines of ``headline.csv`` and Tables 1-3 in the paper's layout."""
+    printed = factorial.published("liu2022_headline")
+    lines: list[Line] = []
+
+    def add(quantity: str, key: str, scenario: str, values, unit: str) -> str:
+        mean, sd = _spread(values)
+        why = notes.get(key.split(" ")[0], "")
+        note = f"s.d. over members {sd:.3g}" + (f"; {why}" if why else "")
+        lines.append(Line(quantity, scenario, unit, mean, printed.get((key, scenario)), note))
+        return f"{mean:.4g} ± {sd:.2g}"
+
+    density = 1e12 / f.chosen_area  # Tg over the set to g m-2: 1e12 g in a Tg
+    past = f.history
+    stock = past.between(past.total("soil_carbon"), 2006, 2015)
+    add("SOC in active layers 2006-2015", "soil_carbon_2006_2015", "historical", [stock], "Pg C")
+    table1: Cells = [("flux", "scenario", "period", "total (Tg C yr-1)", "density (gC m-2 yr-1)")]
+    carbon = ("dSOC", "sum dLtrC", "sum dRH", "SOC_PF", "(sum dRH - sum dLtrC)/SOC_PF")
+    nitrogen = ("dSON", "sum dLtrN", "sum dNetNMin", "SON_PF", "sum dVegNup/SON_PF")
+    table2: Cells = [("scenario", *carbon, *nitrogen, "transfer C", "transfer N (organic)")]
+    table3: Cells = [
+        ("community", "scenario", "SOC_PF (Pg C)", "sum dRH (Pg C)", "SON_PF (Tg N)", "sum dVegNup (Tg N)")
+    ]
+    fluxes = {"npp": "net_primary_production", "rh": "heterotrophic_respiration", "nep": "net_ecosystem_production"}
+    for key, name in fluxes.items():
+        now = past.between(past.total(name, 1e9), 2006, 2011)
+        first = f.scenarios[0]
+        total = add(f"{key.upper()} total 2006-2011", f"{key}_total_2006_2011", first, [now], "Tg C yr-1")
+        per = add(f"{key.upper()} density 2006-2011", f"{key}_density_2006_2011", first, [now * density], "gC m-2 yr-1")
+        table1.append((key.upper(), "history", "2006-2011", total, per))
+        for s in f.scenarios:
+            t = f.get(s, T)
+            values = np.array([t.between(row, *LAST_DECADE) for row in _series(f, s, T, name, 1e9)])
+            total = add(f"{key.upper()} total 2090s, S_T", f"{key}_total_2090s", s, values, "Tg C yr-1")
+            per = add(f"{key.upper()} density 2090s, S_T", f"{key}_density_2090s", s, values * density, "gC m-2 yr-1")
+            table1.append((key.upper(), s, "2090s", total, per))
+    for s in f.scenarios:
+        rows = [balance(f, s, m) for m in f.members]
+        thaw = [factorial.mean_active_layer(f.get(s, T, m), f.area, f.chosen)[0][-10:].mean() for m in f.members]
+        add("mean ALT 2090s, at most 10 m a cell", "active_layer_2090s", s, thaw, "m")
+        add("RH in the last year, S_T - S_R", "rh_increase_2099", s, _gap(f, s, fluxes["rh"], 1e9)[:, -1], "Tg C yr-1")
+        add(
+            "NPP in the last year, S_T - S_R",
+            "npp_increase_2099",
+            s,
+            _gap(f, s, fluxes["npp"], 1e9)[:, -1],
+            "Tg C yr-1",
+        )
+        add("cumulative NEP, S_T - S_R", "nep_cumulative", s, _gap(f, s, fluxes["nep"], 1e9).sum(axis=1), "Tg C")
+        stored = _series(f, s, T, fluxes["nep"], 1e12).sum(axis=1)
+        add("increase of ecosystem C, S_T", "ecosystem_carbon_s_t", s, stored, "Pg C")
+        table2.append(
+            (
+                s,
+                add("dSOC", "dSOC", s, [b.soil_carbon for b in rows], "Pg C"),
+                add("sum dLtrC", "sum_dLtrC", s, [b.litter_carbon for b in rows], "Pg C"),
+                add("sum dRH", "sum_dRH", s, [b.respiration for b in rows], "Pg C"),
+                add("SOC_PF", "SOC_PF", s, [b.soc_pf for b in rows], "Pg C"),
+                add(
+                    "(sum dRH - sum dLtrC)/SOC_PF",
+                    "loss_ratio",
+                    s,
+                    [(b.respiration - b.litter_carbon) / b.soc_pf for b in rows],
+                    "1",
+                ),
+                add("dSON", "dSON", s, [b.soil_nitrogen for b in rows], "Tg N"),
+                add("sum dLtrN", "sum_dLtrN", s, [b.litter_nitrogen for b in rows], "Tg N"),
+                add("sum dNetNMin", "sum_dNetNMin", s, [b.mineralization for b in rows], "Tg N"),
+                add("SON_PF", "SON_PF", s, [b.son_pf for b in rows], "Tg N"),
+                add("sum dVegNup/SON_PF", "uptake_ratio", s, [b.uptake / b.son_pf for b in rows], "1"),
+                "{:.4g} ± {:.2g}".format(*_spread([b.transferred_carbon for b in rows])),
+                "{:.4g} ± {:.2g}".format(*_spread([b.transferred_nitrogen for b in rows])),
+            )
+        )
+        for group in f.get(s, T).groups:
+            parts = [balance(f, s, m, group) for m in f.members]
+            table3.append(
+                (
+                    group,
+                    s,
+                    add(f"SOC_PF, {group}", f"SOC_PF {group}", s, [b.soc_pf for b in parts], "Pg C"),
+                    add(f"sum dRH, {group}", f"sum_dRH {group}", s, [b.respiration for b in parts], "Pg C"),
+                    add(f"SON_PF, {group}", f"SON_PF {group}", s, [b.son_pf for b in parts], "Tg N"),
+                    add(f"sum dVegNup, {group}", f"sum_dVegNup {group}", s, [b.uptake for b in parts], "Tg N"),
+                )
+            )
+    return lines, {"table1": table1, "table2": table2, "table3": table3}
+
+
+# --- figures ---------------------------------------------------------------------------------------------------------
+
+
+def draw(f: Factorial, folder: Path) -> list[Path]:
+    """Figures 3, 4, 7, 8 into ``folder``; returns their paths."""
+    return [
+        figure3(f, folder / "figure3.png"),
+        figure4(f, folder / "figure4.png"),
+        figure7(f, folder / "figure7.png"),
+        figure8(f, folder / "figure8.png"),
+    ]
+
+
+def _soc_pf(f: Factorial, s: str) -> np.ndarray:
+    """Identity SOC_PF year by year, Pg C (member, year)."""
+    sums = np.cumsum(_gap(f, s, "heterotrophic_respiration", 1e12) - _gap(f, s, "litterfall_carbon", 1e12), axis=1)
+    return _gap(f, s, "soil_carbon", 1e12) + sums
+
+
+def figure3(f: Factorial, path: Path) -> Path:
+    """S_T - S_R: NPP, RH, NEP, SOC, SOC_NET, ecosystem C."""
+    canvas = figures.Canvas(2, 3, f"{f.title}\nS_T - S_R, mean and s.d. over {len(f.members)} members")
+    years = f.get(f.scenarios[0], T).years
+    for k, s in enumerate(f.scenarios):
+        npp, rh = (_gap(f, s, n, 1e9) for n in ("net_primary_production", "heterotrophic_respiration"))
+        net = (_gap(f, s, "soil_carbon", 1e12) - _soc_pf(f, s)) * 1e3
+        plant = _gap(f, s, "vegetation_carbon", 1e9)
+        for axes, values in zip(
+            canvas.axes, (npp, rh, npp - rh, _gap(f, s, "soil_carbon", 1e12), net, net + plant), strict=True
+        ):
+            canvas.band(axes, years, values, k)
+    for axes, text in zip(
+        canvas.axes,
+        (
+            "NPP (Tg C yr$^{-1}$)",
+            "RH (Tg C yr$^{-1}$)",
+            "NEP (Tg C yr$^{-1}$)",
+            "SOC (Pg C)",
+            "SOC without the transfer, SOC$_{NET}$ (Tg C)",
+            "vegetation C + SOC$_{NET}$ (Tg C)",
+        ),
+        strict=True,
+    ):
+        canvas.label(axes, text)
+    return canvas.save(path, f.scenarios)
+
+
+def figure4(f: Factorial, path: Path) -> Path:
+    """Active layer, and the part of thaw in changes of the carbon balance since history."""
+    canvas = figures.Canvas(1, 2, f"{f.title}\nactive layer, and share of its deepening in carbon changes")
+    a, b = canvas.axes
+    names = ("net_primary_production", "heterotrophic_respiration", "net_ecosystem_production")
+    shares, spreads = [], []
+    for k, s in enumerate(f.scenarios):
+        t = f.get(s, T)
+        thaw = np.stack([factorial.mean_active_layer(f.get(s, T, m), f.area, f.chosen)[0] for m in f.members])
+        canvas.band(a, t.years, thaw, k)
+        values = []
+        for name in names:
+            now = f.history.total(name, 1e9)[-10:].mean()
+            change = _series(f, s, T, name, 1e9)[:, -10:].mean(axis=1) - now
+            gap = _gap(f, s, name, 1e9)[:, -10:].mean(axis=1)
+            values.append(100 * np.abs(gap) / (np.abs(gap) + np.abs(change - gap)))
+        shares.append(np.array([v.mean() for v in values]))
+        spreads.append(np.array([v.std(ddof=1) if v.size > 1 else 0.0 for v in values]))
+    canvas.label(a, "mean ALT, at most 10 m a cell (m)")
+    text = "|effect of thaw| of all change by the 2090s (%)"
+    canvas.bars(b, ("NPP", "RH", "NEP"), shares, text, spreads=spreads)
+    return canvas.save(path, f.scenarios)
+
+
+def figure7(f: Factorial, path: Path) -> Path:
+    """Nitrogen pools and cumulative fluxes, S_T and S_R, since history."""
+    canvas = figures.Canvas(1, 3, f"{f.title}\nnitrogen since the end of history, S_T (—) and S_R (- -)")
+    years = f.get(f.scenarios[0], T).years
+    for k, s in enumerate(f.scenarios):
+        for run, style in ((T, "-"), (R, "--")):
+            for axes, name in zip(canvas.axes, ("soil_organic_nitrogen", "vegetation_nitrogen"), strict=False):
+                canvas.band(axes, years, _series(f, s, run, name, 1e9) - f.history.total(name, 1e9)[-1], k, style)
+        canvas.band(canvas.axes[2], years, np.cumsum(_gap(f, s, "nitrogen_uptake", 1e9), axis=1), k)
+    canvas.label(canvas.axes[0], "soil organic N (Tg N)")
+    canvas.label(canvas.axes[1], "vegetation N (Tg N)")
+    canvas.label(canvas.axes[2], "cumulative N uptake, S_T - S_R (Tg N)")
+    return canvas.save(path, f.scenarios)
+
+
+def figure8(f: Factorial, path: Path) -> Path:
+    """Yearly nitrogen fluxes, S_T - S_R."""
+    canvas = figures.Canvas(1, 3, f"{f.title}\nnitrogen fluxes, S_T - S_R")
+    years = f.get(f.scenarios[0], T).years
+    for k, s in enumerate(f.scenarios):
+        for axes, name in zip(
+            canvas.axes, ("net_nitrogen_mineralization", "nitrogen_uptake", "litterfall_nitrogen"), strict=True
+        ):
+            canvas.band(axes, years, _gap(f, s, name, 1e9), k)
+    for axes, text in zip(canvas.axes, ("net mineralization", "uptake by plants", "litterfall"), strict=True):
+        canvas.label(axes, f"{text} (Tg N yr$^{{-1}}$)")
+    return canvas.save(path, f.scenarios)

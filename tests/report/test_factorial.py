@@ -1,0 +1,109 @@
+"""Reports of the factorials from files with known numbers: identities, closures, every table and figure."""
+
+import csv
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from jtem import cli
+from jtem.report import liu2024
+from jtem.study import stages
+from jtem.variables import VARIABLES
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+def balanced_run(experiment, sink, progress=None):
+    """Made-up numbers in which pools follow from fluxes, thaw acts after December, and held runs expose nothing."""
+    count = len(experiment.column_cell)
+    ends = {"spinup": (10000.0, 500.0)}
+    for number, stage in enumerate(experiment.stages):
+        years = stage.years
+        rng = np.random.default_rng(number)
+        annual = {}
+        for name, _ in experiment.selection.annual:
+            shape = (count, years, 25) if VARIABLES[name].layer else (count, years)
+            annual[name] = rng.uniform(0.1, 0.4, shape)
+        annual["active_layer_thickness"][:] = 1.0
+        annual["carbon_residual"][:] = annual["nitrogen_residual"][:] = 0.0
+        for pool, gain, loss, moved, which in (
+            ("soil_carbon", "litterfall_carbon", "heterotrophic_respiration", "exposed_carbon", 0),
+            (
+                "soil_organic_nitrogen",
+                "litterfall_nitrogen",
+                "net_nitrogen_mineralization",
+                "exposed_organic_nitrogen",
+                1,
+            ),
+        ):
+            annual[moved] *= float(stage.expose)
+            late = np.concatenate([np.zeros((count, 1)), annual[moved][:, :-1]], axis=1)
+            annual[pool] = ends[stage.parent][which] + np.cumsum(annual[gain] - annual[loss] + late, axis=1)
+        annual["exposed_nitrogen"] = annual["exposed_organic_nitrogen"]
+        annual["net_ecosystem_production"] = annual["net_primary_production"] - annual["heterotrophic_respiration"]
+        annual["ecosystem_carbon"] = 12000.0 + np.cumsum(annual["net_ecosystem_production"], axis=1)
+        annual["ecosystem_nitrogen"] = 600.0 + np.cumsum(annual["nitrogen_input"] - annual["nitrogen_loss"], axis=1)
+        ends[stage.name] = (annual["soil_carbon"][:1, -1:], annual["soil_organic_nitrogen"][:1, -1:])
+        sink.write(stage, slice(0, count), slice(0, years), {"monthly": {}, "annual": annual})
+    report = stages.SpinUpReport({"water": np.zeros(count)}, np.ones(count, bool), 5)
+    return stages.Summary(1.0, 0.5, 10, report, {})
+
+
+@pytest.fixture
+def run(tmp_path, monkeypatch):
+    """Run an experiment's plan with shorter years and report it; returns the folder of the report."""
+    monkeypatch.setattr(stages, "run_experiment", balanced_run)
+
+    def go(paper: str, *changes: tuple[str, str]) -> Path:
+        text = (ROOT / "experiments" / paper / "embedded.toml").read_text()
+        for old, new in changes:
+            assert old in text
+            text = text.replace(old, new)
+        (tmp_path / "plan.toml").write_text(text)
+        assert cli.main(["run", str(tmp_path / "plan.toml"), "--out", str(tmp_path / "out")]) == 0
+        assert cli.main(["report", str(tmp_path / "out")]) == 0
+        return tmp_path / "out" / "report"
+
+    return go
+
+
+def test_report_of_the_plateau_satisfies_the_identities(run, capsys):
+    folder = run("liu2022", ('domain = "plateau"', 'domain = "plateau"\nstride = 12'))
+    text = capsys.readouterr().out
+    words = text.split("agree within ")[1]
+    assert float(words.split(" ")[0]) < 1e-13 and float(words.split("SON_PF within ")[1].split(" ")[0]) < 1e-13
+    with (folder / "headline.csv").open() as file:
+        rows = list(csv.DictReader(file))
+    assert list(rows[0]) == ["quantity", "scenario", "unit", "ours", "published", "difference", "note"]
+    line = next(r for r in rows if r["quantity"] == "SOC_PF" and r["scenario"] == "rcp85")
+    assert line["published"] == "1.93" and "s.d. over members" in line["note"]
+    assert float(line["difference"]) == pytest.approx(float(line["ours"]) - 1.93, abs=1e-3)
+    figures = {f"figure{k}.png" for k in (3, 4, 7, 8)}
+    assert {p.name for p in folder.iterdir()} >= {"table1.csv", "table2.csv", "table3.csv", "closure.csv", *figures}
+    with (folder / "table3.csv").open() as file:
+        assert {row["community"] for row in csv.DictReader(file)} <= {"alpine_meadow", "alpine_steppe", "alpine_desert"}
+
+
+def test_report_of_the_arctic_writes_every_table_and_figure(run, capsys):
+    folder = run("liu2024", ('domain = "pan_arctic"', 'domain = "pan_arctic"\nstride = 25'))
+    assert "closes within" in capsys.readouterr().out
+    names = {p.name for p in folder.iterdir()}
+    assert {"figure4.png", "figure5.png", "figure6.png", "figure7.png", "figure8.png"} <= names
+    assert {"figureS5.png", "figureS6.png", "figureS7.png", "table1.csv", "table2.csv", "effects.csv"} <= names
+    with (folder / "table2.csv").open() as file:
+        table = {row["run"]: row for row in csv.DictReader(file)}
+    assert len(table) == 10 and table["S_PF_CO2"]["ALT"] == table["S_PF_CO2"]["CO2"] == "kept at 2015"
+    assert table["S_PF_CO2"]["temperature"] == "transient"
+    with (folder / "closure.csv").open() as file:
+        assert len(list(csv.DictReader(file))) == 20
+
+
+def test_depth_intervals_share_all_layers():
+    layers = np.ones(25)
+    np.testing.assert_array_equal(liu2024.by_depth(layers), [10.0, 5.0, 5.0, 5.0])
+
+
+def test_a_folder_without_a_run_is_one_sentence(tmp_path, capsys):
+    assert cli.main(["report", str(tmp_path)]) == 2
+    assert "no annual files" in capsys.readouterr().err
