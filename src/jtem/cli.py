@@ -162,6 +162,7 @@ def prepare(plan: Plan, data: Path | None, *, force: bool = False) -> Prepared:
             heat_years=spin.heat_years,
             years=spin.years,
             cycle_years=spin.cycle_years,
+            method=spin.method,
         )
     experiment = Experiment(
         design=design,
@@ -493,8 +494,11 @@ def attributes(prepared: Prepared) -> dict[str, str | int | float]:
         said = f"restart from {plan.run.restart}"
     else:
         first, last = plan.spinup.cycle
+        carbon = f"{spin.years} years of carbon and nitrogen"
+        if spin.method == "equilibrium":
+            carbon = f"the equilibrium of carbon and nitrogen ({spin.years} repeated years in columns without one)"
         said = (
-            f"{spin.heat_years} years of soil heat, then {spin.years} years of carbon and nitrogen (soil nitrogen tied "
+            f"{spin.heat_years} years of soil heat, then {carbon} (soil nitrogen tied "
             f"to soil carbon) on the mean year of {first}-{last}, then {spin.cycle_years} years cycling those years "
             "with closed nitrogen"
         )
@@ -635,6 +639,10 @@ def execute(
         if summary.spin_up is not None:
             notes["spin_up_closed_columns"] = int(np.sum(summary.spin_up.closed))
             notes["spin_up_columns"] = int(np.size(summary.spin_up.closed))
+            notes["spin_up_method"] = summary.spin_up.method
+            if summary.spin_up.code is not None:
+                notes["spin_up_equilibrium_columns"] = int(np.sum(summary.spin_up.code == 0))
+                notes["spin_up_repeated_columns"] = " ".join(map(str, np.flatnonzero(summary.spin_up.code)))
         written = sink.finish(summary.failed, notes)
         for text in sink.implausible.values():
             print(f"note: {text}", file=sys.stderr)
@@ -680,9 +688,14 @@ def spin_up_text(report: SpinUpReport | None) -> str:
     from jtem.study.stages import tolerance_kind
 
     units = {"water": "mm", "carbon": "gC m-2", "nitrogen": "gN m-2"}
+    made = f"{report.years} years"
+    if report.code is not None:
+        repeated = np.flatnonzero(report.code)
+        made = f"equilibrium in {report.code.size - repeated.size} columns, {report.years} repeated years in {repeated.size}"
+        if repeated.size:
+            made += f" (columns {', '.join(map(str, repeated[:10]))}{', ...' if repeated.size > 10 else ''})"
     lines = [
-        f"spin-up: {report.years} years; {int(np.sum(report.closed))} of {report.closed.size} columns within "
-        "TEM's closure "
+        f"spin-up: {made}; {int(np.sum(report.closed))} of {report.closed.size} columns within TEM's closure "
         "tolerances in the last year",
         f"  {'drift of the last year':42}{'median':>11}{'largest':>11}{'tolerance':>11}",
     ]
@@ -897,7 +910,8 @@ def command_check(arguments: argparse.Namespace) -> int:
     print(f"{plan.where}: fine")
     print(f"  cells    {prepared.grid.latitude.size:,}, columns {prepared.grid.column_cell.size:,}")
     if spin is not None:
-        print(f"  spin-up  {spin.heat_years} years of heat, {spin.years} of carbon, {spin.cycle_years} cycling")
+        carbon = "equilibrium" if spin.method == "equilibrium" else f"{spin.years} years"
+        print(f"  spin-up  {spin.heat_years} years of heat, {carbon} of carbon, {spin.cycle_years} years cycling")
     for stage in experiment.stages:
         thaw = "thaw exposes permafrost" if stage.expose else "no exposure"
         print(f"  stage    {stage.name} {stage.first_year}-{stage.last_year} after {stage.parent}, {thaw}")

@@ -22,6 +22,7 @@ from jtem import variables
 from jtem.errors import InputError, suggest
 from jtem.physics.permafrost import SCHEMES, PermafrostScheme
 from jtem.study.protocol import FACTORS, PROTOCOLS, Member, Run, stage_name
+from jtem.study.stages import METHODS
 
 SOURCES = ("embedded", "toolik", "cf_monthly", "climate_grid", "isimip", "prepared")
 DATA_VARIABLE = "JTEM_DATA"
@@ -160,8 +161,13 @@ class ModelSection:
 
 @dataclass(frozen=True)
 class SpinUpSection:
-    """Years of soil heat alone, years of carbon on periodic heat, cycled climate years, years of cycling the whole."""
+    """Years of soil heat alone, years of carbon on periodic heat, cycled climate years, years of cycling the whole.
 
+    ``method`` "repeat": ``years`` repeated years; "equilibrium": the state that the repeated year does not change, and
+    ``years`` repeated years only for columns that have none.
+    """
+
+    method: str = "repeat"
     heat_years: int = 60
     years: int = 1000
     cycle: tuple[int, int] = (1850, 1860)
@@ -466,6 +472,10 @@ def _check(plan: Plan) -> None:
                 f"{where}: stage name {name!r} must be unique and of letters, digits, '-', '_', '.'; choose another"
             )
     first, last = plan.spinup.cycle
+    if plan.spinup.method not in METHODS:
+        raise InputError(
+            f"{where}: [spinup] method {plan.spinup.method!r} is unknown; {suggest(plan.spinup.method, METHODS)}"
+        )
     if last < first:
         raise InputError(f"{where}: [spinup] cycle [{first}, {last}] ends before it begins; swap the years")
     first, last = plan.base_years
