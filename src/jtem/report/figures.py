@@ -269,3 +269,123 @@ class Canvas:
         self.plt.close(self.figure)
         partial.replace(path)
         return path
+
+
+class MapCanvas:
+    """A page of maps without any download: north-polar (azimuthal equidistant) or, for a small region, degrees.
+
+    Cells are squares as large as the land they stand for; land without a value is light grey, so that the cells of the run
+    draw their own coast. Signed fields: negative cells are triangles, so that grey print keeps the sign.
+    """
+
+    def __init__(self, rows: int, columns: int, title: str, latitude, longitude, area):
+        self.plt = _matplotlib()
+        self.latitude, self.longitude, self.area = (
+            np.asarray(v, dtype=np.float64) for v in (latitude, longitude, area)
+        )
+        self.polar = bool(np.ptp(self.longitude) > 120.0)
+        self.south = float(np.floor(self.latitude.min() / 5) * 5)
+        width, height = (4.3, 4.2) if self.polar else (4.9, 2.9)
+        self.figure, axes = self.plt.subplots(
+            rows,
+            columns,
+            figsize=(width * columns, height * rows + 0.6),
+            layout="constrained",
+            squeeze=False,
+            subplot_kw={"projection": "polar"} if self.polar else {},
+        )
+        self.axes = list(axes.ravel())
+        self.figure.suptitle(title, fontsize=11)
+        for axes in self.axes:
+            self._frame(axes)
+        span = (
+            2 * (90.0 - self.south) if self.polar else np.ptp(self.longitude) * np.cos(np.deg2rad(self._middle())) + 2
+        )
+        side = np.sqrt(self.area * 1e-6) / 111.2  # degrees of latitude
+        points = (0.80 if self.polar else 0.78) * width * 72
+        self.size = np.clip(side * points / span, 0.7, 12.0) ** 2
+
+    def _middle(self) -> float:
+        return float(0.5 * (self.latitude.min() + self.latitude.max()))
+
+    def _frame(self, axes: Any) -> None:
+        if self.polar:
+            axes.set_theta_zero_location("S")
+            axes.set_rlim(0, 90.0 - self.south)
+            axes.set_rgrids([90 - lat for lat in (75, 60, 45, 30) if lat > self.south], [])
+            axes.set_xticks(np.deg2rad([0, 90, 180, 270]), ["0°", "90°E", "180°", "90°W"], fontsize=7)
+            axes.grid(color="0.75", linewidth=0.4)
+            return
+        axes.set_aspect(1.0 / np.cos(np.deg2rad(self._middle())))
+        axes.set_xlim(self.longitude.min() - 1, self.longitude.max() + 1)
+        axes.set_ylim(self.latitude.min() - 1, self.latitude.max() + 1)
+        axes.set_xlabel("longitude (°E)", fontsize=8)
+        axes.set_ylabel("latitude (°N)", fontsize=8)
+        axes.tick_params(labelsize=8)
+
+    def place(self, latitude: np.ndarray, longitude: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Coordinates of the axes."""
+        return (np.deg2rad(longitude), 90.0 - latitude) if self.polar else (longitude, latitude)
+
+    def _scatter(self, axes: Any, which: np.ndarray, marker: str, **options: Any) -> Any:
+        x, y = self.place(self.latitude[which], self.longitude[which])
+        return axes.scatter(x, y, s=self.size[which], marker=marker, linewidths=0, **options)
+
+    def values(
+        self, axes: Any, values: np.ndarray, caption: str, unit: str, *, low: float, high: float, signed: bool = False
+    ) -> None:
+        """One field (cell,) with its colour bar; NaN is light grey. Values beyond low..high take the end colours."""
+        known = np.isfinite(values)
+        self._scatter(axes, ~known, "s", color="0.88")
+        # light to dark both ways for a signed field, dark to light else: both legible in grey
+        options = {"cmap": "PuOr" if signed else "cividis", "vmin": low, "vmax": high}
+        for which, marker in ((known & ~((values < 0) & signed), "s"), (known & (values < 0) & signed, "v")):
+            self._scatter(axes, which, marker, c=values[which], **options)
+        above, below = (bool((known & beyond).any()) for beyond in (values > high, values < low))
+        extend = {(True, True): "both", (True, False): "max", (False, True): "min"}.get((above, below), "neither")
+        scale = self.plt.matplotlib.cm.ScalarMappable(
+            self.plt.matplotlib.colors.Normalize(low, high), cmap=options["cmap"]
+        )
+        bar = self.figure.colorbar(scale, ax=axes, shrink=0.75, pad=0.04, extend=extend)
+        bar.set_label(unit + (", triangles < 0" if signed else ""), fontsize=8)
+        bar.ax.tick_params(labelsize=7)
+        axes.set_title(caption, fontsize=9)
+
+    def classes(self, axes: Any, names: np.ndarray, caption: str) -> None:
+        """One word a cell; legend with the share of the area."""
+        shares = {str(n): float(self.area[names == n].sum() / self.area.sum()) for n in sorted(set(names.tolist()))}
+        for k, name in enumerate(sorted(shares, key=lambda n: -shares[n])):
+            colour, marker = CLASS_COLOURS[k % len(CLASS_COLOURS)], CLASS_MARKERS[k % len(CLASS_MARKERS)]
+            self._scatter(axes, names == name, marker, color=colour)
+            text = f"{name.replace('_', ' ')} ({100 * shares[name]:.0f} %)"
+            axes.scatter([], [], s=30, color=colour, marker=marker, label=text)
+        beside = {"loc": "center left", "bbox_to_anchor": (1.05, 0.5)}
+        axes.legend(fontsize=8, frameon=False, **beside)
+        axes.set_title(caption, fontsize=9)
+
+    def sites(self, axes: Any, places: dict[str, tuple[float, float]]) -> None:
+        """Named places (latitude, longitude) as open circles."""
+        for name, (latitude, longitude) in places.items():
+            x, y = self.place(np.array([latitude]), np.array([longitude]))
+            axes.scatter(x, y, s=34, facecolors="none", edgecolors="black", linewidths=1.2, zorder=5)
+            axes.annotate(name, (float(x[0]), float(y[0])), (4, 4), textcoords="offset points", fontsize=7, zorder=6)
+
+    def save(self, path: Path) -> Path:
+        """Written whole or not at all."""
+        partial = path.with_name(f".{path.name}.partial")
+        self.figure.savefig(partial, dpi=140, format="png")
+        self.plt.close(self.figure)
+        partial.replace(path)
+        return path
+
+
+CLASS_COLOURS = ("#0072B2", "#E69F00", "#009E73", "#CC79A7", "#56B4E9", "#D55E00", "#000000", "#F0E442", "#999999")
+CLASS_MARKERS = ("s", "o", "^", "v", "D", "P", "X", "*", "h")
+
+
+def rounded(value: float) -> float:
+    """A round number not below ``value`` (> 0), for the end of a scale."""
+    if not np.isfinite(value) or value <= 0:
+        return 1.0
+    power = 10.0 ** np.floor(np.log10(value))
+    return float(next(step for step in (1, 2, 3, 5, 8, 10) if step * power >= value * (1 - 1e-9)) * power)
