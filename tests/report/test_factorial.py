@@ -79,7 +79,7 @@ def test_report_of_the_plateau_satisfies_the_identities(run, capsys):
     line = next(r for r in rows if r["quantity"] == "SOC_PF" and r["scenario"] == "rcp85")
     assert line["published"] == "1.93" and "s.d. over members" in line["note"]
     assert float(line["difference"]) == pytest.approx(float(line["ours"]) - 1.93, abs=1e-3)
-    figures = {f"figure{k}.png" for k in (3, 4, 7, 8)}
+    figures = {f"figure{k}.png" for k in ("1b", 3, 4, 5, 6, 7, 8, "S3", "S4", "S5")}
     assert {p.name for p in folder.iterdir()} >= {"table1.csv", "table2.csv", "table3.csv", "closure.csv", *figures}
     with (folder / "table3.csv").open() as file:
         assert {row["community"] for row in csv.DictReader(file)} <= {"alpine_meadow", "alpine_steppe", "alpine_desert"}
@@ -90,7 +90,8 @@ def test_report_of_the_arctic_writes_every_table_and_figure(run, capsys):
     assert "closes within" in capsys.readouterr().out
     names = {p.name for p in folder.iterdir()}
     assert {"figure4.png", "figure5.png", "figure6.png", "figure7.png", "figure8.png"} <= names
-    assert {"figureS5.png", "figureS6.png", "figureS7.png", "table1.csv", "table2.csv", "effects.csv"} <= names
+    assert {"figureS2.png", "figureS5.png", "figureS6.png", "figureS7.png", "map_active_layer.png", "map_carbon.png"} <= names
+    assert {"table1.csv", "table2.csv", "effects.csv"} <= names
     with (folder / "table2.csv").open() as file:
         table = {row["run"]: row for row in csv.DictReader(file)}
     assert len(table) == 10 and table["S_PF_CO2"]["ALT"] == table["S_PF_CO2"]["CO2"] == "kept at 2015"
