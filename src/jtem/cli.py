@@ -601,7 +601,11 @@ def execute(
     if resume and not begun:
         raise InputError(f"{folder}: holds no unfinished run to resume; leave out --resume to start one")
     prepare_folder(folder, names, force or begun)
-    store = ChunkStore(folder, identity(prepared), part=part, fresh=force, keep_states=plan.output.state)
+    results = zarr_results(prepared, folder, fresh=force, known=begun or part[1] > 1) if plan.output.zarr else None
+    units = work.units(experiment)
+    store = ChunkStore(
+        folder, identity(prepared), part=part, fresh=force, keep_states=plan.output.state, results=results, units=units
+    )
     if store.resumed:
         print(f"going on with the unfinished run in {folder}", flush=True)
     progress = ProgressLine()
@@ -614,7 +618,7 @@ def execute(
         flush=True,
     )
     if part[1] > 1:
-        left = len(store.unfinished(work.chunks(experiment), work.units(experiment)))
+        left = len(store.unfinished(work.chunks(experiment), units))
         print(f"part {part[0] + 1} of {part[1]} is done; {left} chunks left; without --part the files are written")
         return report_failed(prepared, summary), summary
     for left in folder.glob(f".{plan.plan.name}_*.partial-*"):  # of a process that was killed while it wrote files
@@ -641,6 +645,37 @@ def execute(
     store.remove()
     print(f"{len(written)} files in {folder}")
     return report_failed(prepared, summary), summary
+
+
+def zarr_results(prepared: Prepared, folder: Path, *, fresh: bool, known: bool):
+    """The Zarr store of a run: emptied where ``fresh``, gone on with where ``known``, else it must not exist yet."""
+    import shutil
+
+    from jtem.physics.soil_thermal import C25_B
+    from jtem.zarr_store import ZarrStore
+
+    plan, experiment = prepared.plan, prepared.experiment
+    path = folder / f"{plan.plan.name}.zarr"
+    if fresh and path.exists():
+        shutil.rmtree(path)
+    if path.exists() and not known:
+        raise InputError(f"{path}: exists already; choose another folder with --out or overwrite with --force")
+    result = ZarrStore.create(
+        path,
+        prepared.grid,
+        experiment.stages,
+        experiment.selection,
+        chunk_columns=experiment.chunk_columns,
+        block_years=experiment.block_years,
+        attributes=attributes(prepared),
+        heat_edges=C25_B,
+        double=plan.output.double,
+    )
+    if result.meta["plan"] != plan.text:
+        raise InputError(
+            f"{path}: was made by another plan; choose another folder with --out or overwrite with --force"
+        )
+    return result
 
 
 def identity(prepared: Prepared) -> dict[str, Any]:
@@ -887,6 +922,61 @@ def factorial_report(plan: Plan, folder: Path, out: Path, *, figures_wanted: boo
     print(f"{len(written)} files in {out}")
 
 
+def command_export(arguments: argparse.Namespace) -> int:
+    """Other files of a finished run: on a regular grid, for ISIMIP, or netCDF from its Zarr store."""
+    from jtem import export
+    from jtem import plan as plans
+    from jtem.output import NetcdfSink, prepare_folder
+    from jtem.zarr_store import ZarrStore
+
+    folder: Path = arguments.folder
+    out: Path = arguments.out or folder / arguments.profile
+    if arguments.profile == "netcdf":
+        stores = sorted(folder.glob("*.zarr"))
+        if len(stores) != 1:
+            raise InputError(f"{folder}: holds {len(stores)} Zarr stores, expected one; give the folder of one run")
+        store = ZarrStore.open(stores[0])
+        prepare_folder(out)
+        said = {k: v for k, v in store.meta.items() if k not in ("stages", "labels", "communities", "units")}
+        with NetcdfSink(
+            out,
+            stores[0].stem,
+            store.grid(),
+            attributes=said,
+            heat_edges=store.root["heat_edges"][:],
+            write_states=False,
+            double=arguments.double,
+        ) as sink:
+            store.replay(sink)
+            written = sink.finish(store.failed())
+    else:
+        files = sorted([*folder.glob("*_annual.nc"), *folder.glob("*_monthly.nc")])
+        plan = plans.parse(written_plan(folder), f"the plan in {folder}")
+        if arguments.profile == "isimip":
+            words = export.isimip_words(plan.plan.institution, plan.plan.contact, plan.isimip, f"the plan in {folder}")
+            prepare_folder(out)
+            written = export.isimip(files, out, words, {s: plan.isimip.scenarios.get(c, c) for s, c in climates(plan)})
+        else:
+            prepare_folder(out)
+            written = [export.gridded(path, out / path.name) for path in files]
+    if not written:
+        raise InputError(
+            f"{folder}: has nothing for the profile '{arguments.profile}'; add variables to [output] and run"
+        )
+    print(f"{len(written)} files in {out}")
+    return DONE
+
+
+def climates(plan: Plan) -> list[tuple[str, str]]:
+    """Stage and climate of every stage in which nothing is held."""
+    from jtem.study.protocol import stage_name
+
+    f = plan.factorial
+    free = [run for run in f.protocol if not run.held] if f.scenarios else []
+    result = [(plan.history.name, plan.history.climate), *((s.name, s.climate) for s in plan.scenario if s.expose)]
+    return result + [(stage_name(r, s, m), s) for s in f.scenarios for m in f.ensemble for r in free]
+
+
 def command_check(arguments: argparse.Namespace) -> int:
     """Validate everything and say what a run would take, without running."""
     prepared = open_plan(arguments.plan, arguments.data)
@@ -1081,6 +1171,13 @@ def parser() -> argparse.ArgumentParser:
     reporting.add_argument("folder", type=Path, metavar="RUN_DIR")
     reporting.add_argument("--out", type=Path, metavar="DIR", help="folder of the report (default: RUN_DIR/report)")
     reporting.add_argument("--no-figures", action="store_true", help="tables only")
+    exporting = add("export", command_export, "other files of a finished run: lat-lon grid, ISIMIP, netCDF from Zarr")
+    exporting.add_argument("folder", type=Path, metavar="RUN_DIR")
+    exporting.add_argument(
+        "--profile", choices=("grid", "isimip", "netcdf"), default="grid", help="what to write (grid)"
+    )
+    exporting.add_argument("--out", type=Path, metavar="DIR", help="folder of the files (default: RUN_DIR/PROFILE)")
+    exporting.add_argument("--double", action="store_true", help="netcdf: numbers of 64 bits")
     check = add("check", command_check, "validate a plan and all its inputs; estimate memory and time; run nothing")
     ready = add("prepare", command_prepare, "turn raw files into one prepared store, once; runs then start in seconds")
     ready.add_argument("--force", action="store_true", help="prepare again over an existing store")

@@ -90,7 +90,14 @@ def test_report_of_the_arctic_writes_every_table_and_figure(run, capsys):
     assert "closes within" in capsys.readouterr().out
     names = {p.name for p in folder.iterdir()}
     assert {"figure4.png", "figure5.png", "figure6.png", "figure7.png", "figure8.png"} <= names
-    assert {"figureS2.png", "figureS5.png", "figureS6.png", "figureS7.png", "map_active_layer.png", "map_carbon.png"} <= names
+    assert {
+        "figureS2.png",
+        "figureS5.png",
+        "figureS6.png",
+        "figureS7.png",
+        "map_active_layer.png",
+        "map_carbon.png",
+    } <= names
     assert {"table1.csv", "table2.csv", "effects.csv"} <= names
     with (folder / "table2.csv").open() as file:
         table = {row["run"]: row for row in csv.DictReader(file)}

@@ -506,5 +506,14 @@ THAW_RATIO_CONCENTRATION = PermafrostScheme(
 LAYERED = PermafrostScheme("layered", CARBON_LAYERS, False, begin_layers, access_all, expose_layers)
 
 SCHEMES = {
-    scheme.name: scheme for scheme in (NONE, TEM6, THAW_RATIO, THAW_RATIO_IRREVERSIBLE, THAW_RATIO_INVENTORY, LAYERED)
+    scheme.name: scheme
+    for scheme in (
+        NONE,
+        TEM6,
+        THAW_RATIO,
+        THAW_RATIO_IRREVERSIBLE,
+        THAW_RATIO_INVENTORY,
+        THAW_RATIO_CONCENTRATION,
+        LAYERED,
+    )
 }

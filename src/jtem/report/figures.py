@@ -272,7 +272,7 @@ class Canvas:
 
 
 class MapCanvas:
-    """A page of maps without any download: north-polar (azimuthal equidistant) or, for a small region, degrees.
+    """A page of maps without any download: north-polar (azimuthal equidistant, cropped) or, for a small region, degrees.
 
     Cells are squares as large as the land they stand for; land without a value is light grey, so that the cells of the run
     draw their own coast. Signed fields: negative cells are triangles, so that grey print keeps the sign.
@@ -284,52 +284,60 @@ class MapCanvas:
             np.asarray(v, dtype=np.float64) for v in (latitude, longitude, area)
         )
         self.polar = bool(np.ptp(self.longitude) > 120.0)
-        self.south = float(np.floor(self.latitude.min() / 5) * 5)
-        width, height = (4.3, 4.2) if self.polar else (4.9, 2.9)
+        self.x, self.y = self.place(self.latitude, self.longitude)
+        margin = 3.0 if self.polar else 1.0
+        self.window = (self.x.min() - margin, self.x.max() + margin, self.y.min() - margin, self.y.max() + margin)
+        stretch = 1.0 if self.polar else 1.0 / np.cos(np.deg2rad(self._middle()))
+        width = 4.4
+        height = width * 0.82 * (self.window[3] - self.window[2]) * stretch / (self.window[1] - self.window[0]) + 0.35
         self.figure, axes = self.plt.subplots(
             rows,
             columns,
-            figsize=(width * columns, height * rows + 0.6),
+            figsize=(max(width * columns, 6.5), height * rows + 0.6),
             layout="constrained",
             squeeze=False,
-            subplot_kw={"projection": "polar"} if self.polar else {},
         )
         self.axes = list(axes.ravel())
         self.figure.suptitle(title, fontsize=11)
         for axes in self.axes:
-            self._frame(axes)
-        span = (
-            2 * (90.0 - self.south) if self.polar else np.ptp(self.longitude) * np.cos(np.deg2rad(self._middle())) + 2
-        )
-        side = np.sqrt(self.area * 1e-6) / 111.2  # degrees of latitude
-        points = (0.80 if self.polar else 0.78) * width * 72
-        self.size = np.clip(side * points / span, 0.7, 12.0) ** 2
+            self._frame(axes, stretch)
+        side = np.sqrt(self.area * 1e-6) / 111.2 / (1.0 if self.polar else 1.0 / stretch)  # degrees along x
+        points = 0.78 * width * 72 / (self.window[1] - self.window[0])
+        self.size = np.clip(side * points, 0.7, 12.0) ** 2
 
     def _middle(self) -> float:
         return float(0.5 * (self.latitude.min() + self.latitude.max()))
 
-    def _frame(self, axes: Any) -> None:
-        if self.polar:
-            axes.set_theta_zero_location("S")
-            axes.set_rlim(0, 90.0 - self.south)
-            axes.set_rgrids([90 - lat for lat in (75, 60, 45, 30) if lat > self.south], [])
-            axes.set_xticks(np.deg2rad([0, 90, 180, 270]), ["0°", "90°E", "180°", "90°W"], fontsize=7)
-            axes.grid(color="0.75", linewidth=0.4)
+    def _frame(self, axes: Any, stretch: float) -> None:
+        axes.set_aspect(stretch)
+        axes.set_xlim(*self.window[:2])
+        axes.set_ylim(*self.window[2:])
+        if not self.polar:
+            axes.set_xlabel("longitude (°E)", fontsize=8)
+            axes.set_ylabel("latitude (°N)", fontsize=8)
+            axes.tick_params(labelsize=8)
             return
-        axes.set_aspect(1.0 / np.cos(np.deg2rad(self._middle())))
-        axes.set_xlim(self.longitude.min() - 1, self.longitude.max() + 1)
-        axes.set_ylim(self.latitude.min() - 1, self.latitude.max() + 1)
-        axes.set_xlabel("longitude (°E)", fontsize=8)
-        axes.set_ylabel("latitude (°N)", fontsize=8)
-        axes.tick_params(labelsize=8)
+        axes.set_xticks([])
+        axes.set_yticks([])
+        around = np.linspace(-180.0, 180.0, 361)
+        for parallel in (30.0, 45.0, 60.0, 75.0):
+            axes.plot(*self.place(np.full(around.size, parallel), around), color="0.75", linewidth=0.4, zorder=0)
+            x, y = self.place(np.array([parallel]), np.array([0.0]))
+            if self.window[2] < y[0] < self.window[3]:
+                axes.annotate(f"{parallel:.0f}°N", (x[0], y[0]), fontsize=6, color="0.4", ha="center", va="center")
+        for meridian in range(0, 360, 45):
+            axes.plot(*self.place(np.array([85.0, 20.0]), np.full(2, float(meridian))), color="0.75", lw=0.4, zorder=0)
 
     def place(self, latitude: np.ndarray, longitude: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Coordinates of the axes."""
-        return (np.deg2rad(longitude), 90.0 - latitude) if self.polar else (longitude, latitude)
+        """Coordinates on the page: degrees from the pole with 0 degrees downwards, or degrees."""
+        if not self.polar:
+            return longitude, latitude
+        distance, angle = 90.0 - latitude, np.deg2rad(longitude)
+        return distance * np.sin(angle), -distance * np.cos(angle)
 
     def _scatter(self, axes: Any, which: np.ndarray, marker: str, **options: Any) -> Any:
-        x, y = self.place(self.latitude[which], self.longitude[which])
-        return axes.scatter(x, y, s=self.size[which], marker=marker, linewidths=0, **options)
+        size = self.size[which] * (1.0 if marker == "s" else 1.3)  # a square looks larger than other marks
+        return axes.scatter(self.x[which], self.y[which], s=size, marker=marker, linewidths=0, **options)
 
     def values(
         self, axes: Any, values: np.ndarray, caption: str, unit: str, *, low: float, high: float, signed: bool = False
@@ -355,12 +363,13 @@ class MapCanvas:
         """One word a cell; legend with the share of the area."""
         shares = {str(n): float(self.area[names == n].sum() / self.area.sum()) for n in sorted(set(names.tolist()))}
         for k, name in enumerate(sorted(shares, key=lambda n: -shares[n])):
-            colour, marker = CLASS_COLOURS[k % len(CLASS_COLOURS)], CLASS_MARKERS[k % len(CLASS_MARKERS)]
+            turn, n = divmod(k, len(CLASS_COLOURS))
+            colour, marker = CLASS_COLOURS[n], CLASS_MARKERS[(n + turn) % len(CLASS_MARKERS)]
             self._scatter(axes, names == name, marker, color=colour)
-            text = f"{name.replace('_', ' ')} ({100 * shares[name]:.0f} %)"
+            share = f"{100 * shares[name]:.0f}" if shares[name] >= 0.01 else "< 1"
+            text = f"{name.replace('_', ' ')} ({share} %)"
             axes.scatter([], [], s=30, color=colour, marker=marker, label=text)
-        beside = {"loc": "center left", "bbox_to_anchor": (1.05, 0.5)}
-        axes.legend(fontsize=8, frameon=False, **beside)
+        self.figure.legend(loc="outside lower center", ncols=3, fontsize=8, frameon=False)
         axes.set_title(caption, fontsize=9)
 
     def sites(self, axes: Any, places: dict[str, tuple[float, float]]) -> None:
