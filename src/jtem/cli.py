@@ -817,11 +817,20 @@ def command_run(arguments: argparse.Namespace) -> int:
     from jtem import plan as plans
 
     folder = arguments.out or Path(plans.read(arguments.plan).plan.name)
+    part, wait = arguments.part or (0, 1), None
+    if arguments.distributed:
+        if arguments.part:
+            raise InputError("--part and --distributed both share out the chunks; give one of them")
+        use_all_cores()
+        part, wait = joined_processes(arguments.distributed)
     with output_folder(folder):
         prepared = open_plan(arguments.plan, arguments.data, force=arguments.force)
-        code, summary = execute(
-            prepared, folder, force=arguments.force, part=arguments.part or (0, 1), resume=arguments.resume
-        )
+        code, summary = execute(prepared, folder, force=arguments.force, part=part, resume=arguments.resume)
+        if wait is not None and part[1] > 1:
+            wait("chunks")
+            if part[0] == 0:  # everything is remembered: this only writes the files
+                code, summary = execute(prepared, folder, force=False)
+            wait("files")
     print(spin_up_text(summary.spin_up))
     return code
 
@@ -1142,6 +1151,29 @@ def command_info(arguments: argparse.Namespace) -> int:
     return DONE
 
 
+def joined_processes(words: str) -> tuple[tuple[int, int], Callable[[str], None]]:
+    """Join JAX's distributed runtime: this process's share of the chunks (i, n), and a barrier for all of them.
+
+    ``words``: "auto" (a cluster that JAX knows, such as Slurm) or "HOST:PORT,I,N" with I from 0. Cells do not speak to one
+    another, so processes share nothing but the folder; the runtime tells each its number and holds them together.
+    """
+    import jax
+    from jax.experimental import multihost_utils
+
+    try:
+        if words == "auto":
+            jax.distributed.initialize()
+        else:
+            address, index, count = words.split(",")
+            jax.distributed.initialize(coordinator_address=address, num_processes=int(count), process_id=int(index))
+    except (ValueError, RuntimeError) as error:
+        raise InputError(
+            f"--distributed {words!r}: JAX's processes could not be joined ({str(error).splitlines()[0]}); give 'auto' on a "
+            "cluster that JAX knows, or HOST:PORT,I,N with I from 0"
+        ) from None
+    return (jax.process_index(), jax.process_count()), multihost_utils.sync_global_devices
+
+
 def part_of(text: str) -> tuple[int, int]:
     """``2/8``: the second of eight parts, as (1, 8)."""
     try:
@@ -1200,6 +1232,11 @@ def parser() -> argparse.ArgumentParser:
         type=part_of,
         metavar="I/N",
         help="only every N-th chunk from the I-th (job array); then run without it",
+    )
+    run.add_argument(
+        "--distributed",
+        metavar="auto|HOST:PORT,I,N",
+        help="share the chunks among the processes of JAX's distributed runtime; the first one writes the files",
     )
     listing = add("variables", command_variables, "list all output variables")
     listing.add_argument("--markdown", action="store_true", help="as a Markdown table")
