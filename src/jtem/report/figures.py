@@ -288,12 +288,12 @@ class MapCanvas:
         margin = 3.0 if self.polar else 1.0
         self.window = (self.x.min() - margin, self.x.max() + margin, self.y.min() - margin, self.y.max() + margin)
         stretch = 1.0 if self.polar else 1.0 / np.cos(np.deg2rad(self._middle()))
-        width = 4.4
+        width = 4.4 if rows * columns > 1 else 7.0
         height = width * 0.82 * (self.window[3] - self.window[2]) * stretch / (self.window[1] - self.window[0]) + 0.35
         self.figure, axes = self.plt.subplots(
             rows,
             columns,
-            figsize=(max(width * columns, 6.5), height * rows + 0.6),
+            figsize=(width * columns, height * rows + 0.6 + (0.9 if rows * columns == 1 else 0.0)),
             layout="constrained",
             squeeze=False,
         )
@@ -303,7 +303,7 @@ class MapCanvas:
             self._frame(axes, stretch)
         side = np.sqrt(self.area * 1e-6) / 111.2 / (1.0 if self.polar else 1.0 / stretch)  # degrees along x
         points = 0.78 * width * 72 / (self.window[1] - self.window[0])
-        self.size = np.clip(side * points, 0.7, 12.0) ** 2
+        self.size = np.clip(side * points, 0.7, 14.0) ** 2
 
     def _middle(self) -> float:
         return float(0.5 * (self.latitude.min() + self.latitude.max()))
