@@ -881,7 +881,8 @@ def factorial_report(plan: Plan, folder: Path, out: Path, *, figures_wanted: boo
         plan.plan.title or plan.plan.name,
     )
     reasons = tomllib.loads(data_path("published", "differences.toml").read_text(encoding="utf-8"))
-    notes = {**reasons[paper], **(reasons.get(f"{paper}_emulated", {}) if plan.domain.source == "embedded" else {})}
+    own = {"embedded": "emulated", "climate_grid": "half_degree"}.get(plan.domain.source, "")
+    notes = {**reasons[paper], **reasons.get(f"{paper}_{own}", {})}
     written = []
     if paper == "liu2022":
         lines, tables = liu2022.headline(data, notes)

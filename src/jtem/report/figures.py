@@ -16,6 +16,7 @@ from jtem.variables import VARIABLES
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7")  # Okabe and Ito: told apart by colour-blind readers
 """One a scenario; in grey the line of a scenario is told by its marker, thaw by solid against dashed."""
 MARKERS = ("o", "s", "^", "D")
+HATCHES = ("", "///", "...", "xx")
 
 
 def _matplotlib() -> Any:
@@ -195,6 +196,7 @@ class Canvas:
             rows, columns, figsize=(4.6 * columns, 3.4 * rows + 0.7), layout="constrained", squeeze=False
         )
         self.axes = list(axes.ravel())
+        self.lines = False
         self.figure.suptitle(title, fontsize=11)
         for letter, panel in zip("abcdefghijkl", self.axes, strict=False):
             panel.set_title(f"({letter})", loc="left", fontsize=9)
@@ -205,6 +207,7 @@ class Canvas:
 
     def line(self, axes: Any, years: np.ndarray, values: np.ndarray, scenario: int, style: str = "-") -> None:
         """One series of a scenario."""
+        self.lines = True
         axes.plot(
             years,
             values,
@@ -241,7 +244,7 @@ class Canvas:
                 values,
                 width,
                 color=COLOURS[k % len(COLOURS)],
-                hatch=("", "///", "...", "xx")[k % 4],
+                hatch=HATCHES[k % 4],
                 edgecolor="white",
                 linewidth=0.5,
                 yerr=None if spreads is None else spreads[k],
@@ -258,8 +261,12 @@ class Canvas:
 
     def save(self, path: Path, scenarios: Sequence[str], extra: Sequence[tuple[str, str]] = ()) -> Path:
         """Legend below, written whole or not at all. ``extra``: (line style, meaning)."""
-        lines = [
+        lines: list[Any] = [
             self.plt.Line2D([], [], color=COLOURS[k % 4], marker=MARKERS[k % 4], markersize=5, label=label(s))
+            if self.lines
+            else self.plt.Rectangle(
+                (0, 0), 1, 1, facecolor=COLOURS[k % 4], hatch=HATCHES[k % 4], ec="white", label=label(s)
+            )
             for k, s in enumerate(scenarios)
         ]
         lines += [self.plt.Line2D([], [], color="0.2", linestyle=style, label=text) for style, text in extra]

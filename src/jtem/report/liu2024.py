@@ -109,6 +109,10 @@ def headline(f: Factorial, notes: dict[str, str]) -> list[Line]:
             mineral = t.cumulative("layer_net_nitrogen_mineralization")[-1].sum()
             taken = t.cumulative("nitrogen_uptake_thawed_permafrost")[-1]
             add("uptake over net mineralization, thawed", "thawed_uptake_share", s, 100 * taken / mineral, "%")
+            if "net_nitrogen_mineralization" in t.totals:
+                every = t.cumulative("net_nitrogen_mineralization")[-1]
+                share = 100 * taken / every
+                add("uptake of thawed N over all net mineralization", "thawed_uptake_share_of_all", s, share, "%")
         for held in f.names[1:]:
             value = (nep - f.get(s, held).total("net_ecosystem_production")).sum()
             key = {"S_CO2": "ecosystem_carbon_by_co2"}.get(held, "")
