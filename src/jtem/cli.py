@@ -827,10 +827,9 @@ def command_run(arguments: argparse.Namespace) -> int:
         prepared = open_plan(arguments.plan, arguments.data, force=arguments.force)
         code, summary = execute(prepared, folder, force=arguments.force, part=part, resume=arguments.resume)
         if wait is not None and part[1] > 1:
-            wait("chunks")
+            wait()
             if part[0] == 0:  # everything is remembered: this only writes the files
                 code, summary = execute(prepared, folder, force=False)
-            wait("files")
     print(spin_up_text(summary.spin_up))
     return code
 
@@ -1152,27 +1151,30 @@ def command_info(arguments: argparse.Namespace) -> int:
     return DONE
 
 
-def joined_processes(words: str) -> tuple[tuple[int, int], Callable[[str], None]]:
-    """Join JAX's distributed runtime: this process's share of the chunks (i, n), and a barrier for all of them.
+def joined_processes(words: str) -> tuple[tuple[int, int], Callable[[], None]]:
+    """Join JAX's distributed runtime: this process's share of the chunks (i, n), and how to leave it.
 
     ``words``: "auto" (a cluster that JAX knows, such as Slurm) or "HOST:PORT,I,N" with I from 0. Cells do not speak to one
-    another, so processes share nothing but the folder; the runtime tells each its number and holds them together.
+    another, so processes share nothing but the folder; the runtime tells each its number and stops all if one dies. Leaving
+    waits for the others, for as long as they work (collectives would give up after seconds).
     """
     import jax
-    from jax.experimental import multihost_utils
 
+    patience = {"shutdown_timeout_seconds": 30 * 86400}
     try:
         if words == "auto":
-            jax.distributed.initialize()
+            jax.distributed.initialize(**patience)
         else:
             address, index, count = words.split(",")
-            jax.distributed.initialize(coordinator_address=address, num_processes=int(count), process_id=int(index))
+            jax.distributed.initialize(
+                coordinator_address=address, num_processes=int(count), process_id=int(index), **patience
+            )
     except (ValueError, RuntimeError) as error:
         raise InputError(
             f"--distributed {words!r}: JAX's processes could not be joined ({str(error).splitlines()[0]}); give 'auto' on a "
             "cluster that JAX knows, or HOST:PORT,I,N with I from 0"
         ) from None
-    return (jax.process_index(), jax.process_count()), multihost_utils.sync_global_devices
+    return (jax.process_index(), jax.process_count()), jax.distributed.shutdown
 
 
 def part_of(text: str) -> tuple[int, int]:

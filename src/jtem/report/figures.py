@@ -300,7 +300,7 @@ class MapCanvas:
         self.figure, axes = self.plt.subplots(
             rows,
             columns,
-            figsize=(width * columns, height * rows + 0.6 + (0.9 if rows * columns == 1 else 0.0)),
+            figsize=(width * columns, height * rows + 0.6 + (1.6 if rows * columns == 1 else 0.0)),
             layout="constrained",
             squeeze=False,
         )

@@ -224,10 +224,10 @@ def draw(f: Factorial, folder: Path) -> list[Path]:
 
 def figure1b(f: Factorial, path: Path) -> Path:
     """Permafrost cells and their plant communities."""
-    canvas = figures.MapCanvas(1, 1, f"{f.title}\nplant communities of permafrost cells", *_place(f))
+    canvas = figures.MapCanvas(1, 1, f"{f.title}\nplant communities of permafrost cells, share of the area", *_place(f))
     names = np.array(["no permafrost"] * f.area.size, dtype=object)
     names[f.chosen] = "not stated" if f.community is None else f.community[f.chosen]
-    canvas.classes(canvas.axes[0], names, "largest community of the cell (share of the area)")
+    canvas.classes(canvas.axes[0], names, "")
     return canvas.save(path)
 
 

@@ -291,8 +291,10 @@ def figure8(f: Factorial, path: Path) -> Path:
 def figure_s2(f: Factorial, path: Path) -> Path:
     """Vegetation map: the largest community of every cell, with the sites of Table 1."""
     names = np.full(f.latitude.size, "not stated", dtype=object) if f.community is None else f.community
-    canvas = figures.MapCanvas(1, 1, f"{f.title}\nplant communities", f.latitude, f.longitude, f.area)
-    canvas.classes(canvas.axes[0], names, "largest community of the cell (share of the area)")
+    canvas = figures.MapCanvas(
+        1, 1, f"{f.title}\nplant communities, share of the area", f.latitude, f.longitude, f.area
+    )
+    canvas.classes(canvas.axes[0], names, "")
     return canvas.save(path)
 
 
