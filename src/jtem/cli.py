@@ -1160,14 +1160,17 @@ def joined_processes(words: str) -> tuple[tuple[int, int], Callable[[], None]]:
     """
     import jax
 
-    patience = {"shutdown_timeout_seconds": 30 * 86400}
+    patience = 30 * 86400
     try:
         if words == "auto":
-            jax.distributed.initialize(**patience)
+            jax.distributed.initialize(shutdown_timeout_seconds=patience)
         else:
             address, index, count = words.split(",")
             jax.distributed.initialize(
-                coordinator_address=address, num_processes=int(count), process_id=int(index), **patience
+                coordinator_address=address,
+                num_processes=int(count),
+                process_id=int(index),
+                shutdown_timeout_seconds=patience,
             )
     except (ValueError, RuntimeError) as error:
         raise InputError(
