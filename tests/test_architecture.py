@@ -37,6 +37,8 @@ ALLOWED = {
     "readers": BASE | {"variables", "readers"},
     "output": BASE | {"variables"},
     "checkpoint": BASE,
+    "export": BASE,
+    "zarr_store": BASE | {"variables", "output"},
     "report": {"constants", "variables", "errors", "datafiles", "report"},
 }
 LABELLED = {"xarray", "netCDF4", "pandas", "cftime"}
@@ -75,7 +77,7 @@ def test_walls(path):
                 pytest.fail(f"{path.name} imports another physics file: {name}")
             assert target == "__version__" or target in ALLOWED[room], f"{room} may not import {name}"
         if name.split(".")[0] in LABELLED:
-            assert room in ("readers", "output", "report"), f"{room} may not import {name}"
+            assert room in ("readers", "output", "export", "report"), f"{room} may not import {name}"
         if name.split(".")[0] == "optax":
             assert room == "study"
 

@@ -44,6 +44,7 @@ SCHEMES = (
     "layered",
     pytest.param("thaw_ratio_irreversible", marks=pytest.mark.slow),
     pytest.param("thaw_ratio_inventory", marks=pytest.mark.slow),
+    pytest.param("thaw_ratio_concentration", marks=pytest.mark.slow),
 )
 
 

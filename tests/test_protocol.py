@@ -311,6 +311,79 @@ block_years = 3
 """
 
 
+def _same_files(folder: Path, other: Path) -> int:
+    """All files of two runs hold the same numbers, states included; returns how many files."""
+    import netCDF4
+
+    names = sorted(p.name for p in folder.glob("*.nc"))
+    assert names == sorted(p.name for p in other.glob("*.nc"))
+    for name in names:
+        with netCDF4.Dataset(folder / name) as a, netCDF4.Dataset(other / name) as b:
+            assert set(a.variables) == set(b.variables)
+            for variable in a.variables:
+                np.testing.assert_array_equal(a[variable][:], b[variable][:], err_msg=f"{name} {variable}")
+    return len(names)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("how", ["job array", "distributed", "zarr"])
+def test_two_processes_give_bitwise_the_states_of_one(how, tmp_path):
+    """Two processes at once, each with its own chunks: as two parts of a job array, joined by JAX's runtime, or streaming
+    into one Zarr store; all states and results are those of one process.
+    """
+    import importlib.util
+    import socket
+
+    if how == "zarr" and importlib.util.find_spec("zarr") is None:
+        pytest.skip("needs the extra 'distributed' (zarr)")
+    # 32-bit numbers from the store are rounded once more on their way to the file's units: compare 64-bit ones
+    one = SMALL.replace("state = true", "state = true\ndouble = true")
+    text = one.replace("double = true", "double = true\nzarr = true") if how == "zarr" else one
+    (tmp_path / "one.toml").write_text(one)
+    (tmp_path / "two.toml").write_text(text)
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join([str(ROOT / "src"), *sys.path]),
+                   "JAX_COMPILATION_CACHE_DIR": str(tmp_path / "cache"),
+                   "JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS": "0"}  # fmt: skip
+    environment.pop("XLA_FLAGS", None)
+
+    def start(plan_name, out, *more):
+        command = [
+            sys.executable,
+            "-m",
+            "jtem.cli",
+            "run",
+            str(tmp_path / plan_name),
+            "--out",
+            str(tmp_path / out),
+            *more,
+        ]
+        return subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+
+    def end(*processes):
+        said = [process.communicate(timeout=900)[0].decode() for process in processes]
+        assert [process.returncode for process in processes] == [0] * len(processes), "\n".join(said)
+        return said
+
+    end(start("one.toml", "one"))
+    if how == "distributed":
+        with socket.socket() as free:
+            free.bind(("127.0.0.1", 0))
+            port = free.getsockname()[1]
+        said = end(*(start("two.toml", "two", "--distributed", f"127.0.0.1:{port},{i},2") for i in (0, 1)))
+        assert "files in" in said[0] and "files in" not in said[1]
+    else:
+        said = end(*(start("two.toml", "two", "--part", f"{i}/2") for i in (1, 2)))
+        assert all("is done" in text for text in said)
+        end(start("two.toml", "two"))
+    assert (
+        _same_files(tmp_path / "one", tmp_path / "two") == 2 * 21 + 1
+    )  # annual and state of every stage, and the spin-up
+    if how == "zarr":
+        from jtem.zarr_store import ZarrStore
+
+        assert set(ZarrStore.open(tmp_path / "two" / "small.zarr").root["status"][:].tolist()) == {1}
+
+
 @pytest.mark.slow
 def test_ten_kills_at_random_moments_leave_the_same_bytes(tmp_path):
     """SIGKILL ten times, resume each time: states and results bitwise those of the uninterrupted run."""

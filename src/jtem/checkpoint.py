@@ -12,7 +12,7 @@ from __future__ import annotations
 import json
 import os
 import shutil
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Protocol, runtime_checkable
 
@@ -22,6 +22,17 @@ import numpy as np
 from jtem.errors import InputError
 
 FOLDER = ".jtem-work"
+
+
+@runtime_checkable
+class _Blocks(Protocol):
+    """A store that takes the results while the run goes on and gives them back block by block (``zarr_store``)."""
+
+    def write(self, stage: Any, columns: slice, years: slice, outputs: dict[str, dict[str, np.ndarray]]) -> None: ...
+
+    def blocks(self, stage: Any, columns: slice) -> Iterable[tuple[slice, dict[str, dict[str, np.ndarray]]]]: ...
+
+    def mark(self, columns: slice, failed: Mapping[int, str]) -> None: ...
 
 
 @runtime_checkable
@@ -36,7 +47,8 @@ class ChunkStore:
 
     ``identity``: what must be the same to go on (plan, parameters, version, devices). ``part``: (i, n), this process works
     on every n-th chunk from the i-th (0-based). Raises ``InputError`` where the folder holds unfinished work of another
-    identity, unless ``fresh``, which discards it.
+    identity, unless ``fresh``, which discards it. ``results``: a store that takes the results instead of this folder, which
+    then remembers only what a restart needs; ``units``: all units of a chunk, after which it is marked as finished there.
     """
 
     def __init__(
@@ -47,7 +59,10 @@ class ChunkStore:
         part: tuple[int, int] = (0, 1),
         fresh: bool = False,
         keep_states: bool = True,
+        results: _Blocks | None = None,
+        units: Sequence[str] = (),
     ):
+        self.results, self.units = results, tuple(units)
         self.folder = Path(folder) / FOLDER
         self.part, self.keep_states = part, keep_states
         known = self.folder / "identity.json"
@@ -71,6 +86,9 @@ class ChunkStore:
 
     def write(self, stage: Any, columns: slice, years: slice, outputs: dict[str, dict[str, np.ndarray]]) -> None:
         """Keep a block of results of a stage."""
+        if self.results is not None:
+            self.results.write(stage, columns, years, outputs)
+            return
         arrays = {f"{frequency}/{name}": v for frequency, fields in outputs.items() for name, v in fields.items()}
         meta = np.array([columns.start, columns.stop, years.start, years.stop])
         path = self._chunk(columns) / f"out.{stage.name}.{years.start:05d}.npz"
@@ -102,6 +120,8 @@ class ChunkStore:
         status = {"columns": [columns.start, columns.stop], "failed": {str(c): why for c, why in failed.items()}}
         _write(chunk / f"failed.{unit}.json", json.dumps(status).encode())
         _save(chunk / f"done.{unit}.npz", arrays)
+        if self.results is not None and not self.unfinished([columns], self.units):
+            self.results.mark(columns, failed)
         self._write_status()
 
     def failures(self, columns: slice) -> dict[int, str]:
@@ -134,24 +154,34 @@ class ChunkStore:
         by_name = {stage.name: stage for stage in stages}
         for chunk in sorted(self.folder.glob("columns.*")):
             start, stop = (int(word) for word in chunk.name.split(".")[1:])
-            for name, stage in by_name.items():
-                for path in sorted(chunk.glob(f"out.{name}.[0-9]*.npz")):
-                    if path.name != f"out.{name}.{path.name.split('.')[-2]}.npz":
-                        continue  # a stage whose name begins with this one's
-                    outputs: dict[str, dict[str, np.ndarray]] = {"monthly": {}, "annual": {}}
-                    with np.load(path, allow_pickle=False) as arrays:
-                        low, high, first, last = (int(v) for v in arrays["slices"])
-                        for key in arrays.files:
-                            if key != "slices":
-                                frequency, variable = _plain(key).split("/", 1)
-                                outputs[frequency][variable] = arrays[key]
-                    sink.write(stage, slice(low, high), slice(first, last), outputs)
+            for stage in stages:
+                for years, outputs in self._blocks(chunk, stage, slice(start, stop)):
+                    sink.write(stage, slice(start, stop), years, outputs)
             for name in ("spinup", *by_name):
                 path = chunk / f"state.{name}.npz"
                 if path.is_file():
                     with np.load(path, allow_pickle=False) as arrays:
                         leaves = [arrays[key] for key in sorted(arrays.files)]
                     sink.state(name, slice(start, stop), jax.tree.unflatten(structure, leaves))
+
+    def _blocks(
+        self, chunk: Path, stage: Any, columns: slice
+    ) -> Iterator[tuple[slice, dict[str, dict[str, np.ndarray]]]]:
+        """Blocks of a stage in order, from the folder of a chunk or from the store of results."""
+        if self.results is not None:
+            yield from self.results.blocks(stage, columns)
+            return
+        for path in sorted(chunk.glob(f"out.{stage.name}.[0-9]*.npz")):
+            if path.name != f"out.{stage.name}.{path.name.split('.')[-2]}.npz":
+                continue  # a stage whose name begins with this one's
+            outputs: dict[str, dict[str, np.ndarray]] = {"monthly": {}, "annual": {}}
+            with np.load(path, allow_pickle=False) as arrays:
+                _, _, first, last = (int(v) for v in arrays["slices"])
+                for key in arrays.files:
+                    if key != "slices":
+                        frequency, variable = _plain(key).split("/", 1)
+                        outputs[frequency][variable] = arrays[key]
+            yield slice(first, last), outputs
 
     def remove(self) -> None:
         """Forget everything: the files are written. Renamed first, so that a kill leaves no half of it to go on from."""

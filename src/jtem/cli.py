@@ -605,7 +605,11 @@ def execute(
     if resume and not begun:
         raise InputError(f"{folder}: holds no unfinished run to resume; leave out --resume to start one")
     prepare_folder(folder, names, force or begun)
-    store = ChunkStore(folder, identity(prepared), part=part, fresh=force, keep_states=plan.output.state)
+    results = zarr_results(prepared, folder, fresh=force, known=begun or part[1] > 1) if plan.output.zarr else None
+    units = work.units(experiment)
+    store = ChunkStore(
+        folder, identity(prepared), part=part, fresh=force, keep_states=plan.output.state, results=results, units=units
+    )
     if store.resumed:
         print(f"going on with the unfinished run in {folder}", flush=True)
     progress = ProgressLine()
@@ -618,7 +622,7 @@ def execute(
         flush=True,
     )
     if part[1] > 1:
-        left = len(store.unfinished(work.chunks(experiment), work.units(experiment)))
+        left = len(store.unfinished(work.chunks(experiment), units))
         print(f"part {part[0] + 1} of {part[1]} is done; {left} chunks left; without --part the files are written")
         return report_failed(prepared, summary), summary
     for left in folder.glob(f".{plan.plan.name}_*.partial-*"):  # of a process that was killed while it wrote files
@@ -649,6 +653,37 @@ def execute(
     store.remove()
     print(f"{len(written)} files in {folder}")
     return report_failed(prepared, summary), summary
+
+
+def zarr_results(prepared: Prepared, folder: Path, *, fresh: bool, known: bool):
+    """The Zarr store of a run: emptied where ``fresh``, gone on with where ``known``, else it must not exist yet."""
+    import shutil
+
+    from jtem.physics.soil_thermal import C25_B
+    from jtem.zarr_store import ZarrStore
+
+    plan, experiment = prepared.plan, prepared.experiment
+    path = folder / f"{plan.plan.name}.zarr"
+    if fresh and path.exists():
+        shutil.rmtree(path)
+    if path.exists() and not known:
+        raise InputError(f"{path}: exists already; choose another folder with --out or overwrite with --force")
+    result = ZarrStore.create(
+        path,
+        prepared.grid,
+        experiment.stages,
+        experiment.selection,
+        chunk_columns=experiment.chunk_columns,
+        block_years=experiment.block_years,
+        attributes=attributes(prepared),
+        heat_edges=C25_B,
+        double=plan.output.double,
+    )
+    if result.meta["plan"] != plan.text:
+        raise InputError(
+            f"{path}: was made by another plan; choose another folder with --out or overwrite with --force"
+        )
+    return result
 
 
 def identity(prepared: Prepared) -> dict[str, Any]:
@@ -795,11 +830,19 @@ def command_run(arguments: argparse.Namespace) -> int:
     from jtem import plan as plans
 
     folder = arguments.out or Path(plans.read(arguments.plan).plan.name)
+    part, wait = arguments.part or (0, 1), None
+    if arguments.distributed:
+        if arguments.part:
+            raise InputError("--part and --distributed both share out the chunks; give one of them")
+        use_all_cores()
+        part, wait = joined_processes(arguments.distributed)
     with output_folder(folder):
         prepared = open_plan(arguments.plan, arguments.data, force=arguments.force)
-        code, summary = execute(
-            prepared, folder, force=arguments.force, part=arguments.part or (0, 1), resume=arguments.resume
-        )
+        code, summary = execute(prepared, folder, force=arguments.force, part=part, resume=arguments.resume)
+        if wait is not None and part[1] > 1:
+            wait()
+            if part[0] == 0:  # everything is remembered: this only writes the files
+                code, summary = execute(prepared, folder, force=False)
     print(spin_up_text(summary.spin_up))
     return code
 
@@ -850,7 +893,8 @@ def factorial_report(plan: Plan, folder: Path, out: Path, *, figures_wanted: boo
         plan.plan.title or plan.plan.name,
     )
     reasons = tomllib.loads(data_path("published", "differences.toml").read_text(encoding="utf-8"))
-    notes = {**reasons[paper], **(reasons.get(f"{paper}_emulated", {}) if plan.domain.source == "embedded" else {})}
+    own = {"embedded": "emulated", "climate_grid": "half_degree"}.get(plan.domain.source, "")
+    notes = {**reasons[paper], **reasons.get(f"{paper}_{own}", {})}
     written = []
     if paper == "liu2022":
         lines, tables = liu2022.headline(data, notes)
@@ -898,6 +942,61 @@ def factorial_report(plan: Plan, folder: Path, out: Path, *, figures_wanted: boo
     elif figures_wanted:
         print("no figures: matplotlib is not installed; run: pip install 'jtem[plots]'")
     print(f"{len(written)} files in {out}")
+
+
+def command_export(arguments: argparse.Namespace) -> int:
+    """Other files of a finished run: on a regular grid, for ISIMIP, or netCDF from its Zarr store."""
+    from jtem import export
+    from jtem import plan as plans
+    from jtem.output import NetcdfSink, prepare_folder
+    from jtem.zarr_store import ZarrStore
+
+    folder: Path = arguments.folder
+    out: Path = arguments.out or folder / arguments.profile
+    if arguments.profile == "netcdf":
+        stores = sorted(folder.glob("*.zarr"))
+        if len(stores) != 1:
+            raise InputError(f"{folder}: holds {len(stores)} Zarr stores, expected one; give the folder of one run")
+        store = ZarrStore.open(stores[0])
+        prepare_folder(out)
+        said = {k: v for k, v in store.meta.items() if k not in ("stages", "labels", "communities", "units")}
+        with NetcdfSink(
+            out,
+            stores[0].stem,
+            store.grid(),
+            attributes=said,
+            heat_edges=store.root["heat_edges"][:],
+            write_states=False,
+            double=arguments.double,
+        ) as sink:
+            store.replay(sink)
+            written = sink.finish(store.failed())
+    else:
+        files = sorted([*folder.glob("*_annual.nc"), *folder.glob("*_monthly.nc")])
+        plan = plans.parse(written_plan(folder), f"the plan in {folder}")
+        if arguments.profile == "isimip":
+            words = export.isimip_words(plan.plan.institution, plan.plan.contact, plan.isimip, f"the plan in {folder}")
+            prepare_folder(out)
+            written = export.isimip(files, out, words, {s: plan.isimip.scenarios.get(c, c) for s, c in climates(plan)})
+        else:
+            prepare_folder(out)
+            written = [export.gridded(path, out / path.name) for path in files]
+    if not written:
+        raise InputError(
+            f"{folder}: has nothing for the profile '{arguments.profile}'; add variables to [output] and run"
+        )
+    print(f"{len(written)} files in {out}")
+    return DONE
+
+
+def climates(plan: Plan) -> list[tuple[str, str]]:
+    """Stage and climate of every stage in which nothing is held."""
+    from jtem.study.protocol import stage_name
+
+    f = plan.factorial
+    free = [run for run in f.protocol if not run.held] if f.scenarios else []
+    result = [(plan.history.name, plan.history.climate), *((s.name, s.climate) for s in plan.scenario if s.expose)]
+    return result + [(stage_name(r, s, m), s) for s in f.scenarios for m in f.ensemble for r in free]
 
 
 def command_check(arguments: argparse.Namespace) -> int:
@@ -1066,6 +1165,35 @@ def command_info(arguments: argparse.Namespace) -> int:
     return DONE
 
 
+def joined_processes(words: str) -> tuple[tuple[int, int], Callable[[], None]]:
+    """Join JAX's distributed runtime: this process's share of the chunks (i, n), and how to leave it.
+
+    ``words``: "auto" (a cluster that JAX knows, such as Slurm) or "HOST:PORT,I,N" with I from 0. Cells do not speak to one
+    another, so processes share nothing but the folder; the runtime tells each its number and stops all if one dies. Leaving
+    waits for the others, for as long as they work (collectives would give up after seconds).
+    """
+    import jax
+
+    patience = 30 * 86400
+    try:
+        if words == "auto":
+            jax.distributed.initialize(shutdown_timeout_seconds=patience)
+        else:
+            address, index, count = words.split(",")
+            jax.distributed.initialize(
+                coordinator_address=address,
+                num_processes=int(count),
+                process_id=int(index),
+                shutdown_timeout_seconds=patience,
+            )
+    except (ValueError, RuntimeError) as error:
+        raise InputError(
+            f"--distributed {words!r}: JAX's processes could not be joined ({str(error).splitlines()[0]}); give 'auto' on a "
+            "cluster that JAX knows, or HOST:PORT,I,N with I from 0"
+        ) from None
+    return (jax.process_index(), jax.process_count()), jax.distributed.shutdown
+
+
 def part_of(text: str) -> tuple[int, int]:
     """``2/8``: the second of eight parts, as (1, 8)."""
     try:
@@ -1095,6 +1223,13 @@ def parser() -> argparse.ArgumentParser:
     reporting.add_argument("folder", type=Path, metavar="RUN_DIR")
     reporting.add_argument("--out", type=Path, metavar="DIR", help="folder of the report (default: RUN_DIR/report)")
     reporting.add_argument("--no-figures", action="store_true", help="tables only")
+    exporting = add("export", command_export, "other files of a finished run: lat-lon grid, ISIMIP, netCDF from Zarr")
+    exporting.add_argument("folder", type=Path, metavar="RUN_DIR")
+    exporting.add_argument(
+        "--profile", choices=("grid", "isimip", "netcdf"), default="grid", help="what to write (grid)"
+    )
+    exporting.add_argument("--out", type=Path, metavar="DIR", help="folder of the files (default: RUN_DIR/PROFILE)")
+    exporting.add_argument("--double", action="store_true", help="netcdf: numbers of 64 bits")
     check = add("check", command_check, "validate a plan and all its inputs; estimate memory and time; run nothing")
     ready = add("prepare", command_prepare, "turn raw files into one prepared store, once; runs then start in seconds")
     ready.add_argument("--force", action="store_true", help="prepare again over an existing store")
@@ -1117,6 +1252,11 @@ def parser() -> argparse.ArgumentParser:
         type=part_of,
         metavar="I/N",
         help="only every N-th chunk from the I-th (job array); then run without it",
+    )
+    run.add_argument(
+        "--distributed",
+        metavar="auto|HOST:PORT,I,N",
+        help="share the chunks among the processes of JAX's distributed runtime; the first one writes the files",
     )
     listing = add("variables", command_variables, "list all output variables")
     listing.add_argument("--markdown", action="store_true", help="as a Markdown table")

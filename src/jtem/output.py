@@ -106,6 +106,7 @@ class NetcdfSink:
         self.kind = "f8" if double else "f4"
         self.implausible: dict[str, str] = {}
         self._made = prepare_folder(self.folder)
+        self._files: dict[tuple[str, str], Path] = {}
         self._open: dict[tuple[str, str], netCDF4.Dataset] = {}
         self._temporary: dict[str, Path] = {}
         self._states: dict[str, list[tuple[slice, Any]]] = {}
@@ -140,7 +141,8 @@ class NetcdfSink:
     def finish(self, failed: Mapping[int, str], notes: Mapping[str, str | int | float] | None = None) -> list[Path]:
         """Blank the failed columns' cells, add late attributes, close and rename all files. Returns their paths."""
         cells = sorted({int(self.grid.column_cell[column]) for column in failed})
-        for target in self._open.values():
+        for key in self._files:
+            target = self._reopened(key)
             target.setncatts(dict(notes or {}))
             self._mark_failed(target, cells, failed)
         for stage_name, parts in self._states.items():
@@ -151,14 +153,13 @@ class NetcdfSink:
             if stage_name in self._years:
                 meta["last_year"] = self._years[stage_name]
             _write_state(self._temporary_path(final), whole, meta)
-        for target in self._open.values():
-            target.close()
-        self._open = {}
+        self._close_all()
         written = []
         for final, temporary in self._temporary.items():
             os.replace(temporary, self.folder / final)
             written.append(self.folder / final)
         self._temporary, self._states, self._made = {}, {}, False
+        self._files = {}
         return written
 
     def abandon(self) -> None:
@@ -166,7 +167,7 @@ class NetcdfSink:
         for target in self._open.values():
             with contextlib.suppress(RuntimeError):
                 target.close()
-        self._open = {}
+        self._open, self._files = {}, {}
         for path in self._temporary.values():
             path.unlink(missing_ok=True)
         self._temporary, self._states = {}, {}
@@ -183,17 +184,29 @@ class NetcdfSink:
 
     def _dataset(self, stage: Any, frequency: str, fields: Mapping[str, np.ndarray]) -> netCDF4.Dataset:
         key = (stage.name, frequency)
+        if key in self._files:
+            return self._reopened(key)
+        self._close_all(besides=stage.name)
+        path = self._temporary_path(f"{self.name}_{stage.name}_{frequency}.nc")
+        target = netCDF4.Dataset(path, "w", format="NETCDF4")
+        self._files[key], self._open[key] = path, target
+        self._write_frame(target, stage, frequency, {VARIABLES[n].layer for n in fields} - {""})
+        for name in fields:
+            self._define(target, VARIABLES[name], frequency)
+            if name == "active_layer_thickness":
+                self._define(target, variables.VARIABLES["permafrost_fraction"], frequency)
+        return target
+
+    def _reopened(self, key: tuple[str, str]) -> netCDF4.Dataset:
+        """The file of a stage, with those of other stages closed: an open file keeps megabytes of chunks a variable."""
         if key not in self._open:
-            path = self._temporary_path(f"{self.name}_{stage.name}_{frequency}.nc")
-            target = netCDF4.Dataset(path, "w", format="NETCDF4")
-            self._open[key] = target
-            self._write_frame(target, stage, frequency, {VARIABLES[n].layer for n in fields} - {""})
-            for name, values in fields.items():
-                self._define(target, VARIABLES[name], frequency)
-                if name == "active_layer_thickness":
-                    self._define(target, variables.VARIABLES["permafrost_fraction"], frequency)
-                del values
+            self._close_all(besides=key[0])
+            self._open[key] = netCDF4.Dataset(self._files[key], "a")
         return self._open[key]
+
+    def _close_all(self, besides: str = "") -> None:
+        for key in [key for key in self._open if key[0] != besides]:
+            self._open.pop(key).close()
 
     def _write_frame(self, target: netCDF4.Dataset, stage: Any, frequency: str, layers: set[str]) -> None:
         """Dimensions, coordinates with bounds, cell area and global attributes."""

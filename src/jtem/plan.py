@@ -71,11 +71,12 @@ def use_precision(word: str) -> Precision:
 
 @dataclass(frozen=True)
 class PlanSection:
-    """Names for people: ``name`` begins the file names."""
+    """Names for people: ``name`` begins the file names. ``contact``: "Name <e-mail>", needed for ISIMIP files."""
 
     name: str
     title: str = ""
     institution: str = "unspecified"
+    contact: str = ""
     references: str = ""
     comment: str = ""
 
@@ -250,13 +251,33 @@ class PermafrostSection:
 
 @dataclass(frozen=True)
 class OutputSection:
-    """What is written: names of ``jtem variables``. ``double``: numbers of 64 bits, so that budgets close from the files."""
+    """What is written: names of ``jtem variables``. ``double``: numbers of 64 bits, so that budgets close from the files.
+
+    ``zarr``: results stream to a chunked store beside the files while the run goes on, and stay there.
+    """
 
     monthly: tuple[str, ...] = ()
     annual: tuple[str, ...] = DEFAULT_ANNUAL
     netcdf: bool = True
     state: bool = True
     double: bool = False
+    zarr: bool = False
+
+
+@dataclass(frozen=True)
+class IsimipSection:
+    """Words of ISIMIP file names, for ``jtem export --profile isimip``.
+
+    ``round``: "3b" or "3a"; ``forcing``: the climate model or data set; ``bias``: its adjustment ("" in 3a); ``soc``, ``sens``:
+    socio-economic and sensitivity scenario; ``scenarios``: protocol's word of a climate where it is not its name.
+    """
+
+    round: str = "3b"
+    forcing: str = ""
+    bias: str = "w5e5"
+    soc: str = "2015soc"
+    sens: str = "default"
+    scenarios: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -283,6 +304,7 @@ class Plan:
     output: OutputSection = OutputSection()
     run: RunSection = RunSection()
     prepare: PrepareSection = PrepareSection()
+    isimip: IsimipSection = IsimipSection()
     text: str = ""
     where: str = "the plan"
 

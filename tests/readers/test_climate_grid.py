@@ -115,3 +115,10 @@ def test_words_and_folders_that_are_refused(shared_data, tmp_path):
         climate_grid.cells(shared_data, soil="map")
     with pytest.raises(InputError, match=r"climatology_0p5deg.nc: file not found; give the folder"):
         climate_grid.cells(tmp_path)
+
+
+def test_sampled_cells_stand_for_the_whole_domain(shared_data):
+    whole, sampled = (climate_grid.cells(shared_data, "plateau", stride=n) for n in (1, 7))
+    assert sampled.sizes["cell"] < whole.sizes["cell"] / 6
+    np.testing.assert_allclose(float(sampled["area"].sum()), float(whole["area"].sum()), rtol=1e-12)
+    assert "stand" in " ".join(sampled.attrs)

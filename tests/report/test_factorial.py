@@ -3,13 +3,14 @@
 import csv
 from pathlib import Path
 
+import netCDF4
 import numpy as np
 import pytest
 
 from jtem import cli
-from jtem.report import liu2024
+from jtem.report import factorial, liu2024
 from jtem.study import stages
-from jtem.variables import VARIABLES
+from jtem.variables import SECONDS_IN_YEAR, VARIABLES
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -79,7 +80,7 @@ def test_report_of_the_plateau_satisfies_the_identities(run, capsys):
     line = next(r for r in rows if r["quantity"] == "SOC_PF" and r["scenario"] == "rcp85")
     assert line["published"] == "1.93" and "s.d. over members" in line["note"]
     assert float(line["difference"]) == pytest.approx(float(line["ours"]) - 1.93, abs=1e-3)
-    figures = {f"figure{k}.png" for k in (3, 4, 7, 8)}
+    figures = {f"figure{k}.png" for k in ("1b", 3, 4, 5, 6, 7, 8, "S3", "S4", "S5")}
     assert {p.name for p in folder.iterdir()} >= {"table1.csv", "table2.csv", "table3.csv", "closure.csv", *figures}
     with (folder / "table3.csv").open() as file:
         assert {row["community"] for row in csv.DictReader(file)} <= {"alpine_meadow", "alpine_steppe", "alpine_desert"}
@@ -90,13 +91,52 @@ def test_report_of_the_arctic_writes_every_table_and_figure(run, capsys):
     assert "closes within" in capsys.readouterr().out
     names = {p.name for p in folder.iterdir()}
     assert {"figure4.png", "figure5.png", "figure6.png", "figure7.png", "figure8.png"} <= names
-    assert {"figureS5.png", "figureS6.png", "figureS7.png", "table1.csv", "table2.csv", "effects.csv"} <= names
+    assert {
+        "figureS2.png",
+        "figureS5.png",
+        "figureS6.png",
+        "figureS7.png",
+        "map_active_layer.png",
+        "map_carbon.png",
+    } <= names
+    assert {"table1.csv", "table2.csv", "effects.csv"} <= names
     with (folder / "table2.csv").open() as file:
         table = {row["run"]: row for row in csv.DictReader(file)}
     assert len(table) == 10 and table["S_PF_CO2"]["ALT"] == table["S_PF_CO2"]["CO2"] == "kept at 2015"
     assert table["S_PF_CO2"]["temperature"] == "transient"
     with (folder / "closure.csv").open() as file:
         assert len(list(csv.DictReader(file))) == 20
+
+
+def test_sums_of_cells_are_the_printed_totals(run):
+    """Headline and tables from the files again, cell by cell; communities add up to the region."""
+    folder = run("liu2024", ('domain = "pan_arctic"', 'domain = "pan_arctic"\nstride = 25'))
+    with (folder / "headline.csv").open() as file:
+        printed = {(r["quantity"], r["scenario"]): float(r["ours"]) for r in csv.DictReader(file)}
+    path = folder.parent / "liu2024_ssp126_{}_annual.nc"
+    with netCDF4.Dataset(str(path).format("S_Trans")) as t, netCDF4.Dataset(str(path).format("S_PF")) as p:
+        area = np.asarray(t["areacella"][:], np.float64)
+
+        def total(data, name, years=slice(None)):
+            return float((np.asarray(data[VARIABLES[name].file_name][years], np.float64) * area).sum()) / 1e12
+
+        seconds = SECONDS_IN_YEAR
+        assert printed["vegetation C 2015", "historical"] == pytest.approx(
+            total(t, "vegetation_carbon", slice(0, 1)), rel=1e-4
+        )
+        assert printed["SOC exposed by thaw, 0-6 m", "ssp126"] == pytest.approx(
+            total(t, "exposed_carbon") * seconds, rel=1e-4
+        )
+        effect = (total(t, "heterotrophic_respiration") - total(p, "heterotrophic_respiration")) * seconds
+        assert printed["cumulative RH due to thaw", "ssp126"] == pytest.approx(effect, rel=1e-3, abs=1e-9)
+    data = factorial.read(folder.parent, "liu2024", "historical", ["ssp126"], [""], ["S_Trans"], (2010, 2015))
+    result = data.get("ssp126", "S_Trans")
+    assert len(result.groups) > 1
+    for name, values in result.totals.items():
+        parts = sum(group[name] for group in result.groups.values())
+        np.testing.assert_allclose(parts, values, rtol=1e-10, atol=1e-12 * np.abs(values).max(), err_msg=name)
+    exposed = data.summed("ssp126", "S_Trans", "exposed_carbon") @ data.area / 1e12
+    assert exposed == pytest.approx(result.cumulative("exposed_carbon")[-1], rel=1e-9)
 
 
 def test_depth_intervals_share_all_layers():

@@ -3,6 +3,7 @@
 ``none``        all soil carbon is always accessible
 ``tem6``        share of the root zone's carbon by active layer over rooting depth (Hayes et al. 2014; Kicklighter et al. 2019)
 ``thaw_ratio``  C, N and water follow the ratio of active-layer thickness (Liu et al. 2022; scheme A)
+                ``_irreversible``, ``_inventory``: other transfers; ``_concentration``: N that microbes see as plants do
 ``layered``     25 layers to 6 m from observed profiles, decomposed layer by layer once thawed (Liu et al. 2024, Eq. 1; B)
 
 A scheme is a tuple of functions; a plan's word becomes one at the door. Stores of thawed or frozen matter have a trailing
@@ -266,6 +267,20 @@ def access_rooting_share(
     return Access(carbon=one, microbial_nitrogen=one, plant_nitrogen=plant)
 
 
+def access_root_zone_concentration(
+    store: PermafrostStore, rooting_depth: Float[Array, "*cells"], p: PermafrostParameters
+) -> Access:
+    """``thaw_ratio_concentration``: microbes respond to the concentration of the root zone, as plants do.
+
+    Uptake and immobilisation respond to ``c = N_av vsm^3/SM`` with SM the water of the root zone. Liu et al. (2022) scale
+    available N *and* soil water by the same ratio, so c does not change when the active layer deepens. Here water is
+    bounded by the root zone's storage; so that c keeps its meaning, the N over that water is that of the root zone,
+    ``N_av F(z_r)/F(ALT)``, for both. All of N_av still bounds immobilisation.
+    """
+    shared = access_rooting_share(store, rooting_depth, p)
+    return Access(carbon=shared.carbon, microbial_nitrogen=shared.plant_nitrogen, plant_nitrogen=shared.plant_nitrogen)
+
+
 # --- exposure ------------------------------------------------------------------------------------------------------
 
 
@@ -485,8 +500,20 @@ THAW_RATIO_INVENTORY = PermafrostScheme(
     access_rooting_share,
     partial(expose_by_ratio, from_inventory=True),
 )
+THAW_RATIO_CONCENTRATION = PermafrostScheme(
+    "thaw_ratio_concentration", 1, True, begin_reservoir, access_root_zone_concentration, expose_by_ratio
+)
 LAYERED = PermafrostScheme("layered", CARBON_LAYERS, False, begin_layers, access_all, expose_layers)
 
 SCHEMES = {
-    scheme.name: scheme for scheme in (NONE, TEM6, THAW_RATIO, THAW_RATIO_IRREVERSIBLE, THAW_RATIO_INVENTORY, LAYERED)
+    scheme.name: scheme
+    for scheme in (
+        NONE,
+        TEM6,
+        THAW_RATIO,
+        THAW_RATIO_IRREVERSIBLE,
+        THAW_RATIO_INVENTORY,
+        THAW_RATIO_CONCENTRATION,
+        LAYERED,
+    )
 }

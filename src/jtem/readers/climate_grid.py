@@ -75,12 +75,13 @@ def cells(
     below_degC: float = PERMAFROST_BELOW_DEGC,
     subdivide: int = 1,
 ) -> xr.Dataset:
-    """Cells in the form of ``docs/architecture.md``, area = land with soil, km2.
+    """Cells in the form of ``docs/architecture.md``, area = land with soil that a cell stands for, km2.
 
     ``domain``: "pan_arctic" (north of 45N), "plateau" (25-45N x 65-105E) or "all". ``stride``: every n-th cell, counted
-    in rows from south to north. ``soil``: carbon by the "rule" of the embedded domain (default) or by the "statistics"
-    of ``soil_carbon/cn_density_by_vegetation.csv`` where they know the community. ``below_degC``: annual mean normal
-    above which a cell is left out, as are coastal cells without precipitation in the file. ``subdivide``: cut each cell
+    in rows from south to north; their areas are scaled by one factor so that the domain keeps its area. ``soil``: carbon
+    by the "rule" of the embedded domain (default) or by the "statistics" of
+    ``soil_carbon/cn_density_by_vegetation.csv`` where they know the community. ``below_degC``: annual mean normal above
+    which a cell is left out, as are coastal cells without precipitation in the file. ``subdivide``: cut each cell
     into n x n that share its climate, soil and vegetation (5: the 0.1-degree cells of Liu et al. 2022). Vegetation from
     the file's BIOME4 classes (``vegetation.BIOME4``); in High Mountain Asia tundra is alpine meadow, steppe or desert
     by precipitation. Raises ``InputError``.
@@ -110,11 +111,13 @@ def cells(
         keep = inside & (flat["land"] >= LEAST_LAND) & (vegetated > 0) & (tas.mean(axis=0) < below_degC)
     dry = keep & ~np.isfinite(pr.sum(axis=0))  # the file has no precipitation at some coasts
     keep &= ~dry
-    rows = np.nonzero(keep)[0][::stride]
+    every_row = np.nonzero(keep)[0]
+    rows = every_row[::stride]
+    stands_for = (flat["area"] * flat["land"])[every_row].sum() / (flat["area"] * flat["land"])[rows].sum()
     community, fraction = community[rows], fraction[rows]
     stocks = _stocks(Path(folder), soil, community, fraction)
     place, parent = regrid.subdivide(every.take(rows), subdivide)
-    area = (flat["area"] * flat["land"])[rows][parent]
+    area = stands_for * (flat["area"] * flat["land"])[rows][parent]
     if subdivide > 1:
         whole = every.take(rows).area[parent]
         area = area * place.area / whole
@@ -143,7 +146,8 @@ def cells(
         coords={"cell": np.arange(parent.size)},
         attrs={
             "title": f"real half-degree fields, {domain}, every {stride}. cell, cut by {subdivide} "
-            f"({int(dry.sum())} coastal cells without precipitation left out)"
+            f"({int(dry.sum())} coastal cells without precipitation left out)",
+            "area_each_cell_stands_for": f"{stands_for:.4f} times its own land with soil",
         },
     )
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import csv
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -67,7 +67,9 @@ class Factorial:
     latitude: np.ndarray
     longitude: np.ndarray
     community: np.ndarray | None = None
-    inventory: dict[str, np.ndarray] = field(default_factory=dict)
+    folder: Path | None = None
+    file_stem: str = ""
+    history_name: str = "historical"
 
     def get(self, scenario: str, run: str, member: str = "") -> Result:
         """One run."""
@@ -78,6 +80,30 @@ class Factorial:
         return self.get(scenario, self.names[0], member).total(name, unit) - self.get(scenario, held, member).total(
             name, unit
         )
+
+    def field(self, scenario: str, run: str, name: str, years: tuple[int, int], member: str = "") -> np.ndarray:
+        """Mean over the years first..last of a variable in every cell, (cell,), file units, rates per year; NaN where missing.
+
+        ``scenario`` "": history. Read from the files again, so that regional series need not hold cells.
+        """
+        stage = _stage(scenario, member or self.members[0], run) if scenario else self.history_name
+        if self.folder is None:
+            raise InputError("this factorial has no folder; read it with jtem.report.factorial.read")
+        with _open(self.folder, self.file_stem, stage) as data:
+            inside = (data["year"].values >= years[0]) & (data["year"].values <= years[1])
+            variable = VARIABLES[name]
+            if variable.file_name not in data or not inside.any():
+                raise InputError(
+                    f"{self.folder}: '{name}' of {years[0]}-{years[1]} is not in the annual files of '{stage}'; add it to "
+                    "'annual' in the plan's [output] and run again"
+                )
+            values = np.asarray(data[variable.file_name].values[inside], dtype=np.float64).mean(axis=0)
+        return values * (SECONDS_IN_YEAR if variable.conversion.rate else 1.0)
+
+    def summed(self, scenario: str, run: str, name: str, member: str = "") -> np.ndarray:
+        """Sum over all years of a run of a rate in every cell, (cell,), file units times year."""
+        years = self.get(scenario, run, member).years
+        return self.field(scenario, run, name, (int(years[0]), int(years[-1])), member) * years.size
 
     @property
     def chosen_area(self) -> float:
@@ -96,7 +122,7 @@ def read(
     title: str = "",
 ) -> Factorial:
     """Read all annual files of a factorial and reduce them to regional series; one file in memory at a time."""
-    stages = {(s, m, r): "_".join(p for p in (m, s, r) if p) for s in scenarios for m in members for r in runs}
+    stages = {(s, m, r): _stage(s, m, r) for s in scenarios for m in members for r in runs}
     with _open(folder, name, history) as past, _open(folder, name, next(iter(stages.values()))) as future:
         thaw = np.concatenate([_values(past, "active_layer_thickness"), _values(future, "active_layer_thickness")])
         years = np.concatenate([past["year"].values, future["year"].values])
@@ -125,7 +151,14 @@ def read(
         latitude=place[0],
         longitude=place[1],
         community=community,
+        folder=Path(folder),
+        file_stem=name,
+        history_name=history,
     )
+
+
+def _stage(scenario: str, member: str, run: str) -> str:
+    return "_".join(part for part in (member, scenario, run) if part)
 
 
 def _open(folder: Path | str, name: str, stage: str) -> xr.Dataset:

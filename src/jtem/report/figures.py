@@ -16,6 +16,7 @@ from jtem.variables import VARIABLES
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7")  # Okabe and Ito: told apart by colour-blind readers
 """One a scenario; in grey the line of a scenario is told by its marker, thaw by solid against dashed."""
 MARKERS = ("o", "s", "^", "D")
+HATCHES = ("", "///", "...", "xx")
 
 
 def _matplotlib() -> Any:
@@ -195,6 +196,7 @@ class Canvas:
             rows, columns, figsize=(4.6 * columns, 3.4 * rows + 0.7), layout="constrained", squeeze=False
         )
         self.axes = list(axes.ravel())
+        self.lines = False
         self.figure.suptitle(title, fontsize=11)
         for letter, panel in zip("abcdefghijkl", self.axes, strict=False):
             panel.set_title(f"({letter})", loc="left", fontsize=9)
@@ -205,6 +207,7 @@ class Canvas:
 
     def line(self, axes: Any, years: np.ndarray, values: np.ndarray, scenario: int, style: str = "-") -> None:
         """One series of a scenario."""
+        self.lines = True
         axes.plot(
             years,
             values,
@@ -241,7 +244,7 @@ class Canvas:
                 values,
                 width,
                 color=COLOURS[k % len(COLOURS)],
-                hatch=("", "///", "...", "xx")[k % 4],
+                hatch=HATCHES[k % 4],
                 edgecolor="white",
                 linewidth=0.5,
                 yerr=None if spreads is None else spreads[k],
@@ -258,8 +261,12 @@ class Canvas:
 
     def save(self, path: Path, scenarios: Sequence[str], extra: Sequence[tuple[str, str]] = ()) -> Path:
         """Legend below, written whole or not at all. ``extra``: (line style, meaning)."""
-        lines = [
+        lines: list[Any] = [
             self.plt.Line2D([], [], color=COLOURS[k % 4], marker=MARKERS[k % 4], markersize=5, label=label(s))
+            if self.lines
+            else self.plt.Rectangle(
+                (0, 0), 1, 1, facecolor=COLOURS[k % 4], hatch=HATCHES[k % 4], ec="white", label=label(s)
+            )
             for k, s in enumerate(scenarios)
         ]
         lines += [self.plt.Line2D([], [], color="0.2", linestyle=style, label=text) for style, text in extra]
@@ -269,3 +276,132 @@ class Canvas:
         self.plt.close(self.figure)
         partial.replace(path)
         return path
+
+
+class MapCanvas:
+    """A page of maps without any download: north-polar (azimuthal equidistant, cropped) or, for a small region, degrees.
+
+    Cells are squares as large as the land they stand for; land without a value is light grey, so that the cells of the run
+    draw their own coast. Signed fields: negative cells are triangles, so that grey print keeps the sign.
+    """
+
+    def __init__(self, rows: int, columns: int, title: str, latitude, longitude, area):
+        self.plt = _matplotlib()
+        self.latitude, self.longitude, self.area = (
+            np.asarray(v, dtype=np.float64) for v in (latitude, longitude, area)
+        )
+        self.polar = bool(np.ptp(self.longitude) > 120.0)
+        self.x, self.y = self.place(self.latitude, self.longitude)
+        margin = 3.0 if self.polar else 1.0
+        self.window = (self.x.min() - margin, self.x.max() + margin, self.y.min() - margin, self.y.max() + margin)
+        stretch = 1.0 if self.polar else 1.0 / np.cos(np.deg2rad(self._middle()))
+        width = 4.4 if rows * columns > 1 else 7.0
+        height = width * 0.82 * (self.window[3] - self.window[2]) * stretch / (self.window[1] - self.window[0]) + 0.35
+        self.figure, axes = self.plt.subplots(
+            rows,
+            columns,
+            figsize=(width * columns, height * rows + 0.6 + (1.6 if rows * columns == 1 else 0.0)),
+            layout="constrained",
+            squeeze=False,
+        )
+        self.axes = list(axes.ravel())
+        self.figure.suptitle(title, fontsize=11)
+        for axes in self.axes:
+            self._frame(axes, stretch)
+        side = np.sqrt(self.area * 1e-6) / 111.2 / (1.0 if self.polar else 1.0 / stretch)  # degrees along x
+        points = 0.78 * width * 72 / (self.window[1] - self.window[0])
+        self.size = np.clip(side * points, 0.7, 14.0) ** 2
+
+    def _middle(self) -> float:
+        return float(0.5 * (self.latitude.min() + self.latitude.max()))
+
+    def _frame(self, axes: Any, stretch: float) -> None:
+        axes.set_aspect(stretch)
+        axes.set_xlim(*self.window[:2])
+        axes.set_ylim(*self.window[2:])
+        if not self.polar:
+            axes.set_xlabel("longitude (°E)", fontsize=8)
+            axes.set_ylabel("latitude (°N)", fontsize=8)
+            axes.tick_params(labelsize=8)
+            return
+        axes.set_xticks([])
+        axes.set_yticks([])
+        around = np.linspace(-180.0, 180.0, 361)
+        for parallel in (30.0, 45.0, 60.0, 75.0):
+            axes.plot(*self.place(np.full(around.size, parallel), around), color="0.75", linewidth=0.4, zorder=0)
+            x, y = self.place(np.array([parallel]), np.array([0.0]))
+            if self.window[2] < y[0] < self.window[3]:
+                axes.annotate(f"{parallel:.0f}°N", (x[0], y[0]), fontsize=6, color="0.4", ha="center", va="center")
+        for meridian in range(0, 360, 45):
+            axes.plot(*self.place(np.array([85.0, 20.0]), np.full(2, float(meridian))), color="0.75", lw=0.4, zorder=0)
+
+    def place(self, latitude: np.ndarray, longitude: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Coordinates on the page: degrees from the pole with 0 degrees downwards, or degrees."""
+        if not self.polar:
+            return longitude, latitude
+        distance, angle = 90.0 - latitude, np.deg2rad(longitude)
+        return distance * np.sin(angle), -distance * np.cos(angle)
+
+    def _scatter(self, axes: Any, which: np.ndarray, marker: str, **options: Any) -> Any:
+        size = self.size[which] * (1.0 if marker == "s" else 1.3)  # a square looks larger than other marks
+        return axes.scatter(self.x[which], self.y[which], s=size, marker=marker, linewidths=0, **options)
+
+    def values(
+        self, axes: Any, values: np.ndarray, caption: str, unit: str, *, low: float, high: float, signed: bool = False
+    ) -> None:
+        """One field (cell,) with its colour bar; NaN is light grey. Values beyond low..high take the end colours."""
+        known = np.isfinite(values)
+        self._scatter(axes, ~known, "s", color="0.88")
+        # light to dark both ways for a signed field, dark to light else: both legible in grey
+        options = {"cmap": "PuOr" if signed else "cividis", "vmin": low, "vmax": high}
+        for which, marker in ((known & ~((values < 0) & signed), "s"), (known & (values < 0) & signed, "v")):
+            self._scatter(axes, which, marker, c=values[which], **options)
+        above, below = (bool((known & beyond).any()) for beyond in (values > high, values < low))
+        extend = {(True, True): "both", (True, False): "max", (False, True): "min"}.get((above, below), "neither")
+        scale = self.plt.matplotlib.cm.ScalarMappable(
+            self.plt.matplotlib.colors.Normalize(low, high), cmap=options["cmap"]
+        )
+        bar = self.figure.colorbar(scale, ax=axes, shrink=0.75, pad=0.04, extend=extend)
+        bar.set_label(unit + (", triangles < 0" if signed else ""), fontsize=8)
+        bar.ax.tick_params(labelsize=7)
+        axes.set_title(caption, fontsize=9)
+
+    def classes(self, axes: Any, names: np.ndarray, caption: str) -> None:
+        """One word a cell; legend with the share of the area."""
+        shares = {str(n): float(self.area[names == n].sum() / self.area.sum()) for n in sorted(set(names.tolist()))}
+        for k, name in enumerate(sorted(shares, key=lambda n: -shares[n])):
+            turn, n = divmod(k, len(CLASS_COLOURS))
+            colour, marker = CLASS_COLOURS[n], CLASS_MARKERS[(n + turn) % len(CLASS_MARKERS)]
+            self._scatter(axes, names == name, marker, color=colour)
+            share = f"{100 * shares[name]:.0f}" if shares[name] >= 0.01 else "< 1"
+            text = f"{name.replace('_', ' ')} ({share} %)"
+            axes.scatter([], [], s=30, color=colour, marker=marker, label=text)
+        self.figure.legend(loc="outside lower center", ncols=3, fontsize=8, frameon=False)
+        axes.set_title(caption, fontsize=9)
+
+    def sites(self, axes: Any, places: dict[str, tuple[float, float]]) -> None:
+        """Named places (latitude, longitude) as open circles."""
+        for name, (latitude, longitude) in places.items():
+            x, y = self.place(np.array([latitude]), np.array([longitude]))
+            axes.scatter(x, y, s=34, facecolors="none", edgecolors="black", linewidths=1.2, zorder=5)
+            axes.annotate(name, (float(x[0]), float(y[0])), (4, 4), textcoords="offset points", fontsize=7, zorder=6)
+
+    def save(self, path: Path) -> Path:
+        """Written whole or not at all."""
+        partial = path.with_name(f".{path.name}.partial")
+        self.figure.savefig(partial, dpi=140, format="png")
+        self.plt.close(self.figure)
+        partial.replace(path)
+        return path
+
+
+CLASS_COLOURS = ("#0072B2", "#E69F00", "#009E73", "#CC79A7", "#56B4E9", "#D55E00", "#000000", "#F0E442", "#999999")
+CLASS_MARKERS = ("s", "o", "^", "v", "D", "P", "X", "*", "h")
+
+
+def rounded(value: float) -> float:
+    """A round number not below ``value`` (> 0), for the end of a scale."""
+    if not np.isfinite(value) or value <= 0:
+        return 1.0
+    power = 10.0 ** np.floor(np.log10(value))
+    return float(next(step for step in (1, 2, 3, 5, 8, 10) if step * power >= value * (1 - 1e-9)) * power)

@@ -7,11 +7,13 @@ beside the transfer that the model booked; all three agree to round-off.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
+from jtem.constants import PERMAFROST_THAW_LIMIT
 from jtem.report import factorial, figures
 from jtem.report.factorial import Factorial, Line
 
@@ -200,13 +202,178 @@ def headline(f: Factorial, notes: dict[str, str]) -> tuple[list[Line], dict[str,
 
 
 def draw(f: Factorial, folder: Path) -> list[Path]:
-    """Figures 3, 4, 7, 8 into ``folder``; returns their paths."""
-    return [
-        figure3(f, folder / "figure3.png"),
-        figure4(f, folder / "figure4.png"),
-        figure7(f, folder / "figure7.png"),
-        figure8(f, folder / "figure8.png"),
-    ]
+    """Figures 1b, 3-8, S3-S5 into ``folder``; returns their paths.
+
+    The supplement was not obtainable: S3 to S5 show what the paper's text rests on (climate at the ground, runs side by
+    side, communities), not necessarily its panels.
+    """
+    todo: dict[str, Callable[[Factorial, Path], Path]] = {
+        "figure1b": figure1b,
+        "figure3": figure3,
+        "figure4": figure4,
+        "figure5": figure5,
+        "figure6": figure6,
+        "figure7": figure7,
+        "figure8": figure8,
+        "figureS3": figure_s3,
+        "figureS4": figure_s4,
+        "figureS5": figure_s5,
+    }
+    return [function(f, folder / f"{name}.png") for name, function in todo.items()]
+
+
+def figure1b(f: Factorial, path: Path) -> Path:
+    """Permafrost cells and their plant communities."""
+    canvas = figures.MapCanvas(1, 1, f"{f.title}\nplant communities of permafrost cells, share of the area", *_place(f))
+    names = np.array(["no permafrost"] * f.area.size, dtype=object)
+    names[f.chosen] = "not stated" if f.community is None else f.community[f.chosen]
+    canvas.classes(canvas.axes[0], names, "")
+    return canvas.save(path)
+
+
+def _place(f: Factorial) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    return f.latitude, f.longitude, f.area
+
+
+def _cells(f: Factorial, s: str, name: str, how: str) -> np.ndarray:
+    """S_T - S_R in every permafrost cell, (cell,), mean over members; ``how``: "sum" of a rate, "last" decade's mean."""
+    gaps = []
+    for m in f.members:
+        if how == "sum":
+            gaps.append(f.summed(s, T, name, m) - f.summed(s, R, name, m))
+        else:
+            end = int(f.get(s, T, m).years[-1])
+            gaps.append(f.field(s, T, name, (end - 9, end), m) - f.field(s, R, name, (end - 9, end), m))
+    return np.where(f.chosen, np.mean(gaps, axis=0), np.nan)
+
+
+def figure5(f: Factorial, path: Path) -> Path:
+    """Maps: deepening of the active layer, and S_T - S_R of exposed SOC, RH, NPP, mean over members."""
+    rows = len(f.scenarios)
+    title = f"{f.title}\ndeepening of the active layer since history, and S_T - S_R, mean over {len(f.members)} members"
+    canvas = figures.MapCanvas(rows, 4, title, *_place(f))
+    before = np.minimum(f.history.active_layer[-10:].mean(axis=0), PERMAFROST_THAW_LIMIT)
+    fields: dict[str, list[np.ndarray]] = {"ALT": [], "SOC": [], "RH": [], "NPP": []}
+    for s in f.scenarios:
+        after = [np.minimum(f.get(s, T, m).active_layer[-10:].mean(axis=0), PERMAFROST_THAW_LIMIT) for m in f.members]
+        fields["ALT"].append(np.where(f.chosen, np.mean(after, axis=0) - before, np.nan))
+        fields["SOC"].append(_cells(f, s, "exposed_carbon", "sum"))
+        fields["RH"].append(1e3 * _cells(f, s, "heterotrophic_respiration", "last"))
+        fields["NPP"].append(1e3 * _cells(f, s, "net_primary_production", "last"))
+    units = {
+        "ALT": "deepening (m)",
+        "SOC": "exposed SOC (kg C m$^{-2}$)",
+        "RH": "RH (gC m$^{-2}$ yr$^{-1}$)",
+        "NPP": "NPP (gC m$^{-2}$ yr$^{-1}$)",
+    }
+    for column, (key, values) in enumerate(fields.items()):
+        signed = bool(np.nanmin(values) < 0)
+        top = figures.rounded(float(np.nanpercentile(np.abs(values), 97)))
+        for k, s in enumerate(f.scenarios):
+            end = int(f.get(s, T).years[-1])
+            when = f"to {end}" if key in ("ALT", "SOC") else f"{end - 9}-{end}"
+            canvas.values(
+                canvas.axes[4 * k + column], values[k], f"{key}, {figures.label(s)}, {when}", units[key],
+                low=-top if signed else 0.0, high=top, signed=signed,
+            )  # fmt: skip
+    return canvas.save(path)
+
+
+def _main_groups(f: Factorial, count: int = 2) -> list[str]:
+    """The communities that cover most of the permafrost area; meadow and steppe on the plateau."""
+    wanted = [g for g in ("alpine_meadow", "alpine_steppe") if g in f.history.groups]
+    if f.community is None:
+        return wanted
+    size = {g: float(f.area[f.chosen & (f.community == g)].sum()) for g in f.history.groups}
+    return [*wanted, *(g for g in sorted(size, key=lambda g: -size[g]) if g not in wanted)][:count]
+
+
+def _group_gap(f: Factorial, s: str, group: str, name: str, unit: float) -> np.ndarray:
+    """S_T - S_R of a community (member, year)."""
+    return np.stack(
+        [(f.get(s, T, m).groups[group][name] - f.get(s, R, m).groups[group][name]) / unit for m in f.members]
+    )
+
+
+def figure6(f: Factorial, path: Path) -> Path:
+    """Alpine meadow beside alpine steppe: S_T - S_R of SOC, cumulative RH, NPP, litter."""
+    groups = _main_groups(f)
+    canvas = figures.Canvas(
+        len(groups), 3, f"{f.title}\nS_T - S_R by community, mean and s.d. over {len(f.members)} members"
+    )
+    years = f.get(f.scenarios[0], T).years
+    for row, group in enumerate(groups):
+        for k, s in enumerate(f.scenarios):
+            rh = _group_gap(f, s, group, "heterotrophic_respiration", 1e9)
+            npp = _group_gap(f, s, group, "net_primary_production", 1e9)
+            soil = _group_gap(f, s, group, "soil_carbon", 1e12)
+            for axes, values in zip(canvas.axes[3 * row : 3 * row + 3], (npp, rh, soil), strict=True):
+                canvas.band(axes, years, values, k)
+        word = group.replace("_", " ")
+        for axes, text in zip(
+            canvas.axes[3 * row : 3 * row + 3],
+            (f"{word}: NPP (Tg C yr$^{{-1}}$)", f"{word}: RH (Tg C yr$^{{-1}}$)", f"{word}: SOC (Pg C)"),
+            strict=True,
+        ):
+            canvas.label(axes, text)
+    return canvas.save(path, f.scenarios)
+
+
+def figure_s3(f: Factorial, path: Path) -> Path:
+    """Climate at the ground as outputs show it: soil temperature, evapotranspiration, soil moisture of S_T."""
+    canvas = figures.Canvas(1, 3, f"{f.title}\nclimate at the ground, S_T, mean and s.d. over {len(f.members)} members")
+    years = f.get(f.scenarios[0], T).years
+    for k, s in enumerate(f.scenarios):
+        runs = [f.get(s, T, m) for m in f.members]
+        if "surface_soil_temperature" in runs[0].means:
+            values = np.stack([r.means["surface_soil_temperature"] - 273.15 for r in runs])
+            canvas.band(canvas.axes[0], years, values, k)
+        if "evapotranspiration" in runs[0].totals:
+            values = np.stack([r.total("evapotranspiration", f.chosen_area) for r in runs])
+            canvas.band(canvas.axes[1], years, values, k)
+        if "volumetric_moisture_mean" in runs[0].means:
+            canvas.band(canvas.axes[2], years, np.stack([r.means["volumetric_moisture_mean"] for r in runs]), k)
+    canvas.label(canvas.axes[0], "soil temperature 0-20 cm (°C)")
+    canvas.label(canvas.axes[1], "evapotranspiration (mm yr$^{-1}$)")
+    canvas.label(canvas.axes[2], "moisture of the root zone (m$^3$ m$^{-3}$)")
+    return canvas.save(path, f.scenarios)
+
+
+def figure_s4(f: Factorial, path: Path) -> Path:
+    """S_T beside S_R: NPP, RH, NEP of the region since history."""
+    canvas = figures.Canvas(1, 3, f"{f.title}\nS_T (—) and S_R (- -), five-year means, mean and s.d. over members")
+    years = f.get(f.scenarios[0], T).years
+    names = ("net_primary_production", "heterotrophic_respiration", "net_ecosystem_production")
+    for axes, name, text in zip(canvas.axes, names, ("NPP", "RH", "NEP"), strict=True):
+        for k, s in enumerate(f.scenarios):
+            for run, style in ((T, "-"), (R, "--")):
+                values = np.stack([figures.smooth(row) for row in _series(f, s, run, name, 1e9)])
+                canvas.band(axes, years, values, k, style)
+        canvas.label(axes, f"{text} (Tg C yr$^{{-1}}$)")
+    return canvas.save(path, f.scenarios)
+
+
+def figure_s5(f: Factorial, path: Path) -> Path:
+    """What thaw transfers and loses by community at the end: SOC_PF, sum dRH, SON_PF, sum dVegNup (Table 3 drawn)."""
+    groups = list(f.history.groups)
+    canvas = figures.Canvas(2, 2, f"{f.title}\nby community at the end, S_T - S_R, mean and s.d. over members")
+    picks: tuple[tuple[str, Callable[[Balance], float]], ...] = (
+        ("SOC$_{PF}$ (Pg C)", lambda b: b.soc_pf),
+        ("sum of $\\Delta$RH (Pg C)", lambda b: b.respiration),
+        ("SON$_{PF}$ (Tg N)", lambda b: b.son_pf),
+        ("sum of $\\Delta$ N uptake (Tg N)", lambda b: b.uptake),
+    )
+    for axes, (text, pick) in zip(canvas.axes, picks, strict=True):
+        spreads = [[_spread([pick(balance(f, s, m, g)) for m in f.members]) for g in groups] for s in f.scenarios]
+        canvas.bars(
+            axes,
+            [g.replace("_", " ") for g in groups],
+            [np.array([mean for mean, _ in row]) for row in spreads],
+            text,
+            rotate=True,
+            spreads=[np.array([sd for _, sd in row]) for row in spreads],
+        )
+    return canvas.save(path, f.scenarios)
 
 
 def _soc_pf(f: Factorial, s: str) -> np.ndarray:

@@ -47,6 +47,9 @@ def headline(f: Factorial, notes: dict[str, str]) -> list[Line]:
     years = np.concatenate([past.years, first.years])
     window = (years >= now - 4) & (years <= now + 1)
     add("permafrost area 2010-2015", "permafrost_area", "historical", both[window].mean(), "1e6 km2")
+    northern = np.where(f.latitude >= 45.0, f.area, 0.0)
+    part = np.concatenate([factorial.permafrost_area(r, northern) for r in (past, first)])[window].mean()
+    add("of it north of 45N", "", "historical", part, "1e6 km2")
     thaw_past, _ = factorial.mean_active_layer(past, f.area, f.chosen)
     add("mean ALT, last five years of history", "", "historical", thaw_past[-5:].mean(), "m")
     add("vegetation C 2015", "vegetation_carbon", "historical", first.total("vegetation_carbon")[0], "Pg C")
@@ -106,6 +109,10 @@ def headline(f: Factorial, notes: dict[str, str]) -> list[Line]:
             mineral = t.cumulative("layer_net_nitrogen_mineralization")[-1].sum()
             taken = t.cumulative("nitrogen_uptake_thawed_permafrost")[-1]
             add("uptake over net mineralization, thawed", "thawed_uptake_share", s, 100 * taken / mineral, "%")
+            if "net_nitrogen_mineralization" in t.totals:
+                every = t.cumulative("net_nitrogen_mineralization")[-1]
+                share = 100 * taken / every
+                add("uptake of thawed N over all net mineralization", "thawed_uptake_share_of_all", s, share, "%")
         for held in f.names[1:]:
             value = (nep - f.get(s, held).total("net_ecosystem_production")).sum()
             key = {"S_CO2": "ecosystem_carbon_by_co2"}.get(held, "")
@@ -172,9 +179,12 @@ def draw(f: Factorial, folder: Path) -> list[Path]:
         ("figure6", figure6),
         ("figure7", figure7),
         ("figure8", figure8),
+        ("figureS2", figure_s2),
         ("figureS5", figure_s5),
         ("figureS6", figure_s6),
         ("figureS7", figure_s7),
+        ("map_active_layer", map_active_layer),
+        ("map_carbon", map_carbon),
     ]
     return [function(f, folder / f"{name}.png") for name, function in todo]
 
@@ -276,6 +286,56 @@ def figure8(f: Factorial, path: Path) -> Path:
         series = [by_depth(f.get(s, "S_Trans").cumulative(name, 1e9)[-1]) for s in f.scenarios]
         canvas.bars(axes, PLACES, series, text)
     return canvas.save(path, f.scenarios)
+
+
+def figure_s2(f: Factorial, path: Path) -> Path:
+    """Vegetation map: the largest community of every cell, with the sites of Table 1."""
+    names = np.full(f.latitude.size, "not stated", dtype=object) if f.community is None else f.community
+    canvas = figures.MapCanvas(
+        1, 1, f"{f.title}\nplant communities, share of the area", f.latitude, f.longitude, f.area
+    )
+    canvas.classes(canvas.axes[0], names, "")
+    return canvas.save(path)
+
+
+def map_active_layer(f: Factorial, path: Path) -> Path:
+    """Active layer at the end of history and of the scenarios, and its change; grey: no permafrost."""
+    count = len(f.scenarios)
+    canvas = figures.MapCanvas(
+        1, 1 + count, f"{f.title}\nactive layer of permafrost cells (< 10 m)", f.latitude, f.longitude, f.area
+    )
+    last = int(f.history.years[-1])
+    shown = [(f"{last - 4}-{last}", f.history.active_layer[-5:].mean(axis=0))]
+    for s in f.scenarios:
+        r = f.get(s, "S_Trans")
+        shown.append((f"{figures.label(s)}, {int(r.years[-5])}-{int(r.years[-1])}", r.active_layer[-5:].mean(axis=0)))
+    for axes, (caption, thaw) in zip(canvas.axes, shown, strict=True):
+        frozen = np.where(thaw < 10.0, thaw, np.nan)
+        canvas.values(axes, frozen, caption, "active layer thickness (m)", low=0.0, high=5.0)
+    return canvas.save(path)
+
+
+def map_carbon(f: Factorial, path: Path) -> Path:
+    """Carbon exposed by thaw, and what thaw does to ecosystem carbon, to the end of each scenario."""
+    count = len(f.scenarios)
+    canvas = figures.MapCanvas(
+        2, count, f"{f.title}\nSOC exposed by thaw, and ecosystem C by thaw (S_Trans - S_PF)", f.latitude, f.longitude,
+        f.area,
+    )  # fmt: skip
+    exposed = [np.where(f.chosen, f.summed(s, "S_Trans", "exposed_carbon"), np.nan) for s in f.scenarios]
+    name = "net_ecosystem_production"
+    effect = [np.where(f.chosen, f.summed(s, "S_Trans", name) - f.summed(s, "S_PF", name), np.nan) for s in f.scenarios]
+    top = figures.rounded(float(np.nanpercentile(exposed, 98)))
+    wide = figures.rounded(float(np.nanpercentile(np.abs(effect), 98)))
+    for k, s in enumerate(f.scenarios):
+        end = int(f.get(s, "S_Trans").years[-1])
+        caption = f"{figures.label(s)}, to {end}"
+        canvas.values(canvas.axes[k], exposed[k], caption, "exposed SOC (kg C m$^{-2}$)", low=0.0, high=top)
+        canvas.values(
+            canvas.axes[count + k], effect[k], caption, "ecosystem C by thaw (kg C m$^{-2}$)", low=-wide, high=wide,
+            signed=True,
+        )  # fmt: skip
+    return canvas.save(path)
 
 
 def figure_s5(f: Factorial, path: Path) -> Path:
