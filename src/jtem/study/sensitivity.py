@@ -87,6 +87,7 @@ class Vector:
 
     def flatten(self, rows: step.Parameters) -> np.ndarray:
         """Parameter rows of columns (leading axis) to vectors (column, n)."""
+        rows = jax.tree.map(jnp.asarray, rows)
         parts = [np.asarray(parameters.get(rows, leaf), np.float64) for leaf in self.leaves]
         return np.concatenate([part.reshape(part.shape[0], -1) for part in parts], axis=1)
 
@@ -112,6 +113,7 @@ class Vector:
 
 def vector_of(table: parameters.ParameterTable, rows: step.Parameters) -> Vector:
     """The layout of all trainable parameters of ``table``; ``rows`` tell how many numbers each has."""
+    rows = jax.tree.map(jnp.asarray, rows)
     leaves = [name for name, entry in table.entries.items() if entry.trainable]
     sizes = [int(np.prod(parameters.get(rows, name).shape[1:])) for name in leaves]
     names: list[str] = []
