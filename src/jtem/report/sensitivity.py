@@ -5,6 +5,7 @@ Takes the plain results of ``study.sensitivity`` and ``study.ensembles`` and say
 
 from __future__ import annotations
 
+import textwrap
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -326,7 +327,8 @@ def tornado(data: xr.Dataset, quantity: str, path: Path | str, count: int = 12) 
         panel.set_axis_off()
     unit = str(data["quantity_unit"].values[at])
     said = f"{quantity.replace('_', ' ')}: {str(data['meaning'].values[at]).replace('_', ' ')} ({unit})"
-    figure.suptitle(f"Elasticity of {said}, {label(data.attrs['scenario'])}", fontsize=10)
+    text = f"Elasticity of {said}, {label(data.attrs['scenario'])}"
+    figure.suptitle("\n".join(textwrap.wrap(text, 60 * columns)), fontsize=10)
     return _save(plt, figure, path)
 
 
@@ -353,14 +355,20 @@ def maps(data: xr.Dataset, quantity: str, path: Path | str, parameters: Sequence
         lost = np.isnan(change)
         values = np.bincount(back, np.where(lost, 0.0, change) * area) / total
         missing = np.bincount(back, lost * area) > 0
-        limit = float(np.quantile(np.abs(values[~missing]), 0.98)) if (~missing).any() else 1.0
+        limit = (
+            float(np.quantile(np.abs(values[~missing & (values != 0)]), 0.9))
+            if (~missing & (values != 0)).any()
+            else 1.0
+        )
         limit = limit or 1.0
         x, y = (np.deg2rad(longitude), 90.0 - latitude) if polar else (longitude, latitude)
-        size = (2200.0 if polar else 900.0) * np.sqrt(total / 1e5) / max(90.0 - southern, 20.0)
+        size = (4500.0 if polar else 1800.0) * np.sqrt(total / 1e5) / max(90.0 - southern, 20.0)
         panel.scatter(x[missing], y[missing], s=size[missing], marker="x", color="0.5", linewidths=0.7)
+        none = ~missing & (values == 0)
+        panel.scatter(x[none], y[none], s=0.25 * size[none], color="0.88", edgecolors="0.7", linewidths=0.3)
         image = None
         for sign, marker in ((values >= 0, "o"), (values < 0, "v")):
-            chosen = sign & ~missing
+            chosen = sign & ~missing & (values != 0)
             image = panel.scatter(
                 x[chosen], y[chosen], c=values[chosen], s=size[chosen], marker=marker, cmap="PuOr", vmin=-limit,
                 vmax=limit, edgecolors="0.5", linewidths=0.25,
@@ -382,7 +390,7 @@ def maps(data: xr.Dataset, quantity: str, path: Path | str, parameters: Sequence
         panel.set_axis_off()
     figure.suptitle(
         f"{quantity.replace('_', ' ')}, {label(data.attrs['scenario'])}: change for +1 % of a parameter "
-        "(triangles: negative; crosses: no equilibrium)",
+        "(triangles: negative; small grey: none; crosses: no equilibrium)",
         fontsize=9,
     )
     return _save(plt, figure, path)
