@@ -66,7 +66,7 @@ QUANTITIES = (
 FACTORS = (
     "photosynthesis.maximum_rate_intercept", "respiration.maintenance_intercept", "respiration.q10_constant",
     "litter.carbon_rate", "litter.nitrogen_rate", "decomposition.rate_intercept", "decomposition.temperature_sensitivity",
-    "decomposition.immobilization_intercept", "nitrogen.uptake_maximum_intercept_sandy", "permafrost.e_folding_depth",
+    "decomposition.immobilization_intercept", "nitrogen.uptake_maximum_intercept_fine", "permafrost.e_folding_depth",
     "soil_thermal.snow_density", "soil_thermal.surface_factor_thaw",
 )  # fmt: skip
 STEPS = (1e-4, 1e-5, 1e-6)

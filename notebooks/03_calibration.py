@@ -43,7 +43,7 @@ experiment, table = prepared.experiment, prepared.table
 design = step.Design(thermal=None)  # without soil heat the program compiles in seconds
 names = (
     "photosynthesis.maximum_rate_intercept", "respiration.maintenance_intercept", "decomposition.rate_intercept",
-    "nitrogen.uptake_maximum_intercept_sandy",
+    "nitrogen.uptake_maximum_intercept_fine",
 )  # fmt: skip
 row = jax.tree.map(lambda leaf: leaf[int(experiment.columns.community[0])], experiment.parameters)
 cell = jax.tree.map(lambda leaf: jnp.asarray(leaf)[0], experiment.columns)
