@@ -115,7 +115,8 @@ def parameters() -> str:
     """The parameter table with unit, bounds, meaning and source."""
     return (
         "# Parameters\n\nMade from the declarations beside the equations and `data/parameters/defaults.toml`; values over all "
-        "communities. `jtem parameters --community NAME` prints one community's.\n\n" + printed("parameters", "--markdown")
+        "communities. `jtem parameters --community NAME` prints one community's.\n\n"
+        + printed("parameters", "--markdown")
     )
 
 

@@ -95,7 +95,7 @@ axis.set_xticks(np.arange(12), list("JFMAMJJASOND"))
 axis.set_ylabel("gC m$^{-2}$ yr$^{-1}$ per degC")
 axis.legend(frameon=False, fontsize=8)
 axis.set_title("GPP 2021-2030, mean of the domain", fontsize=10)
-plt.show()
+display(figure)  # the report's figures have switched matplotlib to files
 
 # %% [markdown]
 # A derivative deserves a check: move one parameter, run again.
