@@ -478,7 +478,7 @@ class _Chunk:
         return y, code, by_vector + more, by_cycle, [_untied(climate) for climate in by_climate], by_profile
 
     def tangent(self, steps):
-        """Outputs, codes and derivatives (column, direction, variable, year) along ``steps`` (vectors, drivers)."""
+        """Outputs, codes and derivatives (column, direction, variable, year) along ``steps`` of all columns."""
         by_vector, drivers = self.placed(steps)
         count = by_vector.shape[1]
         (state, thaw), code, (moved, moved_thaw) = self.call(
@@ -658,10 +658,8 @@ def tangent(model: Model, scenario: str, directions: Sequence[str]) -> Tangent:
             steps.append((moved, zero[1]))
     stacked = jax.tree.map(lambda *leaves: np.stack(leaves, axis=1), *steps)
 
-    def work(chunk, columns):
-        return chunk.tangent(jax.tree.map(lambda leaf: leaf[columns], stacked))
-
-    y, code, dy = _in_chunks(model, scenario, max(1, model.chunk_columns // len(steps)), work)
+    chunk_columns = max(1, model.chunk_columns // len(steps))
+    y, code, dy = _in_chunks(model, scenario, chunk_columns, lambda chunk, _: chunk.tangent(stacked))
     dy = np.where((code == 0)[:, None, None, None], dy, np.nan)
     return Tangent(scenario, tuple(names), tuple(units), y, dy, code)
 
