@@ -346,7 +346,8 @@ def propagate(
         results["deviation"].append(made.std(axis=1, ddof=1))
         results["error"].append(made[:, again].std(axis=2, ddof=1).std(axis=1))
         results["quantiles"].append(np.quantile(made, (0.05, 0.5, 0.95), axis=1).T)
-        results["agreement"].append([np.corrcoef(a, b)[0, 1] ** 2 for a, b in zip(made, expected, strict=True)])
+        with np.errstate(divide="ignore", invalid="ignore"):  # a quantity that does not vary has no correlation
+            results["agreement"].append([np.corrcoef(a, b)[0, 1] ** 2 for a, b in zip(made, expected, strict=True)])
         results["kept"].append(good.sum())
     variance = np.einsum("rp,pk,rk->r", jacobian, relative, jacobian)
     arrays = {key: np.array(value) for key, value in results.items()}
