@@ -290,6 +290,40 @@ class RunSection:
 
 
 @dataclass(frozen=True)
+class SensitivitySection:
+    """What ``jtem sensitivity`` computes.
+
+    ``quantities``: name = "HOW VARIABLE FIRST-LAST" with how one of sum, mean, last, change, e.g.
+    "sum RH_PF 2015-2100". ``methods``: any of adjoint, tangent, morris, sobol, feedback. ``scenarios``: names of [[scenario]]
+    (default: the first; all of them for feedback). ``parameters``: factors of the ensembles (names, "branch.field[k]" or a whole
+    branch). ``directions``: of the tangent, parameters or warming, precipitation, co2, soil_cycle_warming. ``outputs``: yearly
+    variables of the tangent. ``samples``: of Sobol (a power of 2); ``trajectories``: of Morris; ``members``: of the feedback's
+    ensemble. ``spread``: largest relative change of a factor in the ensembles. ``covariance``: CSV of name, value and the rows of
+    the covariance (default: a prior, one standard deviation being ``prior`` of the bounds' width); ``scales``: factors on it.
+    ``chunk_columns``: columns in one program.
+    """
+
+    quantities: Mapping[str, str] = field(default_factory=dict)
+    methods: tuple[str, ...] = ("adjoint",)
+    scenarios: tuple[str, ...] = ()
+    parameters: tuple[str, ...] = ()
+    directions: tuple[str, ...] = ("warming", "co2", "precipitation")
+    outputs: tuple[str, ...] = ()
+    samples: int = 256
+    trajectories: int = 20
+    members: int = 100
+    spread: float = 0.2
+    covariance: str = ""
+    prior: float = 0.1
+    scales: tuple[float, ...] = (0.25, 1.0)
+    chunk_columns: int = 256
+    seed: int = 0
+
+
+SENSITIVITY_METHODS = ("adjoint", "tangent", "morris", "sobol", "feedback")
+
+
+@dataclass(frozen=True)
 class Plan:
     """A whole run, checked. ``text`` is the file as written, for the attributes of outputs."""
 
@@ -305,6 +339,7 @@ class Plan:
     run: RunSection = RunSection()
     prepare: PrepareSection = PrepareSection()
     isimip: IsimipSection = IsimipSection()
+    sensitivity: SensitivitySection = SensitivitySection()
     text: str = ""
     where: str = "the plan"
 
@@ -354,6 +389,11 @@ _LIMITS = {
     "subdivide": (1, 50),
     "lapse_rate": (0, 15),
     "resolution": (0, 10),
+    "samples": (2, 10**6),
+    "trajectories": (2, 10**5),
+    "members": (10, 10**6),
+    "spread": (1e-6, 10),
+    "prior": (1e-6, 1),
 }
 
 
@@ -523,6 +563,8 @@ def _check(plan: Plan) -> None:
                 f"{where}: climate {name!r} has no files in [domain.climate]; {suggest(name, plan.domain.climate)}"
             )
     variables.selection(plan.output.monthly, plan.output.annual, f"{where}: [output]")
+    for word in plan.sensitivity.methods:
+        _choose(word, dict.fromkeys(SENSITIVITY_METHODS), "method", f"{where}: [sensitivity]")
 
 
 def _check_isimip(plan: Plan) -> None:
