@@ -37,6 +37,8 @@ ALLOWED = {
     "readers": BASE | {"variables", "readers"},
     "output": BASE | {"variables"},
     "checkpoint": BASE,
+    "calibration_plan": BASE | {"plan", "study", "physics"},
+    "calibrate": BASE | {"calibration_plan", "plan", "step", "study", "physics", "readers", "report"},
     "report": {"constants", "variables", "errors", "datafiles", "report"},
 }
 LABELLED = {"xarray", "netCDF4", "pandas", "cftime"}
