@@ -48,7 +48,10 @@ iterations = 40
 
 [[parameter]]
 label = "maximum photosynthesis"
-name = ["photosynthesis.maximum_rate_co2_slope", "photosynthesis.maximum_rate_co2_intercept", "photosynthesis.maximum_rate_slope", "photosynthesis.maximum_rate_intercept"]
+name = [
+  "photosynthesis.maximum_rate_co2_slope", "photosynthesis.maximum_rate_co2_intercept",
+  "photosynthesis.maximum_rate_slope", "photosynthesis.maximum_rate_intercept",
+]
 mode = "factor"
 scope = "community"
 bounds = [0.4, 2.5]
@@ -75,7 +78,10 @@ start = 0.095
 
 [[parameter]]
 label = "nitrogen uptake"
-name = ["nitrogen.uptake_maximum_intercept_sandy", "nitrogen.uptake_maximum_slope_sandy", "nitrogen.uptake_maximum_intercept_fine", "nitrogen.uptake_maximum_slope_fine"]
+name = [
+  "nitrogen.uptake_maximum_intercept_sandy", "nitrogen.uptake_maximum_slope_sandy",
+  "nitrogen.uptake_maximum_intercept_fine", "nitrogen.uptake_maximum_slope_fine",
+]
 mode = "factor"
 bounds = [0.4, 2.5]
 start = 0.62
@@ -177,8 +183,9 @@ def rows_of(prepared, simulated, order):
     """Simulated values in the order of a table's rows."""
     o, p = prepared.problem.observations, prepared.problem
     at = {
-        (p.sites[s], p.channels[c].name, b, e): v for s, c, b, e, v in zip(o.site, o.channel, o.begin, o.end, simulated)
-    }  # noqa: B905
+        (p.sites[s], p.channels[c].name, b, e): v
+        for s, c, b, e, v in zip(o.site, o.channel, o.begin, o.end, simulated, strict=True)
+    }
     found = []
     with order.open() as file:
         for row in csv.DictReader(file):
@@ -270,12 +277,8 @@ def test_twin_is_recovered_by_the_command(carbon, capsys):
 def test_a_stopped_search_goes_on(carbon):
     prepared, plan, folder = carbon
     text, out = plan.read_text(), folder / "resumed"
-    short = folder / "short.toml"
-    short.write_text(text)
     out.mkdir()
-    rules = calibration_plan.read(short)
 
-    # stop after two iterations by interrupting the report
     class Stop(Exception):
         pass
 
@@ -293,7 +296,6 @@ def test_a_stopped_search_goes_on(carbon):
     whole = calibrate.fit(prepared, folder, say=lambda line: None)
     assert len(kept) == 3 and list(resumed.fit.history[:3]) == kept
     np.testing.assert_array_equal(resumed.fit.x, whole.fit.x)
-    assert rules == prepared.plan or rules.text == prepared.plan.text
     other = folder / "other.toml"
     other.write_text(text.replace("iterations = 40", "iterations = 41"))
     changed = calibrate.build(calibration_plan.read(other), None, DEFAULTS)
@@ -348,6 +350,8 @@ def test_descent_finds_the_minimum_of_a_valley():
     assert list(found.history) == sorted(found.history, reverse=True)
 
 
+TEMPERATURE = 'name = "decomposition.temperature_sensitivity"\nbounds = [0.03, 0.15]\nstart = 0.095'
+MAINTENANCE = 'communities = ["boreal_forest"]\nbounds = [-8.0, -3.0]\nstart = -5.05'
 BAD = {
     "unknown parameter": ("decomposition.temperature_sensitivity", "decomposition.temperature_sensivity", "did you mean"),
     "start outside bounds": ("start = 0.095", "start = 0.16", "not inside its bounds"),
@@ -359,8 +363,8 @@ BAD = {
     "unknown community": ('communities = ["boreal_forest"]', 'communities = ["boreal"]', "unknown community"),
     "unknown site": ('sites = ["Toolik"]', 'sites = ["Tolik"]', "no site"),
     "factor too wide": ("bounds = [0.3, 3.0]", "bounds = [0.3, 300.0]", "leaves the table's bounds"),
-    "heat without heat": ("decomposition.temperature_sensitivity", "soil_thermal.snow_density", "bounds|soil heat"),
-    "different values": ('communities = ["boreal_forest"]\nbounds = [-8.0, -3.0]\nstart = -5.05', "bounds = [-8.0, -3.0]", "give a 'start'"),
+    "heat without heat": (TEMPERATURE, 'name = "soil_thermal.snow_density"\nbounds = [100.0, 500.0]', "soil heat"),
+    "different values": (MAINTENANCE, "bounds = [-8.0, -3.0]", "give a 'start'"),
     "no error": ("nep = 1.0, ", "", "no error is stated"),
     "data not available": ('name = "twin"', 'name = "twin"\nunavailable = "site not shared"', "data not available"),
 }  # fmt: skip

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 
@@ -50,10 +51,12 @@ def minimise(
         raise ValueError("the misfit at the start is not finite")
     line_search = method == "lbfgs"
     optimiser: Any = optax.scale_by_lbfgs() if line_search else optax.adam(rate)
+    next_update = jax.jit(optimiser.update)
     state = optimiser.init(jnp.asarray(x))
     best, history, runs = (value, x), [value], 1
     for iteration in range(1, iterations + 1):
-        update, state = optimiser.update(jnp.asarray(slope), state, jnp.asarray(x))
+        with jax.numpy_dtype_promotion("standard"):  # optax counts iterations in 32 bits
+            update, state = next_update(jnp.asarray(slope), state, jnp.asarray(x))
         move = np.asarray(update, dtype=np.float64) * (-1.0 if line_search else 1.0)
         if line_search and float(move @ slope) >= 0:
             move = -slope
