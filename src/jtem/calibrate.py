@@ -65,6 +65,7 @@ class _Source:
     observations: Any
     climate: Callable[[int, int, int], dict[str, np.ndarray]]  # site, first, last year -> fields (year, 12)
     names: list[str] = field(default_factory=list)
+    rows: list[int] = field(default_factory=list)  # of the sites that no section before has
 
 
 def _read(part: DataSection, data: Path | None, where: str, last_years: list[int]) -> _Source:
@@ -245,10 +246,10 @@ def build(plan: CalibrationPlan, data: Path | None, parameter_files: Sequence[Pa
     _check_names(plan, table)
     last_years: list[int] = []
     sources = [_read(part, data, f"{where}: [[data]] {i}", last_years) for i, part in enumerate(plan.data, start=1)]
-    names = [n for source in sources for n in source.names]
-    twice = {n for n in names if names.count(n) > 1}
-    if twice:
-        raise InputError(f"{where}: site '{sorted(twice)[0]}' is in two [[data]] sections; name it in one")
+    names: list[str] = []
+    for source in sources:  # a site of several sections has the cell and climate of the first
+        source.rows = [k for k, n in enumerate(source.names) if n not in names]
+        names += [source.names[k] for k in source.rows]
     for given in (*plan.fit.years, *plan.fit.held_out, *plan.fit.held_out_sites):
         if given not in (*names, ALL):
             raise InputError(f"{where}: [fit] names '{given}', which is no site of the data; {suggest(given, names)}")
@@ -267,9 +268,11 @@ def build(plan: CalibrationPlan, data: Path | None, parameter_files: Sequence[Pa
     dtype = plan.model.precision.pool_dtype
     pieces, community = [], []
     for source in sources:
+        if not source.rows:
+            continue
         pieces.append(
             to_model.model_cells(
-                source.cells,
+                source.cells.isel(cell=source.rows),
                 table.communities,
                 top_of_atmosphere=radiation.top_of_atmosphere,
                 carbon_layers=lambda stocks: np.asarray(
@@ -282,7 +285,7 @@ def build(plan: CalibrationPlan, data: Path | None, parameter_files: Sequence[Pa
     cells = jax.tree.map(lambda *leaves: np.concatenate([np.asarray(leaf) for leaf in leaves]), *pieces)
     spin_up, history = [], []
     for source in sources:
-        for k in range(len(source.names)):
+        for k in source.rows:
             history.append(_climate(source.climate(k, first, last), _co2(first, last)))
             begin, end = plan.history.spin_up
             mean = {n: v.mean(axis=0) for n, v in source.climate(k, begin, end).items()}
