@@ -305,6 +305,7 @@ def build(plan: CalibrationPlan, data: Path | None, parameter_files: Sequence[Pa
         free=_free(plan, names, community, table),
         design=_design(plan),
         heat_years=plan.history.heat_years,
+        heat_differences=plan.search.heat_differences,
     )
     notes = [n for s in sources for n in str(s.observations.attrs.get("notes", "")).splitlines()]
     if dropped:

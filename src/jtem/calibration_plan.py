@@ -122,6 +122,7 @@ class ParameterSection:
 class SearchSection:
     """How to search. ``starts`` points, the first at the start values, others ``spread`` standard deviations (normal, in
     free coordinates) around it. ``decrease``: the stop rule's share over four iterations. ``rate``: of adam.
+    ``heat_differences``: see ``study.calibration.Problem``.
     """
 
     method: str = "levenberg_marquardt"
@@ -131,6 +132,7 @@ class SearchSection:
     iterations: int = 40
     decrease: float = 1e-4
     rate: float = 0.05
+    heat_differences: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -242,6 +244,10 @@ def _check(plan: CalibrationPlan) -> None:
             raise InputError(f"{here}: '{label}' is free twice; give each a 'label' of its own")
         seen.add(label)
     _choose(plan.search.method, dict.fromkeys(METHODS), "method", f"{where}: [search]")
+    if not 0.0 <= plan.search.heat_differences <= 0.1:
+        raise InputError(
+            f"{where}: [search] heat_differences is {plan.search.heat_differences:g}, expected a share within 0..0.1"
+        )
     for key, low in (("starts", 1), ("iterations", 0)):
         if getattr(plan.search, key) < low:
             raise InputError(f"{where}: [search] {key} is {getattr(plan.search, key)}, expected at least {low}")

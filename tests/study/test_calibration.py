@@ -467,6 +467,17 @@ def test_reverse_gradient_is_the_forward_one_and_its_cost(carbon):
     assert density == pytest.approx(-0.5 * value + np.log(share * (1 - share)).sum(), rel=1e-10)
 
 
+@pytest.mark.slow
+def test_differences_of_heat_are_the_derivative_where_heat_is_smooth(heat, tmp_path):
+    table = tmp_path / "observed.csv"
+    write_heat_table(table)
+    rough = build(HEAT + "\n[search]\nheat_differences = 0.0002\n", table)
+    values = heat.model.start_values[None]
+    exact, coarse = heat.model.sensitivity(values), rough.model.sensitivity(values)
+    np.testing.assert_array_equal(exact[0], coarse[0])
+    np.testing.assert_allclose(coarse[1], exact[1], atol=2e-2 * np.abs(exact[1]).max(axis=(0, 1)))
+
+
 def test_observation_signs(carbon):
     """NEE in the user's table is NEP with the other sign, and its error stays."""
     table = observations.read_table(carbon[2] / "observed.csv")

@@ -139,16 +139,22 @@ class Problem:
     free: tuple[Free, ...]
     design: step.Design
     heat_years: int = 60
+    heat_differences: float = 0.0
+    """Columns of parameters that act on heat: 0 exact, else central differences over this share of the width between their
+    bounds (on their scale). Where ground hovers near 0 degC heat is rough on a small scale (docs/calibration.md): the exact
+    slope is then true and useless, the difference is what a search needs."""
 
 
 class _Site(NamedTuple):
-    """What one site's simulation reads; stacked over sites. ``applies``, ``place`` (slot,); picks (pick,)."""
+    """What one site's simulation reads; stacked over sites. ``applies``, ``width``, ``logarithmic`` (slot,); picks (pick,)."""
 
     cell: Cell
     row: step.Parameters
     spin_up: Climate
     history: Climate
     applies: Any
+    width: Any
+    logarithmic: Any
     channel: Any
     begin: Any
     end: Any
@@ -171,6 +177,7 @@ class Setting:
     heat_years: int
     channels: tuple[Channel, ...]
     slots: tuple[tuple[tuple[str, ...], str], ...]  # (names, mode)
+    differences: float = 0.0  # of heat slots: share of their width on their scale; 0: exact derivatives
 
     @property
     def carbon(self) -> bool:
@@ -217,13 +224,19 @@ def _initial(row: step.Parameters, site: _Site, design: step.Design) -> tuple[st
     return derived, state
 
 
-def site_heat(setting: Setting, local, site: _Site) -> _Heat:
+def site_heat(setting: Setting, local, site: _Site, differentiable: bool = True) -> _Heat:
     """Periodic heat of the spin-up's year, with its implicit derivative, then history."""
     design = setting.design
     row, _ = with_values(setting, local, site)
     derived, state = _initial(row, site, design)
     thermal, periodic = spinup.heat_of_one_year(
-        state.thermal, site.spin_up, site.cell, derived, years=setting.heat_years, design=design, differentiable=True
+        state.thermal,
+        site.spin_up,
+        site.cell,
+        derived,
+        years=setting.heat_years,
+        design=design,
+        differentiable=differentiable,
     )
 
     def one_year(thermal, climate):
@@ -353,8 +366,22 @@ def _site_jacobian(setting: Setting, local, site: _Site, heat):
         value, code = predict(setting, all_, site, held)
         return value, (value, code)
 
+    def moved(all_):
+        return predict(setting, all_, site, site_heat(setting, all_, site, differentiable=False))[0]
+
     parts, held = {}, heat
-    if held is None:
+    if held is None and setting.differences:
+        held = site_heat(setting, local, site, differentiable=False)
+        where = jnp.asarray(setting.heat_slots)
+        size = setting.differences * site.width * jnp.where(site.logarithmic, local, jnp.ones_like(local))
+        steps = jnp.diag(size)[where]
+        # one batch: value by value would compile as many programs
+        both = jax.vmap(moved)(jnp.concatenate([local + steps, local - steps]))
+        up, down = jnp.split(both, 2)
+        parts[setting.heat_slots] = ((up - down) / (2.0 * size[where])[:, None]).T
+        if not (setting.carbon and setting.carbon_slots):
+            value, code = predict(setting, local, site, held)
+    elif held is None:
         parts[setting.heat_slots], (held, value, code) = by(setting.heat_slots, through)
     if setting.carbon and setting.carbon_slots:
         parts[setting.carbon_slots], (value, code) = by(setting.carbon_slots, on_held)
@@ -421,7 +448,11 @@ class Model:
         """Check the problem and lay it out by sites and slots."""
         self.problem = problem
         self.setting = Setting(
-            problem.design, problem.heat_years, problem.channels, tuple((f.names, f.mode) for f in problem.free)
+            problem.design,
+            problem.heat_years,
+            problem.channels,
+            tuple((f.names, f.mode) for f in problem.free),
+            problem.heat_differences,
         )
         self._lay_out_coordinates()
         self._lay_out_observations()
@@ -512,6 +543,8 @@ class Model:
             spin_up=numbers(problem.spin_up),
             history=numbers(problem.history),
             applies=jnp.asarray(self.applies),
+            width=jnp.asarray(np.tile(_widths(problem.free), (count, 1)), dtype),
+            logarithmic=jnp.asarray(np.tile([f.scale == "log" for f in problem.free], (count, 1))),
             channel=jnp.asarray(channel),
             begin=jnp.asarray(begin),
             end=jnp.asarray(end),
@@ -644,6 +677,11 @@ class Model:
     def _device_target(self) -> _Target:
         dtype = self.problem.design.pool_dtype
         return jax.tree.map(lambda leaf: jnp.asarray(leaf, dtype if leaf.dtype.kind == "f" else None), self.target)
+
+
+def _widths(free: Sequence[Free]) -> np.ndarray:
+    """Distance between the bounds on each quantity's scale, (slot,)."""
+    return np.array([np.log(f.upper / f.lower) if f.scale == "log" else f.upper - f.lower for f in free])
 
 
 def check_free(free: Free, problem: Problem) -> None:
