@@ -409,6 +409,7 @@ def test_export_to_pest(carbon, tmp_path):
         calibrate.pest_problem(carbon[0])
 
 
+@pytest.mark.slow
 def test_real_tower_plans_can_be_built(shared_data):
     """Plans of the papers' cases read and check; those without data say so."""
     root = data_path("parameters").parents[1] / "experiments"
@@ -431,18 +432,20 @@ def test_real_tower_plans_can_be_built(shared_data):
 
 @pytest.mark.slow
 def test_intervals_cover_the_truth_under_noise(carbon):
-    """95 % intervals of 60 noisy repeats, all coordinates: at least 90 % hold the truth."""
+    """95 % intervals of 40 noisy repeats, all coordinates: at least 90 % hold the truth. Each repeat takes the lowest of three
+    starts: one start of four ends in another optimum (nitrogen uptake against maintenance respiration).
+    """
     prepared = carbon[0]
     model, o = prepared.model, prepared.problem.observations
     clean, wanted = np.array(o.value[model.fitted]), truth(prepared)
     rng = np.random.default_rng(11)
-    inside = []
+    inside, rules = [], least_squares.Rules(longest_step=2.0)
     try:
-        for _ in range(60):
+        for _ in range(40):
             o.value[model.fitted] = clean + rng.normal(0.0, 1.0, clean.size) * o.error[model.fitted]
-            search = least_squares.minimise_many(
-                model.residuals, model.jacobian, model.start[None], least_squares.Rules(longest_step=2.0)
-            )[0]
+            begin = [model.start, *(model.start + rng.normal(0.0, 0.5, (2, model.start.size)))]
+            ends = [least_squares.minimise_many(model.residuals, model.jacobian, x[None], rules)[0] for x in begin]
+            search = min((e for e in ends if e.jacobian is not None), key=lambda e: e.cost)
             rows = least_squares.summary(least_squares.fit_of(search), model.transform)
             inside.append([row["lower"] <= t <= row["upper"] for row, t in zip(rows, wanted, strict=True)])
     finally:

@@ -376,7 +376,7 @@ def _site_jacobian(setting: Setting, local, site: _Site, heat):
         size = setting.differences * site.width * jnp.where(site.logarithmic, local, jnp.ones_like(local))
         steps = jnp.diag(size)[where]
         # one batch: value by value would compile as many programs
-        both = jax.vmap(moved)(jnp.concatenate([local + steps, local - steps]))
+        both = jax.vmap(moved)(jnp.concatenate([local[None] + steps, local[None] - steps]))
         up, down = jnp.split(both, 2)
         parts[setting.heat_slots] = ((up - down) / (2.0 * size[where])[:, None]).T
         if not (setting.carbon and setting.carbon_slots):
