@@ -121,7 +121,7 @@ def compare(prepared: calibrate.Prepared, count: int) -> dict[str, float]:
 
     def plain(x: np.ndarray) -> np.ndarray:
         out, _ = values(model._local(t.values(x[None])), model.site, model.heat())
-        simulated = np.asarray(out)[0][model.position]
+        simulated = np.asarray(out)[0, o.site, model.position]
         return (simulated[model.fitted] - o.value[model.fitted]) / o.error[model.fitted]
 
     begin = time.perf_counter()
@@ -249,6 +249,7 @@ def main() -> None:
         results = {"compile_seconds_jacobian": time.perf_counter() - begin}
         results |= compare(noisy, arguments.starts)
         results |= twin(blank)
+        print(json.dumps({k: v for k, v in results.items() if np.isfinite(v)}), flush=True)  # so far
         few = None if arguments.quick else observed(prepare(table, 2), 1.0)
         results |= gradients(noisy, few)
         if not arguments.quick:
