@@ -39,6 +39,8 @@ ALLOWED = {
     "checkpoint": BASE,
     "export": BASE,
     "zarr_store": BASE | {"variables", "output"},
+    "calibration_plan": BASE | {"plan", "study", "physics"},
+    "calibrate": BASE | {"calibration_plan", "plan", "step", "study", "physics", "readers", "report"},
     "report": {"constants", "variables", "errors", "datafiles", "report"},
 }
 LABELLED = {"xarray", "netCDF4", "pandas", "cftime"}

@@ -55,7 +55,11 @@ def test_words_become_objects():
     ("old", "new", "says"),
     [
         ("[spinup]\nyears", "[spinup]\nyeers", r"\[spinup\]: unknown key 'yeers'; did you mean 'years'"),
-        ("[spinup]\n", "[spinup]\nmethod = \"newton\"\n", r"\[spinup\] method 'newton' is unknown; known: repeat, equilibrium"),
+        (
+            "[spinup]\n",
+            '[spinup]\nmethod = "newton"\n',
+            r"\[spinup\] method 'newton' is unknown; known: repeat, equilibrium",
+        ),
         ("[spinup]", "[spinpu]", r"unknown section \[spinpu\]; did you mean 'spinup'"),
         ('"thaw_ratio"', '"thawratio"', r"permafrost 'thawratio' is unknown; did you mean 'thaw_ratio'"),
         ('"float64"', '"double"', r"precision 'double' is unknown"),

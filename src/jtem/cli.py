@@ -1272,6 +1272,52 @@ def feedback_text(result: Any) -> str:
     return "\n".join(lines)
 
 
+def command_calibrate(arguments: argparse.Namespace) -> int:
+    """Fit parameters to observations: see ``calibration_plan.py``; or export the problem to PEST and stop."""
+    from jtem import calibration_plan
+    from jtem.plan import use_precision
+
+    plan = calibration_plan.read(arguments.plan)
+    use_precision(plan.model.precision.name)
+    from jtem import calibrate
+    from jtem.study import pest
+
+    files = parameter_files((*plan.model.parameters, *arguments.overlay), arguments.data, f"{plan.where}: [model]")
+    data = arguments.data or (Path(os.environ["JTEM_DATA"]) if "JTEM_DATA" in os.environ else None)
+    prepared = calibrate.build(plan, data, files)
+    observed = prepared.problem.observations
+    held = int((np.isfinite(observed.value) & ~observed.fit).sum())
+    print(
+        f"{plan.calibration.title or plan.calibration.name}: {len(prepared.problem.sites)} sites, {observed.fitted.sum()} "
+        f"observations to fit, {held} held out, {len(prepared.model.names)} free coordinates"
+    )
+    for note in prepared.notes[: 20 if arguments.verbose else 0]:
+        print(f"  {note}")
+    if arguments.pest is not None:
+        problem = calibrate.pest_problem(prepared)
+        again = f"jtem calibrate {arguments.plan.resolve()} --overlay parameters.toml --pest-run simulated.txt"
+        again += f" --data {data.resolve()}" if data else ""
+        for path in pest.write(problem, arguments.pest, plan.calibration.name, again).values():
+            print(f"wrote {path}")
+        return DONE
+    if arguments.pest_run is not None:
+        calibrate.simulated_for_pest(prepared, calibrate.pest_problem(prepared), arguments.pest_run)
+        return DONE
+    folder = arguments.out or Path(plan.calibration.name)
+    with output_folder(folder):
+        print("compiling, then searching (misfit of each start; * has stopped)", flush=True)
+        outcome = calibrate.fit(prepared, folder, resume=arguments.resume, say=lambda line: print(line, flush=True))
+        found = calibrate.write_results(prepared, outcome, folder)
+    from jtem.study.least_squares import REASONS
+
+    print(f"stopped: {REASONS[outcome.fit.reason]}; {outcome.fit.runs} model runs, {outcome.seconds:.0f} s")
+    for name, bound in prepared.model.transform.at_bounds(prepared.model.transform.values(outcome.fit.x)):
+        print(f"  {name} is at its {bound} bound")
+    calibrate.print_scores(found, calibrate.read_before(folder), print)
+    print(f"wrote {folder / 'calibrated.toml'}, scores.csv, parameters.csv and figures")
+    return DONE
+
+
 def command_variables(arguments: argparse.Namespace) -> int:
     """The table of output variables."""
     from jtem import variables
@@ -1436,6 +1482,17 @@ def parser() -> argparse.ArgumentParser:
         metavar="auto|HOST:PORT,I,N",
         help="share the chunks among the processes of JAX's distributed runtime; the first one writes the files",
     )
+    fitting = add("calibrate", command_calibrate, "fit parameters to observations by exact derivatives")
+    fitting.add_argument("plan", type=Path, metavar="PLAN.toml")
+    fitting.add_argument("--data", type=Path, metavar="DIR", help="folder of input files (or the variable JTEM_DATA)")
+    fitting.add_argument("--out", type=Path, metavar="DIR", help="output folder (default: the plan's name)")
+    fitting.add_argument("--resume", action="store_true", help="go on with the search in the output folder")
+    fitting.add_argument("--overlay", action="append", default=[], metavar="NAME", help="one more parameter overlay")
+    fitting.add_argument("--pest", type=Path, metavar="DIR", help="write the problem as PEST files and stop")
+    fitting.add_argument(
+        "--pest-run", type=Path, metavar="FILE", help="one model run for PEST: write its output and stop"
+    )
+    fitting.add_argument("--verbose", action="store_true", help="what the readers left out")
     listing = add("variables", command_variables, "list all output variables")
     listing.add_argument("--markdown", action="store_true", help="as a Markdown table")
     values = add("parameters", command_parameters, "list all parameters with value, unit, bounds and source")

@@ -1,0 +1,488 @@
+"""Twin experiments, exact derivatives, held-out scores, files written, and plans that must be refused."""
+
+import csv
+import json
+import tomllib
+
+import jax
+import numpy as np
+import pytest
+
+from jtem import calibrate, calibration_plan, cli, parameters, step
+from jtem.datafiles import data_path
+from jtem.errors import InputError
+from jtem.readers import observations
+from jtem.report import calibration as figures
+from jtem.study import calibration, descent, least_squares, scores
+
+DEFAULTS = [data_path("parameters", "defaults.toml")]
+YEARS = (1996, 1997, 1998, 1999)
+SITES = ("Toolik", "Bonanza Creek")
+MONTHLY = ("nep", "gpp", "ecosystem_respiration")
+POOLS = ("vegetation_carbon", "soil_carbon", "available_nitrogen")
+
+CARBON = """
+[calibration]
+name = "twin"
+
+[model]
+soil_heat = false
+
+[[data]]
+source = "embedded"
+path = "TABLE"
+
+[history]
+first = 1995
+spin_up = [1901, 1930]
+
+[fit]
+held_out = { all = [1999, 1999] }
+
+[errors]
+floor = { nep = 1.0, gpp = 1.0, ecosystem_respiration = 1.0 }
+relative = { vegetation_carbon = 0.02, soil_carbon = 0.02, available_nitrogen = 0.02 }
+
+[search]
+iterations = 40
+
+[[parameter]]
+label = "maximum photosynthesis"
+name = [
+  "photosynthesis.maximum_rate_co2_slope", "photosynthesis.maximum_rate_co2_intercept",
+  "photosynthesis.maximum_rate_slope", "photosynthesis.maximum_rate_intercept",
+]
+mode = "factor"
+scope = "community"
+bounds = [0.4, 2.5]
+start = 1.39
+
+[[parameter]]
+name = "respiration.maintenance_intercept"
+communities = ["boreal_forest"]
+bounds = [-8.0, -3.0]
+start = -5.05
+
+[[parameter]]
+label = "decomposition rate"
+name = ["decomposition.rate_slope", "decomposition.rate_intercept"]
+mode = "factor"
+scope = "site"
+bounds = [0.3, 3.0]
+start = 0.65
+
+[[parameter]]
+name = "decomposition.temperature_sensitivity"
+bounds = [0.03, 0.15]
+start = 0.095
+
+[[parameter]]
+label = "nitrogen uptake"
+name = [
+  "nitrogen.uptake_maximum_intercept_sandy", "nitrogen.uptake_maximum_slope_sandy",
+  "nitrogen.uptake_maximum_intercept_fine", "nitrogen.uptake_maximum_slope_fine",
+]
+mode = "factor"
+bounds = [0.4, 2.5]
+start = 0.62
+
+[[parameter]]
+label = "carbon that left the soil"
+name = "start.soil_carbon"
+mode = "factor"
+scope = "site"
+sites = ["Toolik"]
+bounds = [0.3, 1.5]
+start = 0.7
+"""
+
+HEAT = """
+[calibration]
+name = "heat_twin"
+
+[model]
+heat_substeps = 4
+
+[[data]]
+source = "embedded"
+path = "TABLE"
+
+[history]
+first = 1997
+spin_up = [1961, 1990]
+heat_years = 150
+
+[errors]
+floor = { soil_temperature = 0.3, active_layer_thickness = 0.05 }
+
+[[parameter]]
+name = "soil_thermal.conductivity_thawed[0]"
+bounds = [0.05, 2.0]
+start = 0.41
+
+[[parameter]]
+name = "soil_thermal.water_content[1]"
+bounds = [0.02, 0.6]
+start = 0.137
+
+[[parameter]]
+name = "soil_thermal.snow_density"
+bounds = [100.0, 500.0]
+start = 210.0
+prior = [280.0, 1000.0]
+"""
+
+
+def write_table(path, sites, values=None):
+    """Observations at all moments; values in the order of the rows, by default 1."""
+    rows = []
+    for site in sites:
+        for year in YEARS:
+            rows += [(site, year, month, stream, "") for stream in MONTHLY for month in range(1, 13)]
+            rows += [(site, year, "", stream, "") for stream in POOLS]
+    return save(path, rows, values)
+
+
+def write_heat_table(path, values=None):
+    rows = []
+    for year in (1998, 1999):
+        rows += [("Toolik", year, m, "soil_temperature", d) for d in (0.1, 0.5) for m in range(1, 13)]
+        rows.append(("Toolik", year, "", "active_layer_thickness", ""))
+    return save(path, rows, values)
+
+
+def save(path, rows, values):
+    with path.open("w", newline="") as file:
+        writer = csv.writer(file)
+        writer.writerow(["site", "year", "month", "variable", "depth_m", "value"])
+        for k, (site, year, month, stream, depth) in enumerate(rows):
+            writer.writerow([site, year, month, stream, depth, repr(float(1.0 if values is None else values[k]))])
+    return path
+
+
+def build(text, table):
+    plan = calibration_plan.parse(text.replace("TABLE", str(table)))
+    return calibrate.build(plan, None, DEFAULTS)
+
+
+def truth(prepared):
+    """Default values of the coordinates."""
+    made = []
+    for name, start in zip(prepared.model.names, prepared.model.start_values, strict=True):
+        field = name.split(":")[0]
+        base, element = calibration.element_of(field)
+        if base in prepared.table.entries:
+            value = np.asarray(prepared.table.entries[base].values[prepared.problem.communities[-1]])
+            made.append(float(value if element is None else value[element]))
+        else:
+            made.append(1.0 + 0.0 * start)
+    return np.array(made)
+
+
+def rows_of(prepared, simulated, order):
+    """Simulated values in the order of a table's rows."""
+    o, p = prepared.problem.observations, prepared.problem
+    at = {
+        (p.sites[s], p.channels[c].name, b, e): v
+        for s, c, b, e, v in zip(o.site, o.channel, o.begin, o.end, simulated, strict=True)
+    }
+    found = []
+    with order.open() as file:
+        for row in csv.DictReader(file):
+            begin = 12 * (int(row["year"]) - prepared.first_year)
+            begin, end = (begin, begin + 12) if not row["month"] else (begin + int(row["month"]) - 1,) * 2
+            end = end + 1 if row["month"] else end
+            name = row["variable"] + (f" {float(row['depth_m']):.2f} m" if row["depth_m"] else "")
+            found.append(at[row["site"], name, begin, end])
+    return found
+
+
+@pytest.fixture(scope="module")
+def carbon(tmp_path_factory):
+    """Two sites without soil heat, observed without noise at the defaults, parameters off by up to 40 %."""
+    folder = tmp_path_factory.mktemp("carbon")
+    table = write_table(folder / "observed.csv", SITES)
+    blank = build(CARBON, table)
+    simulated, _ = blank.model.sensitivity(truth(blank)[None])
+    write_table(table, SITES, rows_of(blank, simulated[0], table))
+    plan = folder / "twin.toml"
+    plan.write_text(CARBON.replace("TABLE", str(table)))
+    return build(CARBON, table), plan, folder
+
+
+@pytest.fixture(scope="module")
+def heat(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("heat")
+    table = write_heat_table(folder / "observed.csv")
+    blank = build(HEAT, table)
+    simulated, _ = blank.model.sensitivity(truth(blank)[None])
+    write_heat_table(table, rows_of(blank, simulated[0], table))
+    return build(HEAT, table)
+
+
+def check_gradient(prepared, step_size=1e-5):
+    """Gradient of the misfit from the Jacobian against central differences, every coordinate."""
+    model, x = prepared.model, prepared.model.start
+    gradient = 2.0 * model.jacobian(x[None])[0].T @ model.residuals(x[None])[0]
+    assert np.all(np.abs(gradient) > 0)
+    for k in range(x.size):
+        moved = [x + sign * step_size * np.eye(x.size)[k] for sign in (1, -1)]
+        up, down = (float((model.residuals(point[None])[0] ** 2).sum()) for point in moved)
+        assert gradient[k] == pytest.approx((up - down) / (2 * step_size), rel=1e-4), model.names[k]
+    return gradient
+
+
+def test_gradient_through_equilibrium_history_and_operators(carbon):
+    check_gradient(carbon[0])
+
+
+def test_gradient_through_soil_heat(heat):
+    check_gradient(heat, 1e-6)
+
+
+def test_sites_have_their_own_columns_only(carbon):
+    model, o = carbon[0].model, carbon[0].problem.observations
+    _, slope = model.sensitivity(model.start_values[None])
+    for name, mine in (("decomposition rate:Toolik", "Toolik"), ("respiration.maintenance_intercept", "Bonanza Creek")):
+        column = slope[0][:, model.names.index(name)]
+        own = o.site == carbon[0].problem.sites.index(mine)
+        assert np.all(column[~own] == 0) and np.any(column[own] != 0)
+
+
+def test_twin_is_recovered_by_the_command(carbon, capsys):
+    prepared, plan, folder = carbon
+    out = folder / "out"
+    assert cli.main(["calibrate", str(plan), "--out", str(out)]) == 0
+    assert "misfit" in capsys.readouterr().out
+    with (out / "parameters.csv").open() as file:
+        found = np.array([float(row["value"]) for row in csv.DictReader(file)])
+    np.testing.assert_allclose(found, truth(prepared), rtol=1e-3)
+    for score in scores.read(out / "scores.csv"):
+        assert score.n > 0 and (np.isnan(score.r2) or score.r2 > 0.9999)
+    parts = {(s.site, s.part) for s in scores.read(out / "scores.csv")}
+    assert {(s, p) for s in SITES for p in scores.PARTS} <= parts
+    assert min(s.r2 for s in scores.read(out / "scores_before.csv")) < 0.8
+    # the overlay loads and holds the defaults again, and says what it cannot hold
+    table = parameters.read_table(step.Parameters, [*DEFAULTS, out / "calibrated.toml"])
+    for name, entry in prepared.table.entries.items():
+        for community, value in entry.values.items():
+            np.testing.assert_allclose(table.entries[name].values[community], value, rtol=1e-3)
+    written = tomllib.loads((out / "calibrated.toml").read_text())
+    assert "decomposition" in written and "start.soil_carbon:Toolik" in written["overlay"]["sites"]
+    assert set(written["overlay"]["uncertainty"]) == set(prepared.model.names)
+    if figures.available():
+        assert (out / "fit_Toolik.png").stat().st_size > 10_000
+
+
+def test_a_stopped_search_goes_on(carbon):
+    prepared, plan, folder = carbon
+    text, out = plan.read_text(), folder / "resumed"
+    out.mkdir()
+
+    class Stop(Exception):
+        pass
+
+    told = []
+
+    def say(line):
+        told.append(line)
+        if len(told) == 3:
+            raise Stop
+
+    with pytest.raises(Stop):
+        calibrate.fit(prepared, out, say=say)
+    kept = json.loads((out / calibrate.STATE).read_text())["searches"][0]["history"]
+    resumed = calibrate.fit(prepared, out, resume=True, say=lambda line: None)
+    whole = calibrate.fit(prepared, folder, say=lambda line: None)
+    assert len(kept) == 3 and list(resumed.fit.history[:3]) == kept
+    np.testing.assert_array_equal(resumed.fit.x, whole.fit.x)
+    other = folder / "other.toml"
+    other.write_text(text.replace("iterations = 40", "iterations = 41"))
+    changed = calibrate.build(calibration_plan.read(other), None, DEFAULTS)
+    with pytest.raises(InputError, match="another plan"):
+        calibrate.fit(changed, out, resume=True)
+
+
+def test_heat_twin_is_recovered(heat, tmp_path):
+    outcome = calibrate.fit(heat, tmp_path, say=lambda line: None)
+    np.testing.assert_allclose(heat.model.transform.values(outcome.fit.x), truth(heat), rtol=1e-3)
+    found = calibrate.evaluate(heat, outcome)
+    assert np.all(found.spread >= 0) and np.all(found.codes == 0)
+
+
+def test_heat_does_not_depend_on_other_parameters(heat):
+    """:func:`calibration.acts_on_heat` names all parameters that do; heat is reused for the rest."""
+    problem, setting = heat.problem, heat.model.setting
+    site = jax.tree.map(lambda leaf: leaf[0], heat.model.site)
+    row = site.row
+    names = [n for n, m in parameters.fields(step.Parameters) if m["trainable"]]
+
+    def first_months(row):
+        moved = calibration.with_values(setting, heat.model._local(heat.model.start_values)[0], site._replace(row=row))[
+            0
+        ]
+        derived, state = calibration._initial(moved, site, problem.design)
+        forcing = calibration.run.year_forcing(jax.tree.map(lambda leaf: leaf[0], site.history), site.cell)
+        _, months = jax.lax.scan(
+            lambda carried, f: step.heat_month(carried, f, derived, problem.design), state.thermal, forcing
+        )
+        return jax.tree.leaves(months)
+
+    plain = [np.asarray(leaf) for leaf in jax.jit(first_months)(row)]
+    compiled = jax.jit(first_months)
+    for name in names:
+        leaf = parameters.get(row, name)
+        changed = compiled(parameters.replace(row, name, leaf * 1.07 + 1e-3))
+        same = all(np.array_equal(a, np.asarray(b), equal_nan=True) for a, b in zip(plain, changed, strict=True))
+        assert same or calibration.acts_on_heat(name), name
+
+
+def test_descent_finds_the_minimum_of_a_valley():
+    scale = np.array([1.0, 30.0])
+
+    def valley(x):
+        return float(((scale * (x - 1.0)) ** 2).sum()), 2 * scale**2 * (x - 1.0)
+
+    found = descent.minimise(valley, np.zeros(2), "lbfgs", decrease=1e-12)
+    np.testing.assert_allclose(found.x, 1.0, atol=1e-4)
+    adam = descent.minimise(valley, np.zeros(2), "adam", iterations=500, decrease=1e-12)
+    np.testing.assert_allclose(adam.x, 1.0, atol=2e-2)
+    assert list(found.history) == sorted(found.history, reverse=True)
+
+
+TEMPERATURE = 'name = "decomposition.temperature_sensitivity"\nbounds = [0.03, 0.15]\nstart = 0.095'
+MAINTENANCE = 'communities = ["boreal_forest"]\nbounds = [-8.0, -3.0]\nstart = -5.05'
+BAD = {
+    "unknown parameter": ("decomposition.temperature_sensitivity", "decomposition.temperature_sensivity", "did you mean"),
+    "start outside bounds": ("start = 0.095", "start = 0.16", "not inside its bounds"),
+    "outside the table": ("bounds = [0.03, 0.15]", "bounds = [0.01, 0.15]", "reach outside the table"),
+    "not trainable": ("decomposition.temperature_sensitivity", "water.snowmelt_temperature", "cannot be calibrated"),
+    "no observation left": ("{ all = [1999, 1999] }", "{ all = [1990, 2005] }", "no usable observation"),
+    "overlapping years": ("held_out = {", "years = { all = [1996, 1999] }\nheld_out = {", "overlap"),
+    "unknown key": ("iterations = 40", "iteration = 40", "unknown key"),
+    "unknown community": ('communities = ["boreal_forest"]', 'communities = ["boreal"]', "unknown community"),
+    "unknown site": ('sites = ["Toolik"]', 'sites = ["Tolik"]', "no site"),
+    "factor too wide": ("bounds = [0.3, 3.0]", "bounds = [0.3, 300.0]", "leaves the table's bounds"),
+    "heat without heat": (TEMPERATURE, 'name = "soil_thermal.snow_density"\nbounds = [100.0, 500.0]', "soil heat"),
+    "different values": (MAINTENANCE, "bounds = [-8.0, -3.0]", "give a 'start'"),
+    "no error": ("nep = 1.0, ", "", "no error is stated"),
+    "data not available": ('name = "twin"', 'name = "twin"\nunavailable = "site not shared"', "data not available"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("case", BAD)
+def test_bad_plans_end_with_one_sentence_before_anything_compiles(case, carbon, capsys, monkeypatch, tmp_path):
+    old, new, words = BAD[case]
+    text = carbon[1].read_text()
+    assert old in text
+    monkeypatch.setattr(calibration, "program", lambda *_: pytest.fail("compiled"))
+    plan = tmp_path / "bad.toml"
+    plan.write_text(text.replace(old, new))
+    assert cli.main(["calibrate", str(plan), "--out", str(tmp_path / "out")]) == 2
+    said = capsys.readouterr().err.strip()
+    assert said.startswith("jtem: ") and len(said.splitlines()) == 1
+    with pytest.raises((InputError, parameters.ParameterError), match=words):
+        calibrate.build(calibration_plan.read(plan), None, DEFAULTS)
+
+
+PEST_PARAMETERS = """
+[[parameter]]
+name = "respiration.maintenance_intercept"
+scope = "community"
+bounds = [-8.0, -3.0]
+
+[[parameter]]
+name = "decomposition.temperature_sensitivity"
+bounds = [0.03, 0.15]
+"""
+
+
+def test_export_to_pest(carbon, tmp_path):
+    text = carbon[1].read_text()
+    plan = tmp_path / "shared.toml"
+    plan.write_text(text[: text.index("[[parameter]]")] + PEST_PARAMETERS)
+    assert cli.main(["calibrate", str(plan), "--pest", str(tmp_path / "pest")]) == 0
+    control = (tmp_path / "pest" / "twin.pst").read_text()
+    assert control.startswith("pcf") and "--pest-run simulated.txt" in control
+    assert len((tmp_path / "pest" / "twin.ins").read_text().splitlines()) == 1 + 2 * 4 * (3 * 12 + 3)
+    with pytest.raises(InputError, match="cannot be exported"):
+        calibrate.pest_problem(carbon[0])
+
+
+@pytest.mark.slow
+def test_real_tower_plans_can_be_built(shared_data):
+    """Plans of the papers' cases read and check; those without data say so."""
+    root = data_path("parameters").parents[1] / "experiments"
+    plans = sorted(root.glob("*/calibration/*.toml"))
+    assert len(plans) >= 5
+    for path in plans:
+        plan = calibration_plan.read(path)
+        if plan.calibration.unavailable:
+            with pytest.raises(InputError, match="data not available"):
+                calibrate.build(plan, shared_data, DEFAULTS)
+            continue
+        prepared = calibrate.build(plan, shared_data, DEFAULTS)
+        assert prepared.problem.observations.fitted.sum() > len(prepared.model.names), path
+        years = prepared.problem.history.air_temperature
+        assert np.isfinite(np.asarray(years)).all() and years.shape[0] == len(prepared.problem.sites)
+
+
+# --- slow ------------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.slow
+def test_intervals_cover_the_truth_under_noise(carbon):
+    """95 % intervals of 40 noisy repeats, all coordinates: at least 90 % hold the truth. Each repeat takes the lowest of three
+    starts: one start of four ends in another optimum (nitrogen uptake against maintenance respiration).
+    """
+    prepared = carbon[0]
+    model, o = prepared.model, prepared.problem.observations
+    clean, wanted = np.array(o.value[model.fitted]), truth(prepared)
+    rng = np.random.default_rng(11)
+    inside, rules = [], least_squares.Rules(longest_step=2.0)
+    try:
+        for _ in range(40):
+            o.value[model.fitted] = clean + rng.normal(0.0, 1.0, clean.size) * o.error[model.fitted]
+            begin = [model.start, *(model.start + rng.normal(0.0, 0.5, (2, model.start.size)))]
+            ends = [least_squares.minimise_many(model.residuals, model.jacobian, x[None], rules)[0] for x in begin]
+            search = min((e for e in ends if e.jacobian is not None), key=lambda e: e.cost)
+            rows = least_squares.summary(least_squares.fit_of(search), model.transform)
+            inside.append([row["lower"] <= t <= row["upper"] for row, t in zip(rows, wanted, strict=True)])
+    finally:
+        o.value[model.fitted] = clean
+    share = np.mean(inside)
+    print(
+        f"95 % intervals hold the truth in {share:.3f} of {np.size(inside)} cases; by coordinate {np.mean(inside, axis=0)}"
+    )
+    assert share >= 0.90
+
+
+@pytest.mark.slow
+def test_reverse_gradient_is_the_forward_one_and_its_cost(carbon):
+    model = carbon[0].model
+    x = model.start
+    value, gradient = model.misfit_and_gradient(x)
+    residual, jacobian = model.residuals(x[None])[0], model.jacobian(x[None])[0]
+    assert value == pytest.approx(residual @ residual, rel=1e-12)
+    np.testing.assert_allclose(gradient, 2.0 * jacobian.T @ residual, rtol=1e-8)
+    density = float(model.log_posterior(jax.numpy.asarray(x)))
+    share = 1 / (1 + np.exp(-x))
+    assert density == pytest.approx(-0.5 * value + np.log(share * (1 - share)).sum(), rel=1e-10)
+
+
+@pytest.mark.slow
+def test_differences_of_heat_are_the_derivative_where_heat_is_smooth(heat, tmp_path):
+    table = tmp_path / "observed.csv"
+    write_heat_table(table)
+    rough = build(HEAT + "\n[search]\nheat_differences = 0.0002\n", table)
+    values = heat.model.start_values[None]
+    exact, coarse = heat.model.sensitivity(values), rough.model.sensitivity(values)
+    np.testing.assert_allclose(exact[0], coarse[0], atol=1e-6)
+    largest = np.abs(exact[1]).max(axis=(0, 1))
+    np.testing.assert_allclose(coarse[1] / largest, exact[1] / largest, atol=2e-2)
+
+
+def test_observation_signs(carbon):
+    """NEE in the user's table is NEP with the other sign, and its error stays."""
+    table = observations.read_table(carbon[2] / "observed.csv")
+    assert set(table["stream"].values) == {*MONTHLY, *POOLS}
