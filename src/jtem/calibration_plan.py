@@ -6,18 +6,15 @@ As strict as a run's plan (``plan.py``, whose machinery it uses): unknown keys, 
 
 from __future__ import annotations
 
-import dataclasses
 import math
 import re
-import tomllib
-import typing
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from jtem.errors import InputError, suggest
+from jtem.errors import InputError
 from jtem.physics.permafrost import SCHEMES, PermafrostScheme
-from jtem.plan import PRECISIONS, ModelSection, Precision, _choose, _section
+from jtem.plan import PRECISIONS, ModelSection, Precision, _choose, read_text, sections
 from jtem.study.calibration import MODES, SCOPES
 
 SOURCES = ("flux_sites", "fluxnet", "alaska", "plateau", "toolik", "active_layer", "embedded", "table")
@@ -156,41 +153,15 @@ LISTS = {"data": DataSection, "parameter": ParameterSection}
 
 def read(path: Path | str) -> CalibrationPlan:
     """Read and check a calibration plan; raises ``InputError``."""
-    path = Path(path)
-    try:
-        text = path.read_text(encoding="utf-8")
-    except FileNotFoundError:
-        raise InputError(f"{path}: plan not found; give the path of a TOML file") from None
-    except (OSError, UnicodeDecodeError) as error:
-        raise InputError(f"{path}: plan cannot be read ({error}); give the path of a readable TOML file") from None
-    return parse(text, str(path))
+    return parse(read_text(path), str(path))
 
 
 def parse(text: str, where: str = "the plan") -> CalibrationPlan:
     """Check the text of a calibration plan; ``where`` is named in errors."""
-    try:
-        content = tomllib.loads(text)
-    except tomllib.TOMLDecodeError as error:
-        raise InputError(f"{where}: not valid TOML ({error}); correct that line") from None
-    hints = typing.get_type_hints(CalibrationPlan)
-    sections = [f.name for f in dataclasses.fields(CalibrationPlan) if f.name not in ("text", "where")]
-    for name in content:
-        if name not in sections:
-            raise InputError(f"{where}: unknown section [{name}]; {suggest(name, sections)}")
-    parts = {}
-    available = not (isinstance(content.get("calibration"), dict) and content["calibration"].get("unavailable"))
-    for name in sections:
-        if name in LISTS:
-            rows = content.get(name, [])
-            if not isinstance(rows, list) or (not rows and available):
-                raise InputError(f"{where}: write at least one [[{name}]] section, with double brackets")
-            parts[name] = tuple(
-                _section(row, LISTS[name], f"{where}: [[{name}]] {i}") for i, row in enumerate(rows, start=1)
-            )
-        elif name in content:
-            parts[name] = _section(content[name], hints[name], f"{where}: [{name}]")
-        elif name == "calibration":
-            raise InputError(f"{where}: section [calibration] is missing; add it")
+    parts = sections(text, where, CalibrationPlan, LISTS, ("calibration",))
+    for name in LISTS:
+        if not parts[name] and not parts["calibration"].unavailable:
+            raise InputError(f"{where}: write at least one [[{name}]] section, with double brackets")
     plan = CalibrationPlan(**parts, text=text, where=where)
     _check(plan)
     return plan

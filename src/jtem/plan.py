@@ -13,7 +13,7 @@ import re
 import tomllib
 import types
 import typing
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -399,43 +399,55 @@ _LIMITS = {
 
 def read(path: Path | str) -> Plan:
     """Read and check a plan file; raises ``InputError``."""
+    return parse(read_text(path), str(path))
+
+
+def read_text(path: Path | str) -> str:
+    """Text of a plan file; raises ``InputError``."""
     path = Path(path)
     try:
-        text = path.read_text(encoding="utf-8")
+        return path.read_text(encoding="utf-8")
     except FileNotFoundError:
         raise InputError(f"{path}: plan not found; give the path of a TOML file") from None
     except (OSError, UnicodeDecodeError) as error:
         raise InputError(f"{path}: plan cannot be read ({error}); give the path of a readable TOML file") from None
-    return parse(text, str(path))
 
 
 def parse(text: str, where: str = "the plan") -> Plan:
     """Check the text of a plan; ``where`` is named in errors."""
+    parts = sections(text, where, Plan, {"scenario": ScenarioSection}, ("plan", "domain", "history"))
+    result = Plan(**parts, text=text, where=where)
+    _check(result)
+    return result
+
+
+def sections(text: str, where: str, kind: type, lists: Mapping[str, type], needed: Collection[str]) -> dict[str, Any]:
+    """Sections of a plan's text as the fields of ``kind`` declare them, by name.
+
+    ``lists``: sections in double brackets and what a row of each is; ``needed``: sections that may not be missing.
+    Raises ``InputError``.
+    """
     try:
         content = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
         raise InputError(f"{where}: not valid TOML ({error}); correct that line") from None
-    sections = {f.name: f for f in dataclasses.fields(Plan) if f.name not in ("text", "where")}
+    known = [f.name for f in dataclasses.fields(kind) if f.name not in ("text", "where")]
     for name in content:
-        if name not in sections:
-            raise InputError(f"{where}: unknown section [{name}]; {suggest(name, sections)}")
-    parts = {}
-    hints = typing.get_type_hints(Plan)
-    for name in sections:
-        if name == "scenario":
+        if name not in known:
+            raise InputError(f"{where}: unknown section [{name}]; {suggest(name, known)}")
+    parts: dict[str, Any] = {}
+    hints = typing.get_type_hints(kind)
+    for name in known:
+        if name in lists:
             rows = content.get(name, [])
             if not isinstance(rows, list):
-                raise InputError(f"{where}: write scenarios as [[scenario]], with double brackets")
-            parts[name] = tuple(
-                _section(row, ScenarioSection, f"{where}: [[scenario]] {i}") for i, row in enumerate(rows, 1)
-            )
-        elif name in content or name in ("plan", "domain", "history"):
-            if name not in content:
-                raise InputError(f"{where}: section [{name}] is missing; add it")
+                raise InputError(f"{where}: write [[{name}]] sections, with double brackets")
+            parts[name] = tuple(_section(row, lists[name], f"{where}: [[{name}]] {i}") for i, row in enumerate(rows, 1))
+        elif name in content:
             parts[name] = _section(content[name], hints[name], f"{where}: [{name}]")
-    result = Plan(**parts, text=text, where=where)
-    _check(result)
-    return result
+        elif name in needed:
+            raise InputError(f"{where}: section [{name}] is missing; add it")
+    return parts
 
 
 def _section(content: Any, kind: type, where: str) -> Any:

@@ -360,6 +360,7 @@ def test_the_rest_is_filled_by_type():
 def test_the_real_pedons_and_densities(shared_data):
     pedons = soil_carbon.read_pedons(shared_data / "soil_carbon/ncscd_pedons.csv")
     assert pedons.latitude.size == 374
+    # the data page prints means of 16, 47 (0-1 m), 32 and 23, rounded
     np.testing.assert_allclose(np.nanmean(pedons.stocks, axis=0), [16, 31, 32, 23], rtol=0.1)
     known = soil_carbon.from_densities(
         shared_data / "soil_carbon/cn_density_by_vegetation.csv", ["boreal_forest", "wet_moist_tundra", "grassland"]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -24,7 +26,8 @@ def _matplotlib() -> Any:
         import matplotlib
     except ImportError:
         raise InputError("figures need matplotlib, which is not installed; run: pip install 'jtem[plots]'") from None
-    matplotlib.use("Agg")
+    if "MPLBACKEND" not in os.environ and "matplotlib.pyplot" not in sys.modules:
+        matplotlib.use("Agg")  # needs no screen; a notebook or a caller that has chosen already keeps its own
     import matplotlib.pyplot as plt
 
     return plt
