@@ -848,16 +848,57 @@ def command_run(arguments: argparse.Namespace) -> int:
 
 
 def command_report(arguments: argparse.Namespace) -> int:
-    """Tables, figures and ``headline.csv`` of a finished run."""
+    """Tables, figures and ``headline.csv`` of a finished run, or the papers' site panels of finished calibrations."""
     from jtem import plan as plans
+    from jtem.report import site_panels
 
-    folder: Path = arguments.folder
+    folders: list[Path] = arguments.folders
+    finished = [site_panels.calibrations(folder) for folder in folders]
+    if any(finished):
+        for folder, found in zip(folders, finished, strict=True):
+            if not found:
+                raise InputError(f"{folder}: holds no simulated.csv of a finished calibration, as the other folders do")
+        out = arguments.out or (folders[0] / "report" if len(folders) == 1 else Path("calibration_report"))
+        calibration_report([path for found in finished for path in found], out, not arguments.no_figures)
+        return DONE
+    if len(folders) > 1:
+        raise InputError("several folders can be reported together only if 'jtem calibrate' wrote them; give one run")
+    (folder,) = folders
     plan = plans.parse(written_plan(folder), f"the plan in {folder}")
     if not plan.factorial.scenarios:
         report(plan, folder, figure=not arguments.no_figures)
         return DONE
     factorial_report(plan, folder, arguments.out or folder / "report", figures_wanted=not arguments.no_figures)
     return DONE
+
+
+def calibration_report(folders: Sequence[Path], out: Path, figures_wanted: bool) -> None:
+    """The papers' site panels and ``scores_beside_papers.csv`` of finished calibrations, into ``out``."""
+    from jtem.output import prepare_folder
+    from jtem.report import factorial, figures, site_panels
+    from jtem.study import scores
+
+    runs = site_panels.read_all(folders)
+    prepare_folder(out)
+    found = []
+    for run in runs:
+        seen = run.part != ""
+        names = (run.site[seen].tolist(), run.stream[seen].tolist(), run.part[seen].tolist())
+        found.append(scores.table(*names, run.after[seen], run.observed[seen]))
+    rows = site_panels.beside(runs, found, site_panels.cases())
+    lines = site_panels.table(rows)
+    written = [factorial.write_table(out / "scores_beside_papers.csv", lines)]
+    print(f"{'site':16s} {'stream':24s} {'part':9s} {'n':>4s} {'R2':>8s} {'paper':>10s}  figure")
+    for line in lines[1:]:
+        site, stream, part, n, r2, paper, *_, source, figure, _, note = line
+        if source:
+            said = note if n == "0" else ""
+            print(f"{site:16s} {stream:24s} {part:9s} {n:>4s} {r2:>8s} {paper:>10s}  {source} {figure} {said}".rstrip())
+    if figures_wanted and figures.available():
+        written += site_panels.draw(rows, out)
+    elif figures_wanted:
+        print("no figures: matplotlib is not installed; run: pip install 'jtem[plots]'")
+    print(f"{len(written)} files in {out}")
 
 
 def written_plan(folder: Path) -> str:
@@ -867,7 +908,10 @@ def written_plan(folder: Path) -> str:
     for path in sorted(folder.glob("*_annual.nc")):
         with xr.open_dataset(path, decode_times=False) as data:
             return str(data.attrs["plan"])
-    raise InputError(f"{folder}: no annual files of a finished run; give the folder that 'jtem run' wrote")
+    raise InputError(
+        f"{folder}: no annual files of a finished run and no simulated.csv; give a folder that 'jtem run' or "
+        "'jtem calibrate' wrote"
+    )
 
 
 def factorial_report(plan: Plan, folder: Path, out: Path, *, figures_wanted: bool) -> None:
@@ -1438,9 +1482,20 @@ def parser() -> argparse.ArgumentParser:
     demo = add("demo", command_demo, "run the embedded default (emulated climate): table, netCDF files, one figure")
     demo.add_argument("--out", type=Path, default=Path("jtem_demo"), metavar="DIR", help="output folder (jtem_demo)")
     run = add("run", command_run, "run a plan")
-    reporting = add("report", command_report, "tables, figures and headline.csv of a finished run")
-    reporting.add_argument("folder", type=Path, metavar="RUN_DIR")
-    reporting.add_argument("--out", type=Path, metavar="DIR", help="folder of the report (default: RUN_DIR/report)")
+    reporting = add("report", command_report, "tables and figures of a finished run or of finished calibrations")
+    reporting.add_argument(
+        "folders",
+        type=Path,
+        nargs="+",
+        metavar="DIR",
+        help="folder of a run; or of calibrations, or a folder that holds them",
+    )
+    reporting.add_argument(
+        "--out",
+        type=Path,
+        metavar="DIR",
+        help="folder of the report (default: DIR/report; calibration_report for several)",
+    )
     reporting.add_argument("--no-figures", action="store_true", help="tables only")
     exporting = add("export", command_export, "other files of a finished run: lat-lon grid, ISIMIP, netCDF from Zarr")
     exporting.add_argument("folder", type=Path, metavar="RUN_DIR")
