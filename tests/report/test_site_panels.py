@@ -149,3 +149,28 @@ def test_sensor_nearest_to_ten_centimetres(tmp_path):
     assert site_panels.channel(run, "A", "soil_temperature") == "soil_temperature 0.05 m"
     run = site_panels.read(calibration(tmp_path / "b", months("A", "soil_temperature 0.25 m", 2011, "fit", 0.0)))
     assert site_panels.channel(run, "A", "soil_temperature") == ""  # too deep to stand for the papers' 10 cm
+
+
+def test_a_run_that_holds_calibrations_is_still_a_run(folders):
+    assert len(site_panels.calibrations(folders)) == 2
+    (folders / "run_historical_annual.nc").touch()
+    assert site_panels.calibrations(folders) == []
+
+
+def test_printed_values_are_those_of_the_specification(shared_data):
+    path = shared_data.parent / "science" / "published_results.csv"
+    if not path.is_file():
+        pytest.skip("no science folder beside the data")
+    with path.open(encoding="utf-8", newline="") as file:
+        rows = [r for r in csv.DictReader(line for line in file if not line.startswith("#")) if "R2" in r["quantity"]]
+    printed = {
+        paper: " ".join(r["value"] + " " + (r["note"] or "") for r in rows if r["paper"] == paper)
+        for paper in ("Liu2024", "Liu2022")
+    }
+    stated = {(case.paper, case.r2) for case in site_panels.cases() if case.r2}
+    assert stated == {
+        *(("Liu2024", v) for v in ("~0.9", "> 0.7", "0.69-0.93")),
+        *(("Liu2022", v) for v in ("> 0.9", "> 0.8")),
+    }
+    for paper, value in stated:
+        assert value.replace(" ", "") in printed[paper].replace(" ", ""), (paper, value)

@@ -108,7 +108,9 @@ class Row:
 
 
 def calibrations(folder: Path) -> list[Path]:
-    """Folders of finished calibrations: ``folder`` itself, else those directly inside it, by name; else none."""
+    """Folders of finished calibrations: ``folder`` itself, else those directly inside it, by name; none for a run's."""
+    if any(folder.glob("*_annual.nc")):
+        return []
     if (folder / "simulated.csv").is_file():
         return [folder]
     return sorted(path.parent for path in folder.glob("*/simulated.csv"))
