@@ -1005,7 +1005,7 @@ def active_layer_comparison(simulated: Path, table: Any, kind: np.ndarray) -> tu
     lines: list[tuple[str, ...]] = [shown.STOCK_COLUMNS]
     found = []
     for element in shown.ELEMENTS:
-        observed = site_tables.stock_above(table, mine["thaw"], element)
+        observed = site_tables.stock_above(table, mine["thaw"], element, estimated=False)
         both = np.isfinite(observed) & np.isfinite(mine[element])
         if not both.any():
             continue

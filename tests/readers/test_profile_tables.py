@@ -98,6 +98,9 @@ def test_pedons_by_a_column_and_without_what_was_estimated(tmp_path):
         [0.3, 1.0, 2.0],
     ]
     assert site_tables.cumulative_stocks(table)[0][0].tolist() == [0.3, 1.0, 2.0, 3.0]
+    depth = np.array([1.5, 1.5])
+    assert np.isfinite(site_tables.stock_above(table, depth)).tolist() == [True, True]
+    assert np.isfinite(site_tables.stock_above(table, depth, estimated=False)).tolist() == [False, True]
     with pytest.raises(InputError, match="column 'ordre' is missing; did you mean 'order'"):
         site_tables.profile_table(path, "ordre")
 

@@ -653,13 +653,16 @@ def cumulative_stocks(
     return result
 
 
-def stock_above(profiles: xr.Dataset, depth: np.ndarray, element: str = "carbon") -> np.ndarray:
+def stock_above(
+    profiles: xr.Dataset, depth: np.ndarray, element: str = "carbon", *, estimated: bool = True
+) -> np.ndarray:
     """Stock (g m-2) from the surface to ``depth`` (place,) in m, (place,): the active layer's where depth is its base.
 
-    Density is uniform within an interval. NaN where the profile is not known without gaps from the surface to the depth.
+    Density is uniform within an interval. NaN where the profile is not known without gaps from the surface to the depth;
+    ``estimated``: whether intervals that the source filled count as known.
     """
     result = np.full(profiles.sizes["place"], np.nan)
-    for k, (bottom, stock) in enumerate(cumulative_stocks(profiles, element)):
+    for k, (bottom, stock) in enumerate(cumulative_stocks(profiles, element, estimated=estimated)):
         if bottom.size and 0 <= depth[k] <= bottom[-1] + 1e-9:
             result[k] = np.interp(depth[k], np.concatenate([[0.0], bottom]), np.concatenate([[0.0], stock]))
     return result
