@@ -848,16 +848,177 @@ def command_run(arguments: argparse.Namespace) -> int:
 
 
 def command_report(arguments: argparse.Namespace) -> int:
-    """Tables, figures and ``headline.csv`` of a finished run."""
+    """Tables and figures of a finished run; the papers' site panels of finished calibrations; soil profiles of a table."""
     from jtem import plan as plans
+    from jtem.report import site_panels
 
-    folder: Path = arguments.folder
+    folders: list[Path] = arguments.folders
+    if arguments.profiles is not None:
+        if folders:
+            raise InputError(f"--profiles reports a table of soil profiles on its own; leave {folders[0]} out")
+        profile_report(arguments)
+        return DONE
+    if not folders:
+        raise InputError("nothing to report; give the folder of a run or of calibrations, or --profiles TABLE.csv")
+    if arguments.by or arguments.simulated is not None:
+        raise InputError("--by and --simulated belong to --profiles TABLE.csv; add it or leave them out")
+    finished = [site_panels.calibrations(folder) for folder in folders]
+    if any(finished):
+        for folder, found in zip(folders, finished, strict=True):
+            if not found:
+                raise InputError(f"{folder}: holds no simulated.csv of a finished calibration, as the other folders do")
+        out = arguments.out or (folders[0] / "report" if len(folders) == 1 else Path("calibration_report"))
+        calibration_report([path for found in finished for path in found], out, not arguments.no_figures)
+        return DONE
+    if len(folders) > 1:
+        raise InputError("several folders can be reported together only if 'jtem calibrate' wrote them; give one run")
+    (folder,) = folders
     plan = plans.parse(written_plan(folder), f"the plan in {folder}")
     if not plan.factorial.scenarios:
         report(plan, folder, figure=not arguments.no_figures)
         return DONE
     factorial_report(plan, folder, arguments.out or folder / "report", figures_wanted=not arguments.no_figures)
     return DONE
+
+
+def calibration_report(folders: Sequence[Path], out: Path, figures_wanted: bool) -> None:
+    """The papers' site panels and ``scores_beside_papers.csv`` of finished calibrations, into ``out``."""
+    from jtem.output import prepare_folder
+    from jtem.report import factorial, figures, site_panels
+    from jtem.study import scores
+
+    runs = site_panels.read_all(folders)
+    prepare_folder(out)
+    found = []
+    for run in runs:
+        seen = run.part != ""
+        names = (run.site[seen].tolist(), run.stream[seen].tolist(), run.part[seen].tolist())
+        found.append(scores.table(*names, run.after[seen], run.observed[seen]))
+    rows = site_panels.beside(runs, found, site_panels.cases())
+    lines = site_panels.table(rows)
+    written = [factorial.write_table(out / "scores_beside_papers.csv", lines)]
+    print(f"{'site':16s} {'stream':24s} {'part':9s} {'n':>4s} {'R2':>8s} {'paper':>10s}  figure")
+    for line in lines[1:]:
+        site, stream, part, n, r2, paper, *_, source, figure, _, note = line
+        if source:
+            said = note if n == "0" else ""
+            print(f"{site:16s} {stream:24s} {part:9s} {n:>4s} {r2:>8s} {paper:>10s}  {source} {figure} {said}".rstrip())
+    if figures_wanted and figures.available():
+        written += site_panels.draw(rows, out)
+    elif figures_wanted:
+        print("no figures: matplotlib is not installed; run: pip install 'jtem[plots]'")
+    print(f"{len(written)} files in {out}")
+
+
+def profile_report(arguments: argparse.Namespace) -> None:
+    """Half depths, mean profiles and, beside a run, active-layer stocks of a table of soil profiles."""
+    from jtem.output import prepare_folder
+    from jtem.plan import use_precision
+    from jtem.readers import site_tables
+    from jtem.report import factorial, figures
+    from jtem.report import profiles as shown
+    from jtem.study import profiles, scores
+
+    path: Path = arguments.profiles
+    if not path.is_file() and not path.is_absolute() and "JTEM_DATA" in os.environ:
+        path = Path(os.environ["JTEM_DATA"]) / path
+    table = site_tables.profile_table(path, arguments.by)
+    use_precision("float64")
+    out: Path = arguments.out or Path(f"{path.stem}_profiles")
+    prepare_folder(out)
+    for note in str(table.attrs["notes"]).splitlines():
+        print(note)
+    kind = np.array([str(word) or shown.NOT_STATED for word in table["vegetation"].values])
+    names = [shown.ALL, *sorted(set(kind.tolist()) - {shown.NOT_STATED}), shown.NOT_STATED]
+    groups = []
+    for element in shown.ELEMENTS:
+        known = site_tables.cumulative_stocks(table, element, estimated=False)
+        for name in names:
+            mine = [p for p, word in zip(known, kind, strict=True) if name in (shown.ALL, word) and p[0].size]
+            if mine:
+                points = profiles.shares(mine)
+                fit = profiles.fit_half_depth(points)
+                mean = profiles.mean_profile(profiles.interval_stocks(mine))
+                groups.append(shown.Group(name, element, fit, mean, points, profiles.curve(fit, points)))
+    written = [
+        factorial.write_table(out / "profile_parameters.csv", shown.parameter_table(groups)),
+        factorial.write_table(out / "mean_profiles.csv", shown.mean_table(groups, profiles.EDGES)),
+    ]
+    print(f"{'vegetation':32s} {'element':8s} {'b (m)':>7s} {'+-':>6s} {'n':>5s} {'R2':>6s}")
+    for element in shown.ELEMENTS:
+        for g in shown.largest(groups, element):
+            said = f"at its {g.fit.bound} bound" if g.fit.bound else ""
+            print(
+                f"{g.name[:32]:32s} {element:8s} {g.fit.value:7.2f} {g.fit.standard_error:6.2f} {g.fit.profiles:5d} "
+                f"{g.fit.r2:6.2f} {said}".rstrip()
+            )
+    simulated: Path | None = arguments.simulated
+    stocks: list[tuple[str, ...]] = []
+    if simulated is not None:
+        stocks, found = active_layer_comparison(simulated, table, kind)
+        written.append(factorial.write_table(out / "active_layer_stocks.csv", stocks))
+        scores.write(found, out / "active_layer_scores.csv")
+        written.append(out / "active_layer_scores.csv")
+        for s in found:
+            if s.site == scores.ALL or len(found) == 1:
+                print(
+                    f"{s.stream}: n {s.n}, R2 {s.r2:.2f}, RMSE {s.rmse / 1000:.3g} kg m-2, bias {s.bias / 1000:.3g} kg m-2"
+                )
+    if not arguments.no_figures and figures.available():
+        written += shown.draw(groups, profiles.EDGES, path.name, out)
+        if simulated is not None:
+            written.append(shown.scatter(out / "active_layer_stocks.png", stocks, f"{path.name} and {simulated.name}"))
+    elif not arguments.no_figures:
+        print("no figures: matplotlib is not installed; run: pip install 'jtem[plots]'")
+    print(f"{len(written)} files in {out}")
+
+
+def active_layer_comparison(simulated: Path, table: Any, kind: np.ndarray) -> tuple[list[tuple[str, ...]], list[Any]]:
+    """Observed stocks down to the simulated active layer beside the simulated ones: lines of a table, and scores.
+
+    ``simulated``: an annual file of a run (a profile takes the nearest cell whose middle is within the side of its area),
+    or a CSV table by site. ``kind`` (place,): vegetation types. Raises ``InputError`` where nothing can be compared.
+    """
+    from jtem.readers import regrid, site_tables
+    from jtem.report import profiles as shown
+    from jtem.study import profiles
+
+    places = [str(name) for name in table["place"].values]
+    if simulated.suffix == ".csv":
+        mine = site_tables.active_layer_stocks(simulated, places)
+    else:
+        run = shown.read_run(simulated)
+        place = [np.asarray(table[name].values, dtype=np.float64) for name in ("latitude", "longitude")]
+        known = np.isfinite(place[0]) & np.isfinite(place[1])
+        cell = np.zeros(known.size, dtype=int)
+        distance = np.full(known.size, np.inf)
+        if known.any():
+            cell[known], distance[known] = regrid.nearest_place(
+                place[0][known], place[1][known], run.latitude, run.longitude
+            )
+        inside = distance <= np.sqrt(run.area[cell])
+        mine = {name: np.where(inside, getattr(run, name)[cell], np.nan) for name in ("thaw", "carbon", "nitrogen")}
+        print(
+            f"{int(inside.sum())} of {inside.size} profiles lie in a cell of {simulated.name} (mean of its last "
+            f"{shown.YEARS} years)"
+        )
+    lines: list[tuple[str, ...]] = [shown.STOCK_COLUMNS]
+    found = []
+    for element in shown.ELEMENTS:
+        observed = site_tables.stock_above(table, mine["thaw"], element, estimated=False)
+        both = np.isfinite(observed) & np.isfinite(mine[element])
+        if not both.any():
+            continue
+        found += profiles.stock_scores(kind[both].tolist(), element, mine[element][both], observed[both])
+        for k in np.flatnonzero(both):
+            numbers = (mine["thaw"][k], observed[k] / 1000.0, mine[element][k] / 1000.0)
+            lines.append((places[k], kind[k], element, *(f"{v:.5g}" for v in numbers)))
+    if not found:
+        raise InputError(
+            f"{simulated}: no profile is known down to the simulated active layer at its place; check that places or sites and "
+            "depths match"
+        )
+    return lines, found
 
 
 def written_plan(folder: Path) -> str:
@@ -867,7 +1028,10 @@ def written_plan(folder: Path) -> str:
     for path in sorted(folder.glob("*_annual.nc")):
         with xr.open_dataset(path, decode_times=False) as data:
             return str(data.attrs["plan"])
-    raise InputError(f"{folder}: no annual files of a finished run; give the folder that 'jtem run' wrote")
+    raise InputError(
+        f"{folder}: no annual files of a finished run and no simulated.csv; give a folder that 'jtem run' or "
+        "'jtem calibrate' wrote"
+    )
 
 
 def factorial_report(plan: Plan, folder: Path, out: Path, *, figures_wanted: bool) -> None:
@@ -1438,10 +1602,33 @@ def parser() -> argparse.ArgumentParser:
     demo = add("demo", command_demo, "run the embedded default (emulated climate): table, netCDF files, one figure")
     demo.add_argument("--out", type=Path, default=Path("jtem_demo"), metavar="DIR", help="output folder (jtem_demo)")
     run = add("run", command_run, "run a plan")
-    reporting = add("report", command_report, "tables, figures and headline.csv of a finished run")
-    reporting.add_argument("folder", type=Path, metavar="RUN_DIR")
-    reporting.add_argument("--out", type=Path, metavar="DIR", help="folder of the report (default: RUN_DIR/report)")
+    reporting = add("report", command_report, "tables and figures of a finished run or of finished calibrations")
+    reporting.add_argument(
+        "folders",
+        type=Path,
+        nargs="*",
+        metavar="DIR",
+        help="folder of a run; or of calibrations, or a folder that holds them",
+    )
+    reporting.add_argument(
+        "--out",
+        type=Path,
+        metavar="DIR",
+        help="folder of the report (default: DIR/report; calibration_report for several)",
+    )
     reporting.add_argument("--no-figures", action="store_true", help="tables only")
+    reporting.add_argument(
+        "--profiles", type=Path, metavar="TABLE.csv", help="half depths and mean profiles of a table of soil profiles"
+    )
+    reporting.add_argument(
+        "--by", default="", metavar="COLUMN", help="with --profiles: the column that names vegetation types"
+    )
+    reporting.add_argument(
+        "--simulated",
+        type=Path,
+        metavar="FILE",
+        help="with --profiles: annual file of a run (or CSV) whose active layers to score",
+    )
     exporting = add("export", command_export, "other files of a finished run: lat-lon grid, ISIMIP, netCDF from Zarr")
     exporting.add_argument("folder", type=Path, metavar="RUN_DIR")
     exporting.add_argument(

@@ -137,11 +137,17 @@ class PermafrostScheme(NamedTuple):
 
 
 def profile_share(depth: Float[Array, "..."], p: PermafrostParameters) -> Float[Array, "..."]:
+    """:func:`hyperbolic_share` with the parameters of a cell."""
+    return hyperbolic_share(depth, p.profile_half_depth, p.profile_reference_depth)
+
+
+def hyperbolic_share(
+    depth: Float[Array, "..."], b: Float[Array, "..."], reference: Float[Array, "..."]
+) -> Float[Array, "..."]:
     """``F(z) = z/(b + z)`` to 3 m, ``F(3) (1 + (z - 3) b/(3 (b + 3)))`` below: hyperbolic, then uniform density.
 
-    Liu et al. (2022), Eq. 1-2; the amplitude cancels because only ratios are used. z, b in m.
+    Liu et al. (2022), Eq. 1-2; the amplitude cancels because only ratios are used. z, b, reference (3 m) in m.
     """
-    b, reference = p.profile_half_depth, p.profile_reference_depth
     above = depth / (b + depth)
     below = reference / (b + reference) * (1.0 + (depth - reference) * b / (reference * (b + reference)))
     return jnp.where(depth <= reference, above, below)
@@ -450,11 +456,27 @@ def layer_environment(
 # --- observed profiles -----------------------------------------------------------------------------------------------
 
 
+def fitted_hyperbola(
+    depth: Float[Array, "interval"], cumulative: Float[Array, "interval"]
+) -> tuple[Float[Array, ""], Float[Array, ""], Bool[Array, ""]]:
+    """A, B of ``C(z) = A z/(B + z)`` by least squares of ``z/C = B/A + z/A``; False where A <= 0 or B <= 0 (no use).
+
+    tem.md section 10.1. ``depth`` (m) and ``cumulative`` stock from the surface to it; A in its unit, B in m.
+    """
+    ratio = safe.divide(depth, cumulative, floor=1e-9)
+    deviation = depth - depth.mean()
+    slope = (deviation * ratio).sum() / (deviation**2).sum()
+    intercept = ratio.mean() - slope * depth.mean()
+    falling = (slope > 0.0) & (intercept > 0.0)
+    amplitude = safe.divide(jnp.ones_like(slope), slope, floor=1e-12)
+    return amplitude, intercept * amplitude, falling
+
+
 def layers_from_intervals(intervals: Float[Array, "interval"], dtype=None) -> Float[Array, "layer"]:
     """Observed carbon of 0-0.3, 0.3-1, 1-2, 2-3 m to the 25 layers; below 3 m a fitted hyperbola (tem.md section 10.1).
 
-    Inside an interval carbon is spread evenly. ``C(z) = A z/(B + z)`` is fitted to the four cumulative values by least
-    squares of ``z/C = B/A + z/A``; if A <= 0 or B <= 0 the density of 2-3 m continues. Units of the input (mass m-2).
+    Inside an interval carbon is spread evenly. ``C(z) = A z/(B + z)`` is fitted to the four cumulative values
+    (:func:`fitted_hyperbola`); if A <= 0 or B <= 0 the density of 2-3 m continues. Units of the input (mass m-2).
     """
     edges = np.asarray(LAYER_EDGES)
     interval_edges = np.array([0.0, 0.3, 1.0, 2.0, 3.0])
@@ -466,13 +488,7 @@ def layers_from_intervals(intervals: Float[Array, "interval"], dtype=None) -> Fl
     shallow = jnp.asarray(overlap, intervals.dtype) @ intervals
     depth = jnp.asarray(interval_edges[1:], intervals.dtype)
     cumulative = jnp.cumsum(intervals)
-    ratio = safe.divide(depth, cumulative, floor=1e-9)
-    deviation = depth - depth.mean()
-    slope = (deviation * ratio).sum() / (deviation**2).sum()
-    intercept = ratio.mean() - slope * depth.mean()
-    falling = (slope > 0.0) & (intercept > 0.0)
-    amplitude = safe.divide(jnp.ones_like(slope), slope, floor=1e-12)
-    half_depth = intercept * amplitude
+    amplitude, half_depth, falling = fitted_hyperbola(depth, cumulative)
     edge_depth = jnp.asarray(edges, intervals.dtype)
     hyperbola = amplitude * edge_depth / jnp.maximum(half_depth + edge_depth, 1e-6)
     deep_fit = hyperbola[1:] - hyperbola[:-1]

@@ -411,9 +411,19 @@ def calibration_targets(
 
 # --- soil profiles ---------------------------------------------------------------------------------------------------
 
+PROFILE_QUANTITIES: dict[str, dict[str, float]] = {
+    "top": {"top_m": 1.0, "top_cm": 0.01, "depth_top_m": 1.0, "depth_top_cm": 0.01},
+    "bottom": {"bottom_m": 1.0, "bottom_cm": 0.01, "depth_bottom_m": 1.0, "depth_bottom_cm": 0.01},
+    "carbon": {"carbon_kg_m2": 1000.0, "carbon_g_m2": 1.0},
+    "nitrogen": {"nitrogen_kg_m2": 1000.0, "nitrogen_g_m2": 1.0},
+    "carbon_error": {"carbon_error_kg_m2": 1000.0, "carbon_error_g_m2": 1.0},
+    "nitrogen_error": {"nitrogen_error_kg_m2": 1000.0, "nitrogen_error_g_m2": 1.0},
+}
+"""Column names of a profile table, which state the unit, and what makes m and g m-2 of them; one of each is read."""
+PROFILE_WORDS = ("vegetation", "ecosystem", "community")
 PROFILE_COLUMNS = (
-    *("site", "top_m", "bottom_m", "carbon_kg_m2", "nitrogen_kg_m2", "carbon_error_kg_m2", "nitrogen_error_kg_m2"),
-    *("latitude", "longitude", "elevation_m", "community"),
+    *("site", *(name for names in PROFILE_QUANTITIES.values() for name in names)),
+    *("latitude", "longitude", "elevation_m", *PROFILE_WORDS),
 )
 
 
@@ -449,7 +459,10 @@ def _profiles(rows: Sequence[Mapping[str, Any]], places: Mapping[str, Mapping], 
         | {"site": ("interval", site)}
         | {
             "estimated": ("interval", np.array([bool(r.get("estimated", False)) for r in rows])),
-            "community": ("place", np.array([p.get("community", "") for p in places.values()], dtype=object)),
+        }
+        | {
+            name: ("place", np.array([p.get(name, "") for p in places.values()], dtype=object))
+            for name in ("community", "vegetation")
         }
         | {
             name: ("place", np.array([p.get(name, np.nan) for p in places.values()], dtype=np.float64))
@@ -461,39 +474,95 @@ def _profiles(rows: Sequence[Mapping[str, Any]], places: Mapping[str, Mapping], 
     return made
 
 
-def soil_profiles(path: Path | str) -> xr.Dataset:
+def profile_table(path: Path | str, group: str = "") -> xr.Dataset:
+    """Profiles from any of the layouts of :func:`soil_profiles`, :func:`pedons` and :func:`mean_profiles`, told by columns.
+
+    ``group``: the column whose words name the vegetation types ("": the layout's own). Raises ``InputError``.
+    """
+    header = read_rows(path)[0]
+    if "pedon" in header:
+        return pedons(path, group or "veg_class")
+    if "temveg" in header:
+        if group:
+            raise InputError(f"{path}: a table of means by 'temveg' has no other groups; leave '{group}' out")
+        return mean_profiles(path)
+    return soil_profiles(path, group)
+
+
+def _column(header: Mapping[str, str], quantity: str, path: Path | str, *, needed: bool) -> tuple[str, float]:
+    """Which column of a profile table holds a quantity and the factor to m or g m-2; "" where none does."""
+    names = PROFILE_QUANTITIES[quantity]
+    found = [name for name in names if name in header]
+    if len(found) > 1:
+        raise InputError(f"{path}: columns '{found[0]}' and '{found[1]}' both give the {quantity}; keep one")
+    if not found and needed:
+        raise InputError(
+            f"{path}: no column with the {quantity} of intervals; name it {' or '.join(names)}, as its unit is"
+        )
+    return (found[0], names[found[0]]) if found else ("", np.nan)
+
+
+def soil_profiles(path: Path | str, group: str = "") -> xr.Dataset:
     """Soil carbon and nitrogen by depth interval from the user's table, columns :data:`PROFILE_COLUMNS`.
 
-    Needed: ``site``, ``top_m``, ``bottom_m`` and ``carbon_kg_m2`` (nitrogen may be empty). Stocks of the interval in
-    kg m-2. Returns dims ``interval`` (``site``, ``top``, ``bottom`` in m; ``carbon``, ``nitrogen`` and their errors in
+    Needed: ``site``, top, bottom and carbon of the intervals, whose column names state the unit (``top_m`` or ``top_cm``,
+    ``carbon_kg_m2`` or ``carbon_g_m2``, ...); nitrogen may be absent or empty. Stocks of the interval, not densities.
+    ``group``: the column that names the vegetation type ("": ``vegetation`` or ``ecosystem``, else ``community``).
+    Returns dims ``interval`` (``site``, ``top``, ``bottom`` in m; ``carbon``, ``nitrogen`` and their errors in
     g m-2, NaN where not observed; ``estimated``: True where the source filled the interval) and ``place`` (``latitude``,
-    ``longitude``, ``elevation``, ``community``, ``thaw_depth`` in m at sampling). Raises ``InputError``.
+    ``longitude``, ``elevation``, ``community``, ``vegetation``, ``thaw_depth`` in m at sampling). Raises ``InputError``.
     """
-    rows, places = [], {}
-    for item in read_rows(path, PROFILE_COLUMNS[:4], PROFILE_COLUMNS):
-        field = {name: number(item.get(name, ""), f"{path}: {name}") for name in PROFILE_COLUMNS[1:-1]}
-        places.setdefault(
-            item["site"],
-            {"latitude": field["latitude"], "longitude": field["longitude"], "elevation": field["elevation_m"]}
-            | {"community": item.get("community", "")},
+    table = read_rows(path, ("site",), PROFILE_COLUMNS)
+    columns = {
+        name: _column(table[0], name, path, needed=name in ("top", "bottom", "carbon")) for name in PROFILE_QUANTITIES
+    }
+    words = [name for name in PROFILE_WORDS[:2] if name in table[0]]
+    if group and group not in table[0]:
+        raise InputError(f"{path}: column '{group}' is missing; {suggest(group, table[0])}")
+    if len(words) > 1 and not group:
+        raise InputError(
+            f"{path}: columns 'vegetation' and 'ecosystem' both name types; say which one groups the profiles"
         )
+    kind = group or (words[0] if words else "community")
+    rows, places = [], {}
+    for item in table:
+        site = item["site"]
+        if not site:
+            raise InputError(f"{path}: an interval has no site; name the profile that it belongs to")
+        field = {
+            name: number(item.get(name, ""), f"{path}: {name}") for name in ("latitude", "longitude", "elevation_m")
+        }
+        for name, most in (("latitude", 90.0), ("longitude", 360.0)):
+            if abs(field[name]) > most:
+                raise InputError(f"{path}: {name} {field[name]:g} of '{site}' is impossible; correct it (swapped?)")
+        place = {name: field[name] for name in ("latitude", "longitude")} | {"elevation": field["elevation_m"]}
+        place |= {"community": item.get("community", ""), "vegetation": item.get(kind, "")}
+        for name, value in places.setdefault(site, place).items():
+            if value != place[name] and not (value != value and place[name] != place[name]):
+                raise InputError(f"{path}: '{site}' has {name} {value} and {place[name]}; give one in all its rows")
         rows.append(
-            {"site": item["site"], "top": field["top_m"], "bottom": field["bottom_m"]}
-            | {name: 1000.0 * field[f"{name}_kg_m2"] for name in ("carbon", "nitrogen")}
-            | {f"{name}_error": 1000.0 * field[f"{name}_error_kg_m2"] for name in ("carbon", "nitrogen")}
+            {"site": site}
+            | {
+                name: factor * number(item[column], f"{path}: {column}")
+                for name, (column, factor) in columns.items()
+                if column
+            }
         )
     return _profiles(rows, places, str(path), [])
 
 
-def pedons(path: Path | str) -> xr.Dataset:
+def pedons(path: Path | str, group: str = "veg_class") -> xr.Dataset:
     """Soil carbon of ``ncscd_pedons.csv`` as profiles: 0-0.3, 0.3-1, 1-2, 2-3 m; see :func:`soil_profiles`.
 
     ``soc_0_100`` holds the upper 30 cm, so the second interval is their difference. ``estimated`` marks intervals below
     1 m of pedons whose ``gapfill_code`` names x3, x4 or y (deep part extrapolated). No nitrogen. The sample is biased
-    to peat: do not average it as a map. Raises ``InputError``.
+    to peat: do not average it as a map. ``group``: the column whose words are the vegetation type (also "order",
+    "suborder", "region"; words as the source has them but for case). Raises ``InputError``.
     """
     columns = ("soc_0_30", "soc_0_100", "soc_100_200", "soc_200_300")
     table = read_rows(path, ("pedon", "lat", "lon", "thaw_depth_cm", "gapfill_code", *columns))
+    if group not in table[0] and group != "veg_class":
+        raise InputError(f"{path}: column '{group}' is missing; {suggest(group, table[0])}")
     rows, places, odd = [], {}, 0
     for item in table:
         site = f"pedon {item['pedon']}"
@@ -502,6 +571,7 @@ def pedons(path: Path | str) -> xr.Dataset:
             "latitude": number(item["lat"], f"{path}: lat"),
             "longitude": number(item["lon"], f"{path}: lon"),
             "thaw_depth": number(item["thaw_depth_cm"], f"{path}: thaw_depth_cm") / 100.0,
+            "vegetation": item.get(group, "").capitalize(),
         }
         filled = bool({"x3", "x4", "y"} & {code.strip() for code in item["gapfill_code"].split(",")})
         if metre < upper:
@@ -531,6 +601,13 @@ COMMUNITY_OF_TEMVEG = {
     6: "boreal_forest",
     7: "wet_moist_tundra",
 }
+TEMVEG_WORDS = {
+    2: "alpine tundra and polar desert",
+    3: "wet/moist tundra",
+    4: "boreal forest",
+    6: "boreal woodland",
+    7: "non-forested boreal wetland",
+}
 
 
 def mean_profiles(path: Path | str) -> xr.Dataset:
@@ -543,7 +620,8 @@ def mean_profiles(path: Path | str) -> xr.Dataset:
     needed = [f"{e}_{part}_{what}" for e in "cn" for part in DENSITY_INTERVALS for what in ("mean", "std")]
     for item in read_rows(path, ("temveg", *needed)):
         site = f"temveg {item['temveg']}"
-        places[site] = {"community": COMMUNITY_OF_TEMVEG.get(int(item["temveg"]), "")}
+        code = int(item["temveg"])
+        places[site] = {"community": COMMUNITY_OF_TEMVEG.get(code, ""), "vegetation": TEMVEG_WORDS.get(code, site)}
         for part, (top, bottom) in DENSITY_INTERVALS.items():
             made: dict[str, Any] = {"site": site, "top": top, "bottom": bottom}
             for element, letter in (("carbon", "c"), ("nitrogen", "n")):
@@ -554,21 +632,55 @@ def mean_profiles(path: Path | str) -> xr.Dataset:
     return _profiles(rows, places, str(path), [])
 
 
-def stock_above(profiles: xr.Dataset, depth: np.ndarray, element: str = "carbon") -> np.ndarray:
+def cumulative_stocks(
+    profiles: xr.Dataset, element: str = "carbon", *, estimated: bool = True
+) -> list[tuple[np.ndarray, np.ndarray]]:
+    """For each place: bottoms (m) of the intervals that follow without gaps from the surface, stock (g m-2) down to them.
+
+    Empty arrays where the profile does not begin at the surface. ``estimated``: whether intervals that the source filled
+    count as known.
+    """
+    site, values = profiles["site"].values, profiles[element].values
+    known = np.isfinite(values) & (estimated | ~profiles["estimated"].values)
+    result = []
+    for name in profiles["place"].values:
+        mine = np.flatnonzero((site == name) & known)
+        mine = mine[np.argsort(profiles["top"].values[mine])]
+        top, bottom = profiles["top"].values[mine], profiles["bottom"].values[mine]
+        gap = np.flatnonzero(np.abs(top - np.concatenate([[0.0], bottom])[: top.size]) > 1e-9)
+        end = gap[0] if gap.size else top.size
+        result.append((bottom[:end], np.cumsum(values[mine][:end])))
+    return result
+
+
+def stock_above(
+    profiles: xr.Dataset, depth: np.ndarray, element: str = "carbon", *, estimated: bool = True
+) -> np.ndarray:
     """Stock (g m-2) from the surface to ``depth`` (place,) in m, (place,): the active layer's where depth is its base.
 
-    Density is uniform within an interval. NaN where the profile is not known without gaps from the surface to the depth.
+    Density is uniform within an interval. NaN where the profile is not known without gaps from the surface to the depth;
+    ``estimated``: whether intervals that the source filled count as known.
     """
-    site = profiles["site"].values
     result = np.full(profiles.sizes["place"], np.nan)
-    for k, name in enumerate(profiles["place"].values):
-        mine = (site == name) & np.isfinite(profiles[element].values)
-        order = np.argsort(profiles["top"].values[mine])
-        top, bottom, stock = (profiles[v].values[mine][order] for v in ("top", "bottom", element))
-        joined = np.concatenate([[0.0], bottom[:-1]]) if top.size else top
-        gap = np.flatnonzero(np.abs(top - joined) > 1e-9)
-        end = gap[0] if gap.size else top.size
-        if end and 0 <= depth[k] <= bottom[end - 1] + 1e-9:
-            share = np.clip((depth[k] - top[:end]) / (bottom[:end] - top[:end]), 0.0, 1.0)
-            result[k] = float(np.sum(share * stock[:end]))
+    for k, (bottom, stock) in enumerate(cumulative_stocks(profiles, element, estimated=estimated)):
+        if bottom.size and 0 <= depth[k] <= bottom[-1] + 1e-9:
+            result[k] = np.interp(depth[k], np.concatenate([[0.0], bottom]), np.concatenate([[0.0], stock]))
     return result
+
+
+def active_layer_stocks(path: Path | str, places: Sequence[str]) -> dict[str, np.ndarray]:
+    """Simulated active layers of ``places`` from a table: site, active_layer_thickness_m, carbon_kg_m2[, nitrogen_kg_m2].
+
+    Returns ``thaw`` (m), ``carbon`` and ``nitrogen`` (g m-2), each (place,), NaN where the table has nothing. Sites that are
+    not among ``places`` are left out. Raises ``InputError``, also where no site is known.
+    """
+    needed = ("site", "active_layer_thickness_m", "carbon_kg_m2")
+    rows = {item["site"]: item for item in read_rows(path, needed, (*needed, "nitrogen_kg_m2"))}
+    if not set(rows) & set(places):
+        first = next(iter(rows))
+        raise InputError(f"{path}: none of its sites has a profile, e.g. '{first}'; {suggest(first, places)}")
+    columns = {"thaw": (needed[1], 1.0), "carbon": (needed[2], 1000.0), "nitrogen": ("nitrogen_kg_m2", 1000.0)}
+    return {
+        name: factor * np.array([number(rows.get(place, {}).get(column, ""), f"{path}: {column}") for place in places])
+        for name, (column, factor) in columns.items()
+    }
