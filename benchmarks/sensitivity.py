@@ -206,6 +206,7 @@ def of_scheme(scheme: str, stride: int, samples: int, tangents: bool, out: Path 
     places = np.unique(np.argsort(-size, axis=2)[:, :, :5])
     by_difference = by_plateau(differences(model, columns, places, quantities, chunk))
     counts = size[:, :, places] > 1e-2 * size.max(axis=2, keepdims=True).clip(1e-300)
+    counts &= (value != 0)[:, :, None]  # a quantity of 0 (no permafrost there) has derivatives of rounding only
     derivative = mine[:, :, places]
     error = np.abs(by_difference - derivative) / np.maximum(np.abs(derivative), np.abs(by_difference)).clip(1e-300)
     good = counts & (error < 1e-4)

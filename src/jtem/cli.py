@@ -1346,14 +1346,21 @@ def sensitivity_results(prepared: Prepared, folder: Path, *, figures_wanted: boo
     if figures_wanted and not drawing:
         print("no figures: matplotlib is not installed; run: pip install 'jtem[plots]'")
     written: list[Path] = []
-    failed = 0
     print(
         f"{model.columns} columns, {len(model.vector.names)} parameters, {model.years[0]}-{model.years[-1]}", flush=True
     )
+    whole = sensitivity.settled(model, chosen[0])
+    failed = int((~whole).sum())
+    settled, area = model.take(np.flatnonzero(whole)), sensitivity_area(prepared)[whole]
+    if failed:
+        print(
+            f"{failed} columns have no equilibrium; their derivatives are missing in the files, and ensembles and sums "
+            "leave them out",
+            file=sys.stderr,
+        )
     for scenario in chosen:
         if "adjoint" in part.methods:
             result = sensitivity.adjoint(model, scenario, quantities)
-            failed = int((result.code != 0).sum())
             data = shown.adjoint_dataset(result, model, grid)
             written.append(shown.write(data, folder / f"adjoint_{scenario}.nc", said))
             print(shown.as_text(data), flush=True)
@@ -1372,12 +1379,11 @@ def sensitivity_results(prepared: Prepared, folder: Path, *, figures_wanted: boo
             if method not in part.methods:
                 continue
             size = {"trajectories": part.trajectories} if method == "morris" else {"samples": part.samples}
-            area = sensitivity_area(prepared) if model.columns > 6 else None
             found = getattr(ensembles, method)(
-                model, scenario, factors_of(part.parameters, where), quantities, spread=part.spread, area=area,
-                seed=part.seed, **size,
+                settled, scenario, factors_of(part.parameters, where), quantities, spread=part.spread,
+                area=area if settled.columns > 6 else None, seed=part.seed, **size,
             )  # fmt: skip
-            data = shown.indices_dataset(found, model, grid, scenario)
+            data = shown.indices_dataset(found, settled, grid, scenario)
             written.append(shown.write(data, folder / f"{method}_{scenario}.nc", said))
             if drawing:
                 written.append(shown.indices(data, folder / f"{method}_{scenario}.png"))
@@ -1387,15 +1393,14 @@ def sensitivity_results(prepared: Prepared, folder: Path, *, figures_wanted: boo
             path = path if path.is_file() else resolve(part.covariance, None, where)
             uncertainty = read_covariance(path)
         else:
-            uncertainty = ensembles.prior(model, factors_of(part.parameters, where), part.prior)
+            uncertainty = ensembles.prior(settled, factors_of(part.parameters, where), part.prior)
         units = {q.unit for q in quantities}
         pg = units == {"gC m-2"}
         if len(units) > 1:
             raise InputError(f"{where}: quantities of a feedback must share a unit, found {', '.join(sorted(units))}")
-        area = sensitivity_area(prepared)
         weights = area * 1e-15 if pg else area / area.sum()
         carried = ensembles.propagate(
-            model, uncertainty, quantities, weights, samples=part.members, scales=part.scales, seed=part.seed,
+            settled, uncertainty, quantities, weights, samples=part.members, scales=part.scales, seed=part.seed,
             unit="Pg C" if pg else f"{units.pop()} (mean of the area)",
         )  # fmt: skip
         data = shown.feedback_dataset(carried)
@@ -1403,8 +1408,6 @@ def sensitivity_results(prepared: Prepared, folder: Path, *, figures_wanted: boo
         print(feedback_text(carried))
         if drawing:
             written.append(shown.feedback(data, folder / "feedback.png"))
-    if failed:
-        print(f"{failed} columns have no equilibrium; their derivatives are missing in the files", file=sys.stderr)
     return written, failed
 
 

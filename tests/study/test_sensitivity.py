@@ -226,6 +226,17 @@ def test_a_failed_run_takes_its_block_out(model, formula, monkeypatch):
     assert found.kept[0, 0] == 63 and np.isfinite(found.first[0, 0]).all()
 
 
+def test_without_whole_blocks_indices_are_missing(model, formula, monkeypatch):
+    pytest.importorskip("SALib")
+    monkeypatch.setattr(ensembles, "ensemble", lambda *arguments: formula(*arguments) * np.nan)
+    for found in (
+        ensembles.sobol(model.take(np.array([0])), "future", FACTORS, QUANTITIES[:2], samples=8),
+        ensembles.morris(model.take(np.array([0])), "future", FACTORS, QUANTITIES[:2], trajectories=4),
+    ):
+        assert found.first.shape == found.total.shape == (1, 2, len(FACTORS))
+        assert np.isnan(found.first).all() and (found.kept == 0).all()
+
+
 def test_morris_effects_of_a_known_function(model, formula):
     pytest.importorskip("SALib")
     found = ensembles.morris(model.take(np.array([0])), "future", FACTORS, QUANTITIES[:2], trajectories=10)

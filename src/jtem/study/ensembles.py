@@ -116,8 +116,13 @@ def _places(values: np.ndarray, area: np.ndarray | None) -> np.ndarray:
     return values if area is None else np.einsum("scq,c->sq", values, area)[:, None]
 
 
-def _analyse(values: np.ndarray, group: int, one) -> tuple[list[np.ndarray], np.ndarray]:
-    """``one(rows, y)`` on every place and quantity, on whole groups of ``group`` samples whose runs are all finite."""
+def _analyse(values: np.ndarray, group: int, parameters: int, one) -> tuple[list[np.ndarray], np.ndarray]:
+    """``one(rows, y)`` on every place and quantity, on whole groups of ``group`` samples whose runs are all finite.
+
+    Four arrays (place, quantity, parameter), NaN where fewer than two groups are whole or the quantity does not vary, and
+    the number of whole groups (place, quantity).
+    """
+    width = 4
     _, places, quantities = values.shape
     kept = np.zeros((places, quantities), int)
     found: list[list[Any]] = []
@@ -129,11 +134,8 @@ def _analyse(values: np.ndarray, group: int, one) -> tuple[list[np.ndarray], np.
             rows = np.repeat(whole, group)
             good = y[whole].ravel()
             usable = whole.sum() > 1 and good.std() > 1e-12 * max(np.abs(good).max(), 1e-300)
-            found.append(one(rows, good) if usable else [])
-    width = max((len(part) for part in found), default=0)
-    length = max((len(part[0]) for part in found if part), default=0)
-    filled = [part or [np.full(length, np.nan)] * width for part in found]
-    arrays = [np.array([part[k] for part in filled]).reshape(places, quantities, -1) for k in range(width)]
+            found.append(one(rows, good) if usable else [np.full(parameters, np.nan)] * width)
+    arrays = [np.array([part[k] for part in found]).reshape(places, quantities, parameters) for k in range(width)]
     return arrays, kept
 
 
@@ -169,7 +171,7 @@ def sobol(
             result = library.analyze.sobol.analyze(problem, y, calc_second_order=False, num_resamples=200, seed=seed)
         return [np.asarray(result[key]) for key in ("S1", "S1_conf", "ST", "ST_conf")]
 
-    arrays, kept = _analyse(values, len(full) + 2, one)
+    arrays, kept = _analyse(values, len(full) + 2, len(full), one)
     first, first_interval, total, total_interval = arrays
     return Indices(
         "sobol", tuple(full), bounds, tuple(quantities), first, first_interval, total, total_interval,
@@ -200,7 +202,7 @@ def morris(
         result = library.analyze.morris.analyze(problem, plan[rows], y, num_levels=4, num_resamples=200, seed=seed)
         return [np.asarray(result[key], np.float64) for key in ("mu", "mu_star", "mu_star_conf", "sigma")]
 
-    arrays, kept = _analyse(values, len(full) + 1, one)
+    arrays, kept = _analyse(values, len(full) + 1, len(full), one)
     mu, mu_star, interval, sigma = arrays
     return Indices(
         "morris", tuple(full), bounds, tuple(quantities), mu, np.full_like(mu, np.nan), mu_star, interval, sigma,

@@ -687,6 +687,11 @@ def forward(model: Model, scenario: str, vectors: np.ndarray | None = None) -> t
     return _in_chunks(model, scenario, model.chunk_columns, lambda chunk, _: chunk.forward()[:2])
 
 
+def settled(model: Model, scenario: str) -> np.ndarray:
+    """Whether the equilibrium of each column was found, (column,) of bool; without one a column has no derivative."""
+    return forward(model, scenario)[1] == 0
+
+
 def hessian_product(
     model: Model, scenario: str, quantities: Sequence[Quantity], direction: np.ndarray, relative: float = 1e-5
 ) -> np.ndarray:
