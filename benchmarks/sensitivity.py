@@ -1,6 +1,7 @@
 """Derivatives against differences, their cost, and Sobol' indices, on the embedded domain (emulated climate), float64.
 
     python benchmarks/sensitivity.py --json [--schemes layered thaw_ratio] [--stride 5] [--samples 64]
+    python benchmarks/sensitivity.py --json --map-columns 1000 --schemes layered
 
 Each scheme: equilibrium of the mean year 1995-2004, history 2005-2014, base year, SSP5-8.5 2015-2100. One batch size serves
 everything, so a scheme compiles its forward and its adjoint pieces once. With --json the last line is one flat JSON object.
@@ -11,6 +12,7 @@ cost       the gradient map of all columns by every parameter, forcing and profi
 ranking    elasticities at three embedded sites (boreal, wet tundra, polar desert)
 sobol      twelve parameters at the first of those columns
 
+--map-columns N measures nothing but the cost of a map of N columns (the domain's, repeated), after compiling on one chunk.
 With --out DIR datasets and figures of the gradient map, the ranking and the indices are written.
 """
 
@@ -163,6 +165,29 @@ def peak() -> float:
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e6
 
 
+def of_map(scheme: str, columns: int, chunk: int) -> dict[str, float]:
+    """Time and memory of a gradient map of ``columns`` columns as a multiple of their forward run."""
+    model, _ = model_of(scheme, 1, chunk)
+    model = dataclasses.replace(model.take(np.resize(np.arange(model.columns), columns)), chunk_columns=chunk)
+    some = model.take(np.arange(min(chunk, columns)))
+    result: dict[str, float] = {"map_columns": columns, "map_chunk_columns": chunk}
+    base = peak()
+    for name, call in (
+        ("forward", lambda of: sensitivity.forward(of, "ssp585")),
+        ("adjoint", lambda of: sensitivity.adjoint(of, "ssp585", asked(scheme)[:1])),
+    ):
+        begin = time.perf_counter()
+        call(some)
+        warm = time.perf_counter()
+        call(model)
+        seconds = time.perf_counter() - warm
+        result |= {f"map_{name}_first_chunk_s": warm - begin, f"map_{name}_s": seconds}
+        result[f"map_{name}_peak_above_start_gb"] = peak() - base
+        print(f"{scheme} {name}: {columns} columns x 96 years {seconds:.1f} s", flush=True)
+    result["map_gradient_over_forward"] = result["map_adjoint_s"] / result["map_forward_s"]
+    return {f"{scheme}_{key}": value for key, value in result.items()}
+
+
 def of_scheme(scheme: str, stride: int, samples: int, tangents: bool, out: Path | None) -> dict[str, float]:
     quantities, result = asked(scheme), {}
     whole, grid = model_of(scheme, stride, 1024)
@@ -268,6 +293,8 @@ def main() -> None:
     reading.add_argument("--schemes", nargs="+", default=["layered", "thaw_ratio"], choices=["layered", "thaw_ratio"])
     reading.add_argument("--stride", type=int, default=5, help="every so many cells of the embedded domain")
     reading.add_argument("--samples", type=int, default=64, help="Sobol' samples, a power of 2; 0: none")
+    reading.add_argument("--map-columns", type=int, default=0, help="only the cost of a map of so many columns")
+    reading.add_argument("--chunk", type=int, default=250, help="columns in one program of that map")
     reading.add_argument("--no-tangent", action="store_true", help="do not compile the tangent")
     reading.add_argument("--json", action="store_true")
     reading.add_argument("--out", type=Path, metavar="DIR", help="write datasets and figures")
@@ -277,6 +304,9 @@ def main() -> None:
     cli.use_all_cores()
     result: dict[str, float] = {"cores": cli.usable_cores(), "load": os.getloadavg()[0]}
     for scheme in arguments.schemes:
+        if arguments.map_columns:
+            result |= of_map(scheme, arguments.map_columns, arguments.chunk)
+            continue
         result |= of_scheme(scheme, arguments.stride, arguments.samples, not arguments.no_tangent, arguments.out)
     result["peak_gb"] = peak()
     if arguments.json:
