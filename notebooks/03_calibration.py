@@ -155,9 +155,10 @@ series.fill_between(
     time, of_gpp(result.after - 1.96 * result.spread), of_gpp(result.after + 1.96 * result.spread), color="#0072B2", alpha=0.3
 )
 series.axvspan(2008, 2011, color="0.93", zorder=0)
-series.text(2009.5, series.get_ylim()[1] * 0.97, "held out", ha="center", va="top", fontsize=8)
+series.text(2009.5, -30, "held out", ha="center", fontsize=8)
+series.set_ylim(None, 1.25 * series.get_ylim()[1])
 series.set_ylabel("GPP (gC m$^{-2}$ month$^{-1}$)")
-series.legend(frameon=False, fontsize=8, loc="upper left")
+series.legend(frameon=False, fontsize=8, loc="upper left", ncols=3)
 with Path("parameters.csv").open() as file:
     rows = list(csv.DictReader(file))
 value, lower, upper = (np.array([float(row[key]) for row in rows]) for key in ("value", "lower", "upper"))
@@ -170,7 +171,7 @@ bars.axhline(1, color="0.5", linewidth=0.8)
 bars.set_xticks(place, ["maximum\nphotosynthesis", "maintenance\nrespiration", "decomposition\nby temperature", "soil carbon\nat the start"],
                 fontsize=7)  # fmt: skip
 bars.set_ylabel("share of the truth")
-bars.legend(frameon=False, fontsize=8)
+bars.legend(frameon=False, fontsize=8, loc="lower center", bbox_to_anchor=(0.5, 1.0), ncols=2)
 plt.show()
 
 # %%
