@@ -13,7 +13,7 @@ import os
 import sys
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TextIO
 
@@ -1349,6 +1349,13 @@ def sensitivity_results(prepared: Prepared, folder: Path, *, figures_wanted: boo
     print(
         f"{model.columns} columns, {len(model.vector.names)} parameters, {model.years[0]}-{model.years[-1]}", flush=True
     )
+    begin, label = time.perf_counter(), ["forward"]
+
+    def tell(scenario: str, done: int, total: int, what: str) -> None:
+        print(f"  {label[0]} {scenario}: {done} of {total} {what}, {time.perf_counter() - begin:.0f} s", flush=True)
+
+    print("compiling; the adjoint takes minutes", flush=True)
+    model = replace(model, report=tell)
     whole = sensitivity.settled(model, chosen[0])
     failed = int((~whole).sum())
     settled, area = model.take(np.flatnonzero(whole)), sensitivity_area(prepared)[whole]
@@ -1360,6 +1367,7 @@ def sensitivity_results(prepared: Prepared, folder: Path, *, figures_wanted: boo
         )
     for scenario in chosen:
         if "adjoint" in part.methods:
+            label[0] = "adjoint"
             result = sensitivity.adjoint(model, scenario, quantities)
             data = shown.adjoint_dataset(result, model, grid)
             written.append(shown.write(data, folder / f"adjoint_{scenario}.nc", said))
@@ -1369,6 +1377,7 @@ def sensitivity_results(prepared: Prepared, folder: Path, *, figures_wanted: boo
                 if len(np.unique(model.column_cell)) > 6:
                     written.append(shown.maps(data, quantity.name, folder / f"map_{scenario}_{quantity.name}.png"))
         if "tangent" in part.methods:
+            label[0] = "tangent"
             moved = sensitivity.tangent(model, scenario, part.directions)
             data = shown.tangent_dataset(moved, model, grid)
             written.append(shown.write(data, folder / f"tangent_{scenario}.nc", said))
@@ -1378,6 +1387,7 @@ def sensitivity_results(prepared: Prepared, folder: Path, *, figures_wanted: boo
         for method in ("morris", "sobol"):
             if method not in part.methods:
                 continue
+            label[0] = method
             size = {"trajectories": part.trajectories} if method == "morris" else {"samples": part.samples}
             found = getattr(ensembles, method)(
                 settled, scenario, factors_of(part.parameters, where), quantities, spread=part.spread,
@@ -1399,6 +1409,7 @@ def sensitivity_results(prepared: Prepared, folder: Path, *, figures_wanted: boo
         if len(units) > 1:
             raise InputError(f"{where}: quantities of a feedback must share a unit, found {', '.join(sorted(units))}")
         weights = area * 1e-15 if pg else area / area.sum()
+        label[0] = "feedback"
         carried = ensembles.propagate(
             settled, uncertainty, quantities, weights, samples=part.members, scales=part.scales, seed=part.seed,
             unit="Pg C" if pg else f"{units.pop()} (mean of the area)",

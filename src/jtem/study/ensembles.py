@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -70,13 +70,15 @@ def ensemble(
     results = []
     for start in range(0, samples, together):
         rows = np.minimum(np.arange(start, start + together), samples - 1)  # the last chunk is as long as the others
-        some = model.take(np.tile(np.arange(columns), together))
+        some = replace(model.take(np.tile(np.arange(columns), together)), report=None)
         vectors = some.vectors.copy()
         vectors[:, places] *= np.repeat(factors[rows], columns, axis=0)
         y, code = sensitivity.forward(some, scenario, vectors)
         values = np.einsum("cvy,qvy->cq", y, weights)
         values[code != 0] = np.nan
         results.append(values.reshape(together, columns, -1)[: min(together, samples - start)])
+        if model.report is not None:
+            model.report(scenario, start + len(results[-1]), samples, "runs")
     return np.concatenate(results)
 
 

@@ -12,7 +12,7 @@ Parameters are per community; a derivative here is with respect to the value tha
 from __future__ import annotations
 
 import functools
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, NamedTuple
 
@@ -159,7 +159,8 @@ class Model:
     """Columns, their drivers and their parameters, ready to be differentiated; host arrays, leading column axis.
 
     ``drivers``: of each scenario. ``years``: calendar years of the outputs. ``vectors`` (column, n): the trainable parameters of
-    the column's community. ``units``: of the parameters (n,).
+    the column's community. ``units``: of the parameters (n,). ``report``: told of finished work, ``report(scenario, done,
+    total, what)``; not called from compiled code.
     """
 
     chain: Chain
@@ -174,6 +175,7 @@ class Model:
     units: tuple[str, ...]
     bounds: np.ndarray  # (n, 2)
     chunk_columns: int = 256
+    report: Callable[[str, int, int, str], None] | None = None
 
     @property
     def variables(self) -> tuple[str, ...]:
@@ -538,6 +540,8 @@ def _in_chunks(model: Model, scenario: str, chunk: int, work):
         columns = slice(start, min(start + size, count))
         result = work(_Chunk(model, scenario, columns, size, devices), columns)
         pieces.append(jax.tree.map(lambda leaf, n=columns.stop - start: np.asarray(leaf)[:n], result))
+        if model.report is not None:
+            model.report(scenario, columns.stop, count, "columns")
     return jax.tree.map(lambda *leaves: np.concatenate(leaves), *pieces)
 
 
