@@ -259,11 +259,11 @@ def test_a_small_uncertainty_is_carried_linearly(model):
     names = ("litter.carbon_rate", "respiration.maintenance_intercept")
     unsure = ensembles.prior(model, names, 0.02)
     carried = ensembles.propagate(
-        model, unsure, QUANTITIES, np.ones(2), samples=24, scales=(0.02,), unit="gC m-2 (sum of two sites)"
+        model, unsure, QUANTITIES, np.ones(2), samples=24, scales=(0.005,), unit="gC m-2 (sum of two sites)"
     )
     assert carried.rows == tuple(("future", q.name) for q in QUANTITIES)
     assert (carried.agreement > 0.99).all() and carried.kept.tolist() == [24]
-    assert (np.abs(carried.deviation - carried.linear) < 4 * carried.deviation_error).all()
+    np.testing.assert_allclose(carried.deviation, carried.linear, rtol=0.02)  # the draws have the covariance exactly
 
 
 # --- doors -----------------------------------------------------------------------------------------------------------------

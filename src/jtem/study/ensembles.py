@@ -288,6 +288,15 @@ class Propagated:
     source: str
 
 
+def _standard_draws(samples: int, count: int, seed: int) -> np.ndarray:
+    """Standard normal draws (samples, count); where there are enough, moved so that their mean is 0 and their covariance 1."""
+    draws = np.random.default_rng(seed).standard_normal((samples, count))
+    if samples < count + 2:
+        return draws
+    draws -= draws.mean(axis=0)
+    return np.linalg.solve(np.linalg.cholesky(np.cov(draws, rowvar=False).reshape(count, count)), draws.T).T
+
+
 def propagate(
     model: Model,
     uncertainty: Uncertainty,
@@ -302,9 +311,9 @@ def propagate(
     """Carry an uncertainty through every scenario of ``model``: by the adjoint's derivative (J C J') and by an ensemble.
 
     ``area`` (column,): weights of the columns in the region's sum (any unit; ``unit`` names that of the sum). The ensemble is
-    normal in coordinates without bounds, so no sample leaves the bounds of a parameter; small uncertainties agree with the
-    linear ones, large ones need not. The same random numbers serve all scales and scenarios. Raises ``InputError`` for names
-    that are not trainable parameters.
+    normal in coordinates without bounds, so no sample leaves the bounds of a parameter, and its draws have the covariance
+    exactly (second-order matching); small uncertainties agree with the linear ones, large ones need not. The same random
+    numbers serve all scales and scenarios. Raises ``InputError`` for names that are not trainable parameters.
     """
     places, bounds = factor_bounds(model, uncertainty.names)
     if [model.vector.names[k] for k in places] != list(uncertainty.names):
@@ -317,7 +326,7 @@ def propagate(
     slope = transform.slope(centre)
     values, vectors = np.linalg.eigh(relative / np.outer(slope, slope))
     root = vectors * np.sqrt(np.maximum(values, 0.0))
-    draws = np.random.default_rng(seed).standard_normal((samples, len(places))) @ root.T
+    draws = _standard_draws(samples, len(places), seed) @ root.T
 
     names = tuple(model.drivers)
     best, gradient = [], []
