@@ -522,28 +522,37 @@ def feedback(data: xr.Dataset, path: Path | str) -> Path:
         f"{' less '.join(label(s) for s in str(a).split(' less '))}: {str(b).replace('_', ' ')}"
         for a, b in zip(data["scenario"].values, data["quantity"].values, strict=True)
     ]
-    fine = np.linspace(0, float(data["scale"].max()), 50)
+    # a colour a quantity; a marker and a line style a scenario (and for the difference)
+    quantities, scenarios = (list(dict.fromkeys(data[key].values)) for key in ("quantity", "scenario"))
+    look = [
+        (quantities.index(b) % 4, scenarios.index(a) % 4)
+        for a, b in zip(data["scenario"].values, data["quantity"].values, strict=True)
+    ]
+    fine = np.geomspace(float(data["scale"].min()), float(data["scale"].max()), 50)
     unit = data["best"].attrs["units"]
     for k, name in enumerate(names):
+        colour, marker, style = colours[look[k][0]], markers[look[k][1]], styles[look[k][1]]
         per = float(data["linear_deviation"][-1, k] / data["scale"][-1])
-        left.plot(fine, per * fine, color=colours[k % 4], linestyle=styles[k % 4], linewidth=1.2)
+        left.plot(fine, per * fine, color=colour, linestyle=style, linewidth=1.2)
         left.errorbar(
             data["scale"], data["ensemble_deviation"][:, k], 2 * data["ensemble_deviation_error"][:, k],
-            color=colours[k % 4], marker=markers[k % 4], linestyle="none", capsize=3, markersize=5, label=name,
+            color=colour, marker=marker, linestyle="none", capsize=3, markersize=5, label=name,
         )  # fmt: skip
         low, middle, high = data["ensemble_quantile"][-1, k].values
-        right.plot([low, high], [k + 0.12] * 2, color=colours[k % 4], linewidth=3)
-        right.plot([middle], [k + 0.12], marker=markers[k % 4], color=colours[k % 4])
+        right.plot([low, high], [k + 0.12] * 2, color=colour, linewidth=3)
+        right.plot([middle], [k + 0.12], marker=marker, color=colour)
         best, wide = float(data["best"][k]), 1.645 * float(data["linear_deviation"][-1, k])
         right.plot([best - wide, best + wide], [k - 0.12] * 2, color="0.35", linewidth=1.5, linestyle="--")
         right.plot([best], [k - 0.12], marker="|", color="0.1", markersize=9)
+    left.set_xscale("log")
+    left.set_yscale("log")
     left.set_xlabel("size of the parameters' uncertainty (1: as given)", fontsize=8)
     left.set_ylabel(f"standard deviation ({unit})", fontsize=8)
     left.set_title("(a) lines: linear J C J'; points: ensemble ± 2 errors", fontsize=9, loc="left")
-    left.legend(fontsize=7, frameon=False)
+    left.legend(fontsize=7, frameon=False, loc="upper center", bbox_to_anchor=(0.5, -0.14), ncols=2)
     right.set_yticks(np.arange(len(names)), names, fontsize=7)
     right.set_xlabel(unit, fontsize=8)
-    right.set_title("(b) 5-95 %: ensemble (solid, median), linear (dashed, best)", fontsize=9, loc="left")
+    right.set_title("(b) 5-95 %: ensemble solid, linear dashed", fontsize=9, loc="left")
     right.axvline(0, color="0.6", linewidth=0.6)
     for panel in (left, right):
         panel.spines[["top", "right"]].set_visible(False)

@@ -268,7 +268,8 @@ class Propagated:
     ``slope`` (row, p): derivative by a relative change of each parameter; ``linear`` (k, row): standard deviation J C J';
     ``mean``, ``deviation`` (k, row), ``quantiles`` (k, row, 3): 5, 50, 95 % of the ensemble; ``agreement`` (k, row): squared
     correlation of the ensemble with its linear prediction; ``deviation_error`` (k, row): sampling error of ``deviation`` by
-    bootstrap. ``kept`` (k,): samples without a failed column, of ``samples``.
+    bootstrap (too large where the model is linear, because the draws have the covariance exactly).
+    ``kept`` (k,): samples without a failed column, of ``samples``.
     """
 
     rows: tuple[tuple[str, str], ...]
