@@ -64,6 +64,7 @@ def base_rows(scheme: str):
         "soil_thermal.layer_thickness": lambda v: v + jnp.asarray([[0.013, 0.029]]),
         "soil_thermal.surface_factor_thaw": lambda v: v * 1.11,
         "nitrogen.loss_rate": lambda v: v + 0.2,
+        "permafrost.root_density_decline": lambda v: v + 0.7,
         "nitrogen.co2_effect_on_cn": lambda v: v + 2e-4,
         "nitrogen.production_cn_minimum": lambda v: v + 5.0,
         "nitrogen.vegetation_cn_slope": lambda v: v + 5.0,

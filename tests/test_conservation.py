@@ -76,7 +76,7 @@ def random_state(design, cells, climate, parameters, seed=3):
     return step.State(state.thermal, step.WaterStateWithThaw(stores, state.water.reference_thaw), carbon)
 
 
-def simulate(scheme, heat, pools, open_nitrogen=False, baseline=False):
+def simulate(scheme, heat, pools, open_nitrogen=False, baseline=False, root_density_decline=0.0):
     design = step.Design(
         permafrost=permafrost.SCHEMES[scheme], heat_dtype=heat, pool_dtype=pools, open_nitrogen=open_nitrogen
     )
@@ -86,6 +86,10 @@ def simulate(scheme, heat, pools, open_nitrogen=False, baseline=False):
     parameters = parameter_tree(pools)
     parameters = dataclasses.replace(
         parameters, nitrogen=dataclasses.replace(parameters.nitrogen, loss_rate=parameters.nitrogen.loss_rate + 0.3)
+    )
+    roots = parameters.permafrost.root_density_decline + root_density_decline
+    parameters = dataclasses.replace(
+        parameters, permafrost=dataclasses.replace(parameters.permafrost, root_density_decline=roots)
     )
     climate = dataclasses.replace(climate, nitrogen_input=climate.nitrogen_input + jnp.asarray(0.02, pools))
     before = random_state(design, cells, climate, parameters)
@@ -191,6 +195,32 @@ def test_layered_store_and_respiration_are_constant_together():
     end = np.asarray(after.carbon.store.frozen_carbon + after.carbon.store.thawed_carbon)
     respired = month["layer_respiration"].sum(axis=(1, 2))
     np.testing.assert_allclose(start, end + respired, rtol=1e-9)
+
+
+def test_thinning_roots_take_less_of_deep_nitrogen_and_budgets_close():
+    """Jackson et al. 1996: root density beta^depth; by default all layers within the roots give their nitrogen."""
+    spread = simulate("layered", "float32", "float64", root_density_decline=6.0)
+    check_budgets(*spread, 1e-9)
+    taken = spread[3]["nitrogen_uptake_thawed_permafrost"].sum(axis=(1, 2))
+    whole = simulate("layered", "float32", "float64")[3]["nitrogen_uptake_thawed_permafrost"].sum(axis=(1, 2))
+    assert whole.max() > 0.1
+    assert (taken <= whole + 1e-9).all() and taken.sum() < 0.5 * whole.sum()
+    left = np.asarray(spread[1].carbon.store.thawed_available_nitrogen)
+    assert left.max() > 0.1 and left.min() >= -1e-9
+
+
+def test_root_access_of_layers():
+    table = parameter_tree().permafrost
+    one = jax.tree.map(lambda leaf: leaf[0], table)
+    one = dataclasses.replace(one, root_density_decline=jnp.asarray(-100.0 * np.log(0.943)))
+    constants = permafrost.layer_constants(25, jnp.asarray(1.5), jnp.asarray(0.3), one)
+    middle = np.cumsum(constants.thickness) - 0.5 * np.asarray(constants.thickness)
+    expected = np.where(middle <= 1.5, 0.943 ** (100.0 * middle), 0.0)
+    np.testing.assert_allclose(constants.root_access, expected, rtol=1e-12)
+    plain = permafrost.layer_constants(
+        25, jnp.asarray(1.5), jnp.asarray(0.3), jax.tree.map(lambda leaf: leaf[0], table)
+    )
+    np.testing.assert_array_equal(plain.root_access, plain.within_roots)
 
 
 def test_open_nitrogen_and_baseline_close():

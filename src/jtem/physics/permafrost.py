@@ -58,6 +58,11 @@ class PermafrostParameters(eqx.Module):
         unit="1", description="moisture of thawed layers below the roots over field capacity", symbol="deep_vsm"
     )
     frozen_moisture: Float[Array, "*types"] = parameter(unit="m3 m-3", description="liquid water of frozen layers")
+    root_density_decline: Float[Array, "*types"] = parameter(
+        unit="m-1",
+        description="decline of root density with depth; at 0 layers within the roots give plants all their nitrogen",
+        symbol="-100 ln beta",
+    )
 
 
 class PermafrostStore(eqx.Module):
@@ -105,11 +110,12 @@ class Access(eqx.Module):
 
 
 class LayerConstants(eqx.Module):
-    """What stays fixed for the thawed layers of a cell: depth weight, root access (0 or 1), thickness (m), moisture of
-    thawed ground below the roots (m3 m-3).
+    """What stays fixed for the thawed layers of a cell: depth weight, whether the layer lies within the roots (0 or 1), the
+    share of its available N that roots reach (0-1), thickness (m), moisture of thawed ground below the roots (m3 m-3).
     """
 
     depth_weight: Float[Array, "*cells layer"]
+    within_roots: Float[Array, "*cells layer"]
     root_access: Float[Array, "*cells layer"]
     thickness: Float[Array, "*cells layer"]
     deep_moisture: Float[Array, "*cells layer"]
@@ -417,16 +423,20 @@ def layer_constants(
 ) -> LayerConstants:
     """Depth weight ``exp(-z_k/z_tau)`` at mid-depth z_k and root access of the layers (tem.md sections 10.3, 10.4).
 
-    Roots reach a layer whose middle lies above z_r; below them thawed ground is at field capacity.
+    Roots reach a layer whose middle lies above z_r, and of its available N the share ``exp(-k z_k)``, root density there
+    over that at the surface, ``k = -100 ln beta`` (Jackson et al. 1996: the share of roots above a depth of d cm is
+    1 - beta^d). k = 0, the default, is the letter of section 10.4. Below the roots thawed ground is at field capacity.
     """
     if layers != CARBON_LAYERS:
         zero = jnp.zeros((layers,), rooting_depth.dtype)
-        return LayerConstants(zero, zero, zero, zero)
+        return LayerConstants(zero, zero, zero, zero, zero)
     top, bottom = layer_edges(rooting_depth.dtype)
     middle = 0.5 * (top + bottom)
+    within_roots = (middle <= rooting_depth).astype(rooting_depth.dtype)
     return LayerConstants(
         depth_weight=jnp.exp(-middle / p.e_folding_depth),
-        root_access=(middle <= rooting_depth).astype(rooting_depth.dtype),
+        within_roots=within_roots,
+        root_access=within_roots * jnp.exp(-p.root_density_decline * middle),
         thickness=bottom - top,
         deep_moisture=jnp.broadcast_to(p.deep_moisture_scale * field_capacity, middle.shape),
     )
@@ -443,11 +453,11 @@ def layer_environment(
     Layers within the roots have the root zone's moisture, deeper ones ``deep_moisture``; the frozen share of the month
     (1 - phi_k) has ``frozen_moisture``.
     """
-    layers = constants.root_access.shape[-1]
+    layers = constants.within_roots.shape[-1]
     if layers != CARBON_LAYERS:
-        zero = jnp.zeros_like(constants.root_access)
+        zero = jnp.zeros_like(constants.within_roots)
         return LayerEnvironment(zero, zero)
-    wet = jnp.where(constants.root_access > 0.5, root_moisture, constants.deep_moisture)
+    wet = jnp.where(constants.within_roots > 0.5, root_moisture, constants.deep_moisture)
     phi = thawed_fraction[:CARBON_LAYERS]
     moisture = phi * wet + (1.0 - phi) * p.frozen_moisture
     return LayerEnvironment(moisture=moisture, water=1000.0 * constants.thickness * moisture)
