@@ -92,7 +92,12 @@ def drawn(table, simulated, out, monkeypatch):
     figure = seen[-1]
     points = [{line.get_label(): np.transpose(line.get_data()) for line in axis.lines} for axis in figure.axes]
     texts = [axis.get_title(loc="left") + "".join(t.get_text() for t in axis.texts) for axis in figure.axes]
-    return figure.get_suptitle(), texts, points, [[line.get_marker() for line in axis.lines[1:]] for axis in figure.axes]
+    return (
+        figure.get_suptitle(),
+        texts,
+        points,
+        [[line.get_marker() for line in axis.lines[1:]] for axis in figure.axes],
+    )
 
 
 def test_the_figure_of_stocks_tells_vegetation_types_and_what_is_missing(table, tmp_path, monkeypatch):

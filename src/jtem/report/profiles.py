@@ -292,14 +292,16 @@ def stocks_figure(
             continue
         unit = f"kg {letter} m$^{{-2}}$"
         by_type = {s.site: s for s in found if s.stream == f"active_layer_{element}"}
-        top = 1.05 * float(every.max())
+        top, size = 1.05 * float(every.max()), 5.0 if len(every) < 100 else 3.8
         axis.plot([0, top], [0, top], color="0.5", linewidth=0.8, linestyle="--", label="1 : 1")
         for k, (name, values) in enumerate(pairs.items()):
             if not values.size:
                 continue
-            label = f"{name.replace('_', ' ')}: " + (_scores(by_type[name], unit) if name in by_type else f"n = {len(values)}")
+            label = f"{name.replace('_', ' ')}: " + (
+                _scores(by_type[name], unit) if name in by_type else f"n = {len(values)}"
+            )
             axis.plot(
-                *values.T, linestyle="", marker=CLASS_MARKERS[k], markersize=5 if len(every) < 100 else 3.8, color=CLASS_COLOURS[k], alpha=0.85,
+                *values.T, linestyle="", marker=CLASS_MARKERS[k], markersize=size, color=CLASS_COLOURS[k], alpha=0.85,
                 markeredgecolor="0.15", markeredgewidth=0.4, label=label,
             )  # fmt: skip
         axis.set_xlim(0, top)
