@@ -14,7 +14,8 @@ def names(*classes) -> set[str]:
 
 
 def test_every_output_is_in_the_table_and_nothing_else():
-    forcing = set(run.forcing_fields(Climate(*[np.zeros(12)] * 3, np.zeros(()), np.zeros(12), np.zeros(()))))
+    months, once = np.zeros(12), np.zeros(())
+    forcing = set(run.forcing_fields(Climate(months, months, months, once, months, once)))
     monthly = names(step.HeatMonth, water.WaterMonth, step.CarbonMonth)
     assert not monthly & forcing
     monthly |= forcing
