@@ -126,7 +126,8 @@ def test_climate_figures_show_the_forcing_where_the_files_have_it(run, monkeypat
 def test_climate_of_the_plateau_shows_the_forcing_where_the_files_have_it(run, monkeypatch):
     said = []
     monkeypatch.setattr(figures.Canvas, "label", lambda c, a, t: said.append(t))
-    run("liu2022", ('domain = "plateau"', 'domain = "plateau"\nstride = 12'))
+    with_radiation = ('"precipitation",', '"precipitation", "shortwave_radiation",')
+    run("liu2022", ('domain = "plateau"', 'domain = "plateau"\nstride = 12'), with_radiation)
     assert {text for _, text in liu2022.CLIMATE} <= set(said)
 
 

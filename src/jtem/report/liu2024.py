@@ -363,7 +363,7 @@ def figure_s6(f: Factorial, path: Path) -> Path:
     transient = [f.get(s, "S_Trans") for s in f.scenarios]
     known = all("air_temperature" in r.means and "precipitation" in r.totals for r in transient)
     names = ("air_temperature", "precipitation") if known else ("surface_soil_temperature", "evapotranspiration")
-    title = "climate of the permafrost cells, S_Trans (—) and held (- -); change per decade of S_Trans above"
+    title = "climate of the permafrost cells, S_Trans (—) and held (- -)"
     if not known:
         title = "surface soil temperature and evapotranspiration, S_Trans (—) and S_Temp (- -)\n"
         title += "(the files hold no air temperature and precipitation)"
@@ -384,7 +384,7 @@ def figure_s6(f: Factorial, path: Path) -> Path:
                     slope = 10.0 * np.polyfit(r.years - r.years[0], values, 1)[0]
                     slopes.append(f"{figures.label(s)} {slope:+.2g}")
         if known:
-            axes.set_title(", ".join(slopes), loc="right", fontsize=8)
+            axes.set_title("S_Trans per decade: " + ", ".join(slopes), loc="right", fontsize=8)
     texts = ("air temperature (°C)", "precipitation (mm yr$^{-1}$)")
     if not known:
         texts = ("soil temperature 0-20 cm (°C)", "evapotranspiration (mm yr$^{-1}$)")
