@@ -29,7 +29,10 @@ def files(tmp_path):
     months = np.arange(4 * 36, dtype=np.float64).reshape(4, 3, 12)
     ones = np.ones((4, 3))
     outputs = {
-        "monthly": {"gross_primary_production": months, "soil_temperature": np.repeat(months[..., None], 33, axis=-1) / 10},
+        "monthly": {
+            "gross_primary_production": months, "soil_temperature": np.repeat(months[..., None], 33, axis=-1) / 10,
+            "air_temperature": months / 10, "precipitation": months,  # on the grid, but no output of the ISIMIP protocol
+        },
         "annual": {
             "soil_carbon": 1000.0 * ones, "frozen_carbon": 2000.0 * ones, "thawed_permafrost_carbon": 500.0 * ones,
             "active_layer_thickness": 0.7 * ones,

@@ -32,8 +32,10 @@ CASES = [
 ] * 4
 YEARS = 4
 SELECTION = run.Selection(
-    ("net_primary_production",),
+    ("net_primary_production", "air_temperature", "precipitation", "shortwave_radiation", "co2"),
     (
+        ("air_temperature", "mean"),
+        ("precipitation", "sum"),
         ("heterotrophic_respiration", "sum"),
         ("soil_carbon", "last"),
         ("exposed_carbon", "year"),
@@ -70,7 +72,8 @@ def experiment(scheme=permafrost.LAYERED, heat_dtype="float32", passes="auto", s
     cells, past = make(CASES, YEARS)
     _, future = make(CASES, YEARS, warming_per_year=0.8)
     past, future = host(past), host(future)
-    future = replace(future, co2=future.co2 + 40.0 * np.arange(YEARS))
+    wetter = future.precipitation * (1.0 + 0.1 * np.arange(YEARS))[None, :, None]
+    future = replace(future, co2=future.co2 + 40.0 * np.arange(YEARS), precipitation=wetter)
 
     def of(climate):
         return lambda rows: jax.tree.map(lambda leaf: leaf[rows], climate)
@@ -80,7 +83,7 @@ def experiment(scheme=permafrost.LAYERED, heat_dtype="float32", passes="auto", s
         "historical", 2001, 2000 + YEARS, of(past), parent="spinup", expose=not layered,
         begin="base_years" if layered else "start", base_years=(2003, 2004) if layered else None,
     )  # fmt: skip
-    runs = [r for r in protocol.LIU2024 if r.name in ("S_Trans", "S_PF", "S_CO2", "S_Temp", "S_CO2_Temp")]
+    runs = [r for r in protocol.LIU2024 if r.name in ("S_Trans", "S_PF", "S_CO2", "S_Temp", "S_Prec", "S_CO2_Temp")]
     scenarios = protocol.expand(
         runs, {"ssp": of(future)}, (), base=of(past), reference=of(past), parent="historical",
         years=(2001 + YEARS, 2000 + 2 * YEARS), layers=True,
@@ -114,6 +117,27 @@ def test_passes_run_apart_give_bitwise_the_inline_run(scheme, heat):
     base = split["ssp_S_Trans", "annual", "soil_carbon"]
     assert np.any(split["ssp_S_PF", "annual", "exposed_carbon"] != split["ssp_S_Trans", "annual", "exposed_carbon"])
     assert np.any(base != split["ssp_S_CO2", "annual", "soil_carbon"])
+    forcing_is_what_the_factors_say(split)
+
+
+def forcing_is_what_the_factors_say(results):
+    """Forcing in the results: a run's own where its factor is free, the base year's in every year where it is held."""
+    _, base = make(CASES, YEARS)
+    _, free = make(CASES, YEARS, warming_per_year=0.8)
+    air, rain, ppm = (np.asarray(leaf) for leaf in (free.air_temperature, free.precipitation, free.co2))
+    rain, ppm = rain * (1.0 + 0.1 * np.arange(YEARS))[None, :, None], ppm + 40.0 * np.arange(YEARS)
+    rising = {"air_temperature": air, "precipitation": rain, "co2": np.repeat(ppm[..., None], 12, axis=2)}
+    factors = {"air_temperature": "temperature", "precipitation": "precipitation", "co2": "co2"}
+    for one in (r for r in protocol.LIU2024 if (f"ssp_{r.name}", "monthly", "co2") in results):
+        for name, factor in factors.items():
+            kept = np.asarray(getattr(base, name))[:, :1]
+            kept = np.broadcast_to(kept[..., None] if name == "co2" else kept, air.shape)
+            expected = kept if factor in one.held else rising[name]
+            stage = f"ssp_{one.name}"
+            np.testing.assert_array_equal(results[stage, "monthly", name], expected, err_msg=f"{stage} {name}")
+            if name != "co2":
+                year = expected.sum(axis=2) / (12.0 if name == "air_temperature" else 1.0)
+                np.testing.assert_allclose(results[stage, "annual", name], year, rtol=1e-13, atol=1e-12)
 
 
 @pytest.mark.slow
@@ -225,7 +249,7 @@ def test_a_stopped_run_goes_on_bitwise_and_repeats_nothing(tmp_path):
     assert store.resumed
     done = {c.start for c in chunks} - {c.start for c in store.unfinished(chunks, stages.units(experiment()))}
     summary = stages.run_experiment(experiment(chunk=8), store)
-    assert 0 in done and summary.column_years == 8 * 5 * YEARS  # only the runs of the second chunk were left
+    assert 0 in done and summary.column_years == 8 * 6 * YEARS  # only the runs of the second chunk were left
     copy = Memory()
     loaded = experiment(chunk=8)
     store.replay(loaded.stages, jax.tree.structure(stages.state_like(loaded)), copy)

@@ -16,8 +16,10 @@ CASES = [
     (PLATEAU_MEADOW, 0.43, "alpine_meadow", 1.0),
     (BONANZA_CREEK, 0.5, "grassland", 8.0),
 ]
+FORCING = {"air_temperature": "mean", "precipitation": "sum", "shortwave_radiation": "mean", "co2": "mean"}
 SELECTION = run.Selection(
-    ("soil_temperature_10cm",), (("net_primary_production", "sum"), ("active_layer_thickness", "year"))
+    ("soil_temperature_10cm", *FORCING),
+    (("net_primary_production", "sum"), ("active_layer_thickness", "year"), *FORCING.items()),
 )
 DESIGN = step.Design(permafrost=permafrost.LAYERED)
 
@@ -66,6 +68,17 @@ def test_batch_equals_loop_in_float64(whole):
         alone = go(inputs, pick=slice(i, i + 1), design=design)
         for x, y in zip(jax.tree.leaves(alone), jax.tree.leaves(together), strict=True):
             np.testing.assert_allclose(np.asarray(x)[0], np.asarray(y)[i], rtol=1e-10, atol=1e-10)
+
+
+def test_forcing_comes_out_as_it_was_given(whole):
+    climate = whole[1]
+    _, out = go(whole)
+    for name, how in FORCING.items():
+        given = np.asarray(getattr(climate, name))
+        given = np.repeat(given[..., None], 12, axis=2) if name == "co2" else given
+        np.testing.assert_array_equal(np.asarray(out["monthly"][name]), given, err_msg=name)
+        year = given.sum(axis=2) if how == "sum" else given.mean(axis=2)
+        np.testing.assert_allclose(np.asarray(out["annual"][name]), year, rtol=1e-14, err_msg=name)
 
 
 def test_undecorated_one_cell_form_gives_the_same(whole):

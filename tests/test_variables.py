@@ -3,9 +3,10 @@ import dataclasses
 import numpy as np
 import pytest
 
-from jtem import step, variables
+from jtem import run, step, variables
 from jtem.errors import InputError
 from jtem.physics import water
+from jtem.state import Climate
 
 
 def names(*classes) -> set[str]:
@@ -13,7 +14,11 @@ def names(*classes) -> set[str]:
 
 
 def test_every_output_is_in_the_table_and_nothing_else():
+    months, once = np.zeros(12), np.zeros(())
+    forcing = set(run.forcing_fields(Climate(months, months, months, once, months, once)))
     monthly = names(step.HeatMonth, water.WaterMonth, step.CarbonMonth)
+    assert not monthly & forcing
+    monthly |= forcing
     yearly = names(step.YearOutput)
     assert set(names(step.MonthOutput)) == {"heat", "water", "carbon"}
     assert {v.name for v in variables.VARIABLES.values() if v.monthly} == monthly
@@ -47,6 +52,17 @@ def test_monthly_flux_uses_the_days_of_the_month():
     assert values[1, 12] == pytest.approx(0.1 / (31 * 86400))
     assert variables.convert(gpp, np.array([365.0]), "annual", 0)[0] == pytest.approx(0.365 / (365 * 86400))
     assert variables.convert(variables.find("tsl"), np.array([0.0]), "monthly", 0)[0] == 273.15
+
+
+def test_forcing_has_the_names_and_units_of_climate_files():
+    table = [variables.find(name) for name in ("air_temperature", "PREC", "rsds", "co2")]
+    assert [v.file_name for v in table] == ["tas", "pr", "rsds", "co2"]
+    assert [v.file_unit for v in table] == ["K", "kg m-2 s-1", "W m-2", "mol mol-1"]
+    assert [v.yearly for v in table] == ["mean", "sum", "mean", "mean"]
+    assert all(v.cell_methods(f).endswith("time: mean") for v in table for f in ("monthly", "annual"))
+    rain = variables.convert(table[1], np.full((1, 12), 62.0), "monthly", 1)
+    assert rain[0, 0] * 31 * 86400 == pytest.approx(62.0) and rain[0, 1] * 28 * 86400 == pytest.approx(62.0)
+    assert variables.convert(table[3], np.array([400.0]), "annual", 0)[0] == pytest.approx(4e-4)
 
 
 def test_selection_takes_any_known_name_and_refuses_others():

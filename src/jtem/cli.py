@@ -954,6 +954,7 @@ def profile_report(arguments: argparse.Namespace) -> None:
             )
     simulated: Path | None = arguments.simulated
     stocks: list[tuple[str, ...]] = []
+    found: list[Any] = []
     if simulated is not None:
         stocks, found = active_layer_comparison(simulated, table, kind)
         written.append(factorial.write_table(out / "active_layer_stocks.csv", stocks))
@@ -967,7 +968,10 @@ def profile_report(arguments: argparse.Namespace) -> None:
     if not arguments.no_figures and figures.available():
         written += shown.draw(groups, profiles.EDGES, path.name, out)
         if simulated is not None:
-            written.append(shown.scatter(out / "active_layer_stocks.png", stocks, f"{path.name} and {simulated.name}"))
+            places = [np.asarray(table[name].values, dtype=np.float64) for name in ("latitude", "longitude")]
+            drawn, source = out / "liu2022_figure2_stocks.png", f"{path.name} and {simulated.name}"
+            plateau = bool(shown.on_plateau(*places).any())
+            written.append(shown.stocks_figure(drawn, stocks, found, source, plateau=plateau))
     elif not arguments.no_figures:
         print("no figures: matplotlib is not installed; run: pip install 'jtem[plots]'")
     print(f"{len(written)} files in {out}")

@@ -30,8 +30,22 @@ class Selection:
 
 
 def month_fields(output: step.MonthOutput) -> dict[str, Any]:
-    """All monthly outputs by name."""
+    """All monthly outputs of the model by name; :func:`forcing_fields` has those that are its forcing."""
     return {**vars(output.heat), **vars(output.water), **vars(output.carbon)}
+
+
+def forcing_fields(climate: Climate) -> dict[str, jax.Array]:
+    """The climate of one year and cell (arrays (12,), CO2 scalar) as monthly outputs by name: all that forces the model.
+
+    A run that holds a factor is given, and so shows, the held one.
+    """
+    air = jnp.asarray(climate.air_temperature)
+    return {
+        "air_temperature": air,
+        "precipitation": jnp.asarray(climate.precipitation),
+        "shortwave_radiation": jnp.asarray(climate.shortwave_radiation),
+        "co2": jnp.broadcast_to(climate.co2, air.shape),
+    }
 
 
 def year_forcing(climate: Climate, cell: Cell) -> Forcing:
@@ -86,7 +100,7 @@ def simulate_year(
 
     state, months = jax.lax.scan(one_month, state, year_forcing(climate, cell))
     state, year = step.close_year(state, climate.co2, site, controls, design=design)
-    return state, _select(months, year, selection)
+    return state, _select({**months, **forcing_fields(climate)}, year, selection)
 
 
 def simulate(
@@ -332,7 +346,7 @@ def carbon_years(
         state, months = jax.lax.scan(one_month, state, (year_forcing(climate, cell), d.months, d.moist))
         state, closed = step.carbon_close_year(state, d.thaw, ppm, site, controls_year, design)
         year = step.year_values(d.thaw, d.exposed_water, d.water_residual, state, closed)
-        return state, _select(months, year, selection)
+        return state, _select({**months, **forcing_fields(climate)}, year, selection)
 
     def one_year(state, inputs):
         year_drivers, ppm, controls_year = inputs

@@ -1,7 +1,7 @@
 """The one table of output variables: names, units, conversion to file units, cell methods, plausible range.
 
 The rows are ``data/variables.csv``. They feed files (``output``), plans (which names exist), the command ``jtem
-variables`` and the docs. The model's numbers are in house units (gC, gN, mm, m, degC, month); :func:`convert` gives the
+variables`` and the docs. The model's numbers are in house units (gC, gN, mm, m, degC, ppm, month); :func:`convert` gives the
 units of the files (kg m-2, kg m-2 s-1, K).
 """
 
@@ -48,6 +48,7 @@ CONVERSIONS = {
     "MJ m-2": Conversion("J m-2", 1e6),
     "month-1": Conversion("month-1"),
     "W m-2": Conversion("W m-2"),
+    "ppm": Conversion("mol mol-1", 1e-6),
     "m3 m-3": Conversion("m3 m-3"),
     "m": Conversion("m"),
     "1": Conversion("1"),

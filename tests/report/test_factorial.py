@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from jtem import cli
-from jtem.report import factorial, liu2024
+from jtem.report import factorial, figures, liu2022, liu2024
 from jtem.study import stages
 from jtem.variables import SECONDS_IN_YEAR, VARIABLES
 
@@ -106,6 +106,29 @@ def test_report_of_the_arctic_writes_every_table_and_figure(run, capsys):
     assert table["S_PF_CO2"]["temperature"] == "transient"
     with (folder / "closure.csv").open() as file:
         assert len(list(csv.DictReader(file))) == 20
+
+
+@pytest.mark.parametrize("forced", [True, False])
+def test_climate_figures_show_the_forcing_where_the_files_have_it(run, monkeypatch, forced):
+    said = []
+    real = figures.Canvas.label
+    monkeypatch.setattr(figures.Canvas, "label", lambda c, a, t: (said.append((c, a, t)), real(c, a, t))[1])
+    change = [] if forced else [('"air_temperature", "precipitation",', "")]
+    run("liu2024", ('domain = "pan_arctic"', 'domain = "pan_arctic"\nstride = 25'), *change)
+    words = [text for _, _, text in said]
+    assert ("air temperature (°C)" in words) == ("precipitation (mm yr$^{-1}$)" in words) == forced
+    assert ("evapotranspiration (mm yr$^{-1}$)" in words) != forced
+    canvas, left, _ = next(v for v in said if v[2] in ("air temperature (°C)", "soil temperature 0-20 cm (°C)"))
+    assert ("no air temperature and precipitation" in canvas.figure.get_suptitle()) != forced
+    assert len(left.lines) == 4  # two scenarios, transient and held
+
+
+def test_climate_of_the_plateau_shows_the_forcing_where_the_files_have_it(run, monkeypatch):
+    said = []
+    monkeypatch.setattr(figures.Canvas, "label", lambda c, a, t: said.append(t))
+    with_radiation = ('"precipitation",', '"precipitation", "shortwave_radiation",')
+    run("liu2022", ('domain = "plateau"', 'domain = "plateau"\nstride = 12'), with_radiation)
+    assert {text for _, text in liu2022.CLIMATE} <= set(said)
 
 
 def test_sums_of_cells_are_the_printed_totals(run):

@@ -77,8 +77,49 @@ def test_active_layers_of_a_table(table, tmp_path, capsys):
     assert together["n"] == "6" and float(together["bias"]) == pytest.approx(0.1 * observed.mean(), rel=1e-3)
     assert float(together["RMSE"]) == pytest.approx(np.sqrt(np.mean((0.1 * observed) ** 2)), rel=1e-3)
     assert float(rows["all", "active_layer_nitrogen"]["R2"]) == pytest.approx(1.0)
-    assert (out / "active_layer_stocks.png").is_file()
+    assert (out / "liu2022_figure2_stocks.png").is_file()
     assert "active_layer_carbon: n 6" in capsys.readouterr().out
+
+
+def drawn(table, simulated, out, monkeypatch):
+    """The figure of stocks: its text, and the points of each label of each panel."""
+    import matplotlib.figure
+
+    seen = []
+    real = matplotlib.figure.Figure.savefig
+    monkeypatch.setattr(matplotlib.figure.Figure, "savefig", lambda f, *a, **k: (seen.append(f), real(f, *a, **k))[1])
+    assert cli.main(["report", "--profiles", str(table), "--simulated", str(simulated), "--out", str(out)]) == 0
+    figure = seen[-1]
+    points = [{line.get_label(): np.transpose(line.get_data()) for line in axis.lines} for axis in figure.axes]
+    texts = [axis.get_title(loc="left") + "".join(t.get_text() for t in axis.texts) for axis in figure.axes]
+    return (
+        figure.get_suptitle(),
+        texts,
+        points,
+        [[line.get_marker() for line in axis.lines[1:]] for axis in figure.axes],
+    )
+
+
+def test_the_figure_of_stocks_tells_vegetation_types_and_what_is_missing(table, tmp_path, monkeypatch):
+    simulated = tmp_path / "run.csv"
+    lines = ["site,active_layer_thickness_m,carbon_kg_m2,nitrogen_kg_m2"]
+    lines += [f"S{k},2,{1.1 * active_carbon(k, 2.0)},{active_carbon(k, 2.0) / 12}" for k in range(6)]
+    simulated.write_text("\n".join(lines) + "\n")
+    title, texts, points, marks = drawn(table, simulated, tmp_path / "a", monkeypatch)
+    assert "Figure 2" in title and "not available" not in title  # 33-38 N, 90-95 E
+    assert "n = 6" in texts[0] and "R$^2$ 1.00" in texts[1] and "kg N" in texts[1]
+    assert all(len(set(mine)) == 2 for mine in marks)
+    (meadow,) = [v for label, v in points[0].items() if label.startswith("alpine meadow: ") and "n = 3" in label]
+    expected = np.array([active_carbon(k, 2.0) for k in (0, 2, 4)])
+    np.testing.assert_allclose(sorted(meadow[:, 0]), sorted(expected), rtol=1e-3)
+    np.testing.assert_allclose(meadow[:, 1], 1.1 * meadow[:, 0], rtol=1e-3)
+    # no nitrogen, and no place on the plateau
+    simulated.write_text("\n".join(line.rsplit(",", 1)[0] for line in lines) + "\n")
+    text = table.read_text().splitlines()
+    moved = [text[0], *(",".join([p[0], "65", "-150", *p[3:]]) for p in (line.split(",") for line in text[1:]))]
+    table.write_text("\n".join(moved) + "\n")
+    title, texts, _, _ = drawn(table, simulated, tmp_path / "b", monkeypatch)
+    assert "data not available" in title and "data not available" in texts[1] and "not available" not in texts[0]
 
 
 def annual(path, latitude, longitude, thaw, carbon):

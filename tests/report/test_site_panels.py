@@ -82,6 +82,8 @@ def test_panels_and_scores_of_a_folder_of_calibrations(folders, tmp_path, capsys
     # what the papers have and we have not
     lost = one("RU-SkP", "nep", "held-out", "3")
     assert lost["n"] == "0" and lost["R2"] == "" and lost["note"].startswith("data not available: RU-SkP")
+    for stream in ("active_layer_carbon", "active_layer_nitrogen"):
+        assert one("plateau", stream, "held-out", "2")["note"].startswith("data not available: no table of plateau")
     assert one("US-Atq", "nep", "fit", "2")["note"] == "not among the calibrations given"
     for case in site_panels.cases():
         if case.site != "plateau":

@@ -319,23 +319,40 @@ def figure6(f: Factorial, path: Path) -> Path:
     return canvas.save(path, f.scenarios)
 
 
+CLIMATE = (
+    ("air_temperature", "air temperature (°C)"),
+    ("precipitation", "precipitation (mm yr$^{-1}$)"),
+    ("shortwave_radiation", "shortwave radiation (W m$^{-2}$)"),
+    ("surface_soil_temperature", "soil temperature 0-20 cm (°C)"),
+    ("evapotranspiration", "evapotranspiration (mm yr$^{-1}$)"),
+    ("volumetric_moisture_mean", "moisture of the root zone (m$^3$ m$^{-3}$)"),
+)
+"""Panels of Figure S3: the forcing, then the ground."""
+
+
 def figure_s3(f: Factorial, path: Path) -> Path:
-    """Climate at the ground as outputs show it: soil temperature, evapotranspiration, soil moisture of S_T."""
-    canvas = figures.Canvas(1, 3, f"{f.title}\nclimate at the ground, S_T, mean and s.d. over {len(f.members)} members")
-    years = f.get(f.scenarios[0], T).years
-    for k, s in enumerate(f.scenarios):
-        runs = [f.get(s, T, m) for m in f.members]
-        if "surface_soil_temperature" in runs[0].means:
-            values = np.stack([r.means["surface_soil_temperature"] - 273.15 for r in runs])
-            canvas.band(canvas.axes[0], years, values, k)
-        if "evapotranspiration" in runs[0].totals:
-            values = np.stack([r.total("evapotranspiration", f.chosen_area) for r in runs])
-            canvas.band(canvas.axes[1], years, values, k)
-        if "volumetric_moisture_mean" in runs[0].means:
-            canvas.band(canvas.axes[2], years, np.stack([r.means["volumetric_moisture_mean"] for r in runs]), k)
-    canvas.label(canvas.axes[0], "soil temperature 0-20 cm (°C)")
-    canvas.label(canvas.axes[1], "evapotranspiration (mm yr$^{-1}$)")
-    canvas.label(canvas.axes[2], "moisture of the root zone (m$^3$ m$^{-3}$)")
+    """Climate of S_T, as far as the files hold it: air temperature, precipitation, radiation, and that of the ground."""
+    runs = {s: [f.get(s, T, m) for m in f.members] for s in f.scenarios}
+    first = runs[f.scenarios[0]][0]
+    shown = [(name, text) for name, text in CLIMATE if name in first.means or name in first.totals]
+    forced = any(name in ("air_temperature", "precipitation") for name, _ in shown)
+    words = "climate" if forced else "climate at the ground (the files hold no air temperature and precipitation)"
+    across = min(3, max(len(shown), 1))
+    canvas = figures.Canvas(
+        -(-max(len(shown), 1) // across),
+        across,
+        f"{f.title}\n{words}, S_T, permafrost cells, mean and s.d. over {len(f.members)} members",
+    )
+    for axes in canvas.axes[len(shown) :]:
+        axes.set_visible(False)
+    for axes, (name, text) in zip(canvas.axes, shown, strict=False):
+        for k, s in enumerate(f.scenarios):
+            if name in first.totals:
+                values = np.stack([r.total(name, f.chosen_area) for r in runs[s]])
+            else:
+                values = np.stack([r.means[name] - (273.15 if "temperature" in name else 0.0) for r in runs[s]])
+            canvas.band(axes, first.years, values, k)
+        canvas.label(axes, text)
     return canvas.save(path, f.scenarios)
 
 

@@ -356,19 +356,48 @@ def figure_s5(f: Factorial, path: Path) -> Path:
 
 
 def figure_s6(f: Factorial, path: Path) -> Path:
-    """Climate as far as outputs show it: surface soil temperature and evapotranspiration."""
-    canvas = figures.Canvas(1, 2, f"{f.title}\nsurface soil temperature and evapotranspiration, S_Trans and S_Temp")
-    a, b = canvas.axes
-    for k, s in enumerate(f.scenarios):
-        for run, style in (("S_Trans", "-"), ("S_Temp", "--")):
-            r = f.get(s, run)
-            if "surface_soil_temperature" in r.means:
-                canvas.line(a, r.years, r.means["surface_soil_temperature"] - 273.15, k, style)
-            if "evapotranspiration" in r.totals:
-                canvas.line(b, r.years, r.total("evapotranspiration", f.chosen_area), k, style)
-    canvas.label(a, "soil temperature 0-20 cm, S_Trans (—), S_Temp (- -)  (°C)")
-    canvas.label(b, "evapotranspiration (mm yr$^{-1}$)")
+    """Air temperature and precipitation of S_Trans and of the run that holds them, means over the permafrost cells.
+
+    Runs whose files lack them show surface soil temperature and evapotranspiration instead, and the title says so.
+    """
+    transient = [f.get(s, "S_Trans") for s in f.scenarios]
+    known = all("air_temperature" in r.means and "precipitation" in r.totals for r in transient)
+    names = ("air_temperature", "precipitation") if known else ("surface_soil_temperature", "evapotranspiration")
+    title = "climate of the permafrost cells, S_Trans (—) and held (- -)"
+    if not known:
+        title = "surface soil temperature and evapotranspiration, S_Trans (—) and S_Temp (- -)\n"
+        title += "(the files hold no air temperature and precipitation)"
+    canvas = figures.Canvas(1, 2, f"{f.title}\n{title}")
+    held = ("S_Temp", "S_Prec" if known else "S_Temp")
+    for axes, name, run_held in zip(canvas.axes, names, held, strict=True):
+        slopes = []
+        for k, s in enumerate(f.scenarios):
+            for run, style in (("S_Trans", "-"), (run_held, "--")):
+                if run not in f.names:
+                    continue
+                r = f.get(s, run)
+                values = _climate(r, name, f.chosen_area)
+                if values is None:
+                    continue
+                canvas.line(axes, r.years, values, k, style)
+                if run == "S_Trans" and values.size > 1:
+                    slope = 10.0 * np.polyfit(r.years - r.years[0], values, 1)[0]
+                    slopes.append(f"{figures.label(s)} {slope:+.2g}")
+        if known:
+            axes.set_title("S_Trans per decade: " + ", ".join(slopes), loc="right", fontsize=8)
+    texts = ("air temperature (°C)", "precipitation (mm yr$^{-1}$)")
+    if not known:
+        texts = ("soil temperature 0-20 cm (°C)", "evapotranspiration (mm yr$^{-1}$)")
+    for axes, text in zip(canvas.axes, texts, strict=True):
+        canvas.label(axes, text)
     return canvas.save(path, f.scenarios)
+
+
+def _climate(r: Result, name: str, area: float) -> np.ndarray | None:
+    """Temperature in degC or a flux in mm yr-1 over ``area`` (m2), (year,); None where the files lack it."""
+    if name in r.means:
+        return r.means[name] - 273.15
+    return r.total(name, area) if name in r.totals else None
 
 
 def figure_s7(f: Factorial, path: Path) -> Path:

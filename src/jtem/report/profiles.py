@@ -15,14 +15,17 @@ import numpy as np
 import xarray as xr
 
 from jtem.errors import InputError
-from jtem.report.figures import COLOURS, _matplotlib
+from jtem.report.figures import CLASS_COLOURS, CLASS_MARKERS, COLOURS, _matplotlib
+from jtem.report.site_panels import NO_DATA, Score
 from jtem.variables import VARIABLES
 
 YEARS = 10
 """Last years of a run whose mean is compared with observed stocks."""
 ALL = "all"
 NOT_STATED = "not stated"
+OTHER = "other types"
 MOST_PANELS = 12
+MOST_TYPES = len(CLASS_MARKERS)
 FEWEST = 5
 """Profiles below which an error by profile means little."""
 PAPER_NOTE = "no b is in print: Table S1 of Liu et al. (2022) was not obtainable"
@@ -243,32 +246,91 @@ def _mean_panel(axis: Any, group: Group, edges: Sequence[float], letter: str) ->
     axis.set_xlabel(f"density (kg {letter} m$^{{-3}}$)", fontsize=8)
 
 
-def scatter(path: Path, rows: Sequence[tuple[str, ...]], note: str) -> Path:
-    """Simulated against observed active-layer stocks from the lines of ``active_layer_stocks.csv`` (with header)."""
+# --- active layer ----------------------------------------------------------------------------------------------------
+
+ON_PLATEAU = ((25.0, 40.0), (70.0, 105.0))
+"""Latitudes (N) and longitudes (E) within which a profile may be one of the plateau that Liu et al. (2022) model."""
+
+
+def on_plateau(latitude: np.ndarray, longitude: np.ndarray) -> np.ndarray:
+    """Whether each place (place,), degrees, lies in the box :data:`ON_PLATEAU`; unknown places do not."""
+    (south, north), (west, east) = ON_PLATEAU
+    return (latitude >= south) & (latitude <= north) & (longitude >= west) & (longitude <= east)
+
+
+def stocks_figure(
+    path: Path, lines: Sequence[tuple[str, ...]], found: Sequence[Score], source: str, *, plateau: bool
+) -> Path:
+    """Simulated against observed active-layer carbon and nitrogen (kg m-2): the stocks' panels of 2022 Figure 2.
+
+    ``lines``: of ``active_layer_stocks.csv``, with header; ``found``: their scores (g m-2) by vegetation type and together.
+    Vegetation types differ in colour and mark. An element without a pair says so; without a profile on the ``plateau`` the
+    title says that the paper's data are not available.
+    """
     plt = _matplotlib()
-    elements = [e for e in ELEMENTS if any(row[2] == e and row[4] and row[5] for row in rows[1:])]
-    figure, axes = plt.subplots(
-        1, max(len(elements), 1), figsize=(4.8 * max(len(elements), 1), 4.9), squeeze=False, layout="constrained"
-    )
-    for axis, element in zip(axes[0], elements, strict=False):
-        pairs = np.array(
-            [(float(row[4]), float(row[5])) for row in rows[1:] if row[2] == element and row[4] and row[5]]
-        )
-        top = 1.05 * float(pairs.max())
-        axis.plot([0, top], [0, top], color="0.5", linewidth=0.8, linestyle="--")
-        axis.plot(*pairs.T, linestyle="", marker="o", markersize=3.5, color=COLOURS[0], markerfacecolor="white")
+    rows = [dict(zip(lines[0], line, strict=True)) for line in lines[1:]]
+    counts: dict[str, int] = {}
+    for row in rows:
+        counts[row["vegetation"]] = counts.get(row["vegetation"], 0) + 1
+    types = sorted(counts, key=lambda name: (name == NOT_STATED, -counts[name], name))
+    shown, rest = (types, []) if len(types) <= MOST_TYPES else (types[: MOST_TYPES - 1], types[MOST_TYPES - 1 :])
+    figure, axes = plt.subplots(1, 2, figsize=(10.4, 6.0), squeeze=False, layout="constrained")
+    for axis, (element, letter), word in zip(axes[0], ELEMENTS.items(), ("a", "b"), strict=True):
+        axis.tick_params(labelsize=8)
+        axis.spines[["top", "right"]].set_visible(False)
+        pairs = {name: _pairs(rows, element, [name]) for name in shown}
+        if rest:
+            pairs[OTHER] = _pairs(rows, element, rest)
+        every = np.concatenate(list(pairs.values()))
+        if not every.size:
+            axis.set_xticks([])
+            axis.set_yticks([])
+            axis.set_box_aspect(1)
+            axis.set_title(f"({word}) soil {element}", loc="left", fontsize=9)
+            text = f"{NO_DATA}:\nno pair of observed and simulated {element}"
+            axis.text(0.5, 0.5, text, transform=axis.transAxes, ha="center", va="center", fontsize=9, color="0.35")
+            continue
+        unit = f"kg {letter} m$^{{-2}}$"
+        by_type = {s.site: s for s in found if s.stream == f"active_layer_{element}"}
+        top, size = 1.05 * float(every.max()), 5.0 if len(every) < 100 else 3.8
+        axis.plot([0, top], [0, top], color="0.5", linewidth=0.8, linestyle="--", label="1 : 1")
+        for k, (name, values) in enumerate(pairs.items()):
+            if not values.size:
+                continue
+            label = f"{name.replace('_', ' ')}: " + (
+                _scores(by_type[name], unit) if name in by_type else f"n = {len(values)}"
+            )
+            axis.plot(
+                *values.T, linestyle="", marker=CLASS_MARKERS[k], markersize=size, color=CLASS_COLOURS[k], alpha=0.85,
+                markeredgecolor="0.15", markeredgewidth=0.4, label=label,
+            )  # fmt: skip
         axis.set_xlim(0, top)
         axis.set_ylim(0, top)
         axis.set_aspect("equal")
-        unit = f"kg {ELEMENTS[element]} m$^{{-2}}$"
-        axis.set_xlabel(f"observed stock of the active layer ({unit})", fontsize=8)
-        axis.set_ylabel(f"simulated ({unit})", fontsize=8)
-        axis.tick_params(labelsize=8)
-        axis.spines[["top", "right"]].set_visible(False)
-        axis.set_title(f"soil {element}, n = {len(pairs)}", loc="left", fontsize=9)
-    figure.suptitle(note, fontsize=10)
+        axis.set_xlabel(f"observed {element} of the active layer ({unit})", fontsize=9)
+        axis.set_ylabel(f"simulated ({unit})", fontsize=9)
+        together = by_type.get(ALL) or next(iter(by_type.values()))
+        axis.set_title(f"({word}) soil {element}: {_scores(together, unit)}", loc="left", fontsize=9)
+        axis.legend(loc="upper center", bbox_to_anchor=(0.5, -0.12), fontsize=7.5, frameon=False)
+    title = f"Active-layer stocks (panels of Liu et al. 2022, Figure 2)\n{source}"
+    if not plateau:
+        title += f"\n{NO_DATA} of the plateau: no profile of this table is known to lie there"
+    figure.suptitle(title, fontsize=10)
     partial = path.with_name(f".{path.name}.partial")
     figure.savefig(partial, dpi=130, format="png")
     plt.close(figure)
     partial.replace(path)
     return path
+
+
+def _pairs(rows: Sequence[dict[str, str]], element: str, names: Sequence[str]) -> np.ndarray:
+    """Observed and simulated stock (pair, 2), kg m-2, of an element and vegetation types."""
+    mine = [row for row in rows if row["element"] == element and row["vegetation"] in names]
+    both = [(float(row["observed_kg_m2"]), float(row["simulated_kg_m2"])) for row in mine]
+    return np.array(both, dtype=np.float64).reshape(-1, 2)
+
+
+def _scores(score: Score, unit: str) -> str:
+    """R2, RMSE and n of a score in g m-2; R2 of fewer than three pairs says nothing and is left out."""
+    r2 = f"R$^2$ {round(score.r2, 2) + 0.0:.2f}, " if np.isfinite(score.r2) and score.n > 2 else ""
+    return f"{r2}RMSE {score.rmse / 1000.0:.2g} {unit}, n = {score.n}"

@@ -37,6 +37,8 @@ LABELS = {
     "gpp": "GPP (gC m$^{-2}$ month$^{-1}$)",
     "ecosystem_respiration": "respiration (gC m$^{-2}$ month$^{-1}$)",
 }
+STOCKS = {"active_layer_carbon": "carbon", "active_layer_nitrogen": "nitrogen"}
+"""Panels of 2022 Figure 2 that only ``report/profiles.py`` can draw, from a table of soil profiles."""
 PAPER_WORDS = {"Liu2024": "Liu et al. (2024)", "Liu2022": "Liu et al. (2022)"}
 NO_DATA = "data not available"
 COLUMNS = (
@@ -286,9 +288,11 @@ def draw(rows: Sequence[Row], folder: Path) -> list[Path]:
         )
         heads = [f"{LABELS[stream]}" for stream in streams for _ in parts]
         written.append(_page(folder / f"{name}.png", title, grid, heads))
-    thaw = [r for r in rows if r.score and r.run and r.case and r.case.site == PLATEAU]
+    plateau = [r for r in rows if r.case and r.case.site == PLATEAU]
+    thaw = [r for r in plateau if r.score and r.run]
     if thaw:
-        written.append(_thaw(folder / "liu2022_figure2_active_layer.png", thaw))
+        stocks = [r for r in plateau if not r.score and r.case and r.case.stream in STOCKS]
+        written.append(_thaw(folder / "liu2022_figure2_active_layer.png", thaw, stocks))
     further = [
         r
         for r in rows
@@ -400,10 +404,23 @@ def _whole_years(axis: Any, first: int, last: int) -> None:
         axis.set_xticks(np.arange(4 * first, 4 * last + 1) / 4.0, minor=True)
 
 
-def _thaw(path: Path, rows: Sequence[Row]) -> Path:
-    """Active-layer thickness of the plateau's stations, simulated against observed."""
+def _thaw(path: Path, rows: Sequence[Row], lacking: Sequence[Row]) -> Path:
+    """Active-layer thickness of the plateau's stations, simulated against observed; ``lacking``: stocks without data."""
     plt = _matplotlib()
-    figure, axis = plt.subplots(figsize=(5.4, 5.2), layout="constrained")
+    figure, axes = plt.subplots(
+        1, 1 + len(lacking), figsize=(5.4 + 2.6 * len(lacking), 5.2), width_ratios=[5.2, *[2.4] * len(lacking)],
+        squeeze=False, layout="constrained",
+    )  # fmt: skip
+    axis = axes[0, 0]
+    for empty, row in zip(axes[0, 1:], lacking, strict=True):
+        assert row.case is not None
+        empty.set_xticks([])
+        empty.set_yticks([])
+        for spine in empty.spines.values():
+            spine.set_color("0.8")
+        empty.set_title(f"soil {STOCKS[row.case.stream]} of the active layer", loc="left", fontsize=9)
+        text = textwrap.fill(row.note, 26)
+        empty.text(0.5, 0.5, text, transform=empty.transAxes, ha="center", va="center", fontsize=8, color="0.35")
     top = 0.0
     for k, row in enumerate(rows):
         assert row.score is not None and row.run is not None and row.case is not None
@@ -425,6 +442,6 @@ def _thaw(path: Path, rows: Sequence[Row]) -> Path:
     axis.set_ylabel("simulated active-layer thickness (m)", fontsize=9)
     axis.tick_params(labelsize=8)
     axis.spines[["top", "right"]].set_visible(False)
-    figure.legend(loc="outside lower center", fontsize=8, frameon=False)
-    figure.suptitle("Liu et al. (2022), Figure 2: active layer at plateau stations", fontsize=11)
+    axis.legend(loc="upper center", bbox_to_anchor=(0.5, -0.11), fontsize=8, frameon=False)
+    figure.suptitle("Liu et al. (2022), Figure 2: active layer on the plateau", fontsize=11)
     return _save(plt, figure, path)
