@@ -870,14 +870,16 @@ def command_report(arguments: argparse.Namespace) -> int:
         out = arguments.out or (folders[0] / "report" if len(folders) == 1 else Path("calibration_report"))
         calibration_report([path for found in finished for path in found], out, not arguments.no_figures)
         return DONE
-    if len(folders) > 1:
-        raise InputError("several folders can be reported together only if 'jtem calibrate' wrote them; give one run")
-    (folder,) = folders
-    plan = plans.parse(written_plan(folder), f"the plan in {folder}")
+    parsed = [(folder, plans.parse(written_plan(folder), f"the plan in {folder}")) for folder in folders]
+    if len(parsed) > 1:
+        out = arguments.out or Path("factorial_report")
+        factorial_report(parsed, out, figures_wanted=not arguments.no_figures)
+        return DONE
+    ((folder, plan),) = parsed
     if not plan.factorial.scenarios:
         report(plan, folder, figure=not arguments.no_figures)
         return DONE
-    factorial_report(plan, folder, arguments.out or folder / "report", figures_wanted=not arguments.no_figures)
+    factorial_report(parsed, arguments.out or folder / "report", figures_wanted=not arguments.no_figures)
     return DONE
 
 
@@ -1038,24 +1040,63 @@ def written_plan(folder: Path) -> str:
     )
 
 
-def factorial_report(plan: Plan, folder: Path, out: Path, *, figures_wanted: bool) -> None:
-    """Report of a plan with ``[factorial]`` into ``out``: headline, tables, closures, figures."""
+def climate_models(found: Sequence[tuple[Path, Plan]]) -> dict[str, Any]:
+    """Members of runs reported together, a climate model each: its word in the plan's [prepare], else the plan's name."""
+    from jtem.report.factorial import Files
+
+    (first_folder, first), *others = found
+    for folder, plan in found:
+        if not plan.factorial.scenarios or plan.factorial.members:
+            raise InputError(
+                f"{folder}: only runs of a [factorial] without members of their own are reported together; give one run"
+            )
+    for folder, plan in others:
+        a, b = first.factorial, plan.factorial
+        same = {
+            "runs": a.runs == b.runs,
+            "scenarios": a.scenarios == b.scenarios,
+            "base_year": a.base_year == b.base_year,
+        }
+        same["history"] = (first.history.name, first.history.last) == (plan.history.name, plan.history.last)
+        if not all(same.values()):
+            key = next(name for name, equal in same.items() if not equal)
+            raise InputError(f"{folder}: has another {key} than {first_folder}; report runs of one protocol together")
+    words = [plan.prepare.model or plan.plan.name for _, plan in found]
+    if len(set(words)) < len(words):
+        words = [folder.name for folder, _ in found]
+    if len(set(words)) < len(words):
+        raise InputError(
+            f"{first_folder}: its climate model, plan and folder are called as another's; rename the folder"
+        )
+    return {word: Files(folder, plan.plan.name) for word, (folder, plan) in zip(words, found, strict=True)}
+
+
+def factorial_report(found: Sequence[tuple[Path, Plan]], out: Path, *, figures_wanted: bool) -> None:
+    """Report of a plan with ``[factorial]`` into ``out``: headline, tables, closures, figures.
+
+    Several runs are the climate models of one protocol, each with its own history.
+    """
     import tomllib
 
     from jtem.datafiles import data_path
     from jtem.output import prepare_folder
     from jtem.report import factorial, figures, liu2022, liu2024
 
+    folder, plan = found[0]
     f = plan.factorial
     rows = f.protocol
-    prepare_folder(out)
     paper = "liu2022" if {"S_T", "S_R"} <= {row.name for row in rows} else "liu2024"
-    data = factorial.read(
-        folder,
-        plan.plan.name,
+    if len(found) > 1:
+        if paper == "liu2024":
+            raise InputError(f"{folder}: Liu et al. (2024) have one climate model; report each run on its own")
+        files = climate_models(found)
+    else:
+        files = {member.name: factorial.Files(folder, plan.plan.name, member.name) for member in f.ensemble}
+    prepare_folder(out)
+    data = factorial.read_members(
+        files,
         plan.history.name,
         f.scenarios,
-        [member.name for member in f.ensemble],
         [row.name for row in rows],
         (plan.history.last - 9, plan.history.last) if paper == "liu2022" else (2010, 2015),
         plan.plan.title or plan.plan.name,

@@ -86,6 +86,53 @@ def test_report_of_the_plateau_satisfies_the_identities(run, capsys):
         assert {row["community"] for row in csv.DictReader(file)} <= {"alpine_meadow", "alpine_steppe", "alpine_desert"}
 
 
+def test_climate_models_in_folders_of_their_own_are_reported_together(tmp_path, monkeypatch, capsys):
+    """A plan a GCM, each with its own history: mean and s.d. over them, anomalies from each one's own history."""
+    monkeypatch.setattr(stages, "run_experiment", balanced_run)
+    text = (ROOT / "experiments" / "liu2022" / "embedded.toml").read_text()
+    start = text.index("[factorial.members]")
+    text = text[:start] + text[text.index("[output]") :]
+    text = text.replace('domain = "plateau"', 'domain = "plateau"\nstride = 12')
+    for name in ("one", "two"):
+        (tmp_path / f"{name}.toml").write_text(text.replace('name = "liu2022"', f'name = "{name}"', 1))
+        assert cli.main(["run", str(tmp_path / f"{name}.toml"), "--out", str(tmp_path / name)]) == 0
+    for path in (tmp_path / "two").glob("*_annual.nc"):  # the second model is 1 % more productive throughout
+        with netCDF4.Dataset(path, "a") as data:
+            for variable in ("npp", "nep"):
+                data[variable][:] = data[variable][:] * 1.01
+    capsys.readouterr()
+    assert cli.main(["report", str(tmp_path / "one"), str(tmp_path / "two"), "--out", str(tmp_path / "both")]) == 0
+    capsys.readouterr()
+    for name in ("one", "two"):
+        assert cli.main(["report", str(tmp_path / name), "--no-figures"]) == 0
+
+    def npp(folder):
+        with (folder / "headline.csv").open() as file:
+            rows = [r for r in csv.DictReader(file) if r["quantity"].startswith("NPP total")]
+        return np.array([float(r["ours"]) for r in rows]), [r["note"] for r in rows]
+
+    one, two, (both, notes) = (
+        npp(tmp_path / "one" / "report")[0],
+        npp(tmp_path / "two" / "report")[0],
+        npp(tmp_path / "both"),
+    )
+    np.testing.assert_allclose(both, 0.5 * (one + two), rtol=1e-4)
+    np.testing.assert_allclose(two, 1.01 * one, rtol=1e-4)
+    spread = [float(note.split("s.d. over members ")[1].split(";")[0]) for note in notes]
+    np.testing.assert_allclose(spread, 0.01 * one / np.sqrt(2.0), rtol=2e-2)
+    assert (tmp_path / "both" / "figure5.png").is_file()
+    with (tmp_path / "both" / "closure.csv").open() as file:
+        assert {row["run"].split("_")[0] for row in csv.DictReader(file)} == {"one", "two"}
+    # not without reason: other cells, the same run twice
+    other = text.replace("stride = 12", "stride = 13").replace('name = "liu2022"', 'name = "three"', 1)
+    (tmp_path / "three.toml").write_text(other)
+    assert cli.main(["run", str(tmp_path / "three.toml"), "--out", str(tmp_path / "three")]) == 0
+    for pair, words in ((("one", "three"), "has other cells than"), (("one", "one"), "are called as another's")):
+        capsys.readouterr()
+        assert cli.main(["report", *(str(tmp_path / p) for p in pair), "--out", str(tmp_path / "no")]) == 2
+        assert words in capsys.readouterr().err
+
+
 def test_report_of_the_arctic_writes_every_table_and_figure(run, capsys):
     folder = run("liu2024", ('domain = "pan_arctic"', 'domain = "pan_arctic"\nstride = 25'))
     assert "closes within" in capsys.readouterr().out

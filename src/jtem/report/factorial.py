@@ -53,10 +53,21 @@ class Result:
 
 
 @dataclass(frozen=True)
-class Factorial:
-    """History and all runs of a factorial. ``runs``: (scenario, member, run) to its result; ``area`` (cell,) m2."""
+class Files:
+    """Where the annual files of a member are: folder, what their names begin with, the member's word in them ("": none)."""
 
-    history: Result
+    folder: Path
+    stem: str
+    word: str = ""
+
+
+@dataclass(frozen=True)
+class Factorial:
+    """Histories and all runs of a factorial. ``histories``: member to its history (one for all where they share it);
+    ``runs``: (scenario, member, run) to its result; ``area`` (cell,) m2; ``files`` by member.
+    """
+
+    histories: dict[str, Result]
     runs: dict[tuple[str, str, str], Result]
     area: np.ndarray
     chosen: np.ndarray
@@ -67,9 +78,17 @@ class Factorial:
     latitude: np.ndarray
     longitude: np.ndarray
     community: np.ndarray | None = None
-    folder: Path | None = None
-    file_stem: str = ""
+    files: dict[str, Files] | None = None
     history_name: str = "historical"
+
+    @property
+    def history(self) -> Result:
+        """The first member's history: everybody's where members share it."""
+        return self.histories[self.members[0]]
+
+    def past(self, name: str, unit: float = 1e12) -> np.ndarray:
+        """Series of a variable over each member's own history, (member, year), in ``unit`` kg as :meth:`Result.total`."""
+        return np.stack([self.histories[m].total(name, unit) for m in self.members])
 
     def get(self, scenario: str, run: str, member: str = "") -> Result:
         """One run."""
@@ -86,15 +105,16 @@ class Factorial:
 
         ``scenario`` "": history. Read from the files again, so that regional series need not hold cells.
         """
-        stage = _stage(scenario, member or self.members[0], run) if scenario else self.history_name
-        if self.folder is None:
-            raise InputError("this factorial has no folder; read it with jtem.report.factorial.read")
-        with _open(self.folder, self.file_stem, stage) as data:
+        if self.files is None:
+            raise InputError("this factorial has no files; read it with jtem.report.factorial.read")
+        where = self.files[member or self.members[0]]
+        stage = _stage(scenario, where.word, run) if scenario else self.history_name
+        with _open(where.folder, where.stem, stage) as data:
             inside = (data["year"].values >= years[0]) & (data["year"].values <= years[1])
             variable = VARIABLES[name]
             if variable.file_name not in data or not inside.any():
                 raise InputError(
-                    f"{self.folder}: '{name}' of {years[0]}-{years[1]} is not in the annual files of '{stage}'; add it to "
+                    f"{where.folder}: '{name}' of {years[0]}-{years[1]} is not in the annual files of '{stage}'; add it to "
                     "'annual' in the plan's [output] and run again"
                 )
             values = np.asarray(data[variable.file_name].values[inside], dtype=np.float64).mean(axis=0)
@@ -122,37 +142,78 @@ def read(
     title: str = "",
 ) -> Factorial:
     """Read all annual files of a factorial and reduce them to regional series; one file in memory at a time."""
-    stages = {(s, m, r): _stage(s, m, r) for s in scenarios for m in members for r in runs}
-    with _open(folder, name, history) as past, _open(folder, name, next(iter(stages.values()))) as future:
-        thaw = np.concatenate([_values(past, "active_layer_thickness"), _values(future, "active_layer_thickness")])
-        years = np.concatenate([past["year"].values, future["year"].values])
-        area = np.asarray(past["areacella"].values, np.float64)
-        place = np.asarray(past["lat"].values), np.asarray(past["lon"].values)
-        community = np.asarray(past["community"].values, dtype=object) if "community" in past else None
-    inside = (years >= base_years[0]) & (years <= base_years[1])
-    if not inside.any():
-        raise InputError(f"{folder}: no year of {base_years[0]}-{base_years[1]} in the files; permafrost is undefined")
-    chosen = np.nan_to_num(thaw[inside].mean(axis=0), nan=np.inf) < PERMAFROST_THAW_LIMIT
+    return read_members(
+        {member: Files(Path(folder), name, member) for member in members}, history, scenarios, runs, base_years, title
+    )
+
+
+def read_members(
+    files: dict[str, Files],
+    history: str,
+    scenarios: Sequence[str],
+    runs: Sequence[str],
+    base_years: tuple[int, int],
+    title: str = "",
+) -> Factorial:
+    """:func:`read` for members in folders of their own, each with its own history (climate models, a plan each).
+
+    Permafrost is where the active layer, mean over ``base_years`` and members, is below 10 m: one set of cells for all.
+    Raises ``InputError`` where a file is missing or members have other cells or years.
+    """
+    thaw, place, community, area = [], None, None, np.zeros(0)
+    for where in files.values():
+        future_stage = _stage(scenarios[0], where.word, runs[0])
+        with _open(where.folder, where.stem, history) as past, _open(where.folder, where.stem, future_stage) as future:
+            depth = np.concatenate([_values(past, "active_layer_thickness"), _values(future, "active_layer_thickness")])
+            years = np.concatenate([past["year"].values, future["year"].values])
+            mine = np.stack([np.asarray(past[n].values, np.float64) for n in ("lat", "lon", "areacella")])
+            if place is None:
+                place, area = mine, mine[2]
+                community = np.asarray(past["community"].values, dtype=object) if "community" in past else None
+            elif place.shape != mine.shape or not np.allclose(place, mine):
+                first = next(iter(files.values())).folder
+                raise InputError(f"{where.folder}: has other cells than {first}; report runs of one domain together")
+        inside = (years >= base_years[0]) & (years <= base_years[1])
+        if not inside.any():
+            raise InputError(
+                f"{where.folder}: no year of {base_years[0]}-{base_years[1]} in the files; permafrost is undefined"
+            )
+        thaw.append(np.nan_to_num(depth[inside].mean(axis=0), nan=np.inf))
+    assert place is not None
+    chosen = np.mean(thaw, axis=0) < PERMAFROST_THAW_LIMIT
     groups = {} if community is None else {str(g): chosen & (community == g) for g in sorted(set(community[chosen]))}
-    results = {}
-    for key, stage in {("", "", ""): history, **stages}.items():
-        with _open(folder, name, stage) as data:
-            results[key] = _reduce(data, area, chosen, groups)
-    past_result = results.pop(("", "", ""))
+    histories: dict[str, Result] = {}
+    results: dict[tuple[str, str, str], Result] = {}
+    known: dict[Path, Result] = {}
+    for member, where in files.items():
+        if where.folder not in known:
+            with _open(where.folder, where.stem, history) as data:
+                known[where.folder] = _reduce(data, area, chosen, groups)
+        histories[member] = known[where.folder]
+    for scenario in scenarios:
+        for member, where in files.items():
+            for run in runs:
+                with _open(where.folder, where.stem, _stage(scenario, where.word, run)) as data:
+                    made = results[scenario, member, run] = _reduce(data, area, chosen, groups)
+                first = results[scenario, next(iter(files)), run]
+                if not np.array_equal(made.years, first.years):
+                    raise InputError(
+                        f"{where.folder}: years of '{run}' under {scenario} differ from those of "
+                        f"{next(iter(files.values())).folder}; run the plans over the same years"
+                    )
     return Factorial(
-        history=past_result,
+        histories=histories,
         runs=results,
         area=area,
         chosen=chosen,
         scenarios=tuple(scenarios),
-        members=tuple(members),
+        members=tuple(files),
         names=tuple(runs),
         title=title,
         latitude=place[0],
         longitude=place[1],
         community=community,
-        folder=Path(folder),
-        file_stem=name,
+        files=dict(files),
         history_name=history,
     )
 
@@ -231,11 +292,11 @@ def closures(f: Factorial) -> list[Closure]:
     Frozen stores that the ``layered`` scheme fills at the end of history are an inventory, not a flux: carbon counts it from
     the first frozen stock of the run; nitrogen starts at the end of the run's first year.
     """
-    past = f.history
-    left = _unclosed(past.total("ecosystem_carbon"), past.total("net_ecosystem_production"))
-    left_n = _unclosed(past.total("ecosystem_nitrogen"), past.total("nitrogen_input") - past.total("nitrogen_loss"))
     result = []
     for (scenario, member, run), r in f.runs.items():
+        past = f.histories[member]
+        left = _unclosed(past.total("ecosystem_carbon"), past.total("net_ecosystem_production"))
+        left_n = _unclosed(past.total("ecosystem_nitrogen"), past.total("nitrogen_input") - past.total("nitrogen_loss"))
         stock, flux = r.total("ecosystem_carbon"), r.total("net_ecosystem_production")
         begin = past.total("ecosystem_carbon")[-1]
         filled = r.total("frozen_carbon")[0] if "layer_exposed_carbon" in r.totals else 0.0

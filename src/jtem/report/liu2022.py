@@ -123,8 +123,8 @@ def headline(f: Factorial, notes: dict[str, str]) -> tuple[list[Line], dict[str,
 
     density = 1e12 / f.chosen_area  # Tg over the set to g m-2: 1e12 g in a Tg
     past = f.history
-    stock = past.between(past.total("soil_carbon"), 2006, 2015)
-    add("SOC in active layers 2006-2015", "soil_carbon_2006_2015", "historical", [stock], "Pg C")
+    stock = [past.between(row, 2006, 2015) for row in f.past("soil_carbon")]
+    add("SOC in active layers 2006-2015", "soil_carbon_2006_2015", "historical", stock, "Pg C")
     table1: Cells = [("flux", "scenario", "period", "total (Tg C yr-1)", "density (gC m-2 yr-1)")]
     carbon = ("dSOC", "sum dLtrC", "sum dRH", "SOC_PF", "(sum dRH - sum dLtrC)/SOC_PF")
     nitrogen = ("dSON", "sum dLtrN", "sum dNetNMin", "SON_PF", "sum dVegNup/SON_PF")
@@ -134,10 +134,10 @@ def headline(f: Factorial, notes: dict[str, str]) -> tuple[list[Line], dict[str,
     ]
     fluxes = {"npp": "net_primary_production", "rh": "heterotrophic_respiration", "nep": "net_ecosystem_production"}
     for key, name in fluxes.items():
-        now = past.between(past.total(name, 1e9), 2006, 2011)
+        now = np.array([past.between(row, 2006, 2011) for row in f.past(name, 1e9)])
         first = f.scenarios[0]
-        total = add(f"{key.upper()} total 2006-2011", f"{key}_total_2006_2011", first, [now], "Tg C yr-1")
-        per = add(f"{key.upper()} density 2006-2011", f"{key}_density_2006_2011", first, [now * density], "gC m-2 yr-1")
+        total = add(f"{key.upper()} total 2006-2011", f"{key}_total_2006_2011", first, now, "Tg C yr-1")
+        per = add(f"{key.upper()} density 2006-2011", f"{key}_density_2006_2011", first, now * density, "gC m-2 yr-1")
         table1.append((key.upper(), "history", "2006-2011", total, per))
         for s in f.scenarios:
             t = f.get(s, T)
@@ -252,7 +252,8 @@ def figure5(f: Factorial, path: Path) -> Path:
     rows = len(f.scenarios)
     title = f"{f.title}\ndeepening of the active layer since history, and S_T - S_R, mean over {len(f.members)} members"
     canvas = figures.MapCanvas(rows, 4, title, *_place(f))
-    before = np.minimum(f.history.active_layer[-10:].mean(axis=0), PERMAFROST_THAW_LIMIT)
+    past = [np.minimum(f.histories[m].active_layer[-10:].mean(axis=0), PERMAFROST_THAW_LIMIT) for m in f.members]
+    before = np.mean(past, axis=0)
     fields: dict[str, list[np.ndarray]] = {"ALT": [], "SOC": [], "RH": [], "NPP": []}
     for s in f.scenarios:
         after = [np.minimum(f.get(s, T, m).active_layer[-10:].mean(axis=0), PERMAFROST_THAW_LIMIT) for m in f.members]
@@ -439,7 +440,7 @@ def figure4(f: Factorial, path: Path) -> Path:
         canvas.band(a, t.years, thaw, k)
         values = []
         for name in names:
-            now = f.history.total(name, 1e9)[-10:].mean()
+            now = f.past(name, 1e9)[:, -10:].mean(axis=1)
             change = _series(f, s, T, name, 1e9)[:, -10:].mean(axis=1) - now
             gap = _gap(f, s, name, 1e9)[:, -10:].mean(axis=1)
             values.append(100 * np.abs(gap) / (np.abs(gap) + np.abs(change - gap)))
@@ -458,7 +459,7 @@ def figure7(f: Factorial, path: Path) -> Path:
     for k, s in enumerate(f.scenarios):
         for run, style in ((T, "-"), (R, "--")):
             for axes, name in zip(canvas.axes, ("soil_organic_nitrogen", "vegetation_nitrogen"), strict=False):
-                canvas.band(axes, years, _series(f, s, run, name, 1e9) - f.history.total(name, 1e9)[-1], k, style)
+                canvas.band(axes, years, _series(f, s, run, name, 1e9) - f.past(name, 1e9)[:, -1:], k, style)
         canvas.band(canvas.axes[2], years, np.cumsum(_gap(f, s, "nitrogen_uptake", 1e9), axis=1), k)
     canvas.label(canvas.axes[0], "soil organic N (Tg N)")
     canvas.label(canvas.axes[1], "vegetation N (Tg N)")
