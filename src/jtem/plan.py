@@ -354,6 +354,10 @@ class Plan:
         spin = self.spinup
         needed = [] if self.run.restart else [(spin.climate, *spin.cycle)]
         needed += [(part.climate, part.first, part.last) for part in (self.history, *self.scenario)]
+        f = self.factorial
+        needed += [(name, f.first, f.last) for name in f.scenarios]
+        if f.scenarios and f.base_year > self.history.last:
+            needed.append((f.base_climate or f.scenarios[0], f.base_year, f.base_year))
         names = dict.fromkeys(name for name, _, _ in needed)
         return {
             name: (min(a for n, a, _ in needed if n == name), max(b for n, _, b in needed if n == name))
