@@ -1,10 +1,11 @@
 """What a calibration costs: ours against scipy's least squares with finite differences, twin recovery, gradients, memory.
 
-    python benchmarks/calibration.py --json [--quick]
+    python benchmarks/calibration.py --json [--quick | --heat]
 
 One embedded site (Toolik, TEM's snow rule), ten parameters, four years of monthly fluxes and yearly pools with noise; the
 same model, the same start points, the same process. A model run of ours finds the Jacobian with the values; runs and
 wall time count until the misfit is within 1.05 and 1.01 of the lowest that any search found. Compilation is told apart.
+``--heat`` measures instead the reverse gradient of 27 sites x 30 years with soil heat in the model and thermal parameters free.
 The last line is one JSON object.
 """
 
@@ -51,25 +52,40 @@ TEN = {
     "decomposition.immobilization_intercept": (30.0, 180.0),
     "phenology.leaf_carbon_maximum": (40.0, 400.0),
 }
+THERMAL = {
+    "soil_thermal.conductivity_thawed[0]": (0.05, 2.0),
+    "soil_thermal.conductivity_frozen[0]": (0.05, 2.5),
+    "soil_thermal.water_content[0]": (0.05, 0.8),
+    "soil_thermal.conductivity_thawed[1]": (0.05, 2.5),
+    "soil_thermal.water_content[1]": (0.02, 0.6),
+    "soil_thermal.snow_density": (100.0, 500.0),
+    "soil_thermal.surface_factor_thaw": (0.5, 1.5),
+}
 STREAMS = ("nep", "gpp", "ecosystem_respiration")
 POOLS = ("vegetation_carbon", "soil_carbon", "available_nitrogen")
 
 
-def prepare(table: str, count: int = 10) -> calibrate.Prepared:
-    """The problem with the first ``count`` parameters free."""
+def prepare(table: str, count: int = 10, thermal: int = 0) -> calibrate.Prepared:
+    """The problem with the first ``count`` parameters free; with soil heat and ``thermal`` of its own where that is not 0."""
     text = HEADER.replace("TABLE", table)
-    for name, (low, high) in list(TEN.items())[:count]:
+    if thermal:
+        text = text.replace("soil_heat = false", "soil_heat = true")
+        text = text.replace("floor = { nep", "floor = { soil_temperature = 0.5, active_layer_thickness = 0.05, nep")
+    for name, (low, high) in [*list(TEN.items())[:count], *list(THERMAL.items())[:thermal]]:
         text += f'\n[[parameter]]\nname = "{name}"\nbounds = [{low}, {high}]\n'
     return calibrate.build(calibration_plan.parse(text), None, [data_path("parameters", "defaults.toml")])
 
 
-def write_table(path: str) -> None:
+def write_table(path: str, heat: bool = False) -> None:
     with open(path, "w") as file:
-        file.write("site,year,month,variable,value\n")
+        file.write("site,year,month,variable,value,depth_m\n")
         for year in range(1992, 1996):
+            if heat:
+                file.write(f"Toolik,{year},,active_layer_thickness,1,\n")
+                file.writelines(f"Toolik,{year},{month},soil_temperature,1,0.1\n" for month in range(1, 13))
             for stream in STREAMS:
-                file.writelines(f"Toolik,{year},{month},{stream},1\n" for month in range(1, 13))
-            file.writelines(f"Toolik,{year},,{stream},1\n" for stream in POOLS)
+                file.writelines(f"Toolik,{year},{month},{stream},1,\n" for month in range(1, 13))
+            file.writelines(f"Toolik,{year},,{stream},1,\n" for stream in POOLS)
 
 
 def observed(prepared: calibrate.Prepared, noise: float, seed: int = 5) -> calibrate.Prepared:
@@ -191,9 +207,8 @@ def gradients(prepared: calibrate.Prepared, few: calibrate.Prepared | None) -> d
     return results
 
 
-def memory(prepared: calibrate.Prepared, sites: int = 27, years: int = 30) -> dict[str, float]:
-    """Temporary memory of the reverse gradient for many sites and years, from the compiler."""
-    model = prepared.model
+def _enlarged(model: calibration.Model, sites: int, years: int):
+    """A model's site, its target and, where held, its heat, repeated to many sites and years."""
     history = jax.tree.map(
         lambda leaf: jax.numpy.repeat(leaf, -(-years // leaf.shape[1]), axis=1)[:, :years], model.site.history
     )
@@ -205,13 +220,50 @@ def memory(prepared: calibrate.Prepared, sites: int = 27, years: int = 30) -> di
             for n in ("index", "observed", "weight")
         }
     )
-    x = jax.numpy.asarray(model.start)
     heat = model.heat()
+    if heat is not None:
+        heat = jax.tree.map(lambda leaf: jax.numpy.repeat(leaf, sites, axis=0), _heat_of_years(heat, years))
+    return site, target, heat
+
+
+def memory(prepared: calibrate.Prepared, sites: int = 27, years: int = 30) -> dict[str, float]:
+    """Temporary memory of the reverse gradient for many sites and years, from the compiler."""
+    model = prepared.model
+    site, target, heat = _enlarged(model, sites, years)
     assert heat is not None
-    heat = jax.tree.map(lambda leaf: jax.numpy.repeat(leaf, sites, axis=0), _heat_of_years(heat, years))
-    compiled = calibration.gradient_program(model.setting).lower(x, site, heat, target).compile()
+    compiled = (
+        calibration.gradient_program(model.setting).lower(jax.numpy.asarray(model.start), site, heat, target).compile()
+    )
     size = compiled.memory_analysis().temp_size_in_bytes
     return {f"gradient_memory_{sites}_sites_{years}_years_megabytes": size / 1e6}
+
+
+def with_heat(table: str, quick: bool, sites: int = 27, years: int = 30) -> dict[str, float]:
+    """Seconds and memory of the reverse gradient where thermal parameters are free, and its growth with their number."""
+    results = {}
+    for count, thermal in ((10, 7),) if quick else ((10, 7), (1, 1)):
+        begin, model = time.perf_counter(), prepare(table, count, thermal).model
+        site, target, heat = _enlarged(model, sites, years)
+        assert heat is None
+        x, setting = jax.numpy.asarray(model.start), model.setting
+        gradient = calibration.gradient_program(setting).lower(x, site, None, target).compile()
+        word = f"heat_free_{count + thermal}_parameters_{sites}_sites_{years}_years"
+        results[f"{word}_gradient_compile_seconds"] = time.perf_counter() - begin
+        results[f"{word}_gradient_memory_megabytes"] = gradient.memory_analysis().temp_size_in_bytes / 1e6
+        results[f"{word}_gradient_seconds"] = best_time(lambda run=gradient: run(x, site, None, target))  # noqa: B023
+        if thermal == len(THERMAL):
+            only = jax.jit(lambda y, s, t: calibration.misfit(setting, y, s, None, t)[0])  # noqa: B023
+            forward = only.lower(x, site, target).compile()
+            results[f"{word}_forward_memory_megabytes"] = forward.memory_analysis().temp_size_in_bytes / 1e6
+            results[f"{word}_forward_seconds"] = best_time(lambda run=forward: run(x, site, target))  # noqa: B023
+            results["heat_free_gradient_over_forward"] = (
+                results[f"{word}_gradient_seconds"] / results[f"{word}_forward_seconds"]
+            )
+        print(json.dumps(results), flush=True)  # so far
+    if not quick:
+        seconds = [results[f"heat_free_{n}_parameters_{sites}_sites_{years}_years_gradient_seconds"] for n in (17, 2)]
+        results["heat_free_gradient_17_over_2_parameters"] = seconds[0] / seconds[1]
+    return results
 
 
 def _heat_of_years(heat, years: int):
@@ -241,13 +293,17 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--json", action="store_true", help="kept for uniformity: the last line is always JSON")
     parser.add_argument("--quick", action="store_true", help="without gradients of few parameters and memory")
+    parser.add_argument("--heat", action="store_true", help="only the gradient with soil heat free")
     parser.add_argument("--starts", type=int, default=5)
     arguments = parser.parse_args()
     import tempfile
 
     with tempfile.TemporaryDirectory() as folder:
         table = f"{folder}/observed.csv"
-        write_table(table)
+        write_table(table, arguments.heat)
+        if arguments.heat:
+            print(json.dumps(with_heat(table, arguments.quick)))
+            return
         begin = time.perf_counter()
         blank = prepare(table)
         noisy = observed(blank, 1.0)
