@@ -617,12 +617,11 @@ def _by_gradient(prepared: Prepared, path: Path, resume: bool, say: Callable[[st
     ends = [descent.Descent(x) for x in starts(prepared)]
     if resume:
         kept, spent = _kept(prepared.plan, path)
-        ends = [
-            descent.Descent(
-                **{k: np.array(v) if k in ("x", "slope", "best_x") and v is not None else v for k, v in f.items()}
-            )
-            for f in kept
-        ]
+        arrays = ("x", "slope", "best_x")
+        for fields in kept:
+            fields.update({k: np.array(fields[k]) for k in arrays if fields[k] is not None})
+            fields["memory"] = [np.array(part) for part in fields["memory"]]
+        ends = [descent.Descent(**fields) for fields in kept]
 
     def report(now: descent.Descent) -> None:
         seconds, iteration = spent + time.perf_counter() - begin, len(now.history) - 1

@@ -152,9 +152,9 @@ def test_descent_finds_the_minimum_of_a_valley():
         return float(((scale * (x - 1.0)) ** 2).sum()), 2 * scale**2 * (x - 1.0)
 
     found = descent.minimise(valley, np.zeros(2), "lbfgs", decrease=1e-12)
-    np.testing.assert_allclose(found.x, 1.0, atol=1e-4)
+    np.testing.assert_allclose(found.best_x, 1.0, atol=1e-4)
     adam = descent.minimise(valley, np.zeros(2), "adam", iterations=500, decrease=1e-12)
-    np.testing.assert_allclose(adam.x, 1.0, atol=2e-2)
+    np.testing.assert_allclose(adam.best_x, 1.0, atol=2e-2)
     assert list(found.history) == sorted(found.history, reverse=True)
 
 

@@ -56,8 +56,10 @@ def noisy(tmp_path_factory):
     return plan.read_text(), found.fit.cost, folder
 
 
-RUNS = {"lbfgs": 150, "adam": 400}
-"""Evaluations of misfit and gradient within which a method must be within 2 % of Levenberg-Marquardt's misfit."""
+RUNS = {"lbfgs": 110, "adam": 250}
+"""Evaluations of misfit and gradient within which a method must be within 1 % of Levenberg-Marquardt's misfit (76 and 199 when
+this was written).
+"""
 
 
 @pytest.mark.slow
@@ -69,9 +71,12 @@ def test_searches_by_gradients_end_close_to_levenberg_marquardt(method, noisy, c
     plan.write_text(text.replace("iterations = 40", search))
     assert cli.main(["calibrate", str(plan), "--out", str(out)]) == 0
     kept = json.loads((out / calibrate.STATE).read_text())["searches"][0]
-    print(method, lowest, kept["history"], kept["runs"])
     within = next((k for k, misfit in enumerate(kept["history"]) if misfit <= 1.02 * lowest), None)
-    assert within is not None and kept["runs"] <= RUNS[method]
+    print(
+        f"{method}: {kept['history'][0]:.5g} to {kept['history'][-1]:.5g} in {kept['runs']} runs (Levenberg-Marquardt "
+        f"{lowest:.5g}); within 2 % at iteration {within}"
+    )
+    assert kept["history"][-1] <= 1.01 * lowest and kept["runs"] <= RUNS[method]
     assert kept["history"][0] > 10 * lowest
     with (out / "parameters.csv").open() as file:
         assert all(np.isfinite(float(row["standard_error"])) for row in csv.DictReader(file))
