@@ -248,8 +248,14 @@ def memory(prepared: calibrate.Prepared, sites: int = 27, years: int = 30) -> di
     compiled = (
         calibration.gradient_program(model.setting).lower(jax.numpy.asarray(model.start), site, heat, target).compile()
     )
-    size = compiled.memory_analysis().temp_size_in_bytes
-    return {f"gradient_memory_{sites}_sites_{years}_years_megabytes": size / 1e6}
+    return {f"gradient_memory_{sites}_sites_{years}_years_megabytes": _megabytes(compiled)}
+
+
+def _megabytes(compiled) -> float:
+    """Temporary memory of a compiled program."""
+    found = compiled.memory_analysis()
+    assert found is not None
+    return found.temp_size_in_bytes / 1e6
 
 
 def with_heat(table: str, quick: bool, sites: int = 27, years: int = 30) -> dict[str, float]:
@@ -268,7 +274,7 @@ def with_heat(table: str, quick: bool, sites: int = 27, years: int = 30) -> dict
             begin = time.perf_counter()
             compiled = program.lower(*arguments).compile()
             results[f"heat_free_{word}_compile_seconds"] = time.perf_counter() - begin
-            results[f"heat_free_{word}_memory_megabytes"] = compiled.memory_analysis().temp_size_in_bytes / 1e6
+            results[f"heat_free_{word}_memory_megabytes"] = _megabytes(compiled)
             calls[word] = functools.partial(compiled, *arguments)
         print(json.dumps(results), flush=True)  # so far
     for word, (wall, processor) in zip(calls, best_processor_times(list(calls.values())), strict=True):

@@ -643,7 +643,6 @@ def _by_gradient(prepared: Prepared, path: Path, resume: bool, say: Callable[[st
     except ValueError as error:
         raise InputError(f"{prepared.plan.where}: {error}; move the start values") from None
     best = min(ends, key=lambda end: end.cost)
-    assert best.best_x is not None
     x, history, reason = best.best_x, tuple(best.history), "decrease" if best.ended else "iterations"
     residual, jacobian = model.residuals(x[None])[0], model.jacobian(x[None])[0]
     found = least_squares.Fit(x, best.cost, residual, jacobian, history, best.runs, best.runs, reason)

@@ -28,7 +28,7 @@ class Descent:
     x: np.ndarray
     value: float = math.nan
     slope: np.ndarray | None = None
-    best_x: np.ndarray | None = None
+    best_x: np.ndarray = field(default_factory=lambda: np.zeros(0))
     history: list[float] = field(default_factory=list)
     runs: int = 0
     memory: list[np.ndarray] = field(default_factory=list)
