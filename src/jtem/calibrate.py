@@ -525,8 +525,10 @@ def identity(plan: CalibrationPlan) -> str:
     return hashlib.sha256((plan.text + __version__).encode()).hexdigest()[:16]
 
 
-def _dump(searches: Sequence[least_squares.Search], plan: CalibrationPlan, seconds: float, path: Path) -> None:
+def _dump(searches: Sequence[Any], plan: CalibrationPlan, seconds: float, path: Path) -> None:
     def plain(value):
+        if isinstance(value, list):
+            return [plain(part) for part in value]
         return value.tolist() if isinstance(value, np.ndarray) else value
 
     kept = [
@@ -542,22 +544,28 @@ def _dump(searches: Sequence[least_squares.Search], plan: CalibrationPlan, secon
     partial.replace(path)
 
 
-def _load(plan: CalibrationPlan, path: Path, rules: least_squares.Rules):
+def _kept(plan: CalibrationPlan, path: Path) -> tuple[list[dict[str, Any]], float]:
+    """What :func:`_dump` wrote: the fields of each search, and the seconds spent."""
     try:
         kept = json.loads(path.read_text())
     except (OSError, ValueError) as error:
         raise InputError(f"{path}: nothing to resume ({error}); start without --resume") from None
     if kept["identity"] != identity(plan):
         raise InputError(f"{path}: written by another plan or version; start without --resume in another folder")
+    return kept["searches"], float(kept["seconds"])
+
+
+def _load(plan: CalibrationPlan, path: Path, rules: least_squares.Rules):
+    kept, seconds = _kept(plan, path)
     arrays = ("x", "residual", "jacobian", "norms")
     searches = [
         least_squares.Search(
             **dict[str, Any]({k: np.array(v) if k in arrays and v is not None else v for k, v in fields.items()}),
             rules=rules,
         )
-        for fields in kept["searches"]
+        for fields in kept
     ]
-    return searches, float(kept["seconds"])
+    return searches, seconds
 
 
 def fit(prepared: Prepared, folder: Path, *, resume: bool = False, say: Callable[[str], None] = print) -> Outcome:
@@ -566,9 +574,7 @@ def fit(prepared: Prepared, folder: Path, *, resume: bool = False, say: Callable
     rules = least_squares.Rules(decrease=plan.decrease, iterations=plan.iterations, longest_step=2.0)
     begin = time.perf_counter()
     if plan.method != "levenberg_marquardt":
-        if resume:
-            raise InputError(f"{prepared.plan.where}: method '{plan.method}' cannot be resumed; start without --resume")
-        return _by_gradient(prepared, say)
+        return _by_gradient(prepared, folder / STATE, resume, say)
     spent = 0.0
     if resume:
         made, spent = _load(prepared.plan, folder / STATE, rules)
@@ -604,35 +610,43 @@ def fit(prepared: Prepared, folder: Path, *, resume: bool = False, say: Callable
     )
 
 
-def _by_gradient(prepared: Prepared, say: Callable[[str], None]) -> Outcome:
-    """The same misfit by one reverse sweep an evaluation: for many parameters."""
+def _by_gradient(prepared: Prepared, path: Path, resume: bool, say: Callable[[str], None]) -> Outcome:
+    """The same misfit by one reverse sweep an evaluation: for many parameters. Starts follow one another."""
     plan, model = prepared.plan.search, prepared.model
-    begin = time.perf_counter()
+    begin, spent = time.perf_counter(), 0.0
+    ends = [descent.Descent(x) for x in starts(prepared)]
+    if resume:
+        kept, spent = _kept(prepared.plan, path)
+        arrays = ("x", "slope", "best_x")
+        for fields in kept:
+            fields.update({k: np.array(fields[k]) for k in arrays if fields[k] is not None})
+            fields["memory"] = [np.array(part) for part in fields["memory"]]
+        ends = [descent.Descent(**fields) for fields in kept]
 
-    def report(iteration: int, value: float) -> None:
+    def report(now: descent.Descent) -> None:
+        seconds, iteration = spent + time.perf_counter() - begin, len(now.history) - 1
+        _dump(ends, prepared.plan, seconds, path)
         if iteration % 5 == 0:
-            say(f"iteration {iteration:3d}  misfit {value:.5g}  {time.perf_counter() - begin:.0f} s")
+            say(f"iteration {iteration:3d}  misfit {now.value:.5g}  {seconds:.0f} s")
 
     try:
-        ends = [
+        for end in ends:
             descent.minimise(
                 model.misfit_and_gradient,
-                start,
+                end,
                 plan.method,
                 iterations=plan.iterations,
                 decrease=plan.decrease,
                 rate=plan.rate,
                 report=report,
             )
-            for start in starts(prepared)
-        ]
     except ValueError as error:
         raise InputError(f"{prepared.plan.where}: {error}; move the start values") from None
     best = min(ends, key=lambda end: end.cost)
-    residual, jacobian = model.residuals(best.x[None])[0], model.jacobian(best.x[None])[0]
-    reason = "decrease" if len(best.history) <= plan.iterations else "iterations"
-    found = least_squares.Fit(best.x, best.cost, residual, jacobian, best.history, best.runs, best.runs, reason)
-    return Outcome(found, (), time.perf_counter() - begin, ends[0].history[0], plan.method)
+    x, history, reason = best.best_x, tuple(best.history), "decrease" if best.ended else "iterations"
+    residual, jacobian = model.residuals(x[None])[0], model.jacobian(x[None])[0]
+    found = least_squares.Fit(x, best.cost, residual, jacobian, history, best.runs, best.runs, reason)
+    return Outcome(found, (), spent + time.perf_counter() - begin, ends[0].history[0], plan.method)
 
 
 # --- results ---------------------------------------------------------------------------------------------------------
@@ -891,9 +905,25 @@ def pest_problem(prepared: Prepared) -> pest.Problem:
     return pest.Problem(tuple(made), tuple(seen))
 
 
+def for_pest_run(plan: CalibrationPlan) -> CalibrationPlan:
+    """The plan without its start values, which the parameter file that PEST filled takes the place of."""
+    inside = [
+        dataclasses.replace(p, start=_middle(p.bounds)) for p in plan.parameter
+    ]  # PEST goes to the bounds, a start not
+    return dataclasses.replace(plan, parameter=tuple(inside))
+
+
+def _middle(bounds: tuple[float, float]) -> float:
+    return 0.5 * (bounds[0] + bounds[1])
+
+
 def simulated_for_pest(prepared: Prepared, problem: pest.Problem, path: Path) -> None:
-    """Write what PEST reads back, at the problem's start values (the overlay that PEST filled is a parameter file)."""
-    simulated, _ = prepared.model.simulate(prepared.model.start_values)
+    """Write what PEST reads back, at the values of the parameter table (the overlay that PEST filled is a part of it)."""
+    model, values = prepared.model, np.array(prepared.model.start_values)
+    for k, free in enumerate(prepared.problem.free):
+        for s in np.flatnonzero(model.applies[:, k]):
+            values[model.index[s, k]] = np.ravel(model.value_in_table(free.names[0], int(s)))[0]
+    simulated, _ = model.simulate(values)
     o = prepared.problem.observations
     pest.write_simulated(problem, simulated[np.isfinite(o.value)], path)
 

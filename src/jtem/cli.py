@@ -1507,7 +1507,7 @@ def command_calibrate(arguments: argparse.Namespace) -> int:
 
     files = parameter_files((*plan.model.parameters, *arguments.overlay), arguments.data, f"{plan.where}: [model]")
     data = arguments.data or (Path(os.environ["JTEM_DATA"]) if "JTEM_DATA" in os.environ else None)
-    prepared = calibrate.build(plan, data, files)
+    prepared = calibrate.build(plan if arguments.pest_run is None else calibrate.for_pest_run(plan), data, files)
     observed = prepared.problem.observations
     held = int((np.isfinite(observed.value) & ~observed.fit).sum())
     print(

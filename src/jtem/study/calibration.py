@@ -351,46 +351,62 @@ def _site_values(setting: Setting, local, site: _Site, heat):
 
 
 def _site_jacobian(setting: Setting, local, site: _Site, heat):
-    """Value (pick,), code and derivative (pick, slot): carbon slots on held heat, heat slots through heat."""
+    """Value (pick,), code and derivative (pick, slot).
 
-    def by(slots, function):
-        where = jnp.asarray(slots)
-        return jax.jacfwd(lambda part: function(local.at[where].set(part)), has_aux=True)(local[where])
+    Heat slots turn heat; from there one program of carbon serves all slots (each with heat's own turn), so it is compiled
+    once, and carbon columns never differentiate heat.
+    """
+    held, rates, slope = heat, None, None
+    slots = setting.carbon_slots if setting.carbon else ()
+    if heat is None and setting.differences:
+        held = site_heat(setting, local, site, differentiable=False)
+        slope = _heat_differences(setting, local, site)
+    elif heat is None:
+        where = jnp.asarray(setting.heat_slots)
+        slots = tuple(sorted((*setting.heat_slots, *slots)))
 
-    def through(all_):
-        found = site_heat(setting, all_, site)
-        value, code = predict(setting, all_, site, found)
-        return value, (found, value, code)
+        def turn(part):
+            found = site_heat(setting, local.at[where].set(part), site)
+            return found, found
 
-    def on_held(all_):
-        value, code = predict(setting, all_, site, held)
-        return value, (value, code)
+        turned, held = jax.jacfwd(turn, has_aux=True)(local[where])
+        by_slot = jnp.asarray([slots.index(k) for k in setting.heat_slots])
+        rates = jax.tree.map(
+            lambda leaf: (
+                jnp.zeros((len(slots), *leaf.shape[:-1]), leaf.dtype).at[by_slot].set(jnp.moveaxis(leaf, -1, 0))
+            ),
+            turned,
+        )
+
+    def column(direction, rate):
+        if rate is None:
+            return jax.jvp(lambda all_: predict(setting, all_, site, held), (local,), (direction,), has_aux=True)
+        return jax.jvp(
+            lambda all_, found: predict(setting, all_, site, found), (local, held), (direction, rate), has_aux=True
+        )
+
+    if not slots:
+        value, code = predict(setting, local, site, held)
+    else:
+        directions = jnp.eye(local.size, dtype=local.dtype)[jnp.asarray(slots)]
+        value, columns, code = jax.vmap(column, out_axes=(None, 0, None))(directions, rates)
+    slope = jnp.zeros((value.size, local.size), value.dtype) if slope is None else slope
+    return value, code, slope.at[:, jnp.asarray(slots)].set(columns.T) if slots else slope
+
+
+def _heat_differences(setting: Setting, local, site: _Site):
+    """Derivative (pick, slot) by heat slots from central differences, 0 for the others."""
 
     def moved(all_):
         return predict(setting, all_, site, site_heat(setting, all_, site, differentiable=False))[0]
 
-    parts, held = {}, heat
-    if held is None and setting.differences:
-        held = site_heat(setting, local, site, differentiable=False)
-        where = jnp.asarray(setting.heat_slots)
-        size = setting.differences * site.width * jnp.where(site.logarithmic, local, jnp.ones_like(local))
-        steps = jnp.diag(size)[where]
-        # one batch: value by value would compile as many programs
-        both = jax.vmap(moved)(jnp.concatenate([local[None] + steps, local[None] - steps]))
-        up, down = jnp.split(both, 2)
-        parts[setting.heat_slots] = ((up - down) / (2.0 * size[where])[:, None]).T
-        if not (setting.carbon and setting.carbon_slots):
-            value, code = predict(setting, local, site, held)
-    elif held is None:
-        parts[setting.heat_slots], (held, value, code) = by(setting.heat_slots, through)
-    if setting.carbon and setting.carbon_slots:
-        parts[setting.carbon_slots], (value, code) = by(setting.carbon_slots, on_held)
-    elif not parts:
-        value, code = predict(setting, local, site, held)
-    slope = jnp.zeros((value.size, len(setting.slots)), value.dtype)
-    for slots, part in parts.items():
-        slope = slope.at[:, jnp.asarray(slots)].set(part)
-    return value, code, slope
+    where = jnp.asarray(setting.heat_slots)
+    size = setting.differences * site.width * jnp.where(site.logarithmic, local, jnp.ones_like(local))
+    steps = jnp.diag(size)[where]
+    # one batch: value by value would compile as many programs
+    up, down = jnp.split(jax.vmap(moved)(jnp.concatenate([local[None] + steps, local[None] - steps])), 2)
+    by_slot = ((up - down) / (2.0 * size[where])[:, None]).T
+    return jnp.zeros((by_slot.shape[0], local.size), by_slot.dtype).at[:, where].set(by_slot)
 
 
 @functools.lru_cache(maxsize=32)
@@ -495,7 +511,7 @@ class Model:
             return free.start
         if free.mode == "factor":
             return 1.0
-        values = [np.asarray(self._leaf(free.names[0], s), dtype=float) for s in members]
+        values = [np.asarray(self.value_in_table(free.names[0], s), dtype=float) for s in members]
         flat = np.concatenate([np.ravel(v) for v in values])
         if np.ptp(flat) > 1e-12 * max(1.0, float(np.abs(flat).max())):
             raise InputError(
@@ -504,7 +520,8 @@ class Model:
             )
         return float(flat[0])
 
-    def _leaf(self, full: str, s: int):
+    def value_in_table(self, full: str, s: int):
+        """A parameter of site ``s`` before anything is fitted; one element where ``full`` names one."""
         name, element = element_of(full)
         leaf = np.asarray(parameters.get(self.problem.rows, name))[s]
         return leaf if element is None else leaf[element]
