@@ -428,6 +428,17 @@ def misfit(setting: Setting, x, site: _Site, heat, target: _Target):
 
 
 @functools.lru_cache(maxsize=32)
+def log_density(setting: Setting):
+    """The unnormalised log-posterior (x, site, heat, target) -> (), traceable: see :meth:`Model.log_posterior`."""
+
+    def density(x, *rest):
+        value, change = misfit(setting, x, *rest)
+        return -0.5 * value + change
+
+    return density
+
+
+@functools.lru_cache(maxsize=32)
 def gradient_program(setting: Setting):
     """Compiled misfit and its gradient by one reverse sweep: (x, site, heat, target)."""
     return jax.jit(jax.value_and_grad(lambda x, *rest: misfit(setting, x, *rest)[0]))
@@ -670,8 +681,18 @@ class Model:
         """Unnormalised log-density at x (coordinate,) as a traceable function: -misfit/2 and the density of the change of
         variables (within its bounds a parameter without prior is uniform on its scale).
         """
-        value, change = misfit(self.setting, x, self.site, self.heat(), self._device_target)
-        return -0.5 * value + change
+        return log_density(self.setting)(x, *self.density_arguments())
+
+    def density_arguments(self) -> tuple[Any, ...]:
+        """What :func:`log_density` reads beside x; handed over and not compiled in, one program serves other observations."""
+        return self.site, self.heat(), self._device_target
+
+    def gaussian(self, jacobian: np.ndarray) -> np.ndarray:
+        """Covariance (coordinate, coordinate) of a Gaussian near the log-posterior, from the Jacobian of the residuals
+        (residual, coordinate) at the best fit: (J'J + 3/pi^2 I)^-1. The second term is the precision of a logistic
+        distribution, which a parameter uniform within its bounds has in x, so undetermined coordinates stay finite.
+        """
+        return np.linalg.inv(jacobian.T @ jacobian + 3.0 / np.pi**2 * np.eye(jacobian.shape[1]))
 
     @cached_property
     def _device_target(self) -> _Target:
