@@ -249,6 +249,4 @@ def _check_posterior(part: PosteriorSection, where: str) -> None:
     if not 0 <= part.seed < 2**32:
         raise InputError(f"{where} seed is {part.seed}, expected a number within 0..{2**32 - 1}")
     if not 0.5 <= part.target_acceptance <= 0.99:
-        raise InputError(
-            f"{where} target_acceptance is {part.target_acceptance:g}, expected a share within 0.5..0.99"
-        )
+        raise InputError(f"{where} target_acceptance is {part.target_acceptance:g}, expected a share within 0.5..0.99")

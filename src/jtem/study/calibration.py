@@ -687,17 +687,18 @@ class Model:
         """What :func:`log_density` reads beside x; handed over and not compiled in, one program serves other observations."""
         return self.site, self.heat(), self._device_target
 
-    def gaussian(self, jacobian: np.ndarray) -> np.ndarray:
-        """Covariance (coordinate, coordinate) of a Gaussian near the log-posterior, from the Jacobian of the residuals
-        (residual, coordinate) at the best fit: (J'J + 3/pi^2 I)^-1. The second term is the precision of a logistic
-        distribution, which a parameter uniform within its bounds has in x, so undetermined coordinates stay finite.
-        """
-        return np.linalg.inv(jacobian.T @ jacobian + 3.0 / np.pi**2 * np.eye(jacobian.shape[1]))
-
     @cached_property
     def _device_target(self) -> _Target:
         dtype = self.problem.design.pool_dtype
         return jax.tree.map(lambda leaf: jnp.asarray(leaf, dtype if leaf.dtype.kind == "f" else None), self.target)
+
+
+def near_posterior(jacobian: np.ndarray) -> np.ndarray:
+    """Covariance (coordinate, coordinate) of a Gaussian near the log-posterior, from the Jacobian of the residuals
+    (residual, coordinate) at the best fit: (J'J + 3/pi^2 I)^-1. The second term is the precision of a logistic
+    distribution, which a parameter uniform within its bounds has in x, so undetermined coordinates stay finite.
+    """
+    return np.linalg.inv(jacobian.T @ jacobian + 3.0 / np.pi**2 * np.eye(jacobian.shape[1]))
 
 
 def _widths(free: Sequence[Free]) -> np.ndarray:

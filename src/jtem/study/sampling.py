@@ -197,9 +197,7 @@ def sample(
         begin, go_on = _programs(log_density, settings, size)
         geometry = (jnp.asarray(centre, dtype), jnp.asarray(np.linalg.cholesky(covariance), dtype))
         key = jax.random.key(settings.seed)
-        start = jax.random.normal(
-            jax.random.fold_in(key, settings.chains), (settings.chains, size), np.dtype(dtype)
-        )
+        start = jax.random.normal(jax.random.fold_in(key, settings.chains), (settings.chains, size), np.dtype(dtype))
         clock = time.perf_counter()
         shapes = jax.eval_shape(begin, start, geometry, arguments)
         if resume is None:
@@ -242,7 +240,14 @@ def sample(
 def _nothing(chains: int, size: int, compiling: float) -> Draws:
     flat = (chains, 0)
     return Draws(
-        np.zeros((*flat, size)), np.zeros(flat), np.zeros(flat, bool), np.zeros(flat), np.zeros(flat, int), (), 0.0, compiling
+        np.zeros((*flat, size)),
+        np.zeros(flat),
+        np.zeros(flat, bool),
+        np.zeros(flat),
+        np.zeros(flat, int),
+        (),
+        0.0,
+        compiling,
     )
 
 
