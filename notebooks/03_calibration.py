@@ -110,7 +110,9 @@ truth = np.array([1.0, -5.387, 0.069, 0.9])
 print(dict(zip(names, truth, strict=True)))
 clean = blank.model.simulate(truth[None])[0][0]
 observations = blank.problem.observations
-order = {(STREAMS[k // (12 * len(YEARS))], YEARS[k // 12 % len(YEARS)], k % 12 + 1): k for k in range(len(MOMENTS))}
+order = {
+    (STREAMS[k // (12 * len(YEARS))], YEARS[k // 12 % len(YEARS)], k % 12 + 1): k for k in range(len(MOMENTS))
+}
 where = [
     order[blank.problem.channels[c].name, blank.first_year + b // 12, b % 12 + 1]
     for c, b in zip(observations.channel, observations.begin, strict=True)
@@ -150,11 +152,7 @@ series.errorbar(time, of_gpp(twin.problem.observations.value), of_gpp(observatio
 series.plot(time, of_gpp(result.before), "--", color="#D55E00", label="start")
 series.plot(time, of_gpp(result.after), "-", color="#0072B2", label="fitted")
 series.fill_between(
-    time,
-    of_gpp(result.after - 1.96 * result.spread),
-    of_gpp(result.after + 1.96 * result.spread),
-    color="#0072B2",
-    alpha=0.3,
+    time, of_gpp(result.after - 1.96 * result.spread), of_gpp(result.after + 1.96 * result.spread), color="#0072B2", alpha=0.3
 )
 series.axvspan(2008, 2011, color="0.93", zorder=0)
 series.text(2009.5, -30, "held out", ha="center", fontsize=8)
