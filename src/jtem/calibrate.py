@@ -878,6 +878,13 @@ def sample(
     total = settings.warmup + settings.samples
     last = (0, 0.0) if so_far is None else (so_far.number, so_far.seconds)
 
+    def start(x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        width = max(1, len(outcome.searches))  # the shape that is compiled already
+        rows = np.resize(np.arange(len(x)), -(-len(x) // width) * width).reshape(-1, width)
+        parts = [model.log_posterior_and_gradient(x[some]) for some in rows]
+        value, slope = (np.concatenate(part)[: len(x)] for part in zip(*parts, strict=True))
+        return value, slope
+
     def report(draws: sampling.Draws) -> None:
         nonlocal last
         _write_draws(path, draws, made_by)
@@ -900,6 +907,7 @@ def sample(
         settings,
         arguments=model.density_arguments(),
         dtype=prepared.problem.design.pool_dtype,
+        start=start,
         resume=so_far,
         say=say,
         report=report,

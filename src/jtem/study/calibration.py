@@ -683,6 +683,16 @@ class Model:
         """
         return log_density(self.setting)(x, *self.density_arguments())
 
+    def log_posterior_and_gradient(self, x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """:meth:`log_posterior` (start,) and its gradient (start, coordinate) at x (start, coordinate), by the Jacobian: no
+        program but that of the search.
+        """
+        residual, jacobian = self.residuals(x), self.jacobian(x)
+        share = 1.0 / (1.0 + np.exp(-x))
+        change = -(np.logaddexp(0.0, -x) + np.logaddexp(0.0, x)).sum(axis=1)
+        value = -0.5 * (residual**2).sum(axis=1) + change
+        return value, -np.einsum("sr,src->sc", residual, jacobian) + 1.0 - 2.0 * share
+
     def density_arguments(self) -> tuple[Any, ...]:
         """What :func:`log_density` reads beside x; handed over and not compiled in, one program serves other observations."""
         return self.site, self.heat(), self._device_target

@@ -33,6 +33,7 @@ def library() -> Any:
         import blackjax.adaptation.mass_matrix
         import blackjax.adaptation.step_size
         import blackjax.adaptation.window_adaptation
+        import blackjax.mcmc.hmc
         from blackjax.diagnostics import ess_bulk, rhat  # noqa: F401
     except ImportError:
         raise InputError(
@@ -91,8 +92,8 @@ class _Adaptation(NamedTuple):
 
 
 def _programs(log_density: Callable[..., Any], settings: Settings, size: int) -> tuple[Callable, Callable]:
-    """``begin`` (z, geometry, arguments) -> state and ``go_on`` (state, first, count, key, geometry, arguments) -> state and
-    a block of draws, of which ``count`` are made.
+    """``begin`` (z, log-density, its gradient by z) -> state and ``go_on`` (state, first, count, key, geometry, arguments) ->
+    state and a block of draws, of which ``count`` are made.
     """
     blackjax = library()
     kernel = blackjax.nuts.build_kernel()
@@ -118,9 +119,7 @@ def _programs(log_density: Callable[..., Any], settings: Settings, size: int) ->
         mass = choose(ends[at], mass_final(mass), mass)
         return choose(draw < settings.warmup, _Adaptation(step, mass), state)
 
-    def begin(z, geometry, arguments):
-        density = whitened(geometry, arguments)
-        chains = jax.vmap(lambda one: blackjax.nuts.init(one, density))(z)
+    def begin(z, density, gradient):
         dtype = z.dtype
 
         def fresh(_):
@@ -130,7 +129,7 @@ def _programs(log_density: Callable[..., Any], settings: Settings, size: int) ->
                 jax.tree.map(jnp.asarray, made),
             )
 
-        return chains, jax.vmap(fresh)(z)
+        return blackjax.mcmc.hmc.HMCState(z, density, gradient), jax.vmap(fresh)(z)
 
     def one_chain(number, chain, adaptation, draw, key, density):
         mine = jax.random.fold_in(jax.random.fold_in(key, number), draw)
@@ -178,6 +177,7 @@ def sample(
     *,
     arguments: tuple[Any, ...] = (),
     dtype: Any = np.float64,
+    start: Callable[[np.ndarray], tuple[np.ndarray, np.ndarray]] | None = None,
     resume: Draws | None = None,
     say: Callable[[str], None] | None = None,
     report: Callable[[Draws], None] | None = None,
@@ -186,9 +186,10 @@ def sample(
 
     ``centre`` (coordinate,) and ``covariance`` (coordinate, coordinate), positive definite: a Gaussian near the density.
     Chains begin at draws from it, nearer to the centre where the density there is not finite. ``arguments``: arrays that the
-    density reads, not compiled in. ``resume``: draws of the same call, gone on with to the same bits (also with more
-    ``samples``). ``say``: told what is compiled. ``report``: called at the start and after each block, when the draws can
-    be written down. Raises ``InputError`` without blackjax and where no density near the centre is finite.
+    density reads, not compiled in. ``start``: the log-density (chain,) and its gradient (chain, coordinate) at x (chain,
+    coordinate), by a program that is there already; else one is compiled. ``resume``: draws of the same call, gone on with
+    to the same bits (also with more ``samples``). ``say``: told what is compiled. ``report``: called after each block, when
+    the draws can be written down. Raises ``InputError`` without blackjax and where no density near the centre is finite.
     """
     library()
     say = say or (lambda line: None)
@@ -197,27 +198,24 @@ def sample(
         begin, go_on = _programs(log_density, settings, size)
         geometry = (jnp.asarray(centre, dtype), jnp.asarray(np.linalg.cholesky(covariance), dtype))
         key = jax.random.key(settings.seed)
-        start = jax.random.normal(jax.random.fold_in(key, settings.chains), (settings.chains, size), np.dtype(dtype))
-        clock = time.perf_counter()
-        shapes = jax.eval_shape(begin, start, geometry, arguments)
-        if resume is None:
-            say("compiling the gradient of the log-density")
-            first = jax.jit(begin).lower(start, geometry, arguments).compile()
-            say(f"compiled in {time.perf_counter() - clock:.0f} s; compiling the sampler")
-        else:
-            first = None
-            say("compiling the sampler")
-        block = jax.jit(go_on).lower(shapes, 0, 0, key, geometry, arguments).compile()
-        compiling = time.perf_counter() - clock
-        say(f"compiled in {compiling:.0f} s; drawing")
         clock = time.perf_counter()
         if resume is None:
-            assert first is not None
-            state = _start(first, start, geometry, arguments)
-            draws = _nothing(settings.chains, size, compiling)
+            if start is None:
+                say("compiling the gradient of the log-density")
+                start = _by_gradient(log_density, arguments, dtype)
+            first = np.asarray(jax.random.normal(jax.random.fold_in(key, settings.chains), (settings.chains, size)))
+            state = begin(*(jnp.asarray(part, dtype) for part in _start(start, first, *map(np.asarray, geometry))))
+            draws = _nothing(settings.chains, size)
         else:
-            state = jax.tree.unflatten(jax.tree.structure(shapes), [jnp.asarray(leaf) for leaf in resume.state])
-            draws = resume._replace(compiling=compiling)
+            flat = jnp.zeros(settings.chains, dtype)
+            like = begin(jnp.zeros((settings.chains, size), dtype), flat, flat)
+            state = jax.tree.unflatten(jax.tree.structure(like), [jnp.asarray(leaf) for leaf in resume.state])
+            draws = resume
+        say("compiling the sampler")
+        block = jax.jit(go_on).lower(state, 0, 0, key, geometry, arguments).compile()
+        draws = draws._replace(compiling=time.perf_counter() - clock)
+        say(f"compiled in {draws.compiling:.0f} s; drawing")
+        clock = time.perf_counter()
         before, count = draws.seconds, 1
         while draws.number < total:
             count = min(count, total - draws.number)
@@ -237,7 +235,7 @@ def sample(
     return draws
 
 
-def _nothing(chains: int, size: int, compiling: float) -> Draws:
+def _nothing(chains: int, size: int) -> Draws:
     flat = (chains, 0)
     return Draws(
         np.zeros((*flat, size)),
@@ -247,19 +245,28 @@ def _nothing(chains: int, size: int, compiling: float) -> Draws:
         np.zeros(flat, int),
         (),
         0.0,
-        compiling,
+        0.0,
     )
 
 
-def _start(begin: Callable, z, geometry, arguments):
-    """States of all chains with finite density and gradient; a chain without moves half-way to the centre."""
+def _by_gradient(log_density: Callable[..., Any], arguments: tuple[Any, ...], dtype: Any) -> Callable:
+    both = jax.jit(jax.vmap(jax.value_and_grad(log_density), in_axes=(0, *(None for _ in arguments))))
+
+    def of(x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        value, slope = both(jnp.asarray(x, dtype), *arguments)
+        return np.asarray(value), np.asarray(slope)
+
+    return of
+
+
+def _start(of: Callable, z: np.ndarray, centre: np.ndarray, factor: np.ndarray) -> tuple[np.ndarray, ...]:
+    """Points z of all chains, log-density and gradient by z, all finite; a chain without moves half-way to the centre."""
     for _ in range(HALVINGS + 1):
-        state = begin(z, geometry, arguments)
-        good = np.isfinite(np.asarray(state[0].logdensity))
-        good &= np.isfinite(np.asarray(state[0].logdensity_grad)).all(axis=1)
+        value, slope = of(centre + z @ factor.T)
+        good = np.isfinite(value) & np.isfinite(slope).all(axis=1)
         if good.all():
-            return state
-        z = jnp.where(jnp.asarray(good)[:, None], z, 0.5 * z)
+            return z, value, slope @ factor
+        z = np.where(good[:, None], z, 0.5 * z)
     raise InputError("the log-density or its gradient is not finite near the best fit; sampling cannot begin there")
 
 
