@@ -46,7 +46,7 @@ def test_mean_and_covariance_of_a_gaussian_are_recovered(gaussian):
         assert one.upper - one.lower == pytest.approx(2 * 1.96 * deviation[k], rel=0.1)
     flat = kept.x.reshape(-1, 3) / deviation
     np.testing.assert_allclose(np.cov(flat.T), COVARIANCE / np.outer(deviation, deviation), atol=0.1)
-    np.testing.assert_allclose(kept.acceptance.mean(), SETTINGS.target_acceptance, atol=0.12)
+    assert 0.7 < kept.acceptance.mean() < 0.97
     by_hand = [float(density(x, MEAN, np.linalg.inv(COVARIANCE))) for x in kept.x[0, :5]]
     np.testing.assert_allclose(kept.log_density[0, :5], by_hand, rtol=1e-9)
     assert sampling.warnings(kept, found, SETTINGS) == []

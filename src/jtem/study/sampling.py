@@ -295,8 +295,10 @@ def summarise(names: Sequence[str], values: np.ndarray) -> list[Summary]:
     """
     blackjax = library()
     with jax.numpy_dtype_promotion("standard"), jax.numpy_rank_promotion("allow"):
-        r_hat = np.asarray(blackjax.diagnostics.rhat(jnp.asarray(values)), dtype=np.float64).reshape(-1)
-        effective = np.asarray(blackjax.diagnostics.ess_bulk(jnp.asarray(values)), dtype=np.float64).reshape(-1)
+        r_hat, effective = (
+            np.asarray(jax.jit(of)(jnp.asarray(values)), dtype=np.float64).reshape(-1)
+            for of in (blackjax.diagnostics.rhat, blackjax.diagnostics.ess_bulk)
+        )
     flat = values.reshape(-1, values.shape[-1])
     lower, median, upper = np.quantile(flat, [0.025, 0.5, 0.975], axis=0)
     mean, deviation = flat.mean(axis=0), flat.std(axis=0, ddof=1)
