@@ -435,7 +435,7 @@ def log_density(setting: Setting):
         value, change = misfit(setting, x, *rest)
         return -0.5 * value + change
 
-    return density
+    return jax.jit(density)  # a piece of its own is traced once, however many loops a sampler lays around it
 
 
 @functools.lru_cache(maxsize=32)
