@@ -578,7 +578,8 @@ def fit(prepared: Prepared, folder: Path, *, resume: bool = False, say: Callable
     if resume:
         made, spent = _load(prepared.plan, folder / STATE, rules)
         for search in made:
-            search.reason = "" if search.reason == "iterations" else search.reason
+            if search.reason == "iterations" and len(search.history) <= rules.iterations:
+                search.reason = ""
     else:
         made = [least_squares.Search(x, rules) for x in starts(prepared)]
 

@@ -430,7 +430,7 @@ def test_draws_are_written_down_gone_on_with_and_told(carbon, monkeypatch, tmp_p
     monkeypatch.setattr(
         calibration, "log_density", lambda setting: lambda z, *_: -0.5 * (z - x) @ jnp.asarray(precision) @ (z - x)
     )
-    monkeypatch.setattr(sampling, "CAPACITY", 60)
+    monkeypatch.setattr(sampling, "CAPACITY", 40)
     told = []
 
     class Stop(Exception):

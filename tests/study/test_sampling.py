@@ -60,6 +60,20 @@ def test_draws_gone_on_with_are_the_same_bits(gaussian):
         np.testing.assert_array_equal(getattr(resumed, name), getattr(whole, name))
 
 
+def test_a_density_in_single_precision(gaussian):
+    """The chains stay in JAX's default precision whatever the density takes."""
+    few = sampling.Settings(samples=60, warmup=40, chains=2, seed=1, max_depth=4)
+    seen = []
+
+    def single(x):
+        seen.append(x.dtype)
+        return -0.5 * (x * x).sum()
+
+    made = sampling.sample(single, np.zeros(2), np.eye(2), few, dtype=np.float32)
+    assert set(seen) == {np.dtype(np.float32)} and made.x.dtype == np.float64
+    assert made.x.shape == (2, 100, 2) and np.isfinite(made.x).all() and 0.5 < made.x[:, 40:].std() < 1.5
+
+
 def test_warnings_name_what_is_wrong(gaussian):
     kept = gaussian[0].kept(SETTINGS.warmup)
     x = kept.x.copy()

@@ -91,7 +91,7 @@ class _Adaptation(NamedTuple):
     mass: Any
 
 
-def _programs(log_density: Callable[..., Any], settings: Settings, size: int) -> tuple[Callable, Callable]:
+def _programs(log_density: Callable[..., Any], settings: Settings, size: int, dtype: Any) -> tuple[Callable, Callable]:
     """``begin`` (z, log-density, its gradient by z) -> state and ``go_on`` (state, first, count, key, geometry, arguments) ->
     state and a block of draws, of which ``count`` are made.
     """
@@ -106,7 +106,7 @@ def _programs(log_density: Callable[..., Any], settings: Settings, size: int) ->
 
     def whitened(geometry, arguments):
         centre, factor = geometry
-        return lambda z: log_density(centre + factor @ z, *arguments)
+        return lambda z: log_density((centre + factor @ z).astype(dtype), *arguments).astype(z.dtype)
 
     def choose(wanted, new, old):
         return jax.tree.map(lambda a, b: jnp.where(wanted, a, b).astype(b.dtype), new, old)
@@ -120,12 +120,10 @@ def _programs(log_density: Callable[..., Any], settings: Settings, size: int) ->
         return choose(draw < settings.warmup, _Adaptation(step, mass), state)
 
     def begin(z, density, gradient):
-        dtype = z.dtype
-
         def fresh(_):
             made = _Adaptation(step_begin(FIRST_STEP), mass_begin(size))
             return jax.tree.map(
-                lambda leaf: leaf.astype(dtype) if jnp.issubdtype(leaf.dtype, jnp.floating) else leaf,
+                lambda leaf: leaf.astype(z.dtype) if jnp.issubdtype(leaf.dtype, jnp.floating) else leaf,
                 jax.tree.map(jnp.asarray, made),
             )
 
@@ -156,12 +154,12 @@ def _programs(log_density: Callable[..., Any], settings: Settings, size: int) ->
             block = jax.tree.map(lambda kept, new: kept.at[i].set(new.astype(kept.dtype)), block, row)
             return (chains, adaptation), block
 
-        shape, dtype = (CAPACITY, settings.chains), centre.dtype
+        shape, wide = (CAPACITY, settings.chains), centre.dtype
         empty = (
-            jnp.zeros((*shape, size), dtype),
-            jnp.zeros(shape, dtype),
+            jnp.zeros((*shape, size), wide),
+            jnp.zeros(shape, wide),
             jnp.zeros(shape, bool),
-            jnp.zeros(shape, dtype),
+            jnp.zeros(shape, wide),
             jnp.zeros(shape, int),
         )
         return jax.lax.fori_loop(0, count, body, (state, empty))
@@ -186,17 +184,19 @@ def sample(
 
     ``centre`` (coordinate,) and ``covariance`` (coordinate, coordinate), positive definite: a Gaussian near the density.
     Chains begin at draws from it, nearer to the centre where the density there is not finite. ``arguments``: arrays that the
-    density reads, not compiled in. ``start``: the log-density (chain,) and its gradient (chain, coordinate) at x (chain,
-    coordinate), by a program that is there already; else one is compiled. ``resume``: draws of the same call, gone on with
-    to the same bits (also with more ``samples``). ``say``: told what is compiled. ``report``: called after each block, when
-    the draws can be written down. Raises ``InputError`` without blackjax and where no density near the centre is finite.
+    density reads, not compiled in. ``dtype``: of the x that the density is given. ``start``: the log-density (chain,) and
+    its gradient (chain, coordinate) at x (chain, coordinate), by a program that is there already; else one is compiled.
+    ``resume``: draws of the same call, gone on with to the same bits (also with more ``samples``). ``say``: told what is
+    compiled. ``report``: called after each block, when the draws can be written down. Raises ``InputError`` without
+    blackjax and where no density near the centre is finite.
     """
     library()
     say = say or (lambda line: None)
     size, total = centre.size, settings.warmup + settings.samples
     with jax.numpy_dtype_promotion("standard"), jax.numpy_rank_promotion("allow"):  # blackjax mixes them
-        begin, go_on = _programs(log_density, settings, size)
-        geometry = (jnp.asarray(centre, dtype), jnp.asarray(np.linalg.cholesky(covariance), dtype))
+        begin, go_on = _programs(log_density, settings, size, dtype)
+        wide = jnp.result_type(float)  # of the chains, whatever the density's: blackjax computes in JAX's default
+        geometry = (jnp.asarray(centre, wide), jnp.asarray(np.linalg.cholesky(covariance), wide))
         key = jax.random.key(settings.seed)
         clock = time.perf_counter()
         if resume is None:
@@ -204,11 +204,11 @@ def sample(
                 say("compiling the gradient of the log-density")
                 start = _by_gradient(log_density, arguments, dtype)
             first = np.asarray(jax.random.normal(jax.random.fold_in(key, settings.chains), (settings.chains, size)))
-            state = begin(*(jnp.asarray(part, dtype) for part in _start(start, first, *map(np.asarray, geometry))))
+            state = begin(*(jnp.asarray(part, wide) for part in _start(start, first, *map(np.asarray, geometry))))
             draws = _nothing(settings.chains, size)
         else:
-            flat = jnp.zeros(settings.chains, dtype)
-            like = begin(jnp.zeros((settings.chains, size), dtype), flat, flat)
+            flat = jnp.zeros(settings.chains, wide)
+            like = begin(jnp.zeros((settings.chains, size), wide), flat, flat)
             state = jax.tree.unflatten(jax.tree.structure(like), [jnp.asarray(leaf) for leaf in resume.state])
             draws = resume
         say("compiling the sampler")
