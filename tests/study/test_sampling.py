@@ -58,6 +58,7 @@ def test_draws_gone_on_with_are_the_same_bits(gaussian):
     resumed = draw(resume=blocks[1])
     for name in sampling.SERIES:
         np.testing.assert_array_equal(getattr(resumed, name), getattr(whole, name))
+    assert draw(resume=whole, say=lambda line: pytest.fail("compiled")) is whole
 
 
 def test_a_density_in_single_precision(gaussian):

@@ -193,6 +193,8 @@ def sample(
     library()
     say = say or (lambda line: None)
     size, total = centre.size, settings.warmup + settings.samples
+    if resume is not None and resume.number >= total:
+        return resume
     with jax.numpy_dtype_promotion("standard"), jax.numpy_rank_promotion("allow"):  # blackjax mixes them
         begin, go_on = _programs(log_density, settings, size, dtype)
         wide = jnp.result_type(float)  # of the chains, whatever the density's: blackjax computes in JAX's default
