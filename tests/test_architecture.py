@@ -1,4 +1,4 @@
-"""The walls of the house (docs/architecture.md): who may import whom, and where xarray, netCDF and optax may live."""
+"""The walls of the house (docs/architecture.md): who may import whom, and where xarray, netCDF, optax and blackjax may live."""
 
 import ast
 from pathlib import Path
@@ -80,7 +80,7 @@ def test_walls(path):
             assert target == "__version__" or target in ALLOWED[room], f"{room} may not import {name}"
         if name.split(".")[0] in LABELLED:
             assert room in ("readers", "output", "export", "report"), f"{room} may not import {name}"
-        if name.split(".")[0] == "optax":
+        if name.split(".")[0] in ("optax", "blackjax"):
             assert room == "study"
 
 

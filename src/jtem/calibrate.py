@@ -2,7 +2,8 @@
 
 :func:`build` reads and checks (nothing is compiled by then), :func:`fit` searches and writes down each iteration,
 :func:`write_results` leaves ``calibrated.toml`` (an overlay), ``parameters.csv``, ``correlations.csv``,
-``singular_values.csv``, ``scores.csv``, ``scores_before.csv``, ``simulated.csv`` and a figure a site.
+``singular_values.csv``, ``scores.csv``, ``scores_before.csv``, ``simulated.csv`` and a figure a site. Where the plan has
+[posterior], :func:`sample` draws by NUTS and :func:`write_posterior` leaves ``posterior.csv``, ``posterior_summary.csv``.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ import dataclasses
 import hashlib
 import json
 import math
+import re
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -31,7 +33,7 @@ from jtem.plan import resolve
 from jtem.readers import climate_grid, embedded, fluxnet, observations, site_tables, to_model
 from jtem.report import calibration as figures
 from jtem.state import Climate
-from jtem.study import calibration, descent, least_squares, pest, scores
+from jtem.study import calibration, descent, least_squares, pest, sampling, scores
 from jtem.study.calibration import Channel, Free, Model, Problem
 
 PRECIPITATION_PER_DEGREE = (
@@ -242,6 +244,8 @@ def build(plan: CalibrationPlan, data: Path | None, parameter_files: Sequence[Pa
     where = plan.where
     if plan.calibration.unavailable:
         raise InputError(f"{where}: data not available: {plan.calibration.unavailable}")
+    if plan.posterior is not None:
+        sampling.library()
     table = parameters.read_table(step.Parameters, list(parameter_files))
     _check_names(plan, table)
     last_years: list[int] = []
@@ -521,8 +525,9 @@ def starts(prepared: Prepared) -> np.ndarray:
 
 
 def identity(plan: CalibrationPlan) -> str:
-    """What a resumed search must agree on: the plan but the stop rule, the version."""
-    return hashlib.sha256((plan.text + __version__).encode()).hexdigest()[:16]
+    """What a resumed search must agree on: the plan but for [posterior], the version."""
+    text = re.sub(r"^[ \t]*\[posterior\].*?(?=^[ \t]*\[|\Z)", "", plan.text, flags=re.MULTILINE | re.DOTALL)
+    return hashlib.sha256((text.rstrip() + __version__).encode()).hexdigest()[:16]
 
 
 def _dump(searches: Sequence[Any], plan: CalibrationPlan, seconds: float, path: Path) -> None:
@@ -579,7 +584,8 @@ def fit(prepared: Prepared, folder: Path, *, resume: bool = False, say: Callable
     if resume:
         made, spent = _load(prepared.plan, folder / STATE, rules)
         for search in made:
-            search.reason = "" if search.reason == "iterations" else search.reason
+            if search.reason == "iterations" and len(search.history) <= rules.iterations:
+                search.reason = ""
     else:
         made = [least_squares.Search(x, rules) for x in starts(prepared)]
 
@@ -816,6 +822,219 @@ def write_results(prepared: Prepared, outcome: Outcome, folder: Path, *, figure:
         for s, name in enumerate(p.sites):
             figures.panel(folder / f"fit_{_file_name(name)}.png", name, _panels(prepared, result, s))
     return found
+
+
+# --- draws from the posterior ----------------------------------------------------------------------------------------
+
+DRAWS = "posterior.npz"
+
+
+def _settings(plan: CalibrationPlan) -> sampling.Settings:
+    assert plan.posterior is not None
+    return sampling.Settings(**dataclasses.asdict(plan.posterior))
+
+
+def _draws_identity(prepared: Prepared, x: np.ndarray, covariance: np.ndarray) -> str:
+    """What resumed draws must agree on: the plan but for the number of samples, the version, where the search ended."""
+    made = hashlib.sha256(identity(prepared.plan).encode())
+    made.update(repr(dataclasses.replace(_settings(prepared.plan), samples=0)).encode())
+    made.update(np.ascontiguousarray(x).tobytes() + np.ascontiguousarray(covariance).tobytes())
+    return made.hexdigest()[:16]
+
+
+def _write_draws(path: Path, draws: sampling.Draws, made_by: str) -> None:
+    partial = path.with_name(f".{path.name}.partial")
+    arrays = {name: getattr(draws, name) for name in sampling.SERIES}
+    arrays |= {f"state_{k}": leaf for k, leaf in enumerate(draws.state)}
+    with partial.open("wb") as file:
+        np.savez(file, identity=np.array(made_by), seconds=np.array(draws.seconds), **arrays)
+    partial.replace(path)
+
+
+def _read_draws(path: Path, made_by: str) -> sampling.Draws:
+    try:
+        with np.load(path) as kept:
+            if str(kept["identity"]) != made_by:
+                raise InputError(
+                    f"{path}: drawn with another plan or version, or from another end of the search; delete it or start "
+                    "without --resume"
+                )
+            state = tuple(kept[f"state_{k}"] for k in range(sum(name.startswith("state_") for name in kept.files)))
+            series = {name: kept[name] for name in sampling.SERIES}
+            return sampling.Draws(**series, state=state, seconds=float(kept["seconds"]), compiling=0.0)
+    except (OSError, ValueError, KeyError) as error:
+        raise InputError(f"{path}: draws cannot be read ({error}); delete it or start without --resume") from None
+
+
+def sample(
+    prepared: Prepared, outcome: Outcome, folder: Path, *, resume: bool = False, say: Callable[[str], None] = print
+) -> sampling.Draws:
+    """Draw from the log-posterior around the best fit as the plan's [posterior] says, all draws, warming up first.
+
+    Each block of draws is written down in ``folder``; ``resume`` goes on from it where it is there. x is in free
+    coordinates. Raises ``InputError``.
+    """
+    settings, model, path = _settings(prepared.plan), prepared.model, folder / DRAWS
+    x, covariance = outcome.fit.x, calibration.near_posterior(outcome.fit.jacobian)
+    made_by = _draws_identity(prepared, x, covariance)
+    so_far = _read_draws(path, made_by) if resume and path.exists() else None
+    if so_far is not None and so_far.number > settings.warmup + settings.samples:
+        raise InputError(
+            f"{path}: holds more draws than [posterior] samples asks for; raise it or start without --resume"
+        )
+    say(
+        f"sampling the posterior: {settings.chains} chains, {settings.warmup} draws to warm up, {settings.samples} kept"
+    )
+    if prepared.plan.search.heat_differences and model.setting.heat_slots:
+        say(
+            "warning: [search] heat_differences says that heat is rough here; NUTS follows the exact gradient: expect small "
+            "steps and divergences"
+        )
+    total = settings.warmup + settings.samples
+    last = (0, 0.0) if so_far is None else (so_far.number, so_far.seconds)
+
+    def start(x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        width = max(1, len(outcome.searches))  # the shape that is compiled already
+        rows = np.resize(np.arange(len(x)), -(-len(x) // width) * width).reshape(-1, width)
+        parts = [model.log_posterior_and_gradient(x[some]) for some in rows]
+        value, slope = (np.concatenate(part)[: len(x)] for part in zip(*parts, strict=True))
+        return value, slope
+
+    def report(draws: sampling.Draws) -> None:
+        nonlocal last
+        _write_draws(path, draws, made_by)
+        number, seconds = draws.number, draws.seconds
+        each = (seconds - last[1]) / max(number - last[0], 1)
+        acceptance = " ".join(f"{v:.2f}" for v in draws.acceptance[:, last[0] :].mean(axis=1))
+        warm = number <= settings.warmup
+        divergent = int(draws.divergent[:, 0 if warm else settings.warmup :].sum())
+        say(
+            f"draw {number:5d} of {total}{' (warming up)' if warm else ''}  acceptance of each chain {acceptance}  "
+            f"gradients a draw {draws.gradients[:, last[0] :].mean():.0f}  divergent {divergent}  {seconds:.0f} s, about "
+            f"{each * (total - number):.0f} s left"
+        )
+        last = (number, seconds)
+
+    return sampling.sample(
+        calibration.log_density(model.setting),
+        x,
+        covariance,
+        settings,
+        arguments=model.density_arguments(),
+        dtype=prepared.problem.design.pool_dtype,
+        start=start,
+        resume=so_far,
+        say=say,
+        report=report,
+    )
+
+
+def write_posterior(
+    prepared: Prepared, outcome: Outcome, draws: sampling.Draws, folder: Path, *, figure: bool = True
+) -> tuple[list[sampling.Summary], list[str]]:
+    """``posterior.csv`` (without the warm-up), ``posterior_summary.csv`` beside the Laplace values and a figure of the
+    marginals, in the coordinates' own units; returns the summary and sentences of warning.
+    """
+    settings, transform, fit_ = _settings(prepared.plan), prepared.model.transform, outcome.fit
+    kept = draws.kept(settings.warmup)
+    values = transform.values(kept.x)
+    found = sampling.summarise(transform.names, values)
+    chains, samples, _ = values.shape
+    _table(
+        folder / "posterior.csv",
+        ["chain", "draw", *transform.names, "log_density", "divergent", "acceptance", "gradients"],
+        [
+            [
+                c + 1,
+                d + 1,
+                *values[c, d],
+                kept.log_density[c, d],
+                int(kept.divergent[c, d]),
+                kept.acceptance[c, d],
+                kept.gradients[c, d],
+            ]
+            for c in range(chains)
+            for d in range(samples)
+        ],
+    )
+    laplace = least_squares.summary(fit_, transform)
+    _table(
+        folder / "posterior_summary.csv",
+        [
+            *(
+                "name",
+                "unit",
+                "mean",
+                "standard_deviation",
+                "quantile_2.5",
+                "median",
+                "quantile_97.5",
+                "r_hat",
+                "ess_bulk",
+            ),
+            *("laplace_value", "laplace_standard_error", "laplace_lower", "laplace_upper"),
+        ],
+        [
+            [
+                one.name,
+                unit,
+                *(one.mean, one.standard_deviation, one.lower, one.median, one.upper, one.r_hat, one.effective),
+                *(row["value"], row["standard_error"], row["lower"], row["upper"]),
+            ]
+            for one, unit, row in zip(found, _units(prepared), laplace, strict=True)
+        ],
+    )
+    if figure and figures.available():
+        figures.marginals(
+            folder / "posterior.png",
+            prepared.plan.calibration.title or prepared.plan.calibration.name,
+            _marginals(prepared, outcome, values),
+        )
+    return found, sampling.warnings(kept, found, settings)
+
+
+def _units(prepared: Prepared) -> list[str]:
+    """Unit of each coordinate; "1" of a factor."""
+    problem, model = prepared.problem, prepared.model
+    units = ["1"] * len(model.names)
+    for k, free in enumerate(problem.free):
+        name, _ = calibration.element_of(free.names[0])
+        if free.mode == "value" and name in prepared.table.entries:
+            for c in {int(i) for i in model.index[model.applies[:, k], k]}:
+                units[c] = prepared.table.entries[name].unit
+    return units
+
+
+def _marginals(prepared: Prepared, outcome: Outcome, values: np.ndarray) -> list[figures.Marginal]:
+    """Draws of each coordinate and the density of the Laplace approximation (normal in free coordinates)."""
+    transform, x = prepared.model.transform, outcome.fit.x
+    deviation = np.sqrt(np.diag(outcome.fit.covariance()))
+    known = np.isfinite(deviation)
+    spread = np.where(known, deviation, 1.0)
+    steps = np.linspace(-4.0, 4.0, 161)[:, None]
+    points = x + steps * spread
+    density = np.exp(-0.5 * steps**2) / (np.sqrt(2.0 * np.pi) * spread) / transform.slope(points)
+    density[:, ~known] = np.nan
+    grid, flat = transform.values(points), values.reshape(-1, x.size)
+    return [
+        figures.Marginal(name, unit, flat[:, k], grid[:, k], density[:, k], transform.lower[k], transform.upper[k])
+        for k, (name, unit) in enumerate(zip(transform.names, _units(prepared), strict=True))
+    ]
+
+
+def print_posterior(
+    found: Sequence[sampling.Summary], laplace: Sequence[Mapping[str, float | str]], say: Callable[[str], None]
+) -> None:
+    """A table for people; ``laplace``: rows of ``least_squares.summary``."""
+    say(f"{'coordinate':44s} {'mean':>10s} {'s.d.':>10s} {'Laplace':>10s} {'error':>10s} {'R-hat':>7s} {'ESS':>7s}")
+    for one, row in zip(found, laplace, strict=True):
+        say(
+            f"{one.name:44s} {one.mean:10.4g} {one.standard_deviation:10.3g} {float(row['value']):10.4g} "
+            f"{float(row['standard_error']):10.3g} {one.r_hat:7.3f} {one.effective:7.0f}"
+        )
+
+
+# --- panels and tables -----------------------------------------------------------------------------------------------
 
 
 def _file_name(name: str) -> str:

@@ -133,6 +133,20 @@ class SearchSection:
 
 
 @dataclass(frozen=True)
+class PosteriorSection:
+    """Draws from the posterior after the search (NUTS; needs blackjax): see ``study.sampling.Settings``. Without this
+    section nothing is sampled.
+    """
+
+    samples: int = 1000
+    warmup: int = 500
+    chains: int = 4
+    seed: int = 1
+    max_depth: int = 10
+    target_acceptance: float = 0.8
+
+
+@dataclass(frozen=True)
 class CalibrationPlan:
     """A calibration, checked as far as the file alone allows."""
 
@@ -144,6 +158,7 @@ class CalibrationPlan:
     errors: ErrorsSection = ErrorsSection()
     fit: FitSection = FitSection()
     search: SearchSection = SearchSection()
+    posterior: PosteriorSection | None = None
     text: str = ""
     where: str = "the plan"
 
@@ -222,3 +237,16 @@ def _check(plan: CalibrationPlan) -> None:
     for key, low in (("starts", 1), ("iterations", 0)):
         if getattr(plan.search, key) < low:
             raise InputError(f"{where}: [search] {key} is {getattr(plan.search, key)}, expected at least {low}")
+    if plan.posterior is not None:
+        _check_posterior(plan.posterior, f"{where}: [posterior]")
+
+
+def _check_posterior(part: PosteriorSection, where: str) -> None:
+    for key, low, high in (("samples", 4, 10**6), ("warmup", 20, 10**6), ("chains", 2, 1000), ("max_depth", 1, 15)):
+        value = getattr(part, key)
+        if not low <= value <= high:
+            raise InputError(f"{where} {key} is {value}, expected a number within {low}..{high}")
+    if not 0 <= part.seed < 2**32:
+        raise InputError(f"{where} seed is {part.seed}, expected a number within 0..{2**32 - 1}")
+    if not 0.5 <= part.target_acceptance <= 0.99:
+        raise InputError(f"{where} target_acceptance is {part.target_acceptance:g}, expected a share within 0.5..0.99")

@@ -1531,13 +1531,25 @@ def command_calibrate(arguments: argparse.Namespace) -> int:
         print("compiling, then searching (misfit of each start; * has stopped)", flush=True)
         outcome = calibrate.fit(prepared, folder, resume=arguments.resume, say=lambda line: print(line, flush=True))
         found = calibrate.write_results(prepared, outcome, folder)
-    from jtem.study.least_squares import REASONS
+    from jtem.study.least_squares import REASONS, summary
 
     print(f"stopped: {REASONS[outcome.fit.reason]}; {outcome.fit.runs} model runs, {outcome.seconds:.0f} s")
     for name, bound in prepared.model.transform.at_bounds(prepared.model.transform.values(outcome.fit.x)):
         print(f"  {name} is at its {bound} bound")
     calibrate.print_scores(found, calibrate.read_before(folder), print)
-    print(f"wrote {folder / 'calibrated.toml'}, scores.csv, parameters.csv and figures")
+    print(f"wrote {folder / 'calibrated.toml'}, scores.csv, parameters.csv and figures", flush=True)
+    if plan.posterior is not None:
+        with output_folder(folder):
+            draws = calibrate.sample(
+                prepared, outcome, folder, resume=arguments.resume, say=lambda line: print(line, flush=True)
+            )
+            drawn, warnings = calibrate.write_posterior(prepared, outcome, draws, folder)
+        calibrate.print_posterior(drawn, summary(outcome.fit, prepared.model.transform), print)
+        for warning in warnings:
+            print(f"warning: {warning}")
+        print(
+            f"wrote {folder / 'posterior.csv'}, posterior_summary.csv and the figure; {draws.seconds:.0f} s of drawing"
+        )
     return DONE
 
 
@@ -1732,7 +1744,11 @@ def parser() -> argparse.ArgumentParser:
     fitting.add_argument("plan", type=Path, metavar="PLAN.toml")
     fitting.add_argument("--data", type=Path, metavar="DIR", help="folder of input files (or the variable JTEM_DATA)")
     fitting.add_argument("--out", type=Path, metavar="DIR", help="output folder (default: the plan's name)")
-    fitting.add_argument("--resume", action="store_true", help="go on with the search in the output folder")
+    fitting.add_argument(
+        "--resume",
+        action="store_true",
+        help="go on with the search, and with the draws of [posterior], in the output folder",
+    )
     fitting.add_argument("--overlay", action="append", default=[], metavar="NAME", help="one more parameter overlay")
     fitting.add_argument("--pest", type=Path, metavar="DIR", help="write the problem as PEST files and stop")
     fitting.add_argument(

@@ -448,7 +448,8 @@ def sections(text: str, where: str, kind: type, lists: Mapping[str, type], neede
                 raise InputError(f"{where}: write [[{name}]] sections, with double brackets")
             parts[name] = tuple(_section(row, lists[name], f"{where}: [[{name}]] {i}") for i, row in enumerate(rows, 1))
         elif name in content:
-            parts[name] = _section(content[name], hints[name], f"{where}: [{name}]")
+            section = next(iter(typing.get_args(hints[name])), hints[name])  # of an optional section: its type
+            parts[name] = _section(content[name], section, f"{where}: [{name}]")
         elif name in needed:
             raise InputError(f"{where}: section [{name}] is missing; add it")
     return parts

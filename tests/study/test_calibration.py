@@ -1,10 +1,13 @@
 """Twin experiments, exact derivatives, held-out scores, files written, and plans that must be refused."""
 
 import csv
+import dataclasses
 import json
+import sys
 import tomllib
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 import pytest
 
@@ -26,7 +29,7 @@ from jtem.datafiles import data_path
 from jtem.errors import InputError
 from jtem.readers import observations
 from jtem.report import calibration as figures
-from jtem.study import calibration, descent, least_squares, scores
+from jtem.study import calibration, descent, least_squares, sampling, scores
 
 
 @pytest.fixture(scope="module")
@@ -174,6 +177,15 @@ BAD = {
     "heat without heat": (TEMPERATURE, 'name = "soil_thermal.snow_density"\nbounds = [100.0, 500.0]', "soil heat"),
     "different values": (MAINTENANCE, "bounds = [-8.0, -3.0]", "give a 'start'"),
     "no error": ("nep = 1.0, ", "", "no error is stated"),
+    "no such key of the posterior": ("[search]", "[posterior]\nsample = 100\n[search]", "unknown key 'sample'"),
+    "no sample": ("[search]", "[posterior]\nsamples = 0\n[search]", "'samples' is 0"),
+    "no warming up": ("[search]", "[posterior]\nwarmup = -5\n[search]", "warmup is -5, expected"),
+    "one chain": ("[search]", "[posterior]\nchains = 1\n[search]", "chains is 1, expected"),
+    "half a chain": ("[search]", "[posterior]\nchains = 2.5\n[search]", "expected a whole number"),
+    "negative seed": ("[search]", "[posterior]\nseed = -1\n[search]", "seed is -1, expected"),
+    "no depth": ("[search]", "[posterior]\nmax_depth = 0\n[search]", "max_depth is 0, expected"),
+    "acceptance": ("[search]", "[posterior]\ntarget_acceptance = 1.0\n[search]", "target_acceptance is 1, expected"),
+    "two posteriors": ("[search]", "[[posterior]]\n[search]", "must be a table"),
     "data not available": ('name = "twin"', 'name = "twin"\nunavailable = "site not shared"', "data not available"),
 }  # fmt: skip
 
@@ -191,6 +203,88 @@ def test_bad_plans_end_with_one_sentence_before_anything_compiles(case, carbon, 
     assert said.startswith("jtem: ") and len(said.splitlines()) == 1
     with pytest.raises((InputError, parameters.ParameterError), match=words):
         calibrate.build(calibration_plan.read(plan), None, DEFAULTS)
+
+
+def test_without_blackjax_one_sentence_before_anything_compiles(carbon, capsys, monkeypatch, tmp_path):
+    monkeypatch.setitem(sys.modules, "blackjax", None)
+    monkeypatch.setattr(calibration, "program", lambda *_: pytest.fail("compiled"))
+    plan = tmp_path / "posterior.toml"
+    plan.write_text(carbon[1].read_text() + "\n[posterior]\n")
+    assert cli.main(["calibrate", str(plan), "--out", str(tmp_path / "out")]) == 2
+    said = capsys.readouterr().err.strip()
+    assert said.startswith("jtem: ") and len(said.splitlines()) == 1 and 'pip install "jtem[calibration]"' in said
+
+
+POSTERIOR = "\n[posterior] # few\nsamples = 250\nwarmup = 100\nchains = 3\n"
+
+
+def test_search_goes_on_whatever_the_posterior_asks_for(carbon):
+    plan = carbon[0].plan
+    text = plan.text
+    asked = [text + POSTERIOR, text + POSTERIOR.replace("250", "400")]
+    assert {calibrate.identity(dataclasses.replace(plan, text=t)) for t in asked} == {calibrate.identity(plan)}
+    changed = text.replace("iterations = 40", "iterations = 41")
+    assert calibrate.identity(dataclasses.replace(plan, text=changed + POSTERIOR)) != calibrate.identity(plan)
+
+
+def test_draws_are_written_down_gone_on_with_and_told(carbon, monkeypatch, tmp_path):
+    """All but the density, which is the Gaussian of the best fit here: its moments come back in the table's units."""
+    pytest.importorskip("blackjax", reason="blackjax is optional: pip install 'jtem[calibration]'")
+    plan = calibration_plan.parse(carbon[1].read_text() + POSTERIOR)
+    prepared = dataclasses.replace(carbon[0], plan=plan)
+    outcome = calibrate.fit(prepared, tmp_path, say=lambda line: None)
+    x, model = outcome.fit.x, prepared.model
+    precision = np.linalg.inv(calibration.near_posterior(outcome.fit.jacobian))
+    monkeypatch.setattr(
+        calibration, "log_density", lambda setting: lambda z, *_: -0.5 * (z - x) @ jnp.asarray(precision) @ (z - x)
+    )
+    monkeypatch.setattr(sampling, "CAPACITY", 40)
+    told = []
+
+    class Stop(Exception):
+        pass
+
+    def say(line):
+        told.append(line)
+        if sum(one.startswith("draw ") for one in told) == 3:
+            raise Stop
+
+    with pytest.raises(Stop):
+        calibrate.sample(prepared, outcome, tmp_path, say=say)
+    assert "(warming up)" in told[-1] and "acceptance" in told[-1] and "left" in told[-1]
+    assert any(line.startswith("compiled in") for line in told)
+    with np.load(tmp_path / calibrate.DRAWS) as kept:
+        begun = kept["x"]
+    whole = calibrate.sample(prepared, outcome, tmp_path, resume=True, say=told.append)
+    assert told[-1].startswith("draw   350 of 350  ") and whole.number == 350 and 2 < begun.shape[1] <= 100
+    np.testing.assert_array_equal(whole.x[:, : begun.shape[1]], begun)
+    other = calibration_plan.parse(plan.text.replace("chains = 3", "chains = 2"))
+    with pytest.raises(InputError, match="another plan"):
+        calibrate.sample(dataclasses.replace(prepared, plan=other), outcome, tmp_path, resume=True)
+    fewer = calibration_plan.parse(plan.text.replace("samples = 250", "samples = 100"))
+    with pytest.raises(InputError, match="more draws than"):
+        calibrate.sample(dataclasses.replace(prepared, plan=fewer), outcome, tmp_path, resume=True)
+
+    found, _ = calibrate.write_posterior(prepared, outcome, whole, tmp_path)
+    with (tmp_path / "posterior.csv").open() as file:
+        rows = list(csv.DictReader(file))
+    assert len(rows) == 3 * 250 and [rows[-1]["chain"], rows[-1]["draw"]] == ["3", "250"]
+    assert {*model.names, "log_density", "divergent", "acceptance"} < set(rows[0])
+    with (tmp_path / "posterior_summary.csv").open() as file:
+        summary = {row["name"]: row for row in csv.DictReader(file)}
+    assert list(summary) == list(model.names)
+    for k, (name, row) in enumerate(summary.items()):
+        drawn = np.array([float(r[name]) for r in rows])
+        assert float(row["mean"]) == pytest.approx(drawn.mean(), rel=1e-6) and found[k].name == name
+        deviation, error = float(row["standard_deviation"]), float(row["laplace_standard_error"])
+        assert deviation == pytest.approx(error, rel=0.2)
+        assert abs(float(row["mean"]) - float(row["laplace_value"])) < 0.3 * error
+        assert float(row["ess_bulk"]) > 100 and 0.99 < float(row["r_hat"]) < 1.05
+    assert summary["decomposition rate:Toolik"]["unit"] == "1"
+    assert summary["decomposition.temperature_sensitivity"]["unit"] != "1"
+    calibrate.print_posterior(found, least_squares.summary(outcome.fit, model.transform), told.append)
+    if figures.available():
+        assert (tmp_path / "posterior.png").stat().st_size > 10_000
 
 
 PEST_PARAMETERS = """
@@ -266,6 +360,32 @@ def test_intervals_cover_the_truth_under_noise(carbon):
 
 
 @pytest.mark.slow
+def test_draws_of_the_posterior_agree_with_laplace(carbon, tmp_path):
+    """The twin with noise through the real model: NUTS against the first-order (Laplace) errors, and the truth."""
+    pytest.importorskip("blackjax", reason="blackjax is optional: pip install 'jtem[calibration]'")
+    plan = calibration_plan.parse(carbon[1].read_text() + "\n[posterior]\nsamples = 300\nwarmup = 200\nchains = 4\n")
+    problem = carbon[0].problem
+    o = problem.observations
+    noise = np.random.default_rng(3).normal(0.0, 1.0, o.value.size) * np.where(o.fitted, o.error, 0.0)
+    problem = dataclasses.replace(problem, observations=dataclasses.replace(o, value=o.value + noise))
+    prepared = dataclasses.replace(carbon[0], plan=plan, problem=problem, model=calibration.Model(problem))
+    outcome = calibrate.fit(prepared, tmp_path, say=lambda line: None)
+    draws = calibrate.sample(prepared, outcome, tmp_path, say=lambda line: print(line, flush=True))
+    found, warned = calibrate.write_posterior(prepared, outcome, draws, tmp_path)
+    laplace = least_squares.summary(outcome.fit, prepared.model.transform)
+    calibrate.print_posterior(found, laplace, print)
+    print(warned)
+    inside = []
+    for one, row, true in zip(found, laplace, truth(prepared), strict=True):
+        error = float(row["standard_error"])
+        assert one.r_hat < 1.03 and one.effective > 300, one
+        assert abs(one.mean - float(row["value"])) < 0.5 * error, one
+        assert one.standard_deviation == pytest.approx(error, rel=0.35), one
+        inside.append(one.lower <= true <= one.upper)
+    assert np.mean(inside) >= 0.75
+
+
+@pytest.mark.slow
 def test_reverse_gradient_is_the_forward_one_and_its_cost(carbon):
     model = carbon[0].model
     x = model.start
@@ -276,6 +396,10 @@ def test_reverse_gradient_is_the_forward_one_and_its_cost(carbon):
     density = float(model.log_posterior(jax.numpy.asarray(x)))
     share = 1 / (1 + np.exp(-x))
     assert density == pytest.approx(-0.5 * value + np.log(share * (1 - share)).sum(), rel=1e-10)
+    forward, slope = model.log_posterior_and_gradient(x[None])
+    assert forward[0] == pytest.approx(density, rel=1e-10)
+    reverse = jax.grad(model.log_posterior)(jax.numpy.asarray(x))
+    np.testing.assert_allclose(slope[0], np.asarray(reverse), rtol=1e-8)
 
 
 @pytest.mark.slow

@@ -1,4 +1,6 @@
-"""The fit panel of a calibrated site: observations, the model before and after, predictive band, what was held out."""
+"""The fit panel of a calibrated site: observations, the model before and after, predictive band, what was held out; and the
+marginals of draws from the posterior beside the Laplace approximation.
+"""
 
 from __future__ import annotations
 
@@ -11,7 +13,7 @@ import numpy as np
 
 from jtem.report.figures import COLOURS, _matplotlib, available
 
-__all__ = ["Panel", "available", "panel"]
+__all__ = ["Marginal", "Panel", "available", "marginals", "panel"]
 
 BAND = 1.959964  # standard deviations of a 95 % band
 
@@ -98,3 +100,62 @@ def _draw(one: Panel, axis: Any) -> None:
     axis.spines[["top", "right"]].set_visible(False)
     axis.grid(axis="y", color="0.9", linewidth=0.6)
     axis.xaxis.get_major_locator().set_params(integer=True)
+
+
+@dataclass(frozen=True)
+class Marginal:
+    """One coordinate: ``draws`` (draw,) and the Laplace ``density`` (point,), NaN where unknown, at the values ``grid``
+    (point,), in ``unit``; ``lower``, ``upper``: its bounds.
+    """
+
+    name: str
+    unit: str
+    draws: np.ndarray
+    grid: np.ndarray
+    density: np.ndarray
+    lower: float
+    upper: float
+
+
+def marginals(path: Path | str, title: str, found: Sequence[Marginal], columns: int = 4) -> Path:
+    """Draw a histogram of the draws and the Laplace density of each coordinate as one PNG. Raises ``InputError`` where
+    matplotlib is absent.
+    """
+    plt = _matplotlib()
+    columns = min(columns, len(found))
+    rows = -(-len(found) // columns)
+    figure, axes = plt.subplots(
+        rows, columns, figsize=(3.1 * columns, 0.9 + 2.2 * rows), layout="constrained", squeeze=False
+    )
+    for axis in axes.flat[len(found) :]:
+        axis.set_visible(False)
+    for one, axis in zip(found, axes.flat, strict=False):
+        axis.hist(one.draws, bins=40, density=True, color=COLOURS[0], alpha=0.35, linewidth=0)
+        height = axis.get_ylim()[1]
+        axis.plot(one.grid, one.density, color="0.1", linewidth=1.3)
+        low, high = np.quantile(one.draws, [0.001, 0.999])
+        if np.isfinite(one.density).any():
+            inner = one.grid[one.density > 0.003 * one.density.max()]
+            low, high = min(low, inner[0]), max(high, inner[-1])
+            height = max(height, 1.05 * float(one.density.max()))
+        axis.set_ylim(0.0, min(height, 3.0 * axis.get_ylim()[1]))
+        margin = 0.04 * (high - low)
+        axis.set_xlim(max(low - margin, one.lower), min(high + margin, one.upper))
+        axis.set_title(one.name, fontsize=8)
+        axis.set_xlabel("factor" if one.unit == "1" else one.unit, fontsize=8)
+        axis.set_yticks([])
+        axis.tick_params(labelsize=7)
+        axis.spines[["top", "right", "left"]].set_visible(False)
+        axis.xaxis.get_major_locator().set_params(nbins=5)
+    handles = [
+        plt.Rectangle((0, 0), 1, 1, color=COLOURS[0], alpha=0.35, linewidth=0, label="draws (NUTS)"),
+        plt.Line2D([], [], color="0.1", linewidth=1.3, label="Laplace"),
+    ]
+    figure.legend(handles=handles, loc="outside lower center", ncols=2, frameon=False, fontsize=8)
+    figure.suptitle(title, fontsize=11)
+    path = Path(path)
+    partial = path.with_name(f".{path.name}.partial")
+    figure.savefig(partial, dpi=140, format="png")
+    plt.close(figure)
+    partial.replace(path)
+    return path

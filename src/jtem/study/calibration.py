@@ -444,6 +444,17 @@ def misfit(setting: Setting, x, site: _Site, heat, target: _Target):
 
 
 @functools.lru_cache(maxsize=32)
+def log_density(setting: Setting):
+    """The unnormalised log-posterior (x, site, heat, target) -> (), traceable: see :meth:`Model.log_posterior`."""
+
+    def density(x, *rest):
+        value, change = misfit(setting, x, *rest)
+        return -0.5 * value + change
+
+    return jax.jit(density)  # a piece of its own is traced once, however many loops a sampler lays around it
+
+
+@functools.lru_cache(maxsize=32)
 def gradient_program(setting: Setting):
     """Compiled misfit and its gradient by one reverse sweep: (x, site, heat, target)."""
     return jax.jit(jax.value_and_grad(lambda x, *rest: misfit(setting, x, *rest)[0]))
@@ -687,13 +698,34 @@ class Model:
         """Unnormalised log-density at x (coordinate,) as a traceable function: -misfit/2 and the density of the change of
         variables (within its bounds a parameter without prior is uniform on its scale).
         """
-        value, change = misfit(self.setting, x, self.site, self.heat(), self._device_target)
-        return -0.5 * value + change
+        return log_density(self.setting)(x, *self.density_arguments())
+
+    def log_posterior_and_gradient(self, x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """:meth:`log_posterior` (start,) and its gradient (start, coordinate) at x (start, coordinate), by the Jacobian: no
+        program but that of the search.
+        """
+        residual, jacobian = self.residuals(x), self.jacobian(x)
+        share = 1.0 / (1.0 + np.exp(-x))
+        change = -(np.logaddexp(0.0, -x) + np.logaddexp(0.0, x)).sum(axis=1)
+        value = -0.5 * (residual**2).sum(axis=1) + change
+        return value, -np.einsum("sr,src->sc", residual, jacobian) + 1.0 - 2.0 * share
+
+    def density_arguments(self) -> tuple[Any, ...]:
+        """What :func:`log_density` reads beside x; handed over and not compiled in, one program serves other observations."""
+        return self.site, self.heat(), self._device_target
 
     @cached_property
     def _device_target(self) -> _Target:
         dtype = self.problem.design.pool_dtype
         return jax.tree.map(lambda leaf: jnp.asarray(leaf, dtype if leaf.dtype.kind == "f" else None), self.target)
+
+
+def near_posterior(jacobian: np.ndarray) -> np.ndarray:
+    """Covariance (coordinate, coordinate) of a Gaussian near the log-posterior, from the Jacobian of the residuals
+    (residual, coordinate) at the best fit: (J'J + 3/pi^2 I)^-1. The second term is the precision of a logistic
+    distribution, which a parameter uniform within its bounds has in x, so undetermined coordinates stay finite.
+    """
+    return np.linalg.inv(jacobian.T @ jacobian + 3.0 / np.pi**2 * np.eye(jacobian.shape[1]))
 
 
 def _widths(free: Sequence[Free]) -> np.ndarray:
