@@ -88,6 +88,7 @@ def _read(part: DataSection, data: Path | None, where: str, last_years: list[int
             "plateau": site_tables.plateau,
             "toolik": site_tables.toolik,
             "active_layer": site_tables.active_layer,
+            "calibration_targets": site_tables.calibration_targets,
             "embedded": observations.read_table,
             "table": observations.read_table,
         }[part.source]
@@ -103,6 +104,13 @@ def _read(part: DataSection, data: Path | None, where: str, last_years: list[int
         wanted = np.isnan(depth) | np.isin(np.round(depth, 4), np.round(part.depths, 4))
         found = found.isel(observation=wanted)
     names = [str(n) for n in found["place"].values]
+    for site, position in part.places.items():
+        if site not in names:
+            raise InputError(f"{where}: places names '{site}', which is no site of the data; {suggest(site, names)}")
+        for field_name, value in zip(("latitude", "longitude"), position, strict=True):
+            column = np.array(found[field_name].values, dtype=np.float64)
+            column[names.index(site)] = value
+            found[field_name] = (found[field_name].dims, column)
     kind = part.climate or ("tower" if towers else "embedded" if part.source == "embedded" else "climate_grid")
     if part.source == "embedded":
         cells = embedded.sites(names)
@@ -131,6 +139,10 @@ def _read(part: DataSection, data: Path | None, where: str, last_years: list[int
 def _nearest(root: Path, found, k: int):
     """The half-degree cell nearest to a place."""
     every = _grid_cells(str(root))
+    if not np.isfinite(found["latitude"].values[k] + found["longitude"].values[k]):
+        raise InputError(
+            f"site '{found['place'].values[k]}' has no latitude and longitude; give them in 'places' of its [[data]]"
+        )
     latitude, longitude = (float(found[name].values[k]) for name in ("latitude", "longitude"))
     east = (every["longitude"].values - longitude + 180.0) % 360.0 - 180.0
     distance = (every["latitude"].values - latitude) ** 2 + (np.cos(np.deg2rad(latitude)) * east) ** 2

@@ -17,7 +17,10 @@ from jtem.physics.permafrost import SCHEMES, PermafrostScheme
 from jtem.plan import PRECISIONS, ModelSection, Precision, _choose, read_text, sections
 from jtem.study.calibration import MODES, SCOPES
 
-SOURCES = ("flux_sites", "fluxnet", "alaska", "plateau", "toolik", "active_layer", "embedded", "table")
+SOURCES = (
+    *("flux_sites", "fluxnet", "alaska", "plateau", "toolik", "active_layer", "calibration_targets"),
+    *("embedded", "table"),
+)
 CLIMATES = ("tower", "climate_grid", "embedded")
 METHODS = ("levenberg_marquardt", "adam", "lbfgs")
 ALL = "all"
@@ -52,7 +55,8 @@ class DataSection:
     "embedded": named sites of the embedded climate with observations from the table ``path``). ``path``: relative to the
     data folder. ``sites``, ``streams``: which (default all). ``climate``: "tower" (its own forcing, preceded by
     half-degree anomalies), "climate_grid" or "embedded". ``communities``, ``elevations`` (m), ``soil_depths`` (m, tower
-    sensors): by site. ``depths`` (m): soil temperature of these depths only. ``years``: observations of these years.
+    sensors): by site. ``places``: [latitude, longitude] by site, for tables that have none. ``depths`` (m): soil
+    temperature of these depths only. ``years``: observations of these years.
     """
 
     source: str
@@ -63,6 +67,7 @@ class DataSection:
     communities: Mapping[str, str] = field(default_factory=dict)
     elevations: Mapping[str, float] = field(default_factory=dict)
     soil_depths: Mapping[str, tuple[float, ...]] = field(default_factory=dict)
+    places: Mapping[str, tuple[float, float]] = field(default_factory=dict)
     depths: tuple[float, ...] = ()
     years: tuple[int, int] | None = None
 
@@ -196,6 +201,12 @@ def _check(plan: CalibrationPlan) -> None:
             raise InputError(
                 f"{where}: [[data]] {i}: source '{part.source}' has no climate of its own; use climate_grid"
             )
+        for site, (latitude, longitude) in part.places.items():
+            if not (-90.0 <= latitude <= 90.0 and -180.0 <= longitude <= 360.0):
+                raise InputError(
+                    f"{where}: [[data]] {i}: places of '{site}' [{latitude:g}, {longitude:g}] is not [latitude, longitude] "
+                    "in degrees; correct it (swapped?)"
+                )
     first, last = plan.history.spin_up
     if last < first:
         raise InputError(f"{where}: [history] spin_up [{first}, {last}] ends before it begins; swap the years")

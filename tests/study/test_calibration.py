@@ -311,6 +311,48 @@ def test_export_to_pest(carbon, tmp_path):
         calibrate.pest_problem(carbon[0])
 
 
+def test_targets_of_communities_become_sites_by_their_places(tmp_path):
+    """Source ``calibration_targets``: long-term means of communities without coordinates; the plan gives these."""
+    names = ("CMT01 black spruce forest", "CMT05 tussock tundra")
+    header = "site,community,variable,pft,compartment,value,unit,basis,source\n"
+    rows = [("NPP", 210.0, "g C m-2 yr-1"), ("vegetation_C", 3200.0, "g C m-2")]
+    lines = [f"Alaska,{name},{v},ALL,,{x},{u},field,s\n" for name in names for v, x, u in rows]
+    (tmp_path / "targets.csv").write_text(header + "".join(lines))
+    text = f"""
+[calibration]
+name = "pools"
+[[data]]
+source = "calibration_targets"
+path = "{tmp_path / "targets.csv"}"
+climate = "embedded"
+places = {{ "{names[0]}" = [64.9, -148.4], "{names[1]}" = [68.6, -149.6] }}
+elevations = {{ "{names[0]}" = 300.0, "{names[1]}" = 720.0 }}
+[history]
+first = 1990
+spin_up = [1961, 1990]
+[fit]
+held_out_sites = ["{names[1]}"]
+[errors]
+relative = {{ net_primary_production = 0.2, vegetation_carbon = 0.2 }}
+[[parameter]]
+name = "decomposition.temperature_sensitivity"
+bounds = [0.03, 0.15]
+"""
+    problem = calibrate.build(calibration_plan.parse(text), None, DEFAULTS).problem
+    assert problem.sites == names and problem.communities == ("boreal_forest", "wet_moist_tundra")
+    assert problem.observations.value.tolist() == [210.0, 3200.0, 210.0, 3200.0]
+    assert problem.observations.fitted.tolist() == [True, True, False, False]
+    assert (problem.observations.end - problem.observations.begin == 12).all()
+    swapped = text.replace("[64.9, -148.4]", "[-148.4, 64.9]")
+    with pytest.raises(InputError, match=r"is not \[latitude, longitude\] in degrees"):
+        calibration_plan.parse(swapped)
+    unknown = text.replace(f'places = {{ "{names[0]}"', 'places = { "CMT99 moss"')
+    with pytest.raises(InputError, match="places names 'CMT99 moss', which is no site"):
+        calibrate.build(calibration_plan.parse(unknown), None, DEFAULTS)
+    with pytest.raises(InputError, match="has no latitude and longitude; give it"):
+        calibrate.build(calibration_plan.parse(text.replace("places = ", "# ")), None, DEFAULTS)
+
+
 @pytest.mark.slow
 def test_real_tower_plans_can_be_built(shared_data):
     """Plans of the papers' cases read and check; those without data say so."""
