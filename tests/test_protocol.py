@@ -101,7 +101,13 @@ def experiment(scheme=permafrost.LAYERED, heat_dtype="float32", passes="auto", s
     )  # fmt: skip
 
 
-@pytest.mark.parametrize(("scheme", "heat"), [(permafrost.LAYERED, "float32"), (permafrost.THAW_RATIO, "float64")])
+@pytest.mark.parametrize(
+    ("scheme", "heat"),
+    [
+        (permafrost.LAYERED, "float32"),
+        pytest.param(permafrost.THAW_RATIO, "float64", marks=pytest.mark.slow),
+    ],
+)
 def test_passes_run_apart_give_bitwise_the_inline_run(scheme, heat):
     """Two devices, padded nothing, all runs in one carbon program against each run inline."""
     results = []

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from jtem import cli
+from jtem import plan as plans
 from jtem.report import factorial, figures, liu2022, liu2024
 from jtem.study import stages
 from jtem.variables import SECONDS_IN_YEAR, VARIABLES
@@ -53,20 +54,28 @@ def balanced_run(experiment, sink, progress=None):
 
 @pytest.fixture
 def run(tmp_path, monkeypatch):
-    """Run an experiment's plan with shorter years and report it; returns the folder of the report."""
+    """Run an experiment's plan with made-up numbers and report it; returns the folder of the report."""
     monkeypatch.setattr(stages, "run_experiment", balanced_run)
 
-    def go(paper: str, *changes: tuple[str, str]) -> Path:
+    def go(paper: str, *changes: tuple[str, str], figures: bool = True) -> Path:
         text = (ROOT / "experiments" / paper / "embedded.toml").read_text()
         for old, new in changes:
             assert old in text
             text = text.replace(old, new)
         (tmp_path / "plan.toml").write_text(text)
         assert cli.main(["run", str(tmp_path / "plan.toml"), "--out", str(tmp_path / "out")]) == 0
-        assert cli.main(["report", str(tmp_path / "out")]) == 0
+        assert cli.main(["report", str(tmp_path / "out"), *([] if figures else ["--no-figures"])]) == 0
         return tmp_path / "out" / "report"
 
     return go
+
+
+def read_again(folder: Path) -> factorial.Factorial:
+    """The factorial of a finished run, for one figure alone."""
+    plan = plans.read(folder.parents[1] / "plan.toml")
+    f, base = plan.factorial, (plan.history.last - 9, plan.history.last)
+    members, rows = [m.name for m in f.ensemble], [r.name for r in f.protocol]
+    return factorial.read(folder.parent, plan.plan.name, plan.history.name, f.scenarios, members, rows, base)
 
 
 def test_report_of_the_plateau_satisfies_the_identities(run, capsys):
@@ -156,12 +165,13 @@ def test_report_of_the_arctic_writes_every_table_and_figure(run, capsys):
 
 
 @pytest.mark.parametrize("forced", [True, False])
-def test_climate_figures_show_the_forcing_where_the_files_have_it(run, monkeypatch, forced):
+def test_climate_figures_show_the_forcing_where_the_files_have_it(run, monkeypatch, tmp_path, forced):
     said = []
     real = figures.Canvas.label
     monkeypatch.setattr(figures.Canvas, "label", lambda c, a, t: (said.append((c, a, t)), real(c, a, t))[1])
     change = [] if forced else [('"air_temperature", "precipitation",', "")]
-    run("liu2024", ('domain = "pan_arctic"', 'domain = "pan_arctic"\nstride = 25'), *change)
+    folder = run("liu2024", ('domain = "pan_arctic"', 'domain = "pan_arctic"\nstride = 25'), *change, figures=False)
+    assert liu2024.figure_s6(read_again(folder), tmp_path / "s6.png").is_file()
     words = [text for _, _, text in said]
     assert ("air temperature (°C)" in words) == ("precipitation (mm yr$^{-1}$)" in words) == forced
     assert ("evapotranspiration (mm yr$^{-1}$)" in words) != forced
@@ -170,17 +180,18 @@ def test_climate_figures_show_the_forcing_where_the_files_have_it(run, monkeypat
     assert len(left.lines) == 4  # two scenarios, transient and held
 
 
-def test_climate_of_the_plateau_shows_the_forcing_where_the_files_have_it(run, monkeypatch):
+def test_climate_of_the_plateau_shows_the_forcing_where_the_files_have_it(run, monkeypatch, tmp_path):
     said = []
     monkeypatch.setattr(figures.Canvas, "label", lambda c, a, t: said.append(t))
     with_radiation = ('"precipitation",', '"precipitation", "shortwave_radiation",')
-    run("liu2022", ('domain = "plateau"', 'domain = "plateau"\nstride = 12'), with_radiation)
+    folder = run("liu2022", ('domain = "plateau"', 'domain = "plateau"\nstride = 12'), with_radiation, figures=False)
+    assert liu2022.figure_s3(read_again(folder), tmp_path / "s3.png").is_file()
     assert {text for _, text in liu2022.CLIMATE} <= set(said)
 
 
 def test_sums_of_cells_are_the_printed_totals(run):
     """Headline and tables from the files again, cell by cell; communities add up to the region."""
-    folder = run("liu2024", ('domain = "pan_arctic"', 'domain = "pan_arctic"\nstride = 25'))
+    folder = run("liu2024", ('domain = "pan_arctic"', 'domain = "pan_arctic"\nstride = 25'), figures=False)
     with (folder / "headline.csv").open() as file:
         printed = {(r["quantity"], r["scenario"]): float(r["ours"]) for r in csv.DictReader(file)}
     path = folder.parent / "liu2024_ssp126_{}_annual.nc"

@@ -227,6 +227,7 @@ def test_search_goes_on_whatever_the_posterior_asks_for(carbon):
     assert calibrate.identity(dataclasses.replace(plan, text=changed + POSTERIOR)) != calibrate.identity(plan)
 
 
+@pytest.mark.slow
 def test_draws_are_written_down_gone_on_with_and_told(carbon, monkeypatch, tmp_path):
     """All but the density, which is the Gaussian of the best fit here: its moments come back in the table's units."""
     pytest.importorskip("blackjax", reason="blackjax is optional: pip install 'jtem[calibration]'")
