@@ -1087,9 +1087,9 @@ def factorial_report(found: Sequence[tuple[Path, Plan]], out: Path, *, figures_w
     rows = f.protocol
     paper = "liu2022" if {"S_T", "S_R"} <= {row.name for row in rows} else "liu2024"
     if len(found) > 1:
+        files = climate_models(found)
         if paper == "liu2024":
             raise InputError(f"{folder}: Liu et al. (2024) have one climate model; report each run on its own")
-        files = climate_models(found)
     else:
         files = {member.name: factorial.Files(folder, plan.plan.name, member.name) for member in f.ensemble}
     prepare_folder(out)

@@ -67,7 +67,11 @@ def panel(path: Path | str, title: str, panels: Sequence[Panel]) -> Path:
     ]
     figure.legend(handles=handles, loc="outside lower center", ncols=5, frameon=False, fontsize=8)
     figure.suptitle(title, fontsize=12)
-    path = Path(path)
+    return _save(plt, figure, Path(path))
+
+
+def _save(plt: Any, figure: Any, path: Path) -> Path:
+    """Write a figure whole or not at all, and forget it."""
     partial = path.with_name(f".{path.name}.partial")
     figure.savefig(partial, dpi=140, format="png")
     plt.close(figure)
@@ -80,6 +84,9 @@ def _draw(one: Panel, axis: Any) -> None:
     when, before, after, spread = (v[order] for v in (one.when, one.before, one.after, one.spread))
     observed, fit = one.observed[order], one.fit[order]
     marker = "" if when.size > 12 else "_"
+    if when.size == 1:  # a long-term mean: a bar instead of a band
+        axis.errorbar(when, after, yerr=BAND * spread, color=COLOURS[0], alpha=0.35, linewidth=6)
+        axis.set_xlim(when[0] - 1.0, when[0] + 1.0)
     axis.fill_between(when, after - BAND * spread, after + BAND * spread, color=COLOURS[0], alpha=0.25, linewidth=0)
     axis.plot(when, before, color="0.45", linestyle="--", linewidth=1.2, marker=marker)
     axis.plot(when, after, color=COLOURS[0], linewidth=1.6, marker=marker)
@@ -91,6 +98,8 @@ def _draw(one: Panel, axis: Any) -> None:
         )  # fmt: skip
     parts = [
         f"{word} R$^2$ {_r2(before[mine], observed[mine])} to {_r2(after[mine], observed[mine])} (n = {int(mine.sum())})"
+        if mine.sum() > 1
+        else word
         for word, mine in (("fit", known & fit), ("held out", known & ~fit))
         if mine.any()
     ]
@@ -153,9 +162,4 @@ def marginals(path: Path | str, title: str, found: Sequence[Marginal], columns: 
     ]
     figure.legend(handles=handles, loc="outside lower center", ncols=2, frameon=False, fontsize=8)
     figure.suptitle(title, fontsize=11)
-    path = Path(path)
-    partial = path.with_name(f".{path.name}.partial")
-    figure.savefig(partial, dpi=140, format="png")
-    plt.close(figure)
-    partial.replace(path)
-    return path
+    return _save(plt, figure, Path(path))
