@@ -31,6 +31,7 @@ import numpy as np
 from jtem import cli, equilibrium, parameters, plan, run, spinup, step
 from jtem.constants import DAYS_IN_MONTH
 from jtem.datafiles import data_path
+from jtem.devices import use_all_cores
 from jtem.physics import permafrost, radiation
 from jtem.state import Cell, Climate
 
@@ -343,7 +344,7 @@ def main() -> None:
     parser.add_argument("--cells", type=int, default=1000, help="cells of the wall-time comparison; 0: none")
     parser.add_argument("--json", action="store_true", help="end with one flat JSON object")
     arguments = parser.parse_args()
-    cli.use_all_cores()
+    use_all_cores()
     jax.config.update("jax_enable_x64", True)
     devices = tuple(jax.local_devices())
     parts = [embedded(), sites()]

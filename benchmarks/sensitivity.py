@@ -29,6 +29,7 @@ from pathlib import Path
 import numpy as np
 
 from jtem import cli, equilibrium, plan
+from jtem.devices import usable_cores, use_all_cores
 from jtem.report import sensitivity as shown
 from jtem.study import ensembles, sensitivity
 from jtem.study.sensitivity import Quantity
@@ -301,8 +302,8 @@ def main() -> None:
     arguments = reading.parse_args()
     if arguments.out:
         arguments.out.mkdir(parents=True, exist_ok=True)
-    cli.use_all_cores()
-    result: dict[str, float] = {"cores": cli.usable_cores(), "load": os.getloadavg()[0]}
+    use_all_cores()
+    result: dict[str, float] = {"cores": usable_cores(), "load": os.getloadavg()[0]}
     for scheme in arguments.schemes:
         if arguments.map_columns:
             result |= of_map(scheme, arguments.map_columns, arguments.chunk)

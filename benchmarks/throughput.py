@@ -11,7 +11,6 @@ The last line is one flat JSON object of numbers. Runs on whatever JAX sees (CPU
 
 import argparse
 import json
-import os
 import time
 
 parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -26,9 +25,12 @@ arguments = parser.parse_args()
 
 import jax  # noqa: E402
 
-cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+from jtem.devices import use_all_cores  # noqa: E402
+
 jax.config.update("jax_enable_x64", True)
-jax.config.update("jax_num_cpu_devices", arguments.devices or cores)
+use_all_cores()
+if arguments.devices:
+    jax.config.update("jax_num_cpu_devices", arguments.devices)
 
 import jax.numpy as jnp  # noqa: E402
 import numpy as np  # noqa: E402

@@ -28,6 +28,7 @@ import numpy as np
 from IPython.display import Image, display
 
 from jtem import cli, plan, step
+from jtem.devices import use_all_cores
 from jtem.report import sensitivity as report
 from jtem.study import sensitivity
 from jtem.study.sensitivity import Quantity
@@ -53,7 +54,7 @@ climate = "ssp585"
 first = 2015
 last = 2030
 """
-cli.use_all_cores()
+use_all_cores()
 prepared = cli.prepare(plan.parse(text), None)
 experiment = dataclasses.replace(prepared.experiment, design=step.Design(thermal=None))
 quantities = (

@@ -3,7 +3,9 @@
 import os
 from pathlib import Path
 
-os.environ.setdefault("XLA_FLAGS", "--xla_force_host_platform_device_count=2")
+from jtem.devices import compiler_flags
+
+os.environ.setdefault("XLA_FLAGS", compiler_flags("--xla_force_host_platform_device_count=2"))
 os.environ.setdefault("JAX_PLATFORMS", "cpu")
 
 import jax

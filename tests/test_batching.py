@@ -7,6 +7,7 @@ import pytest
 from jax.sharding import Mesh, NamedSharding, PartitionSpec
 
 from jtem.numerics.batching import trailing_batch
+from jtem.numerics.layers import over_layers, to_layers
 
 SHAPES = []
 
@@ -74,6 +75,31 @@ def test_derivatives_before_and_after_vmap():
         return lambda s: jax.lax.scan(lambda c, x: (c + total(f)(x, s), None), jnp.asarray(0.0), X)[0]
 
     compare(jax.grad(scanned(quick))(S[0]), jax.grad(scanned(layered))(S[0]))
+
+
+def test_between_cells_and_their_layers():
+    """Broadcast and sum over layers, transposes of each other, under every transformation and in both layouts."""
+    weights = jnp.linspace(0.5, 2.0, 4)
+
+    def model(x, s):  # x (layer, ...), s (...)
+        return over_layers(jnp.sin(x * to_layers(s, 4)) ** 2)
+
+    def plain(x, s):
+        return jnp.sum(jnp.sin(x * s) ** 2, axis=0)
+
+    x = jnp.linspace(-1.0, 1.0, 12).reshape(3, 4)
+    for f in (model, trailing_batch(model)):
+        compare(jax.vmap(f)(x, S), jax.vmap(plain)(x, S))
+        compare(jax.vmap(f, (None, 0))(x[0], S), jax.vmap(plain, (None, 0))(x[0], S))
+        compare(f(x[0], S[0]), plain(x[0], S[0]))
+        total = lambda s: jnp.sum(jax.vmap(f)(x, s))  # noqa: B023, E731
+        want = jax.hessian(lambda s: jnp.sum(jax.vmap(plain)(x, s)))(S)
+        compare(jax.grad(total)(S), jax.vmap(jax.grad(plain, 1))(x, S))
+        compare(jax.jacfwd(total)(S), jax.grad(total)(S))
+        compare(jax.hessian(total)(S), want)
+    compare(to_layers(weights, 2), jnp.stack([weights, weights]))
+    assert over_layers(jnp.zeros((0, 3))).tolist() == [0.0, 0.0, 0.0]
+    assert to_layers(weights, 0).shape == (0, 4)
 
 
 def test_an_output_without_the_batch_is_refused():

@@ -99,6 +99,38 @@ def test_two_devices_give_the_same_states_bitwise(whole):
         np.testing.assert_allclose(np.asarray(x), np.asarray(y), rtol=1e-14)
 
 
+def test_tiles_give_what_one_batch_gives(whole, monkeypatch):
+    """20 cells in tiles of 16 (two of them, the last padded) against the four cells they repeat."""
+    monkeypatch.setattr(run, "TILE", 16)
+    run._program.cache_clear()
+    cells, climate, parameters, state = whole
+    many = lambda tree: jax.tree.map(lambda x: jnp.tile(x, (5,) + (1,) * (x.ndim - 1)), tree)  # noqa: E731
+    tiled = go((many(cells), many(climate), parameters, many(state)))
+    run._program.cache_clear()
+    for x, y in zip(jax.tree.leaves(tiled), jax.tree.leaves(many(go(whole))), strict=True):
+        assert x.shape == y.shape
+        np.testing.assert_allclose(np.asarray(x), np.asarray(y), rtol=2e-4, atol=2e-4)
+
+
+@pytest.mark.parametrize(("count", "per_cell"), [(3, 1), (40, 1), (41, 1), (25, 3), (130, 1)])
+def test_tiles_cover_every_cell_once(monkeypatch, count, per_cell):
+    monkeypatch.setattr(run, "TILE", 16)
+    sizes = []
+
+    def function(x, tree):
+        sizes.append(x.shape[0])
+        return {"sum": x + tree["y"].sum(axis=1), "square": tree["y"] ** 2}
+
+    x, y = jnp.arange(float(count)), jnp.arange(3.0 * count).reshape(count, 3)
+    devices = (jax.local_devices()[0],)
+    got = run.in_tiles(function, (x, {"y": y}), devices, per_cell=per_cell)
+    want = {"sum": x + y.sum(axis=1), "square": y**2}
+    equal(got, want)
+    assert max(sizes) * per_cell <= 32 or count < 16
+    total = lambda y: sum(v.sum() for v in run.in_tiles(function, (x, {"y": y}), devices).values())  # noqa: E731
+    np.testing.assert_allclose(jax.grad(total)(y), 1.0 + 2.0 * y)  # padding adds nothing
+
+
 def test_indivisible_cells_are_refused_with_a_remedy(whole):
     with pytest.raises(ValueError, match="pad_cells"):
         go(whole, devices=tuple(jax.local_devices()[:2]), pick=slice(0, 3))

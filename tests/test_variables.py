@@ -40,8 +40,8 @@ def test_layered_outputs_are_those_with_a_layer_axis():
     for kind in (step.HeatMonth, water.WaterMonth, step.CarbonMonth, step.YearOutput):
         for field in dataclasses.fields(kind):
             shape = field.type.replace("'", '"').split('"')[1] if isinstance(field.type, str) else field.type.dim_str
-            last = shape.split()[-1]
-            expected = last if last in ("layer", "heat_layer") else ""
+            first = shape.split()[0]
+            expected = first if first in ("layer", "heat_layer") else ""
             assert variables.VARIABLES[field.name].layer == expected, field.name
 
 

@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Any, TextIO
 import numpy as np
 
 from jtem import __version__
+from jtem.devices import usable_cores, use_all_cores
 from jtem.errors import InputError, suggest
 from jtem.parameters import ParameterError
 
@@ -34,24 +35,6 @@ COLUMN_YEARS_PER_SECOND = {"mixed": 4000.0, "float64": 2500.0, "float32": 4500.0
 """Of one core, whole step; for the estimate of ``jtem check`` only. ``benchmarks/throughput.py`` measures it."""
 COMPILE_SECONDS = 40.0
 STATE_BYTES = 4096  # of one column, rounded up
-
-
-# --- devices ---------------------------------------------------------------------------------------------------------
-
-
-def usable_cores() -> int:
-    """Cores that this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-
-
-def use_all_cores() -> None:
-    """One JAX CPU device a core, if JAX has not started yet (an accelerator stays the default where there is one)."""
-    import jax
-
-    if "xla_force_host_platform_device_count" in os.environ.get("XLA_FLAGS", ""):
-        return
-    with contextlib.suppress(RuntimeError):  # JAX has started: keep its devices
-        jax.config.update("jax_num_cpu_devices", usable_cores())
 
 
 # --- from a plan to an experiment ------------------------------------------------------------------------------------

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import functools
 from dataclasses import dataclass
 from typing import Any
@@ -17,6 +18,7 @@ from jax.sharding import NamedSharding, PartitionSpec
 
 from jtem import step
 from jtem.constants import DAYS_IN_MONTH
+from jtem.numerics.batching import trailing_batch
 from jtem.physics import permafrost, water
 from jtem.state import Cell, Climate, Controls, Forcing
 
@@ -52,6 +54,7 @@ def year_forcing(climate: Climate, cell: Cell) -> Forcing:
     """One year of one cell (arrays (12,), scalars) as twelve months of forcing stacked first."""
     air = climate.air_temperature
     following = jnp.concatenate([air[1:], climate.following_air_temperature[None]])
+    days = jnp.asarray(DAYS_IN_MONTH, air.dtype).reshape((-1,) + (1,) * (air.ndim - 1))
     return Forcing(
         air_temperature=air,
         next_air_temperature=following,
@@ -60,7 +63,7 @@ def year_forcing(climate: Climate, cell: Cell) -> Forcing:
         top_of_atmosphere=cell.top_of_atmosphere,
         co2=jnp.broadcast_to(climate.co2, air.shape),
         nitrogen_input=climate.nitrogen_input,
-        days=jnp.asarray(DAYS_IN_MONTH, air.dtype),
+        days=jnp.broadcast_to(days, air.shape),
     )
 
 
@@ -93,7 +96,20 @@ def simulate_year(
     selection: Selection,
 ) -> tuple[step.State, dict[str, dict[str, Any]]]:
     """Twelve months and the year's end for one cell. Climate fields have shape (12,) or ()."""
+    return _year_program(design, selection)(state, climate, cell, site, controls)
 
+
+@functools.lru_cache(maxsize=64)
+def _year_program(design: step.Design, selection: Selection):
+    """The year of a design and selection, run on arrays with cells last; one object each, so that traces are shared."""
+
+    def year(state, climate, cell, site, controls):
+        return _year(state, climate, cell, site, controls, design, selection)
+
+    return trailing_batch(year)
+
+
+def _year(state, climate: Climate, cell: Cell, site: step.Site, controls: Controls, design, selection):
     def one_month(carried, forcing):
         carried, output = step.month(carried, forcing, site, design=design)
         return carried, month_fields(output)
@@ -178,7 +194,7 @@ def _program(design: step.Design, selection: Selection, devices: tuple, guarded:
                 s, c, cell, parameters, controls, design=design, selection=selection, active=active if guarded else None
             )
 
-        return jax.vmap(one)(state, climate, cells)
+        return in_tiles(jax.vmap(one), (state, climate, cells), devices)
 
     if len(devices) == 1:
         return jax.jit(batched)
@@ -259,18 +275,8 @@ def _years(body, carried, xs, active):
 def heat_years(thermal, climate: Climate, cell: Cell, parameters: step.Parameters, active, *, design: step.Design):
     """Heat pass of one cell: thermal state after the years, heat months (year, 12, ...), thaw (year,)."""
     site = step.derive(parameters, cell, design)
-
-    def one_year(state, inputs):
-        (climate_year,) = inputs
-
-        def one_month(carried, forcing):
-            return step.heat_month(carried, forcing, site, design)
-
-        state, months = jax.lax.scan(one_month, state, year_forcing(climate_year, cell))
-        state, thaw = step.heat_close_year(state, site, design)
-        return state, (months, thaw)
-
-    return _years(one_year, thermal, (climate,), active)
+    year = _pass_year("heat", design)
+    return _years(lambda state, inputs: year(state, *inputs, cell, site), thermal, (climate,), active)
 
 
 def water_years(
@@ -280,19 +286,33 @@ def water_years(
     (year,).
     """
     site = step.derive(parameters, cell, design)
+    year = _pass_year("water", design)
+    inputs = (climate, months, thaw, controls)
+    return _years(lambda state, inputs: year(state, *inputs, cell, site), wet, inputs, active)
 
-    def one_year(state, inputs):
-        climate_year, heat_year, thaw_year, controls_year = inputs
 
+@functools.lru_cache(maxsize=64)
+def _pass_year(which: str, design: step.Design):
+    """A year of the heat or the water pass, run on arrays with cells last as the inline year is (the same rounding)."""
+
+    def heat(state, climate, cell, site):
+        def one_month(carried, forcing):
+            return step.heat_month(carried, forcing, site, design)
+
+        state, months = jax.lax.scan(one_month, state, year_forcing(climate, cell))
+        state, thaw = step.heat_close_year(state, site, design)
+        return state, (months, thaw)
+
+    def wet(state, climate, months, thaw, controls, cell, site):
         def one_month(carried, month):
             return step.water_month(carried, month[0], month[1], site, design)
 
-        before, moist = jax.lax.scan(one_month, state, (year_forcing(climate_year, cell), heat_year))
-        after, exposed = step.water_close_year(before, thaw_year, site, controls_year, design)
+        before, moist = jax.lax.scan(one_month, state, (year_forcing(climate, cell), months))
+        after, exposed = step.water_close_year(before, thaw, site, controls, design)
         residual = water.total_water(after.stores) - water.total_water(before.stores)
         return after, (moist, exposed, residual)
 
-    return _years(one_year, wet, (climate, months, thaw, controls), active)
+    return trailing_batch({"heat": heat, "water": wet}[which])
 
 
 def carbon_years(
@@ -328,25 +348,20 @@ def carbon_years(
     flat_cells = jax.tree.map(repeated, cells)
     sites = jax.vmap(lambda cell: step.derive(parameters, cell, design))(flat_cells)
 
-    def run_year(state, d: Drivers, ppm, controls_year, cell, site):
-        climate = Climate(
-            d.climate.air_temperature,
-            d.climate.precipitation,
-            d.climate.shortwave_radiation,
-            ppm,
-            d.climate.nitrogen_input,
-            d.climate.following_air_temperature,
-        )
-
+    @trailing_batch
+    def carbon_year(state, climate, d: Drivers, controls_year, cell, site):
         def one_month(carried, month):
             forcing, heat, moist = month
             carried, fluxes = step.carbon_month(carried, forcing, heat, moist, site, design)
             return carried, month_fields(step.MonthOutput(heat, moist, fluxes))
 
         state, months = jax.lax.scan(one_month, state, (year_forcing(climate, cell), d.months, d.moist))
-        state, closed = step.carbon_close_year(state, d.thaw, ppm, site, controls_year, design)
+        state, closed = step.carbon_close_year(state, d.thaw, climate.co2, site, controls_year, design)
         year = step.year_values(d.thaw, d.exposed_water, d.water_residual, state, closed)
         return state, _select({**months, **forcing_fields(climate)}, year, selection)
+
+    def run_year(state, d: Drivers, ppm, controls_year, cell, site):
+        return carbon_year(state, dataclasses.replace(d.climate, co2=ppm), d, controls_year, cell, site)
 
     def one_year(state, inputs):
         year_drivers, ppm, controls_year = inputs
@@ -378,20 +393,20 @@ def pass_program(which: str, design: step.Design, selection: Selection, devices:
     """
 
     def heat(parameters, active, thermal, climate, cells):
-        return jax.vmap(lambda s, c, cell: heat_years(s, c, cell, parameters, active, design=design))(
-            thermal, climate, cells
-        )
+        one = jax.vmap(lambda s, c, cell: heat_years(s, c, cell, parameters, active, design=design))
+        return in_tiles(one, (thermal, climate, cells), devices)
 
     def wet(parameters, active, controls, state, climate, months, thaw, cells):
         def one(s, c, m, t, cell):
             return water_years(s, c, m, t, controls, cell, parameters, active, design=design)
 
-        return jax.vmap(one)(state, climate, months, thaw, cells)
+        return in_tiles(jax.vmap(one), (state, climate, months, thaw, cells), devices)
 
     def carbon(parameters, active, of_run, controls, state, drivers, co2, cells):
-        return carbon_years(
-            state, drivers, of_run, co2, controls, cells, parameters, active, design=design, selection=selection
-        )
+        def some(s, d, c, cell):
+            return carbon_years(s, d, of_run, c, controls, cell, parameters, active, design=design, selection=selection)
+
+        return in_tiles(some, (state, drivers, co2, cells), devices, per_cell=co2.shape[1])
 
     function, shared = {"heat": (heat, 2), "water": (wet, 3), "carbon": (carbon, 4)}[which]
     if len(devices) == 1:
@@ -417,18 +432,52 @@ def pad_cells(tree, multiple: int):
     return jax.tree.map(pad, tree)
 
 
+TILE = 128
+"""Columns that a CPU core takes at a time: their state and drivers of a month stay in its cache."""
+LANES = 16
+"""Tiles are padded to a multiple of this many columns: a vector of float32."""
+
+
+def in_tiles(function, stacked, devices: tuple, *, per_cell: int = 1):
+    """``function(*stacked)`` of arrays with a leading cell axis, on CPUs one tile of cells after the other.
+
+    ``function`` must treat cells alike and return arrays that lead with the cell axis; ``per_cell`` is the number of columns
+    it makes of each. The last tile is padded with copies of the last cell. Results do not depend on the tiles.
+    """
+    count = jax.tree.leaves(stacked)[0].shape[0]
+    tiles = -(-count * per_cell // TILE)
+    if tiles <= 1 or devices[0].platform != "cpu":
+        return function(*stacked)
+    size = -(-count // tiles)
+    size += -size % max(1, LANES // per_cell)
+    tiles = -(-count // size)
+    extra = tiles * size - count
+
+    def split(leaf):
+        last = jnp.broadcast_to(leaf[-1:], (extra, *leaf.shape[1:]))
+        return jnp.concatenate([leaf, last]).reshape(tiles, size, *leaf.shape[1:])
+
+    out = jax.lax.map(lambda tile: function(*tile), jax.tree.map(split, stacked))
+    return jax.tree.map(lambda leaf: leaf.reshape(tiles * size, *leaf.shape[2:])[:count], out)
+
+
 def split_over(function, devices: tuple):
-    """Compile ``function(parameters, *stacked)`` with the stacked arguments split over the devices."""
+    """Compile ``function(parameters, *stacked)`` with the stacked arguments split over the devices and in tiles.
+
+    ``function`` must treat cells alike and return arrays that lead with the cell axis.
+    """
+
+    def tiled(parameters, *stacked):
+        return in_tiles(functools.partial(function, parameters), stacked, devices)
+
     if len(devices) == 1:
-        return jax.jit(function)
+        return jax.jit(tiled)
     mesh = jax.sharding.Mesh(np.array(devices), ("cell",))
     split, whole = PartitionSpec("cell"), PartitionSpec()
 
     def call(parameters, *stacked):
         specs = (whole, *(split for _ in stacked))
-        return jax.shard_map(function, mesh=mesh, in_specs=specs, out_specs=split, check_vma=False)(
-            parameters, *stacked
-        )
+        return jax.shard_map(tiled, mesh=mesh, in_specs=specs, out_specs=split, check_vma=False)(parameters, *stacked)
 
     return jax.jit(call)
 

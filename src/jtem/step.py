@@ -17,6 +17,7 @@ from jaxtyping import Array, Float
 
 from jtem.constants import CARBON_LAYERS
 from jtem.numerics import safe
+from jtem.numerics.layers import over_layers, to_layers
 from jtem.physics import (
     decomposition,
     initial,
@@ -105,8 +106,8 @@ class Site(eqx.Module):
 class HeatMonth(eqx.Module):
     """What the heat pass gives to the others (pool precision)."""
 
-    soil_temperature: Float[Array, "*cells heat_layer"]  # degC, month mean
-    thawed_fraction: Float[Array, "*cells heat_layer"]  # 0-1, month mean
+    soil_temperature: Float[Array, "heat_layer *cells"]  # degC, month mean
+    thawed_fraction: Float[Array, "heat_layer *cells"]  # 0-1, month mean
     soil_temperature_10cm: Float[Array, "*cells"]
     soil_temperature_20cm: Float[Array, "*cells"]
     surface_soil_temperature: Float[Array, "*cells"]  # degC, mean of the upper 20 cm
@@ -200,10 +201,10 @@ class CarbonMonth(eqx.Module):
     ecosystem_nitrogen: Float[Array, "*cells"]
     carbon_residual: Float[Array, "*cells"]
     nitrogen_residual: Float[Array, "*cells"]
-    layer_respiration: Float[Array, "*cells layer"]
-    layer_net_nitrogen_mineralization: Float[Array, "*cells layer"]
-    layer_nitrogen_uptake: Float[Array, "*cells layer"]
-    layer_thawed_carbon: Float[Array, "*cells layer"]
+    layer_respiration: Float[Array, "layer *cells"]
+    layer_net_nitrogen_mineralization: Float[Array, "layer *cells"]
+    layer_nitrogen_uptake: Float[Array, "layer *cells"]
+    layer_thawed_carbon: Float[Array, "layer *cells"]
 
 
 class MonthOutput(eqx.Module):
@@ -223,8 +224,8 @@ class YearOutput(eqx.Module):
     exposed_nitrogen: Float[Array, "*cells"]
     exposed_organic_nitrogen: Float[Array, "*cells"]
     exposed_water: Float[Array, "*cells"]
-    layer_exposed_carbon: Float[Array, "*cells layer"]
-    layer_exposed_nitrogen: Float[Array, "*cells layer"]
+    layer_exposed_carbon: Float[Array, "layer *cells"]
+    layer_exposed_nitrogen: Float[Array, "layer *cells"]
     baseline_nitrogen: Float[Array, "*cells"]
     decomposition_rate: Float[Array, "*cells"]
     optimum_temperature: Float[Array, "*cells"]
@@ -369,7 +370,7 @@ def heat_month(
 def _heat_without_model(forcing: Forcing, site: Site) -> HeatMonth:
     """No soil heat: roots always thawed; TEM's snow rule is applied where the snowpack is known (carbon pass)."""
     zero = jnp.zeros_like(forcing.air_temperature)
-    none = jnp.zeros((0,), zero.dtype)
+    none = jnp.zeros((0, *zero.shape), zero.dtype)
     return HeatMonth(
         soil_temperature=none,
         thawed_fraction=none,
@@ -428,7 +429,7 @@ def water_month(
 
 def water_close_year(
     state: WaterStateWithThaw, thaw: permafrost.Thaw, site: Site, controls: Controls, design: Design
-) -> tuple[WaterStateWithThaw, Float[Array, ""]]:
+) -> tuple[WaterStateWithThaw, Float[Array, "*cells"]]:
     """Scheme ``thaw_ratio`` moves soil water with the active layer; returns the exposed water (mm)."""
     if not design.permafrost.moves_water:
         return state, jnp.zeros_like(state.reference_thaw)
@@ -514,11 +515,11 @@ def carbon_month(
     layer_net = state.store.thawed_organic_nitrogen - pools.store.thawed_organic_nitrogen
     gained = pools.store.thawed_available_nitrogen - state.store.thawed_available_nitrogen
     layer_uptake = jnp.maximum(0.0, layer_net - gained)  # below 0 by rounding only
-    layered_respiration = layer_respiration.sum()
+    layered_respiration = over_layers(layer_respiration)
     respired = f["respiration"] + layered_respiration
     foliage = phenology.foliage(pools.vegetation_carbon, p.phenology)
     leaf_area = phenology.leaf_area_index(foliage, leaf, p.phenology)
-    mineralized = f["net_mineralization"] + layer_net.sum()
+    mineralized = f["net_mineralization"] + over_layers(layer_net)
     new_state = CarbonState(
         vegetation_carbon=pools.vegetation_carbon,
         structural_nitrogen=pools.structural_nitrogen,
@@ -554,7 +555,7 @@ def carbon_month(
         nitrogen_uptake=f["structural_uptake"] + f["labile_uptake"],
         structural_nitrogen_uptake=f["structural_uptake"],
         labile_nitrogen_uptake=f["labile_uptake"],
-        nitrogen_uptake_thawed_permafrost=layer_uptake.sum(),
+        nitrogen_uptake_thawed_permafrost=over_layers(layer_uptake),
         nitrogen_mobilization=f["mobilization"],
         nitrogen_resorption=f["resorption"],
         net_nitrogen_mineralization=mineralized,
@@ -575,8 +576,8 @@ def carbon_month(
         soil_carbon=pools.soil.carbon,
         soil_organic_nitrogen=pools.soil.organic_nitrogen,
         available_nitrogen=pools.soil.available_nitrogen,
-        frozen_carbon=pools.store.frozen_carbon.sum(),
-        thawed_permafrost_carbon=pools.store.thawed_carbon.sum(),
+        frozen_carbon=over_layers(pools.store.frozen_carbon),
+        thawed_permafrost_carbon=over_layers(pools.store.thawed_carbon),
         ecosystem_carbon=total_carbon(new_state),
         ecosystem_nitrogen=total_nitrogen(new_state),
         carbon_residual=carbon_residual,
@@ -603,12 +604,16 @@ def _month_drivers(
     )
     layers = permafrost.layer_environment(site.layers, heat.thawed_fraction, moisture, p.permafrost)
     if design.permafrost.layers == CARBON_LAYERS:
+
+        def each(x):
+            return to_layers(x, CARBON_LAYERS)
+
         layer_rate = (
-            base_rate
+            each(base_rate)
             * decomposition.moisture_response(
-                layers.moisture, d.moisture_minimum, d.moisture_optimum, d.moisture_maximum
+                layers.moisture, each(d.moisture_minimum), each(d.moisture_optimum), each(d.moisture_maximum)
             )
-            * warmth(heat.soil_temperature[:CARBON_LAYERS], d.temperature_sensitivity)
+            * warmth(heat.soil_temperature[:CARBON_LAYERS], each(d.temperature_sensitivity))
             * site.layers.depth_weight
         )
     else:
@@ -680,30 +685,30 @@ def carbon_substep(pools: _Pools, month: _MonthDrivers, memory: CarbonState, sit
     net = jnp.clip(net, -(soil.available_nitrogen / h + month.nitrogen_input), soil.organic_nitrogen / h)
 
     # soil: thawed permafrost layers
+    layers = design.permafrost.layers
     layer_respired = store.thawed_carbon * month.layer_loss
     layer_net, layer_gross, layer_immobilized = decomposition.net_mineralization(
         respiration=layer_respired,
         carbon=store.thawed_carbon,
         organic_nitrogen=store.thawed_organic_nitrogen,
         available_per_water=store.thawed_available_nitrogen * month.layer_conductivity,
-        immobilization=site.immobilization,
-        half_saturation=p.decomposition.immobilization_half_saturation,
-        decay_share=site.decay,
-        soil_cn=p.decomposition.soil_cn,
+        immobilization=to_layers(site.immobilization, layers),
+        half_saturation=to_layers(p.decomposition.immobilization_half_saturation, layers),
+        decay_share=to_layers(site.decay, layers),
+        soil_cn=to_layers(p.decomposition.soil_cn, layers),
     )
     layer_net = jnp.clip(layer_net, -store.thawed_available_nitrogen / h, store.thawed_organic_nitrogen / h)
 
     if design.nitrogen_limitation:
         # what plants can take: the active pool's accessible share and the thawed layers within the roots
-        accessible = (
-            month.access.plant_nitrogen * soil.available_nitrogen
-            + (site.layers.root_access * store.thawed_available_nitrogen).sum()
+        accessible = month.access.plant_nitrogen * soil.available_nitrogen + over_layers(
+            site.layers.root_access * store.thawed_available_nitrogen
         )
         supply_active = month.access.plant_nitrogen * jnp.maximum(
             0.0, soil.available_nitrogen / h + month.nitrogen_input + net
         )
         supply_layers = site.layers.root_access * jnp.maximum(0.0, store.thawed_available_nitrogen / h + layer_net)
-        supply = supply_active + supply_layers.sum()
+        supply = supply_active + over_layers(supply_layers)
         potential_uptake = jnp.minimum(
             supply,
             nitrogen.unlimited_uptake(
@@ -732,7 +737,8 @@ def carbon_substep(pools: _Pools, month: _MonthDrivers, memory: CarbonState, sit
         )
         uptake = plant.structural_uptake + plant.labile_uptake
         taken_share = safe.divide(uptake, supply, floor=1e-15)
-        uptake_active, uptake_layers = supply_active * taken_share, supply_layers * taken_share
+        uptake_active = supply_active * taken_share
+        uptake_layers = supply_layers * to_layers(taken_share, layers)
         loss = jnp.minimum(
             nitrogen.drained_loss(
                 available_nitrogen=soil.available_nitrogen,
@@ -798,21 +804,21 @@ def carbon_substep(pools: _Pools, month: _MonthDrivers, memory: CarbonState, sit
         "structural_uptake": plant.structural_uptake,
         "labile_uptake": plant.labile_uptake,
         "net_mineralization": net,
-        "gross_mineralization": gross + layer_gross.sum(),
-        "immobilization": immobilized + layer_immobilized.sum(),
+        "gross_mineralization": gross + over_layers(layer_gross),
+        "immobilization": immobilized + over_layers(layer_immobilized),
         "nitrogen_input": nitrogen_input,
         "nitrogen_loss": loss,
     }
     return new_pools, fluxes
 
 
-def total_carbon(state: CarbonState) -> Float[Array, ""]:
+def total_carbon(state: CarbonState) -> Float[Array, "*cells"]:
     """All carbon of the column (gC m-2), frozen and thawed permafrost included."""
     store = state.store
-    return state.vegetation_carbon + state.soil.carbon + (store.frozen_carbon + store.thawed_carbon).sum()
+    return state.vegetation_carbon + state.soil.carbon + over_layers(store.frozen_carbon + store.thawed_carbon)
 
 
-def total_nitrogen(state: CarbonState) -> Float[Array, ""]:
+def total_nitrogen(state: CarbonState) -> Float[Array, "*cells"]:
     """All nitrogen of the column (gN m-2), frozen and thawed permafrost included."""
     store = state.store
     below = (
@@ -826,7 +832,7 @@ def total_nitrogen(state: CarbonState) -> Float[Array, ""]:
         + state.labile_nitrogen
         + state.soil.organic_nitrogen
         + state.soil.available_nitrogen
-        + below.sum()
+        + over_layers(below)
     )
 
 
@@ -840,7 +846,12 @@ class CarbonYear(NamedTuple):
 
 
 def carbon_close_year(
-    state: CarbonState, thaw: permafrost.Thaw, co2: Float[Array, ""], site: Site, controls: Controls, design: Design
+    state: CarbonState,
+    thaw: permafrost.Thaw,
+    co2: Float[Array, "*cells"],
+    site: Site,
+    controls: Controls,
+    design: Design,
 ) -> tuple[CarbonState, CarbonYear]:
     """Yearly hook (tem.md section 7): Kd from litter quality, phenology extremes, C:N, baseline nitrogen, exposure."""
     p = site.parameters
@@ -896,7 +907,7 @@ def month(state: State, forcing: Forcing, site: Site, *, design: Design) -> tupl
 
 
 def close_year(
-    state: State, co2: Float[Array, ""], site: Site, controls: Controls, *, design: Design
+    state: State, co2: Float[Array, "*cells"], site: Site, controls: Controls, *, design: Design
 ) -> tuple[State, YearOutput]:
     """After December: the yearly memory rolls, thaw exposes matter."""
     thermal, thaw = heat_close_year(state.thermal, site, design)
@@ -907,7 +918,7 @@ def close_year(
 
 def year_output(
     thaw: permafrost.Thaw,
-    exposed_water: Float[Array, ""],
+    exposed_water: Float[Array, "*cells"],
     before: WaterStateWithThaw,
     after: WaterStateWithThaw,
     carbon: CarbonState,
@@ -920,8 +931,8 @@ def year_output(
 
 def year_values(
     thaw: permafrost.Thaw,
-    exposed_water: Float[Array, ""],
-    water_residual: Float[Array, ""],
+    exposed_water: Float[Array, "*cells"],
+    water_residual: Float[Array, "*cells"],
     carbon: CarbonState,
     year: CarbonYear,
 ) -> YearOutput:
@@ -930,9 +941,9 @@ def year_values(
     return YearOutput(
         active_layer_thickness=thaw.active_layer_thickness,
         maximum_unfrozen_thickness=thaw.maximum_unfrozen_thickness,
-        exposed_carbon=year.exposure.carbon.sum(),
-        exposed_nitrogen=exposed_nitrogen.sum(),
-        exposed_organic_nitrogen=year.exposure.organic_nitrogen.sum(),
+        exposed_carbon=year.exposure.carbon.sum(axis=0),
+        exposed_nitrogen=exposed_nitrogen.sum(axis=0),
+        exposed_organic_nitrogen=year.exposure.organic_nitrogen.sum(axis=0),
         exposed_water=exposed_water,
         layer_exposed_carbon=year.exposure.carbon,
         layer_exposed_nitrogen=exposed_nitrogen,

@@ -21,6 +21,7 @@ from jaxtyping import Array, Bool, Float
 
 from jtem.constants import CARBON_LAYERS, LAYER_EDGES
 from jtem.numerics import safe
+from jtem.numerics.layers import to_layers
 from jtem.parameters import parameter
 
 
@@ -68,12 +69,12 @@ class PermafrostParameters(eqx.Module):
 class PermafrostStore(eqx.Module):
     """Matter below the active pool (gC, gN m-2) and the thaw it refers to (m)."""
 
-    frozen_carbon: Float[Array, "*cells layer"]
-    frozen_organic_nitrogen: Float[Array, "*cells layer"]
-    frozen_available_nitrogen: Float[Array, "*cells layer"]
-    thawed_carbon: Float[Array, "*cells layer"]
-    thawed_organic_nitrogen: Float[Array, "*cells layer"]
-    thawed_available_nitrogen: Float[Array, "*cells layer"]
+    frozen_carbon: Float[Array, "layer *cells"]
+    frozen_organic_nitrogen: Float[Array, "layer *cells"]
+    frozen_available_nitrogen: Float[Array, "layer *cells"]
+    thawed_carbon: Float[Array, "layer *cells"]
+    thawed_organic_nitrogen: Float[Array, "layer *cells"]
+    thawed_available_nitrogen: Float[Array, "layer *cells"]
     reference_thaw: Float[Array, "*cells"]
     base_thaw: Float[Array, "*cells"]
 
@@ -96,9 +97,9 @@ class Thaw(eqx.Module):
 class Exposure(eqx.Module):
     """Matter that thaw moved out of the frozen store in a year (g m-2 yr-1; negative: refrozen)."""
 
-    carbon: Float[Array, "*cells layer"]
-    organic_nitrogen: Float[Array, "*cells layer"]
-    available_nitrogen: Float[Array, "*cells layer"]
+    carbon: Float[Array, "layer *cells"]
+    organic_nitrogen: Float[Array, "layer *cells"]
+    available_nitrogen: Float[Array, "layer *cells"]
 
 
 class Access(eqx.Module):
@@ -114,18 +115,18 @@ class LayerConstants(eqx.Module):
     share of its available N that roots reach (0-1), thickness (m), moisture of thawed ground below the roots (m3 m-3).
     """
 
-    depth_weight: Float[Array, "*cells layer"]
-    within_roots: Float[Array, "*cells layer"]
-    root_access: Float[Array, "*cells layer"]
-    thickness: Float[Array, "*cells layer"]
-    deep_moisture: Float[Array, "*cells layer"]
+    depth_weight: Float[Array, "layer *cells"]
+    within_roots: Float[Array, "layer *cells"]
+    root_access: Float[Array, "layer *cells"]
+    thickness: Float[Array, "layer *cells"]
+    deep_moisture: Float[Array, "layer *cells"]
 
 
 class LayerEnvironment(eqx.Module):
     """What decomposition of thawed layers feels in a month: moisture (m3 m-3), water (mm)."""
 
-    moisture: Float[Array, "*cells layer"]
-    water: Float[Array, "*cells layer"]
+    moisture: Float[Array, "layer *cells"]
+    water: Float[Array, "layer *cells"]
 
 
 class PermafrostScheme(NamedTuple):
@@ -159,21 +160,21 @@ def hyperbolic_share(
     return jnp.where(depth <= reference, above, below)
 
 
-def layer_edges(dtype) -> tuple[Float[Array, "layer"], Float[Array, "layer"]]:
-    """Top and bottom (m) of the 25 layers."""
-    edges = np.asarray(LAYER_EDGES)
-    return jnp.asarray(edges[:-1], dtype), jnp.asarray(edges[1:], dtype)
+def layer_edges(like: Float[Array, "*cells"]) -> tuple[Float[Array, "layer ..."], Float[Array, "layer ..."]]:
+    """Top and bottom (m) of the 25 layers, shaped to combine with values of cells like ``like`` into (layer, cell) arrays."""
+    edges = np.asarray(LAYER_EDGES).reshape((-1,) + (1,) * like.ndim)
+    return jnp.asarray(edges[:-1], like.dtype), jnp.asarray(edges[1:], like.dtype)
 
 
 def thawed_share(
     thaw_depth: Float[Array, "*cells"],
     base: Float[Array, "*cells"],
-    top: Float[Array, "layer"],
-    bottom: Float[Array, "layer"],
-) -> Float[Array, "layer"]:
+    top: Float[Array, "layer ..."],
+    bottom: Float[Array, "layer ..."],
+) -> Float[Array, "layer *cells"]:
     """``theta_k = clip((A - max(top, H))/(bottom - max(top, H)), 0, 1)``: thawed share of a layer's permafrost."""
-    start = jnp.maximum(top, base)
-    return safe.smooth_unit(safe.divide(thaw_depth - start, bottom - start, floor=1e-9))
+    start = jnp.maximum(top, base[None])
+    return safe.smooth_unit(safe.divide(thaw_depth[None] - start, bottom - start, floor=1e-9))
 
 
 # --- stores --------------------------------------------------------------------------------------------------------
@@ -232,7 +233,7 @@ def begin_layers(
     ``exposed_cn_scale``; ``inorganic_fraction`` of it is available once thawed.
     """
     base = thaw.active_layer_thickness
-    top, bottom = layer_edges(base.dtype)
+    top, bottom = layer_edges(base)
     share = jnp.maximum(0.0, bottom - jnp.maximum(top, base)) / (bottom - top)
     carbon = profile * share
     nitrogen_per_carbon = safe.divide(active.organic_nitrogen, active.carbon, floor=1e-6) / p.exposed_cn_scale
@@ -389,7 +390,7 @@ def expose_layers(
     """``layered``: the running maximum A of the yearly active layer moves ``theta_k`` of each layer's inventory from the
     frozen to the thawed store (Liu et al. 2024; tem.md section 10.2); written as the share of what is still frozen.
     """
-    top, bottom = layer_edges(store.reference_thaw.dtype)
+    top, bottom = layer_edges(store.reference_thaw)
     deepest = jnp.where(move, jnp.maximum(store.reference_thaw, thaw.active_layer_thickness), store.reference_thaw)
     before = thawed_share(store.reference_thaw, store.base_thaw, top, bottom)
     after = thawed_share(deepest, store.base_thaw, top, bottom)
@@ -430,7 +431,7 @@ def layer_constants(
     if layers != CARBON_LAYERS:
         zero = jnp.zeros((layers,), rooting_depth.dtype)
         return LayerConstants(zero, zero, zero, zero, zero)
-    top, bottom = layer_edges(rooting_depth.dtype)
+    top, bottom = layer_edges(rooting_depth)
     middle = 0.5 * (top + bottom)
     within_roots = (middle <= rooting_depth).astype(rooting_depth.dtype)
     return LayerConstants(
@@ -444,7 +445,7 @@ def layer_constants(
 
 def layer_environment(
     constants: LayerConstants,
-    thawed_fraction: Float[Array, "heat_layer"],
+    thawed_fraction: Float[Array, "heat_layer *cells"],
     root_moisture: Float[Array, "*cells"],
     p: PermafrostParameters,
 ) -> LayerEnvironment:
@@ -453,13 +454,13 @@ def layer_environment(
     Layers within the roots have the root zone's moisture, deeper ones ``deep_moisture``; the frozen share of the month
     (1 - phi_k) has ``frozen_moisture``.
     """
-    layers = constants.within_roots.shape[-1]
+    layers = constants.within_roots.shape[0]
     if layers != CARBON_LAYERS:
         zero = jnp.zeros_like(constants.within_roots)
         return LayerEnvironment(zero, zero)
-    wet = jnp.where(constants.within_roots > 0.5, root_moisture, constants.deep_moisture)
+    wet = jnp.where(constants.within_roots > 0.5, to_layers(root_moisture, layers), constants.deep_moisture)
     phi = thawed_fraction[:CARBON_LAYERS]
-    moisture = phi * wet + (1.0 - phi) * p.frozen_moisture
+    moisture = phi * wet + (1.0 - phi) * to_layers(p.frozen_moisture, layers)
     return LayerEnvironment(moisture=moisture, water=1000.0 * constants.thickness * moisture)
 
 

@@ -508,17 +508,20 @@ class _Column(eqx.Module):
     """D Ct (W m-2 K-1)."""
     melted: Float[Array, "..."]
     """D E (W m-2)."""
+    per_melted: Float[Array, "..."]
+    """1/(D E) (m2 W-1)."""
     interval: Float[Array, "..."]
     """delta (K)."""
     per_interval: Float[Array, "..."]
     """1/delta (K-1)."""
 
-    def rows(self):
-        return self.interval, self.per_interval
+    def of_layer(self, frozen, thawed, melted) -> _Column:
+        """One layer of it, whose contents are given."""
+        return dataclasses.replace(self, frozen=frozen, thawed=thawed, melted=melted)
 
     def for_layers(self) -> _Column:
         """The same, for arithmetic on all layers at once."""
-        return _Column(self.frozen, self.thawed, self.melted, self.interval[None], self.per_interval[None])
+        return dataclasses.replace(self, interval=self.interval[None], per_interval=self.per_interval[None])
 
 
 def _segment(frozen, thawed, column: _Column):
@@ -527,24 +530,22 @@ def _segment(frozen, thawed, column: _Column):
     return c, -jnp.where(frozen, column.interval * column.frozen, column.melted)
 
 
-def _phases(x, column: _Column, of_temperature: bool):
-    """Which layers of an iterate are frozen and which thawed; ``x`` holds temperatures or heat contents."""
-    return (x < -column.interval, x > 0.0) if of_temperature else (x < 0.0, x > column.melted)
+def _phases(x, column: _Column):
+    """Which layers of an iterate of heat contents are frozen, and which thawed."""
+    return x < 0.0, x > column.melted
 
 
-def _sweep(x, column: _Column, conductance, content, source, surface, kind: str, of_temperature: bool):
+def _sweep(x, column: _Column, conductance, content, source, surface, kind: str):
     """Sweep ``d`` or ``r``: eliminate with the phases of the iterate ``x``, then solve every layer exactly, from the
     top down.
 
     Elimination, bottom to top: ``p_{i-1} = g_i (c_i+p_i)/(c_i+p_i+g_i)``, ``r_{i-1} = g_i (h_i + r_i + c_i
     tau_i)/(c_i+p_i+g_i)``, with p = 0 and the geothermal flux as r below the last layer. Then each layer decides its
     phase anew with the layer above already known, so that a front may cross several layers in one sweep. ``r`` goes
-    half of the way in heat content. The iterate, used only to tell phases, is one of temperatures after ``d`` and of
-    heat contents after ``r`` and at the start (one array less to write and read); ``of_temperature`` says which ``x``
-    is.
+    half of the way in heat content. The iterate ``x`` is used only to tell phases.
 
-    Loop bodies here have at most eight kernels on a CPU: above that XLA runs them through a slower, concurrent
-    executor.
+    Loop bodies here have at most eight kernels on a CPU: where XLA does not compile the loop as one (see
+    :func:`jtem.devices.use_all_cores`), it runs more than that through a slower, concurrent executor.
     """
     layers = content.shape[0]
 
@@ -554,11 +555,9 @@ def _sweep(x, column: _Column, conductance, content, source, surface, kind: str,
     def up(j, carry):
         p, r, p_all, r_all = carry
         i = layers - 1 - j
-        row = _Column(
-            of_layer(column.frozen, i), of_layer(column.thawed, i), of_layer(column.melted, i), *column.rows()
-        )
+        row = column.of_layer(*(of_layer(array, i) for array in (column.frozen, column.thawed, column.melted)))
         at, g = of_layer(x, i), of_layer(conductance, i)
-        c, c_tau = _segment(*_phases(at, row, of_temperature), row)
+        c, c_tau = _segment(*_phases(at, row), row)
         share = g / (c + p + g)
         p, r = g - g * share, share * (of_layer(content, i) + r + c_tau)
         return (
@@ -574,40 +573,33 @@ def _sweep(x, column: _Column, conductance, content, source, surface, kind: str,
 
     def down(above, layer):
         before, p, r, frozen, thawed, melted, g, h = layer
-        row = _Column(frozen, thawed, melted, *column.rows())
+        row = column.of_layer(frozen, thawed, melted)
         a = g + p
         gain = h + r + g * above
         c, c_tau = _segment(gain < -a * row.interval, gain > row.melted, row)
         temperature = (gain + c_tau) / (a + c)
-        if kind == "d":
-            return temperature, temperature
-        if of_temperature:
-            c_before, c_tau_before = _segment(*_phases(before, row, True), row)
-            before = c_before * before - c_tau_before
-        return temperature, before + 0.5 * (c * temperature - c_tau - before)
+        direct = gain - a * temperature  # = c T - c tau
+        return temperature, direct if kind == "d" else before + 0.5 * (direct - before)
 
     return lax.scan(down, surface, (x, p, r, column.frozen, column.thawed, column.melted, conductance, content))[1]
 
 
 def _choose_phases(column: _Column, conductance, content, source, surface, sweeps: str):
     """Phase of every layer at the end of the step (0 frozen, 1 freezing, 2 thawed), by the fixed word of sweeps."""
-    of_temperature = False
 
-    def sweep_all(x, word, of_temperature):
+    def sweep_all(x, word):
         for kind in word:
-            x = _sweep(x, column, conductance, content, source, surface, kind, of_temperature)
-            of_temperature = kind == "d"
-        return x, of_temperature
+            x = _sweep(x, column, conductance, content, source, surface, kind)
+        return x
 
     pairs = len(sweeps) // 2 if sweeps.startswith("dr") else 0
     while not sweeps.startswith("dr" * pairs):
         pairs -= 1
     x = content
     if pairs > 1:  # the same program, compiled once
-        x = lax.fori_loop(0, pairs, lambda _, x: sweep_all(x, "dr", False)[0], x)
+        x = lax.fori_loop(0, pairs, lambda _, x: sweep_all(x, "dr"), x)
         sweeps = sweeps[2 * pairs :]
-    x, of_temperature = sweep_all(x, sweeps, of_temperature)
-    frozen, thawed = _phases(x, column.for_layers(), of_temperature)
+    frozen, thawed = _phases(sweep_all(x, sweeps), column.for_layers())
     return jnp.where(frozen, 0, jnp.where(thawed, 2, 1)).astype(jnp.int8)
 
 
@@ -672,9 +664,12 @@ def _conductances(phi, properties: ThermalProperties, snow_resistance):
     return jnp.concatenate([snow_resistance[None], lower[:-1]]), upper
 
 
-def _sub_step(content, surface, snow_resistance, column: _Column, properties: ThermalProperties, sweeps: str):
+def _liquid_fraction(content, column: _Column):
+    return jnp.clip(content * column.per_melted, 0.0, 1.0)
+
+
+def _sub_step(content, phi, surface, snow_resistance, column: _Column, properties: ThermalProperties, sweeps: str):
     """One implicit step of heat contents D h; returns the new ones, temperatures, and the resistances at the faces."""
-    phi = jnp.clip(content / column.melted, 0.0, 1.0)
     above, below = _conductances(phi, properties, snow_resistance)
     conductance = 1.0 / (above + below)
     source = properties.geothermal_heat_flux
@@ -685,10 +680,12 @@ def _sub_step(content, surface, snow_resistance, column: _Column, properties: Th
 
 
 def _column(properties: ThermalProperties, per_step: Float[Array, "..."]) -> _Column:
+    melted = per_step * properties.enthalpy_thawed
     return _Column(
         frozen=per_step * properties.heat_capacity_frozen,
         thawed=per_step * properties.heat_capacity_thawed,
-        melted=per_step * properties.enthalpy_thawed,
+        melted=melted,
+        per_melted=1.0 / melted,
         interval=properties.freezing_interval,
         per_interval=1.0 / properties.freezing_interval,
     )
@@ -708,13 +705,10 @@ def sub_step(
     surface temperature (degC) above a snow resistance (m2 K W-1), geothermal flux below. The month repeats this.
     """
     per_step = _layered(tuple(d / time_step for d in design.thickness), enthalpy)
+    column, content = _column(properties, per_step), enthalpy * per_step
+    phi = _liquid_fraction(content, column)
     content, temperature, above, below = _sub_step(
-        enthalpy * per_step,
-        surface_temperature,
-        snow_resistance,
-        _column(properties, per_step),
-        properties,
-        design.sweeps,
+        content, phi, surface_temperature, snow_resistance, column, properties, design.sweeps
     )
     flux = (surface_temperature - temperature[0]) / (above[0] + below[0])
     return content / per_step, temperature, flux
@@ -725,9 +719,9 @@ def sub_step(
 
 def month(
     state: ThermalState,
-    air_temperature: Float[Array, ""],
-    next_air_temperature: Float[Array, ""],
-    snowfall: Float[Array, ""],
+    air_temperature: Float[Array, "*cells"],
+    next_air_temperature: Float[Array, "*cells"],
+    snowfall: Float[Array, "*cells"],
     properties: ThermalProperties,
     *,
     design: ThermalDesign,
@@ -792,25 +786,28 @@ def _month(state, air_temperature, next_air_temperature, snow, properties, desig
     zero, none = jnp.zeros_like(first), jnp.zeros_like(air_temperature)
 
     def step(carry, forcing):
-        content, total, thawed, largest, at_10cm, at_20cm, flux, inconsistent = carry
+        content, phi, total, thawed, largest, at_10cm, at_20cm, flux, inconsistent = carry
         surface, resistance = forcing
-        content, temperature, above, below = _sub_step(content, surface, resistance, column, properties, design.sweeps)
-        phi = jnp.clip(content / column.melted, 0.0, 1.0)
-        miss = lax.stop_gradient(jnp.abs(_temperature(content, column) - temperature))
+        content, temperature, above, below = _sub_step(
+            content, phi, surface, resistance, column, properties, design.sweeps
+        )
+        phi = _liquid_fraction(content, column)
         carry = (
             content,
+            phi,
             total + temperature,
             thawed + phi,
             jnp.maximum(largest, phi),
             at_10cm + _face_temperature(temperature, above, below, 0.1, design),
             at_20cm + _face_temperature(temperature, above, below, 0.2, design),
             flux + (surface - temperature[0]) / (above[0] + below[0]),
-            inconsistent + jnp.any(miss > INCONSISTENT, axis=0).astype(none.dtype),
+            inconsistent + lax.stop_gradient(_unsettled(content, temperature, column)).astype(none.dtype),
         )
         return carry, None
 
-    start = (first, zero, zero, state.maximum_thawed_fraction, none, none, none, none)
-    (content, total, thawed, largest, at_10cm, at_20cm, flux, inconsistent), _ = lax.scan(
+    phi = _liquid_fraction(first, column)
+    start = (first, phi, zero, zero, state.maximum_thawed_fraction, none, none, none, none)
+    (content, _, total, thawed, largest, at_10cm, at_20cm, flux, inconsistent), _ = lax.scan(
         step, start, (surface, resistance)
     )
     thawed = thawed / substeps
@@ -920,11 +917,10 @@ def _every_substep(x: Float[Array, "*cells"], substeps: int) -> Float[Array, "su
     return jnp.broadcast_to(x[None], (substeps, *x.shape))
 
 
-def _temperature(content, column: _Column):
-    """Temperature of heat contents D h: the freezing curve, with one division."""
-    frozen, thawed = content < 0.0, content > column.melted
-    c, c_tau = _segment(frozen, thawed, column.for_layers())
-    return (content + c_tau) / c
+def _unsettled(content, temperature, column: _Column):
+    """Whether the temperature of the heat contents D h misses that of the solve by more than ``INCONSISTENT`` in a layer."""
+    c, c_tau = _segment(*_phases(content, column), column.for_layers())
+    return jnp.any(jnp.abs(content + c_tau - c * temperature) > INCONSISTENT * c, axis=0)
 
 
 def _face_temperature(temperature, above, below, depth: float, design: ThermalDesign):

@@ -160,7 +160,7 @@ def evapotranspiration(
     potential: Float[Array, "*cells"],
     available_water: Float[Array, "*cells"],
     capacity: Float[Array, "*cells"],
-    days: Float[Array, ""],
+    days: Float[Array, "*cells"],
     p: WaterParameters,
 ) -> Float[Array, "*cells"]:
     """EET (mm month-1): PET where rain + melt R covers it, otherwise the drying bucket of Vorosmarty et al. (1989).
@@ -198,7 +198,7 @@ def month(
     air_temperature: Float[Array, "*cells"],
     potential: Float[Array, "*cells"],
     thawed_root_depth: Float[Array, "*cells"],
-    days: Float[Array, ""],
+    days: Float[Array, "*cells"],
     elevation: Float[Array, "*cells"],
     soil: SoilHydraulics,
     p: WaterParameters,

@@ -1,0 +1,58 @@
+"""How JAX is started: the options of XLA, and that a process started so gives the same numbers."""
+
+import json
+import os
+import subprocess
+import sys
+
+from jtem.devices import CPU_FLAGS, compiler_flags
+
+HEAT_YEAR = """
+import json, sys
+if sys.argv[1] == "quick":
+    from jtem.devices import use_all_cores
+    use_all_cores()
+import jax, jax.numpy as jnp
+from jtem import parameters, step
+from jtem.datafiles import data_path
+from jtem.physics import soil_thermal
+table = parameters.read_table(step.Parameters, [data_path("parameters", "defaults.toml")])
+rows = jax.tree.map(lambda x: x[:8].astype("float32"), parameters.build(step.Parameters, table, "float32").soil_thermal)
+design = soil_thermal.ThermalDesign()
+properties = jax.vmap(lambda row: soil_thermal.properties(row, design))(rows)
+mean = jnp.linspace(-12.0, 1.0, 8, dtype=jnp.float32)
+state = jax.vmap(lambda t, p: soil_thermal.initial_state(t, t - 15.0, p, design))(mean, properties)
+season = -18.0 * jnp.cos(2 * jnp.pi * (jnp.arange(36) % 12) / 12)
+@jax.jit
+def run(state):
+    def month(state, air):
+        def one(s, t, p):
+            now, following = t + air[0], t + air[1]
+            return soil_thermal.month(s, now, following, jnp.where(now < -1, 20.0, 0.0), p, design=design)
+
+        return jax.vmap(one)(state, mean, properties)
+    return jax.lax.scan(month, state, jnp.stack([season, jnp.roll(season, -1)], axis=1).astype("float32"))
+state, out = run(state)
+print(json.dumps({"devices": len(jax.devices()), "t": out.temperature.tolist(), "h": state.enthalpy.tolist()}))
+"""
+
+
+def test_options_are_added_once_and_those_given_are_kept():
+    added = compiler_flags("")
+    assert all(f"--{name}={value}" in added.split() for name, value in CPU_FLAGS.items())
+    assert compiler_flags(added) == added
+    given = "--xla_cpu_prefer_vector_width=256 --xla_force_host_platform_device_count=3"
+    assert compiler_flags(given).startswith(given) and "width=512" not in compiler_flags(given)
+
+
+def test_a_process_started_so_gives_the_same_numbers():
+    def year(how):
+        plain = {key: value for key, value in os.environ.items() if key != "XLA_FLAGS"}
+        done = subprocess.run(
+            [sys.executable, "-c", HEAT_YEAR, how], env=plain, capture_output=True, text=True, check=True
+        )
+        return json.loads(done.stdout.splitlines()[-1])
+
+    quick, plain = year("quick"), year("plain")
+    assert quick["devices"] == len(os.sched_getaffinity(0))
+    assert quick["t"] == plain["t"] and quick["h"] == plain["h"]  # the same operations, in the same order
