@@ -288,7 +288,7 @@ def initial_state(
         air_temperature, radiation.tem_radiation(shortwave_radiation), days, p.radiation
     )
     warm = jnp.argmax(potential)
-    optimum = jnp.clip(
+    optimum = safe.clip(
         air_temperature[warm],
         p.photosynthesis.temperature_optimum_minimum,
         p.photosynthesis.temperature_optimum_maximum,
@@ -315,7 +315,7 @@ def initial_state(
         store=permafrost.empty_store(design.permafrost.layers, thaw),
         phenology=phenology.initial_memory(potential[warm], optimum, p.phenology),
         decomposition_rate=site.decomposition_rate,
-        vegetation_cn=jnp.maximum(p.nitrogen.vegetation_cn_minimum, p.nitrogen.vegetation_cn_intercept),
+        vegetation_cn=safe.maximum(p.nitrogen.vegetation_cn_minimum, p.nitrogen.vegetation_cn_intercept),
         production_cn=p.nitrogen.production_cn,
         year_litter_carbon=jnp.zeros_like(psi),
         year_litter_nitrogen=jnp.zeros_like(psi),
@@ -514,7 +514,7 @@ def carbon_month(
     layer_respiration = state.store.thawed_carbon - pools.store.thawed_carbon
     layer_net = state.store.thawed_organic_nitrogen - pools.store.thawed_organic_nitrogen
     gained = pools.store.thawed_available_nitrogen - state.store.thawed_available_nitrogen
-    layer_uptake = jnp.maximum(0.0, layer_net - gained)  # below 0 by rounding only
+    layer_uptake = safe.maximum(0.0, layer_net - gained)  # below 0 by rounding only
     layered_respiration = over_layers(layer_respiration)
     respired = f["respiration"] + layered_respiration
     foliage = phenology.foliage(pools.vegetation_carbon, p.phenology)
@@ -682,7 +682,7 @@ def carbon_substep(pools: _Pools, month: _MonthDrivers, memory: CarbonState, sit
         decay_share=site.decay,
         soil_cn=p.decomposition.soil_cn,
     )
-    net = jnp.clip(net, -(soil.available_nitrogen / h + month.nitrogen_input), soil.organic_nitrogen / h)
+    net = safe.clip(net, -(soil.available_nitrogen / h + month.nitrogen_input), soil.organic_nitrogen / h)
 
     # soil: thawed permafrost layers
     layers = design.permafrost.layers
@@ -697,19 +697,19 @@ def carbon_substep(pools: _Pools, month: _MonthDrivers, memory: CarbonState, sit
         decay_share=to_layers(site.decay, layers),
         soil_cn=to_layers(p.decomposition.soil_cn, layers),
     )
-    layer_net = jnp.clip(layer_net, -store.thawed_available_nitrogen / h, store.thawed_organic_nitrogen / h)
+    layer_net = safe.clip(layer_net, -store.thawed_available_nitrogen / h, store.thawed_organic_nitrogen / h)
 
     if design.nitrogen_limitation:
         # what plants can take: the active pool's accessible share and the thawed layers within the roots
         accessible = month.access.plant_nitrogen * soil.available_nitrogen + over_layers(
             site.layers.root_access * store.thawed_available_nitrogen
         )
-        supply_active = month.access.plant_nitrogen * jnp.maximum(
+        supply_active = month.access.plant_nitrogen * safe.maximum(
             0.0, soil.available_nitrogen / h + month.nitrogen_input + net
         )
-        supply_layers = site.layers.root_access * jnp.maximum(0.0, store.thawed_available_nitrogen / h + layer_net)
+        supply_layers = site.layers.root_access * safe.maximum(0.0, store.thawed_available_nitrogen / h + layer_net)
         supply = supply_active + over_layers(supply_layers)
-        potential_uptake = jnp.minimum(
+        potential_uptake = safe.minimum(
             supply,
             nitrogen.unlimited_uptake(
                 nmax=site.maximum_nitrogen_uptake,
@@ -739,7 +739,7 @@ def carbon_substep(pools: _Pools, month: _MonthDrivers, memory: CarbonState, sit
         taken_share = safe.divide(uptake, supply, floor=1e-15)
         uptake_active = supply_active * taken_share
         uptake_layers = supply_layers * to_layers(taken_share, layers)
-        loss = jnp.minimum(
+        loss = safe.minimum(
             nitrogen.drained_loss(
                 available_nitrogen=soil.available_nitrogen,
                 soil_water=month.soil_water,
@@ -748,7 +748,7 @@ def carbon_substep(pools: _Pools, month: _MonthDrivers, memory: CarbonState, sit
                 rooting_depth=site.hydraulics.rooting_depth,
                 p=p.nitrogen,
             ),
-            jnp.maximum(0.0, soil.available_nitrogen / h + month.nitrogen_input + net - uptake_active),
+            safe.maximum(0.0, soil.available_nitrogen / h + month.nitrogen_input + net - uptake_active),
         )
         nitrogen_input = month.nitrogen_input
     else:  # carbon only: nitrogen pools rest
@@ -968,7 +968,7 @@ def begin_permafrost(state: State, cell: Cell, site: Site, thaw: permafrost.Thaw
     if design.permafrost.moves_water:
         reference = permafrost.ratio_thaw(thaw, p)
         full = permafrost.profile_share(p.profile_maximum_depth, p)
-        factor = jnp.maximum(0.0, full / permafrost.profile_share(reference, p) - 1.0)
+        factor = safe.maximum(0.0, full / permafrost.profile_share(reference, p) - 1.0)
         stores = eqx.tree_at(lambda s: s.frozen_water, wet.stores, wet.stores.soil_water * factor)
         wet = WaterStateWithThaw(stores, reference)
     return State(state.thermal, wet, eqx.tree_at(lambda c: c.store, carbon, store))

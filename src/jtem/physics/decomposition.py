@@ -57,12 +57,12 @@ class DecompositionParameters(eqx.Module):
 
 def rate_at_0C(silt_clay: Float[Array, "*cells"], p: DecompositionParameters) -> Float[Array, "*cells"]:
     """``kdc = max(0, a psi + b)`` (month-1 at 0 degC), form of the TEM 4.3 files."""
-    return jnp.maximum(0.0, p.rate_slope * silt_clay + p.rate_intercept)
+    return safe.maximum(0.0, p.rate_slope * silt_clay + p.rate_intercept)
 
 
 def immobilization_parameter(silt_clay: Float[Array, "*cells"], p: DecompositionParameters) -> Float[Array, "*cells"]:
     """``nup = max(0, a psi + b)``, form of the TEM 4.3 files."""
-    return jnp.maximum(0.0, p.immobilization_slope * silt_clay + p.immobilization_intercept)
+    return safe.maximum(0.0, p.immobilization_slope * silt_clay + p.immobilization_intercept)
 
 
 def decay(p: DecompositionParameters) -> Float[Array, "*cells"]:
@@ -81,7 +81,7 @@ def litter_quality_rate(
 
     A year without litter nitrogen leaves ``kdc``.
     """
-    ratio = jnp.clip(safe.divide(litter_carbon, litter_nitrogen, otherwise=1.0, floor=1e-9), 1.0, 1000.0)
+    ratio = safe.clip(safe.divide(litter_carbon, litter_nitrogen, otherwise=1.0, floor=1e-9), 1.0, 1000.0)
     has_litter = (litter_nitrogen > 1e-9) & (litter_carbon > 1e-9)
     relative = jnp.where(has_litter, ratio, p.litter_cn_reference) / p.litter_cn_reference
     return base_rate * jnp.exp(p.litter_quality_exponent * jnp.log(relative))
@@ -98,7 +98,7 @@ def moisture_response(
     Volumetric moisture (m3 m-3). Also used per layer with trailing layer axes of all four arguments.
     """
     inside = (moisture > minimum) & (moisture < maximum)
-    m = jnp.clip(moisture, minimum + 1e-6, maximum - 1e-6)
+    m = safe.clip(moisture, minimum + 1e-6, maximum - 1e-6)
     product = (m - minimum) * (m - maximum)
     return jnp.where(inside, product / (product - (m - optimum) ** 2), 0.0)
 

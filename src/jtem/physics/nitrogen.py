@@ -92,7 +92,7 @@ def conductivity_per_water(moisture: Float[Array, "..."], water: Float[Array, ".
 
     Times available N it is ``c = N_av vsm^3/SM`` (gN m-2 mm-1), what uptake and immobilisation respond to.
     """
-    return moisture**3 / jnp.maximum(water, 0.01)
+    return moisture**3 / safe.maximum(water, 0.01)
 
 
 def unlimited_uptake(
@@ -135,9 +135,9 @@ def couple(
     structural_per_carbon = safe.divide(structural_nitrogen, vegetation_carbon, floor=1e-6)
 
     # 0. resorption of nitrogen that litter would carry above the production ratio
-    litter_nitrogen = jnp.minimum(litterfall_nitrogen, litterfall_carbon / production_cn)
+    litter_nitrogen = safe.minimum(litterfall_nitrogen, litterfall_carbon / production_cn)
     resorption = (
-        jnp.maximum(0.0, litterfall_carbon / production_cn - litterfall_nitrogen)
+        safe.maximum(0.0, litterfall_carbon / production_cn - litterfall_nitrogen)
         * structural_per_carbon
         * vegetation_cn
     )
@@ -150,7 +150,7 @@ def couple(
     # 3. carbon limits: uptake is cut
     production_ratio = safe.divide(potential_npp, nitrogen_supply, otherwise=0.0, floor=1e-15)
     shortfall = (production_cn - production_ratio) / (production_cn - p.production_cn_minimum)
-    reduced_uptake = potential_uptake * jnp.maximum(0.0, 1.0 - shortfall**2)
+    reduced_uptake = potential_uptake * safe.maximum(0.0, 1.0 - shortfall**2)
     need = potential_npp / production_cn
     storage_suffices = labile_supply >= need
     mobilization = jnp.where(
@@ -158,11 +158,11 @@ def couple(
         jnp.where(need < 0.0, need * structural_per_carbon * vegetation_cn, need),
         labile_supply,
     )
-    structural_uptake = jnp.where(storage_suffices, 0.0, jnp.clip(need - labile_supply, 0.0, reduced_uptake))
+    structural_uptake = jnp.where(storage_suffices, 0.0, safe.clip(need - labile_supply, 0.0, reduced_uptake))
     cap = p.labile_maximum_fraction * (
         structural_nitrogen + step * (structural_uptake - litter_nitrogen - resorption + mobilization)
     )
-    labile_uptake = jnp.clip(
+    labile_uptake = safe.clip(
         (cap - labile_nitrogen) / step - resorption + mobilization, 0.0, reduced_uptake - structural_uptake
     )
 
@@ -198,8 +198,8 @@ def drained_loss(
 ) -> Float[Array, "*cells"]:
     """``N_lost = n_loss N_av/SM (rain + melt - EET + 1000 z_r)/(1000 z_r)`` (gN m-2 month-1), not below 0 (TEM 4.2/4.3)."""
     root_zone = 1000.0 * rooting_depth
-    flush = jnp.maximum(0.0, (water_input - evapotranspiration + root_zone) / root_zone)
-    return p.loss_rate * available_nitrogen / jnp.maximum(soil_water, 0.01) * flush
+    flush = safe.maximum(0.0, (water_input - evapotranspiration + root_zone) / root_zone)
+    return p.loss_rate * available_nitrogen / safe.maximum(soil_water, 0.01) * flush
 
 
 def fixation(evapotranspiration: Float[Array, "*cells"], p: NitrogenParameters) -> Float[Array, "*cells"]:
@@ -215,7 +215,7 @@ def vegetation_cn(
     ``adj = 1 + dc2n (CO2 - CO2_ref)`` (McGuire et al. 1997). Returns both (gC gN-1).
     """
     adjustment = 1.0 + p.co2_effect_on_cn * (co2 - p.reference_co2)
-    base = jnp.maximum(
+    base = safe.maximum(
         p.vegetation_cn_minimum, p.vegetation_cn_intercept + p.vegetation_cn_slope * relative_evapotranspiration
     )
     return base * adjustment, p.production_cn * adjustment

@@ -173,7 +173,7 @@ def thawed_share(
     bottom: Float[Array, "layer ..."],
 ) -> Float[Array, "layer *cells"]:
     """``theta_k = clip((A - max(top, H))/(bottom - max(top, H)), 0, 1)``: thawed share of a layer's permafrost."""
-    start = jnp.maximum(top, base[None])
+    start = safe.maximum(top, base[None])
     return safe.smooth_unit(safe.divide(thaw_depth[None] - start, bottom - start, floor=1e-9))
 
 
@@ -206,7 +206,7 @@ def begin_reservoir(
 ) -> PermafrostStore:
     """``thaw_ratio``: ``frozen_X = X (F(z_max)/F(ALT_0) - 1)`` (tem.md section 9.1)."""
     reference = ratio_thaw(thaw, p)
-    factor = jnp.maximum(0.0, profile_share(p.profile_maximum_depth, p) / profile_share(reference, p) - 1.0)
+    factor = safe.maximum(0.0, profile_share(p.profile_maximum_depth, p) / profile_share(reference, p) - 1.0)
     zero = jnp.zeros((1,), reference.dtype)
     return PermafrostStore(
         frozen_carbon=(active.carbon * factor)[None],
@@ -234,7 +234,7 @@ def begin_layers(
     """
     base = thaw.active_layer_thickness
     top, bottom = layer_edges(base)
-    share = jnp.maximum(0.0, bottom - jnp.maximum(top, base)) / (bottom - top)
+    share = safe.maximum(0.0, bottom - safe.maximum(top, base)) / (bottom - top)
     carbon = profile * share
     nitrogen_per_carbon = safe.divide(active.organic_nitrogen, active.carbon, floor=1e-6) / p.exposed_cn_scale
     nitrogen = carbon * nitrogen_per_carbon
@@ -264,8 +264,8 @@ def access_root_zone_share(
     store: PermafrostStore, rooting_depth: Float[Array, "*cells"], p: PermafrostParameters
 ) -> Access:
     """``tem6``: ``A x/(B + x)``, x = ALT/z_r < 1, else 1; nothing decomposes where ALT is at its floor; N by ALT/z_r."""
-    relative = jnp.minimum(store.reference_thaw / rooting_depth, 1.0)
-    share = jnp.minimum(1.0, p.tem6_share_maximum * relative / (p.tem6_share_half + relative))
+    relative = safe.minimum(store.reference_thaw / rooting_depth, 1.0)
+    share = safe.minimum(1.0, p.tem6_share_maximum * relative / (p.tem6_share_half + relative))
     thawed = store.reference_thaw > p.minimum_active_layer
     carbon = jnp.where(relative < 1.0, jnp.where(thawed, share, 0.0), 1.0)
     return Access(carbon=carbon, microbial_nitrogen=relative, plant_nitrogen=relative)
@@ -276,7 +276,7 @@ def access_rooting_share(
 ) -> Access:
     """``thaw_ratio``: plants reach ``min(1, F(z_r)/F(ALT))`` of available N, microbes all (Liu et al. 2022)."""
     one = jnp.ones_like(rooting_depth)
-    plant = jnp.minimum(1.0, profile_share(rooting_depth, p) / profile_share(store.reference_thaw, p))
+    plant = safe.minimum(1.0, profile_share(rooting_depth, p) / profile_share(store.reference_thaw, p))
     return Access(carbon=one, microbial_nitrogen=one, plant_nitrogen=plant)
 
 
@@ -299,14 +299,14 @@ def access_root_zone_concentration(
 
 def ratio_thaw(thaw: Thaw, p: PermafrostParameters) -> Float[Array, "*cells"]:
     """Active layer of ``thaw_ratio`` (m): between the fronts, from its floor to the bottom of the frozen store."""
-    return jnp.clip(thaw.maximum_unfrozen_thickness, p.minimum_active_layer, p.profile_maximum_depth)
+    return safe.clip(thaw.maximum_unfrozen_thickness, p.minimum_active_layer, p.profile_maximum_depth)
 
 
 def thaw_ratio(
     reference: Float[Array, "*cells"], current: Float[Array, "*cells"], p: PermafrostParameters
 ) -> Float[Array, "*cells"]:
     """``r = F(ALT_i)/F(ALT_{i-1})`` within [0.5, 2] (Liu et al. 2022, Eq. 1-2; SOC_i = SOC_{i-1} r)."""
-    return jnp.clip(profile_share(current, p) / profile_share(reference, p), 0.5, 2.0)
+    return safe.clip(profile_share(current, p) / profile_share(reference, p), 0.5, 2.0)
 
 
 def no_exposure(store: PermafrostStore, like: Float[Array, "*cells"]) -> Exposure:
@@ -346,7 +346,7 @@ def expose_by_ratio(
     ``frozen (F_i - F_{i-1})/(F(z_max) - F_{i-1})`` instead of ``X (r - 1)`` (tem.md section 9.1).
     """
     current = ratio_thaw(thaw, p)
-    current = jnp.maximum(current, store.reference_thaw) if irreversible else current
+    current = safe.maximum(current, store.reference_thaw) if irreversible else current
     current = jnp.where(move | follow, current, store.reference_thaw)
     ratio = jnp.where(move, thaw_ratio(store.reference_thaw, current, p), 1.0)
     before, after = profile_share(store.reference_thaw, p), profile_share(current, p)
@@ -355,7 +355,9 @@ def expose_by_ratio(
     )
 
     def moved(pool, frozen):
-        growth = frozen * jnp.clip(remaining, 0.0, 1.0) if from_inventory else jnp.minimum(pool * (ratio - 1.0), frozen)
+        growth = (
+            frozen * safe.clip(remaining, 0.0, 1.0) if from_inventory else safe.minimum(pool * (ratio - 1.0), frozen)
+        )
         return jnp.where(ratio > 1.0, growth, pool * (ratio - 1.0))
 
     carbon = moved(active.carbon, store.frozen_carbon[0])
@@ -391,7 +393,7 @@ def expose_layers(
     frozen to the thawed store (Liu et al. 2024; tem.md section 10.2); written as the share of what is still frozen.
     """
     top, bottom = layer_edges(store.reference_thaw)
-    deepest = jnp.where(move, jnp.maximum(store.reference_thaw, thaw.active_layer_thickness), store.reference_thaw)
+    deepest = jnp.where(move, safe.maximum(store.reference_thaw, thaw.active_layer_thickness), store.reference_thaw)
     before = thawed_share(store.reference_thaw, store.base_thaw, top, bottom)
     after = thawed_share(deepest, store.base_thaw, top, bottom)
     share = safe.divide(after - before, 1.0 - before, floor=1e-9)
@@ -501,7 +503,7 @@ def layers_from_intervals(intervals: Float[Array, "interval"], dtype=None) -> Fl
     cumulative = jnp.cumsum(intervals)
     amplitude, half_depth, falling = fitted_hyperbola(depth, cumulative)
     edge_depth = jnp.asarray(edges, intervals.dtype)
-    hyperbola = amplitude * edge_depth / jnp.maximum(half_depth + edge_depth, 1e-6)
+    hyperbola = amplitude * edge_depth / safe.maximum(half_depth + edge_depth, 1e-6)
     deep_fit = hyperbola[1:] - hyperbola[:-1]
     deep_uniform = intervals[3] * jnp.asarray(np.diff(edges), intervals.dtype)
     below = jnp.asarray(edges[:-1] >= 3.0 - 1e-9)

@@ -4,6 +4,7 @@ import equinox as eqx
 import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float
 
+from jtem.numerics import safe
 from jtem.parameters import parameter
 
 MINIMUM_YEARLY_EVAPOTRANSPIRATION = 0.1
@@ -63,16 +64,16 @@ def unnormalized_leaf(
     p: PhenologyParameters,
 ) -> Float[Array, "*cells"]:
     """``L = a EET/EETmax + b L_prev + c`` between leaf_min/2 and 1 (Raich et al. 1991; TEM 4.3)."""
-    relative = evapotranspiration / jnp.maximum(last_maximum_evapotranspiration, MINIMUM_YEARLY_EVAPOTRANSPIRATION)
+    relative = evapotranspiration / safe.maximum(last_maximum_evapotranspiration, MINIMUM_YEARLY_EVAPOTRANSPIRATION)
     leaf = p.leaf_evapotranspiration_slope * relative + p.leaf_memory * previous_leaf + p.leaf_offset
-    return jnp.clip(leaf, 0.5 * p.leaf_minimum, 1.0)
+    return safe.clip(leaf, 0.5 * p.leaf_minimum, 1.0)
 
 
 def relative_leaf(
     leaf: Float[Array, "*cells"], last_maximum_leaf: Float[Array, "*cells"], p: PhenologyParameters
 ) -> Float[Array, "*cells"]:
     """``f_leaf = clip(L / Lmax of last year, leaf_min, 1)``."""
-    return jnp.clip(leaf / jnp.maximum(last_maximum_leaf, MINIMUM_YEARLY_LEAF), p.leaf_minimum, 1.0)
+    return safe.clip(leaf / safe.maximum(last_maximum_leaf, MINIMUM_YEARLY_LEAF), p.leaf_minimum, 1.0)
 
 
 def foliage(vegetation_carbon: Float[Array, "*cells"], p: PhenologyParameters) -> Float[Array, "*cells"]:
@@ -99,8 +100,8 @@ def month(
     warmer = fixed_leaf(p) & (air_temperature > memory.year_temperature_at_maximum_leaf)
     new = PhenologyMemory(
         leaf=leaf,
-        year_maximum_evapotranspiration=jnp.maximum(memory.year_maximum_evapotranspiration, evapotranspiration),
-        year_maximum_leaf=jnp.maximum(memory.year_maximum_leaf, leaf),
+        year_maximum_evapotranspiration=safe.maximum(memory.year_maximum_evapotranspiration, evapotranspiration),
+        year_maximum_leaf=safe.maximum(memory.year_maximum_leaf, leaf),
         year_temperature_at_maximum_leaf=jnp.where(
             new_maximum | warmer, air_temperature, memory.year_temperature_at_maximum_leaf
         ),
@@ -128,7 +129,7 @@ def close_year(
         year_temperature_at_maximum_leaf=low,
         last_maximum_evapotranspiration=memory.year_maximum_evapotranspiration,
         last_maximum_leaf=memory.year_maximum_leaf,
-        optimum_temperature=jnp.clip(memory.year_temperature_at_maximum_leaf, optimum_minimum, optimum_maximum),
+        optimum_temperature=safe.clip(memory.year_temperature_at_maximum_leaf, optimum_minimum, optimum_maximum),
     )
 
 

@@ -58,7 +58,7 @@ def relative_conductance(
 ) -> Float[Array, "*cells"]:
     """``g``: -10 r^2 + 2.9 r for r = EET/PET <= 0.1, else 0.1 + 0.9 r; not below 0 (McGuire et al. 1992)."""
     ratio = safe.divide(evapotranspiration, potential, floor=1e-9)
-    dry = jnp.maximum(0.0, (2.9 - 10.0 * ratio) * ratio)
+    dry = safe.maximum(0.0, (2.9 - 10.0 * ratio) * ratio)
     return jnp.where(ratio <= 0.1, dry, 0.1 + 0.9 * ratio)
 
 
@@ -84,7 +84,7 @@ def temperature_response(
     To = Topt below and Topt_max above (Raich et al. 1991). All in degC.
     """
     inside = (air_temperature > p.temperature_minimum) & (air_temperature < p.temperature_maximum)
-    clipped = jnp.clip(air_temperature, p.temperature_minimum + 1e-3, p.temperature_maximum - 1e-3)
+    clipped = safe.clip(air_temperature, p.temperature_minimum + 1e-3, p.temperature_maximum - 1e-3)
     reference = jnp.where(clipped < optimum_temperature, optimum_temperature, p.temperature_optimum_maximum)
     product = (clipped - p.temperature_minimum) * (clipped - p.temperature_maximum)
     parabola = product / (product - (clipped - reference) ** 2)
@@ -125,7 +125,7 @@ def thawed_share_from_soil_temperatures(
     """
 
     def share(a, b):
-        return (jnp.maximum(a, 0.0) + jnp.maximum(b, 0.0)) / (jnp.abs(a) + jnp.abs(b) + 1e-6)
+        return (safe.maximum(a, 0.0) + safe.maximum(b, 0.0)) / (jnp.abs(a) + jnp.abs(b) + 1e-6)
 
     start, end = 0.5 * (previous + current), 0.5 * (current + following)
     return 0.5 * (share(start, current) + share(current, end))

@@ -68,7 +68,7 @@ def cloudiness(
     """
     share = safe.divide(radiation, top, otherwise=0.0, floor=1e-6)
     cloud = 100.0 * (1.0 - (share - p.cloud_transmission_overcast) / p.cloud_transmission_range)
-    return jnp.where(top > 1e-6, jnp.clip(cloud, 0.0, 100.0), 50.0)
+    return jnp.where(top > 1e-6, safe.clip(cloud, 0.0, 100.0), 50.0)
 
 
 def radiation_under_cloud(
@@ -97,4 +97,4 @@ def potential_evapotranspiration(
     """
     fahrenheit = 1.8 * air_temperature + 32.0
     rate = (p.jensen_haise_slope * fahrenheit + p.jensen_haise_intercept) * p.evaporation_per_radiation * radiation
-    return jnp.maximum(p.minimum_potential_evapotranspiration, rate * days)
+    return safe.maximum(p.minimum_potential_evapotranspiration, rate * days)

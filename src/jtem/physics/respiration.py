@@ -4,6 +4,7 @@ import equinox as eqx
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
+from jtem.numerics import safe
 from jtem.parameters import parameter
 
 
@@ -27,9 +28,9 @@ class RespirationParameters(eqx.Module):
 
 def temperature_effect(air_temperature: Float[Array, "*cells"], p: RespirationParameters) -> Float[Array, "*cells"]:
     """``q = Q10(T)^(T/10)``, Q10 a cubic in T (degC), evaluated on [-40, 40] degC; Q10 at least 0.5."""
-    t = jnp.clip(air_temperature, -40.0, 40.0)
+    t = safe.clip(air_temperature, -40.0, 40.0)
     q10 = p.q10_constant + t * (p.q10_linear + t * (p.q10_quadratic + t * p.q10_cubic))
-    return jnp.exp(0.1 * t * jnp.log(jnp.maximum(q10, 0.5)))
+    return jnp.exp(0.1 * t * jnp.log(safe.maximum(q10, 0.5)))
 
 
 def maintenance(
@@ -49,4 +50,4 @@ def growth(
     p: RespirationParameters,
 ) -> Float[Array, "*cells"]:
     """``Rg = 0.2 (GPP - Rm)`` where positive, else 0 (gC m-2 month-1)."""
-    return p.growth_fraction * jnp.maximum(0.0, gross_primary_production - maintenance_respiration)
+    return p.growth_fraction * safe.maximum(0.0, gross_primary_production - maintenance_respiration)

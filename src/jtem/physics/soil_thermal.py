@@ -25,6 +25,7 @@ from jax import lax
 from jax.ad_checkpoint import checkpoint_name
 from jaxtyping import Array, Float
 
+from jtem.numerics import safe
 from jtem.numerics.batching import trailing_batch
 from jtem.parameters import parameter
 
@@ -236,7 +237,7 @@ def liquid_fraction(
 
     Shapes: any, equal. Units: MJ m-3; result 1. Kinks at h = 0 and h = E.
     """
-    return jnp.clip(enthalpy / enthalpy_thawed, 0.0, 1.0)
+    return safe.clip(enthalpy / enthalpy_thawed, 0.0, 1.0)
 
 
 def temperature_from_enthalpy(
@@ -250,8 +251,8 @@ def temperature_from_enthalpy(
 
     Shapes: any, equal, the freezing interval (K) a scalar. Units: enthalpy MJ m-3, heat capacity MJ m-3 K-1.
     """
-    frozen = jnp.minimum(enthalpy, 0.0) / heat_capacity_frozen
-    thawed = jnp.maximum(enthalpy - enthalpy_thawed, 0.0) / heat_capacity_thawed
+    frozen = safe.minimum(enthalpy, 0.0) / heat_capacity_frozen
+    thawed = safe.maximum(enthalpy - enthalpy_thawed, 0.0) / heat_capacity_thawed
     return frozen - freezing_interval * (1.0 - liquid_fraction(enthalpy, enthalpy_thawed)) + thawed
 
 
@@ -266,9 +267,9 @@ def enthalpy_from_temperature(
 
     ``Cf (T+delta)`` below -delta, ``E (T+delta)/delta`` up to 0, ``E + Ct T`` above. Shapes and units as there.
     """
-    below = heat_capacity_frozen * jnp.minimum(temperature + freezing_interval, 0.0)
-    within = enthalpy_thawed * jnp.clip(1.0 + temperature / freezing_interval, 0.0, 1.0)
-    above = heat_capacity_thawed * jnp.maximum(temperature, 0.0)
+    below = heat_capacity_frozen * safe.minimum(temperature + freezing_interval, 0.0)
+    within = enthalpy_thawed * safe.clip(1.0 + temperature / freezing_interval, 0.0, 1.0)
+    above = heat_capacity_thawed * safe.maximum(temperature, 0.0)
     return below + within + above
 
 
@@ -305,10 +306,10 @@ def degree_day_snow(
     Units: snow mm, air temperature degC, snowfall mm month-1, melt factor mm K-1 d-1. Kink where the snow runs out.
     """
     substeps = air_temperature.shape[0]
-    melt = jnp.maximum(air_temperature, 0.0) * (MONTH_DAYS / substeps) * melt_factor[None]
+    melt = safe.maximum(air_temperature, 0.0) * (MONTH_DAYS / substeps) * melt_factor[None]
 
     def step(snow, melt):
-        new = jnp.maximum(snow + snowfall / substeps - melt, 0.0)
+        new = safe.maximum(snow + snowfall / substeps - melt, 0.0)
         return new, (snow + new) / 2
 
     return lax.scan(step, snow, melt)
@@ -326,7 +327,7 @@ def snow_resistance(
     snow_water_equivalent: Float[Array, "*shape"], density: Float[Array, "*shape"]
 ) -> Float[Array, "*shape"]:
     """Thermal resistance of snow (m2 K W-1): depth over conductivity. Snow in mm water, density kg m-3."""
-    depth = jnp.clip(snow_water_equivalent, 0.0, DEEPEST_SNOW) / density
+    depth = safe.clip(snow_water_equivalent, 0.0, DEEPEST_SNOW) / density
     return depth / snow_conductivity(density)
 
 
@@ -342,9 +343,9 @@ def surface_temperature(
 
     Snow holds the surface near 0 degC in warm air, and does not under cold air. Snow W in mm water.
     """
-    snow = jnp.maximum(snow_water_equivalent, 0.0)
+    snow = safe.maximum(snow_water_equivalent, 0.0)
     bare = half_cover / (snow + half_cover)
-    return factor_thaw * jnp.maximum(air_temperature, 0.0) * bare + factor_freeze * jnp.minimum(air_temperature, 0.0)
+    return factor_thaw * safe.maximum(air_temperature, 0.0) * bare + factor_freeze * safe.minimum(air_temperature, 0.0)
 
 
 def freeze_thaw_share_piecewise(
@@ -368,7 +369,7 @@ def freeze_thaw_share_piecewise(
         [jnp.full_like(current, number) for number in (3.0, 4.0, 6.0, 5.0, 4.0, 3.0)],
         jnp.ones_like(current),
     )
-    share = jnp.clip((previous + current + following) / 3.0 / divisor, 0.0, 1.0)
+    share = safe.clip((previous + current + following) / 3.0 / divisor, 0.0, 1.0)
     share = jnp.where(before & now & after, jnp.ones_like(share), share)
     return jnp.where(before | now | after, share, jnp.zeros_like(share))
 
@@ -378,7 +379,7 @@ def thawed_thickness(
 ) -> Float[Array, "*cells"]:
     """Thickness (m) of thawed ground between the surface and ``depth`` (m): sum of overlap(layer, depth) phi."""
     top = _layered(design.layer_edges[:-1], thawed_fraction)
-    overlap = jnp.clip(depth[None] - top, 0.0, _layered(design.thickness, thawed_fraction))
+    overlap = safe.clip(depth[None] - top, 0.0, _layered(design.thickness, thawed_fraction))
     return jnp.sum(overlap * thawed_fraction, axis=0)
 
 
@@ -391,7 +392,7 @@ def layer_temperature_at(
     centres = _layered(design.centres, temperature)
     depth = jnp.asarray(depth, temperature.dtype)
     depth = jnp.broadcast_to(depth, temperature.shape[1:])[None]
-    share = jnp.clip((depth - centres[:-1]) / (centres[1:] - centres[:-1]), 0.0, 1.0)
+    share = safe.clip((depth - centres[:-1]) / (centres[1:] - centres[:-1]), 0.0, 1.0)
     return temperature[0] + jnp.sum(share * (temperature[1:] - temperature[:-1]), axis=0)
 
 
@@ -410,7 +411,7 @@ def fronts(
     def step(carry, layer):
         frozen_above, connected, phi_above, upper, thickness = carry
         phi, d = layer
-        connected = jnp.maximum(connected * jnp.minimum(2.0 * phi_above, 1.0), jnp.minimum(2.0 * frozen_above, 1.0))
+        connected = safe.maximum(connected * safe.minimum(2.0 * phi_above, 1.0), safe.minimum(2.0 * frozen_above, 1.0))
         frozen = frozen_above * (1.0 - phi)
         return (frozen, connected, phi, upper + d * frozen, thickness + d * phi * connected), None
 
@@ -436,8 +437,8 @@ def properties(p: SoilThermalParameters, design: ThermalDesign) -> ThermalProper
     bottom = jnp.concatenate([boundary, jnp.full((1,), design.bottom, dtype)])
 
     def overlap(begin, end):
-        shared = jnp.minimum(bottom[None], end[:, None]) - jnp.maximum(top[None], begin[:, None])
-        return jnp.maximum(shared, 0.0)
+        shared = safe.minimum(bottom[None], end[:, None]) - safe.maximum(top[None], begin[:, None])
+        return safe.maximum(shared, 0.0)
 
     upper, lower = overlap(edges[:-1], centres), overlap(centres, edges[1:])
     share = (upper + lower) / thickness[:, None]
@@ -665,7 +666,7 @@ def _conductances(phi, properties: ThermalProperties, snow_resistance):
 
 
 def _liquid_fraction(content, column: _Column):
-    return jnp.clip(content * column.per_melted, 0.0, 1.0)
+    return safe.clip(content * column.per_melted, 0.0, 1.0)
 
 
 def _sub_step(content, phi, surface, snow_resistance, column: _Column, properties: ThermalProperties, sweeps: str):
@@ -765,7 +766,7 @@ def _program(design: ThermalDesign, snow_is_given: bool):
 def _month(state, air_temperature, next_air_temperature, snow, properties, design: ThermalDesign, snow_is_given: bool):
     substeps, time_step = design.substeps, MONTH / design.substeps
     air = interpolate_air_temperature(state.previous_air_temperature, air_temperature, next_air_temperature, substeps)
-    air = jnp.clip(air, COLDEST_AIR, WARMEST_AIR)
+    air = safe.clip(air, COLDEST_AIR, WARMEST_AIR)
     if snow_is_given:
         snow_end, water = snow[-1], snow
     else:
@@ -797,7 +798,7 @@ def _month(state, air_temperature, next_air_temperature, snow, properties, desig
             phi,
             total + temperature,
             thawed + phi,
-            jnp.maximum(largest, phi),
+            safe.maximum(largest, phi),
             at_10cm + _face_temperature(temperature, above, below, 0.1, design),
             at_20cm + _face_temperature(temperature, above, below, 0.2, design),
             flux + (surface - temperature[0]) / (above[0] + below[0]),
@@ -818,7 +819,7 @@ def _month(state, air_temperature, next_air_temperature, snow, properties, desig
         enthalpy=content / per_step,
         snow=snow_end,
         maximum_thawed_fraction=largest,
-        maximum_unfrozen_thickness=jnp.maximum(state.maximum_unfrozen_thickness, lower - upper),
+        maximum_unfrozen_thickness=safe.maximum(state.maximum_unfrozen_thickness, lower - upper),
         previous_air_temperature=air_temperature,
     )
     return new_state, ThermalMonth(
@@ -857,7 +858,7 @@ def close_year(
 
     zero = jnp.zeros_like(state.snow)
     (_, active), _ = lax.scan(step, (zero + 1.0, zero), (state.maximum_thawed_fraction, thickness))
-    unfrozen = jnp.minimum(state.maximum_unfrozen_thickness, active)
+    unfrozen = safe.minimum(state.maximum_unfrozen_thickness, active)
     new_state = dataclasses.replace(
         state,
         maximum_thawed_fraction=jnp.zeros_like(state.maximum_thawed_fraction),

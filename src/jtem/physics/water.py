@@ -8,6 +8,7 @@ import equinox as eqx
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
+from jtem.numerics import safe
 from jtem.parameters import parameter
 
 
@@ -118,7 +119,7 @@ class WaterMonth(eqx.Module):
 def rooting_depth(silt_clay: Float[Array, "*cells"], p: WaterParameters) -> Float[Array, "*cells"]:
     """``z_r = max(z_min, za psi^2 + zb psi + zc)`` (m), Liu et al. (2024), TEM 4.3."""
     depth = p.rooting_depth_quadratic * silt_clay**2 + p.rooting_depth_linear * silt_clay + p.rooting_depth_constant
-    return jnp.maximum(p.rooting_depth_minimum, depth)
+    return safe.maximum(p.rooting_depth_minimum, depth)
 
 
 def hydraulics(silt_clay: Float[Array, "*cells"], p: WaterParameters) -> SoilHydraulics:
@@ -169,7 +170,7 @@ def evapotranspiration(
     ``rb = R/(n p)``, ``ds = rb p (gm + (1 - gm) exp(-ep/rb) - exp(-def/rb)) - ep gm``, ``EET = min(PET, R - n ds)``.
     W = available_water, awc = capacity (mm, at least 1), n = days.
     """
-    floored_input = jnp.maximum(water_input, 1e-3)
+    floored_input = safe.maximum(water_input, 1e-3)
     drying = -jnp.expm1(-p.evapotranspiration_shape * available_water / capacity) / -jnp.expm1(
         -p.evapotranspiration_shape
     )
@@ -182,12 +183,12 @@ def evapotranspiration(
         * storm_probability
         * (
             drying
-            + (1.0 - drying) * jnp.exp(jnp.clip(-daily / storm_depth, -60.0, 0.0))
-            - jnp.exp(jnp.clip(-deficit / storm_depth, -60.0, 0.0))
+            + (1.0 - drying) * jnp.exp(safe.clip(-daily / storm_depth, -60.0, 0.0))
+            - jnp.exp(safe.clip(-deficit / storm_depth, -60.0, 0.0))
         )
     )
     change = jnp.where(water_input > 0.0, gain, 0.0) - daily * drying
-    limited = jnp.minimum(potential, water_input - days * change)
+    limited = safe.minimum(potential, water_input - days * change)
     return jnp.where(water_input >= potential, potential, limited)
 
 
@@ -211,15 +212,15 @@ def month(
     snowpack = state.snowpack + snowfall - melt
     water_input = rain + melt
 
-    depth = jnp.minimum(soil.rooting_depth, jnp.maximum(thawed_root_depth, p.minimum_thawed_depth))
-    capacity = jnp.maximum((soil.field_capacity - soil.wilting_point) * depth * 1000.0, 1.0)
-    available = jnp.maximum(0.0, state.soil_water * depth / soil.rooting_depth - soil.wilting_point * depth * 1000.0)
+    depth = safe.minimum(soil.rooting_depth, safe.maximum(thawed_root_depth, p.minimum_thawed_depth))
+    capacity = safe.maximum((soil.field_capacity - soil.wilting_point) * depth * 1000.0, 1.0)
+    available = safe.maximum(0.0, state.soil_water * depth / soil.rooting_depth - soil.wilting_point * depth * 1000.0)
     evaporated = evapotranspiration(water_input, potential, available, capacity, days, p)
 
-    excess = jnp.maximum(0.0, available + water_input - evaporated - capacity)
-    rain_percolation = excess * rain / jnp.maximum(water_input, 1e-3)
-    snow_percolation = excess * melt / jnp.maximum(water_input, 1e-3)
-    evaporated = jnp.minimum(evaporated, available + water_input - rain_percolation - snow_percolation)
+    excess = safe.maximum(0.0, available + water_input - evaporated - capacity)
+    rain_percolation = excess * rain / safe.maximum(water_input, 1e-3)
+    snow_percolation = excess * melt / safe.maximum(water_input, 1e-3)
+    evaporated = safe.minimum(evaporated, available + water_input - rain_percolation - snow_percolation)
     soil_water = state.soil_water + water_input - evaporated - rain_percolation - snow_percolation
 
     rain_runoff = p.rain_runoff_fraction * (state.rain_groundwater + rain_percolation)
@@ -255,8 +256,8 @@ def month(
         snowpack=snowpack,
         soil_water=soil_water,
         soil_water_mean=mean_soil_water,
-        volumetric_moisture=jnp.maximum(0.001, soil_water / root_zone),
-        volumetric_moisture_mean=jnp.maximum(0.001, mean_soil_water / root_zone),
+        volumetric_moisture=safe.maximum(0.001, soil_water / root_zone),
+        volumetric_moisture_mean=safe.maximum(0.001, mean_soil_water / root_zone),
         available_water=soil_water - soil.wilting_point * root_zone,
         saturation=soil_water / root_zone / soil.porosity,
         rain_groundwater=rain_groundwater,
@@ -315,12 +316,12 @@ def expose_water(
     """
     root_zone = 1000.0 * soil.rooting_depth
     wanted = state.soil_water * (ratio - 1.0)
-    exposed = jnp.maximum(
-        jnp.minimum(wanted, state.frozen_water),
-        jnp.minimum(0.0, soil.wilting_point * root_zone - state.soil_water),
+    exposed = safe.maximum(
+        safe.minimum(wanted, state.frozen_water),
+        safe.minimum(0.0, soil.wilting_point * root_zone - state.soil_water),
     )
     soil_water = state.soil_water + exposed
-    overflow = jnp.maximum(0.0, soil_water - soil.field_capacity * root_zone)
+    overflow = safe.maximum(0.0, soil_water - soil.field_capacity * root_zone)
     new_state = eqx.tree_at(
         lambda s: (s.soil_water, s.rain_groundwater, s.frozen_water),
         state,
