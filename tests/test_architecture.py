@@ -13,6 +13,7 @@ ALLOWED = {
     "numerics": {"numerics"},
     "errors": set(),
     "datafiles": {"errors"},
+    "devices": set(),
     "state": {"constants"},
     "parameters": {"constants", "errors"},
     "variables": {"constants", "errors", "parameters", "datafiles"},

@@ -104,19 +104,15 @@ def _year_program(design: step.Design, selection: Selection):
     """The year of a design and selection, run on arrays with cells last; one object each, so that traces are shared."""
 
     def year(state, climate, cell, site, controls):
-        return _year(state, climate, cell, site, controls, design, selection)
+        def one_month(carried, forcing):
+            carried, output = step.month(carried, forcing, site, design=design)
+            return carried, month_fields(output)
+
+        state, months = jax.lax.scan(one_month, state, year_forcing(climate, cell))
+        state, closed = step.close_year(state, climate.co2, site, controls, design=design)
+        return state, _select({**months, **forcing_fields(climate)}, closed, selection)
 
     return trailing_batch(year)
-
-
-def _year(state, climate: Climate, cell: Cell, site: step.Site, controls: Controls, design, selection):
-    def one_month(carried, forcing):
-        carried, output = step.month(carried, forcing, site, design=design)
-        return carried, month_fields(output)
-
-    state, months = jax.lax.scan(one_month, state, year_forcing(climate, cell))
-    state, year = step.close_year(state, climate.co2, site, controls, design=design)
-    return state, _select({**months, **forcing_fields(climate)}, year, selection)
 
 
 def simulate(

@@ -17,6 +17,7 @@ from jaxtyping import Array, Float
 
 from jtem.constants import CARBON_LAYERS
 from jtem.numerics import safe
+from jtem.numerics.kernels import computed_once, derivative_computed_once
 from jtem.numerics.layers import over_layers, to_layers
 from jtem.physics import (
     decomposition,
@@ -654,7 +655,8 @@ def carbon_substep(pools: _Pools, month: _MonthDrivers, memory: CarbonState, sit
     """One sub-step of all carbon and nitrogen pools; fluxes are rates per month.
 
     Losses are exponential in their donor, so pools stay >= 0 without clipping; available N limits uptake, and
-    immobilisation cannot take more than there is (tem.md sections 5, 6, 8, 10.3, 10.4).
+    immobilisation cannot take more than there is (tem.md sections 5, 6, 8, 10.3, 10.4). ``derivative_computed_once`` stands
+    where the derivatives of many quantities meet; it changes no value.
     """
     p, h = site.parameters, 1.0 / design.carbon_substeps
     soil, store = pools.soil, pools.store
@@ -682,7 +684,9 @@ def carbon_substep(pools: _Pools, month: _MonthDrivers, memory: CarbonState, sit
         decay_share=site.decay,
         soil_cn=p.decomposition.soil_cn,
     )
-    net = safe.clip(net, -(soil.available_nitrogen / h + month.nitrogen_input), soil.organic_nitrogen / h)
+    net = derivative_computed_once(
+        safe.clip(net, -(soil.available_nitrogen / h + month.nitrogen_input), soil.organic_nitrogen / h)
+    )
 
     # soil: thawed permafrost layers
     layers = design.permafrost.layers
@@ -697,7 +701,9 @@ def carbon_substep(pools: _Pools, month: _MonthDrivers, memory: CarbonState, sit
         decay_share=to_layers(site.decay, layers),
         soil_cn=to_layers(p.decomposition.soil_cn, layers),
     )
-    layer_net = safe.clip(layer_net, -store.thawed_available_nitrogen / h, store.thawed_organic_nitrogen / h)
+    layer_net = derivative_computed_once(
+        safe.clip(layer_net, -store.thawed_available_nitrogen / h, store.thawed_organic_nitrogen / h)
+    )
 
     if design.nitrogen_limitation:
         # what plants can take: the active pool's accessible share and the thawed layers within the roots
@@ -709,15 +715,17 @@ def carbon_substep(pools: _Pools, month: _MonthDrivers, memory: CarbonState, sit
         )
         supply_layers = site.layers.root_access * safe.maximum(0.0, store.thawed_available_nitrogen / h + layer_net)
         supply = supply_active + over_layers(supply_layers)
-        potential_uptake = safe.minimum(
-            supply,
-            nitrogen.unlimited_uptake(
-                nmax=site.maximum_nitrogen_uptake,
-                foliage=foliage,
-                available=accessible * month.conductivity,
-                temperature_factor=month.plant_warmth,
-                p=p.nitrogen,
-            ),
+        potential_uptake = derivative_computed_once(
+            safe.minimum(
+                supply,
+                nitrogen.unlimited_uptake(
+                    nmax=site.maximum_nitrogen_uptake,
+                    foliage=foliage,
+                    available=accessible * month.conductivity,
+                    temperature_factor=month.plant_warmth,
+                    p=p.nitrogen,
+                ),
+            )
         )
         plant = nitrogen.couple(
             potential_gpp=potential_gpp,
@@ -735,8 +743,9 @@ def carbon_substep(pools: _Pools, month: _MonthDrivers, memory: CarbonState, sit
             step=h,
             p=p.nitrogen,
         )
+        plant = derivative_computed_once(plant)
         uptake = plant.structural_uptake + plant.labile_uptake
-        taken_share = safe.divide(uptake, supply, floor=1e-15)
+        taken_share = computed_once(safe.divide(uptake, supply, floor=1e-15))
         uptake_active = supply_active * taken_share
         uptake_layers = supply_layers * to_layers(taken_share, layers)
         loss = safe.minimum(
@@ -900,9 +909,16 @@ def carbon_close_year(
 
 def month(state: State, forcing: Forcing, site: Site, *, design: Design) -> tuple[State, MonthOutput]:
     """One month of the whole model: snow and soil heat, water, carbon and nitrogen."""
-    thermal, heat = heat_month(state.thermal, forcing, site, design)
-    wet, moist = water_month(state.water, forcing, heat, site, design)
-    carbon, fluxes = carbon_month(state.carbon, forcing, heat, moist, site, design)
+    thermal, heat = derivative_computed_once(heat_month(state.thermal, forcing, site, design))
+
+    def water_and_carbon(state, forcing, heat, site):
+        wet, moist = derivative_computed_once(water_month(state.water, forcing, heat, site, design))
+        carbon, fluxes = carbon_month(state.carbon, forcing, heat, moist, site, design)
+        return wet, moist, carbon, fluxes
+
+    # a gradient redoes water and carbon of a month rather than keep their intermediate values for a whole year
+    redone = jax.checkpoint(water_and_carbon, prevent_cse=False)
+    wet, moist, carbon, fluxes = redone(State(None, state.water, state.carbon), forcing, heat, site)
     return State(thermal, wet, carbon), MonthOutput(heat, moist, fluxes)
 
 
@@ -941,9 +957,9 @@ def year_values(
     return YearOutput(
         active_layer_thickness=thaw.active_layer_thickness,
         maximum_unfrozen_thickness=thaw.maximum_unfrozen_thickness,
-        exposed_carbon=year.exposure.carbon.sum(axis=0),
-        exposed_nitrogen=exposed_nitrogen.sum(axis=0),
-        exposed_organic_nitrogen=year.exposure.organic_nitrogen.sum(axis=0),
+        exposed_carbon=over_layers(year.exposure.carbon),
+        exposed_nitrogen=over_layers(exposed_nitrogen),
+        exposed_organic_nitrogen=over_layers(year.exposure.organic_nitrogen),
         exposed_water=exposed_water,
         layer_exposed_carbon=year.exposure.carbon,
         layer_exposed_nitrogen=exposed_nitrogen,
