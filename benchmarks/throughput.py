@@ -28,7 +28,7 @@ import jax  # noqa: E402
 from jtem.devices import use_all_cores  # noqa: E402
 
 jax.config.update("jax_enable_x64", True)
-use_all_cores()
+use_all_cores(gradients=True)
 if arguments.devices:
     jax.config.update("jax_num_cpu_devices", arguments.devices)
 

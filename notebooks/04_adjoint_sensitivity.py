@@ -54,7 +54,7 @@ climate = "ssp585"
 first = 2015
 last = 2030
 """
-use_all_cores()
+use_all_cores(gradients=True)
 prepared = cli.prepare(plan.parse(text), None)
 experiment = dataclasses.replace(prepared.experiment, design=step.Design(thermal=None))
 quantities = (

@@ -7,7 +7,7 @@ import sys
 
 import numpy as np
 
-from jtem.devices import CPU_FLAGS, compiler_flags, usable_cores
+from jtem.devices import CPU_FLAGS, GRADIENT_FLAGS, compiler_flags, usable_cores
 
 HEAT_YEAR = """
 import json, sys
@@ -43,6 +43,8 @@ def test_options_are_added_once_and_those_given_are_kept():
     added = compiler_flags("")
     assert all(f"--{name}={value}" in added.split() for name, value in CPU_FLAGS.items())
     assert compiler_flags(added) == added
+    wider = compiler_flags("", gradients=True)
+    assert all(f"--{name}={value}" in wider.split() for name, value in GRADIENT_FLAGS.items()) and wider != added
     given = "--xla_cpu_prefer_vector_width=256 --xla_force_host_platform_device_count=3"
     assert compiler_flags(given).startswith(given) and "width=512" not in compiler_flags(given)
 

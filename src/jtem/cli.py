@@ -727,12 +727,12 @@ def spin_up_text(report: SpinUpReport | None) -> str:
     return "\n".join(lines)
 
 
-def open_plan(path: Path, data: Path | None, *, force: bool = False) -> Prepared:
-    """Read a plan, set precision and devices, prepare everything."""
+def open_plan(path: Path, data: Path | None, *, force: bool = False, gradients: bool = False) -> Prepared:
+    """Read a plan, set precision and devices (for ``gradients``), prepare everything."""
     from jtem import plan as plans
 
     plan = plans.read(path)
-    use_all_cores()
+    use_all_cores(gradients)
     plans.use_precision(plan.model.precision.name)
     return prepare(plan, data, force=force)
 
@@ -1303,7 +1303,7 @@ def command_sensitivity(arguments: argparse.Namespace) -> int:
         )
     folder: Path = arguments.out or Path(f"{plan.plan.name}_sensitivity")
     with output_folder(folder):
-        prepared = open_plan(arguments.plan, arguments.data)
+        prepared = open_plan(arguments.plan, arguments.data, gradients=True)
         written, failed = sensitivity_results(prepared, folder, figures_wanted=not arguments.no_figures)
     print(f"{len(written)} files in {folder}, {duration(time.perf_counter() - begin)}")
     return FAILED_CELLS if failed else DONE
@@ -1484,6 +1484,7 @@ def command_calibrate(arguments: argparse.Namespace) -> int:
     from jtem.plan import use_precision
 
     plan = calibration_plan.read(arguments.plan)
+    use_all_cores(gradients=True)
     use_precision(plan.model.precision.name)
     from jtem import calibrate
     from jtem.study import pest

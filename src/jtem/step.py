@@ -498,6 +498,7 @@ def carbon_month(
     else:
         moisture = 2.0 * moist.volumetric_moisture_mean - moist.volumetric_moisture
         soil_water = 2.0 * moist.soil_water_mean - moist.soil_water
+    soil_temperature, moisture, soil_water = derivative_computed_once((soil_temperature, moisture, soil_water))
     drivers = _month_drivers(
         state, forcing, heat, moist, site, design, climate_rate, soil_temperature, moisture, soil_water
     )
@@ -603,13 +604,15 @@ def _month_drivers(
         * decomposition.moisture_response(moisture, d.moisture_minimum, d.moisture_optimum, d.moisture_maximum)
         * warmth(soil_temperature, d.temperature_sensitivity)
     )
-    layers = permafrost.layer_environment(site.layers, heat.thawed_fraction, moisture, p.permafrost)
+    layers = derivative_computed_once(
+        permafrost.layer_environment(site.layers, heat.thawed_fraction, moisture, p.permafrost)
+    )
     if design.permafrost.layers == CARBON_LAYERS:
 
         def each(x):
             return to_layers(x, CARBON_LAYERS)
 
-        layer_rate = (
+        layer_rate = derivative_computed_once(
             each(base_rate)
             * decomposition.moisture_response(
                 layers.moisture, each(d.moisture_minimum), each(d.moisture_optimum), each(d.moisture_maximum)

@@ -27,6 +27,7 @@ from jaxtyping import Array, Float
 
 from jtem.numerics import safe
 from jtem.numerics.batching import trailing_batch
+from jtem.numerics.kernels import derivative_computed_once
 from jtem.parameters import parameter
 
 MONTH = 365.25 / 12 * 86400 / 1e6
@@ -46,6 +47,12 @@ PHASE_CHOICE = "soil_thermal_phase"
 them."""
 KEEP_PHASES = jax.checkpoint_policies.save_only_these_names(PHASE_CHOICE)
 """Checkpoint policy of the month; good for the year too: one byte per layer and sub-step (2.4 kB per cell-year)."""
+
+
+def _keep_phases_and_solutions(primitive, *arguments, **how):
+    """Checkpoint policy of a sub-step: what it takes from the solve is arithmetic of layers, quicker done again than stored."""
+    return primitive.name == "custom_linear_solve" or KEEP_PHASES(primitive, *arguments, **how)
+
 
 C25_B = tuple(
     round(edge, 10)
@@ -536,7 +543,15 @@ def _phases(x, column: _Column):
     return x < 0.0, x > column.melted
 
 
-def _sweep(x, column: _Column, conductance, content, source, surface, kind: str):
+def _row(array, i):
+    return lax.dynamic_index_in_dim(array, i, keepdims=False)
+
+
+def _put(array, row, i):
+    return lax.dynamic_update_index_in_dim(array, row, i, 0)
+
+
+def _sweep(x, p, r, column: _Column, conductance, content, surface, kind: str):
     """Sweep ``d`` or ``r``: eliminate with the phases of the iterate ``x``, then solve every layer exactly, from the
     top down.
 
@@ -545,62 +560,60 @@ def _sweep(x, column: _Column, conductance, content, source, surface, kind: str)
     phase anew with the layer above already known, so that a front may cross several layers in one sweep. ``r`` goes
     half of the way in heat content. The iterate ``x`` is used only to tell phases.
 
-    Loop bodies here have at most eight kernels on a CPU: where XLA does not compile the loop as one (see
-    :func:`jtem.devices.use_all_cores`), it runs more than that through a slower, concurrent executor.
+    x, p and r are written over row by row, from sweep to sweep (of p and r the last rows stay): loops that begin with
+    new arrays copy them, a tenth of the heat's time. Loop bodies here have at most eight kernels on a CPU: where XLA does
+    not compile the loop as one (see :func:`jtem.devices.use_all_cores`), it runs more than that through a slower,
+    concurrent executor.
     """
     layers = content.shape[0]
 
-    def of_layer(array, i):
-        return lax.dynamic_index_in_dim(array, i, keepdims=False)
+    def column_of_layer(i):
+        return column.of_layer(*(_row(array, i) for array in (column.frozen, column.thawed, column.melted)))
 
     def up(j, carry):
         p, r, p_all, r_all = carry
         i = layers - 1 - j
-        row = column.of_layer(*(of_layer(array, i) for array in (column.frozen, column.thawed, column.melted)))
-        at, g = of_layer(x, i), of_layer(conductance, i)
-        c, c_tau = _segment(*_phases(at, row), row)
+        row, g = column_of_layer(i), _row(conductance, i)
+        c, c_tau = _segment(*_phases(_row(x, i), row), row)
         share = g / (c + p + g)
-        p, r = g - g * share, share * (of_layer(content, i) + r + c_tau)
-        return (
-            p,
-            r,
-            lax.dynamic_update_index_in_dim(p_all, p, i - 1, 0),
-            lax.dynamic_update_index_in_dim(r_all, r, i - 1, 0),
-        )
+        p, r = g - g * share, share * (_row(content, i) + r + c_tau)
+        return p, r, _put(p_all, p, i - 1), _put(r_all, r, i - 1)
 
-    zero = jnp.zeros_like(content)
-    start = (zero[0], source, zero, zero.at[-1].set(source))
-    _, _, p, r = lax.fori_loop(0, layers - 1, up, start)
+    _, _, p, r = lax.fori_loop(0, layers - 1, up, (p[-1], r[-1], p, r))
 
-    def down(above, layer):
-        before, p, r, frozen, thawed, melted, g, h = layer
-        row = column.of_layer(frozen, thawed, melted)
-        a = g + p
-        gain = h + r + g * above
+    def down(i, carry):
+        above, x = carry
+        row, g = column_of_layer(i), _row(conductance, i)
+        a = g + _row(p, i)
+        gain = _row(content, i) + _row(r, i) + g * above
         c, c_tau = _segment(gain < -a * row.interval, gain > row.melted, row)
         temperature = (gain + c_tau) / (a + c)
         direct = gain - a * temperature  # = c T - c tau
-        return temperature, direct if kind == "d" else before + 0.5 * (direct - before)
+        before = _row(x, i)
+        return temperature, _put(x, direct if kind == "d" else before + 0.5 * (direct - before), i)
 
-    return lax.scan(down, surface, (x, p, r, column.frozen, column.thawed, column.melted, conductance, content))[1]
+    _, x = lax.fori_loop(0, layers, down, (surface, x))
+    return x, p, r
 
 
 def _choose_phases(column: _Column, conductance, content, source, surface, sweeps: str):
     """Phase of every layer at the end of the step (0 frozen, 1 freezing, 2 thawed), by the fixed word of sweeps."""
 
-    def sweep_all(x, word):
+    def sweep_all(carry, word):
+        x, p, r = carry
         for kind in word:
-            x = _sweep(x, column, conductance, content, source, surface, kind)
-        return x
+            x, p, r = _sweep(x, p, r, column, conductance, content, surface, kind)
+        return x, p, r
 
     pairs = len(sweeps) // 2 if sweeps.startswith("dr") else 0
     while not sweeps.startswith("dr" * pairs):
         pairs -= 1
-    x = content
+    zero = jnp.zeros_like(content)
+    carry = content, zero, zero.at[-1].set(source)
     if pairs > 1:  # the same program, compiled once
-        x = lax.fori_loop(0, pairs, lambda _, x: sweep_all(x, "dr"), x)
+        carry = lax.fori_loop(0, pairs, lambda _, carry: sweep_all(carry, "dr"), carry)
         sweeps = sweeps[2 * pairs :]
-    frozen, thawed = _phases(sweep_all(x, sweeps), column.for_layers())
+    frozen, thawed = _phases(sweep_all(carry, sweeps)[0], column.for_layers())
     return jnp.where(frozen, 0, jnp.where(thawed, 2, 1)).astype(jnp.int8)
 
 
@@ -633,25 +646,25 @@ def _tridiagonal(c, conductance, load):
     (load + g_below y_below) w``; then from the top ``T = e T_above + y``. Both q and e are kept because each is exact
     where it is small: q in thin layers, e in freezing ones, whose T must be exact to rounding of ``delta``.
     """
-    below = jnp.concatenate([conductance[1:], jnp.zeros_like(conductance[:1])])
+    layers = load.shape[0]
 
-    def up(carry, layer):
-        q, y = carry
-        c, load, g, g_below = layer
-        k = c + g_below * q
+    def up(j, carry):
+        q, y, g_below, e_all, y_all = carry
+        i = layers - 1 - j
+        g = _row(conductance, i)
+        k = _row(c, i) + g_below * q
         w = 1.0 / (k + g)
-        y = (load + g_below * y) * w
-        return (k * w, y), (g * w, y)
+        y = (_row(load, i) + g_below * y) * w
+        return k * w, y, g, _put(e_all, g * w, i), _put(y_all, y, i)
+
+    def down(i, carry):
+        above, e, y = carry
+        temperature = _row(e, i) * above + _row(y, i)
+        return temperature, e, _put(y, temperature, i)
 
     zero = jnp.zeros_like(load[0])
-    _, (e, y) = lax.scan(up, (zero, zero), (c, load, conductance, below), reverse=True)
-
-    def down(above, layer):
-        e, y = layer
-        temperature = e * above + y
-        return temperature, temperature
-
-    return lax.scan(down, zero, (e, y))[1]
+    _, _, _, e, y = lax.fori_loop(0, layers, up, (zero, zero, zero, jnp.zeros_like(load), load))
+    return lax.fori_loop(0, layers, down, (zero, e, y))[2]
 
 
 def _conductances(phi, properties: ThermalProperties, snow_resistance):
@@ -671,12 +684,12 @@ def _liquid_fraction(content, column: _Column):
 
 def _sub_step(content, phi, surface, snow_resistance, column: _Column, properties: ThermalProperties, sweeps: str):
     """One implicit step of heat contents D h; returns the new ones, temperatures, and the resistances at the faces."""
-    above, below = _conductances(phi, properties, snow_resistance)
+    above, below = derivative_computed_once(_conductances(phi, properties, snow_resistance))
     conductance = 1.0 / (above + below)
     source = properties.geothermal_heat_flux
     phase = _choose_phases(*lax.stop_gradient((column, conductance, content, source, surface)), sweeps)
     phase = checkpoint_name(phase, PHASE_CHOICE)
-    temperature, content = _solve(phase, column, conductance, content, source, surface)
+    temperature, content = derivative_computed_once(_solve(phase, column, conductance, content, source, surface))
     return content, temperature, above, below
 
 
@@ -792,7 +805,7 @@ def _month(state, air_temperature, next_air_temperature, snow, properties, desig
         content, temperature, above, below = _sub_step(
             content, phi, surface, resistance, column, properties, design.sweeps
         )
-        phi = _liquid_fraction(content, column)
+        phi = derivative_computed_once(_liquid_fraction(content, column))
         carry = (
             content,
             phi,
@@ -806,10 +819,11 @@ def _month(state, air_temperature, next_air_temperature, snow, properties, desig
         )
         return carry, None
 
+    redone = jax.checkpoint(step, prevent_cse=False, policy=_keep_phases_and_solutions)
     phi = _liquid_fraction(first, column)
     start = (first, phi, zero, zero, state.maximum_thawed_fraction, none, none, none, none)
     (content, _, total, thawed, largest, at_10cm, at_20cm, flux, inconsistent), _ = lax.scan(
-        step, start, (surface, resistance)
+        redone, start, (surface, resistance)
     )
     thawed = thawed / substeps
     upper, lower = fronts(thawed, design)
