@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from jtem.study.stages import Experiment, Progress, SpinUpReport, Summary
 
 DONE, FAILED_CELLS, USER_ERROR, STOPPED = 0, 1, 2, 130
-COLUMN_YEARS_PER_SECOND = {"mixed": 9000.0, "float64": 6000.0, "float32": 12000.0}
+COLUMN_YEARS_PER_SECOND = {"mixed": 11000.0, "float64": 7000.0, "float32": 14000.0}
 """Of one core, whole step; for the estimate of ``jtem check`` only. ``benchmarks/throughput.py`` measures it."""
 COMPILE_SECONDS = 40.0
 STATE_BYTES = 4096  # of one column, rounded up
