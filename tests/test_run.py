@@ -84,7 +84,8 @@ def test_forcing_comes_out_as_it_was_given(whole):
 def test_undecorated_one_cell_form_gives_the_same(whole):
     plain = step.Design(permafrost=permafrost.LAYERED, thermal=soil_thermal.ThermalDesign(batched=False))
     for x, y in zip(jax.tree.leaves(go(whole)), jax.tree.leaves(go(whole, design=plain)), strict=True):
-        np.testing.assert_allclose(np.asarray(x), np.asarray(y), rtol=1e-6, atol=1e-6)
+        # two programs of float32 heat may round apart on another processor (here 1e-6 holds)
+        np.testing.assert_allclose(np.asarray(x), np.asarray(y), rtol=2e-4, atol=2e-4)
 
 
 def test_two_devices_give_the_same_states_bitwise(whole):
@@ -109,7 +110,8 @@ def test_tiles_give_what_one_batch_gives(whole, monkeypatch):
     run._program.cache_clear()
     for x, y in zip(jax.tree.leaves(tiled), jax.tree.leaves(many(go(whole))), strict=True):
         assert x.shape == y.shape
-        np.testing.assert_allclose(np.asarray(x), np.asarray(y), rtol=1e-6, atol=1e-6)
+        # two programs of float32 heat may round apart on another processor (here 1e-6 holds)
+        np.testing.assert_allclose(np.asarray(x), np.asarray(y), rtol=2e-4, atol=2e-4)
 
 
 @pytest.mark.parametrize(("count", "per_cell"), [(3, 1), (40, 1), (41, 1), (25, 3), (130, 1)])
