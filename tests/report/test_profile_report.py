@@ -111,6 +111,7 @@ def test_the_figure_of_stocks_tells_vegetation_types_and_what_is_missing(table, 
     assert all(len(set(mine)) == 2 for mine in marks)
     (meadow,) = [v for label, v in points[0].items() if label.startswith("alpine meadow: ") and "n = 3" in label]
     expected = np.array([active_carbon(k, 2.0) for k in (0, 2, 4)])
+    # tables hold every digit
     np.testing.assert_allclose(sorted(meadow[:, 0]), sorted(expected), rtol=1e-12)
     np.testing.assert_allclose(meadow[:, 1], 1.1 * meadow[:, 0], rtol=1e-12)
     # no nitrogen, and no place on the plateau
