@@ -256,7 +256,9 @@ def test_case_3_annual_wave_without_water(substeps, at_1m, at_5m):
         z = DESIGN.centres[cell]
         assert abs(abs(wave[cell] / driven) / math.exp(-z / length) - 1) < limit
         assert abs(-np.angle(wave[cell]) - z / length) / omega / DAY < days
-        assert abs(wave[cell] / driven / of_scheme[cell] - 1) < 3e-5  # what twelve years leave of the start (forty: 1e-7)
+        assert (
+            abs(wave[cell] / driven / of_scheme[cell] - 1) < 3e-5
+        )  # what twelve years leave of the start (forty: 1e-7)
 
 
 # --- reference columns: cases 4, 5, 6, 10 -----------------------------------------------------------------------------
