@@ -30,7 +30,7 @@ from jtem.errors import InputError, suggest
 from jtem.physics import permafrost, radiation
 from jtem.physics.soil_thermal import ThermalDesign
 from jtem.plan import resolve
-from jtem.readers import climate_grid, embedded, fluxnet, observations, site_tables, to_model
+from jtem.readers import climate_grid, embedded, fluxnet, ground, observations, places, pools, to_model, towers
 from jtem.report import calibration as figures
 from jtem.state import Climate
 from jtem.study import calibration, descent, least_squares, pest, sampling, scores
@@ -76,7 +76,7 @@ def _read(part: DataSection, data: Path | None, where: str, last_years: list[int
     towers: dict[str, Any] = {}
     if part.source == "flux_sites":
         folder = resolve(part.path or "flux_sites", data, where, folder=True)
-        towers = site_tables.flux_sites(folder, sites, soil_depths=part.soil_depths)
+        towers = towers.flux_sites(folder, sites, soil_depths=part.soil_depths)
         found = observations.join([t.observations for t in towers.values()], str(folder))
     elif part.source == "fluxnet":
         tower = fluxnet.read(resolve(part.path, data, where))
@@ -84,11 +84,11 @@ def _read(part: DataSection, data: Path | None, where: str, last_years: list[int
         found = tower.observations
     else:
         reader = {
-            "alaska": site_tables.alaska,
-            "plateau": site_tables.plateau,
-            "toolik": site_tables.toolik,
-            "active_layer": site_tables.active_layer,
-            "calibration_targets": site_tables.calibration_targets,
+            "alaska": ground.alaska,
+            "plateau": ground.plateau,
+            "toolik": ground.toolik,
+            "active_layer": ground.active_layer,
+            "calibration_targets": pools.calibration_targets,
             "embedded": observations.read_table,
             "table": observations.read_table,
         }[part.source]
@@ -121,7 +121,7 @@ def _read(part: DataSection, data: Path | None, where: str, last_years: list[int
             for k, name in enumerate(names):
                 if name not in elevations and not np.isfinite(found["elevation"].values[k]):
                     elevations[name] = float(_nearest(root, found, k)["elevation"].values[0])
-        cells = site_tables.cells(found, communities=part.communities, elevations=elevations)
+        cells = places.cells(found, communities=part.communities, elevations=elevations)
     if kind == "tower":
         climate = _tower_climate(towers, names, cells, data)
         last_years += [towers[n].years[1] for n in names]
@@ -129,7 +129,7 @@ def _read(part: DataSection, data: Path | None, where: str, last_years: list[int
         root = resolve("climate_grid", data, where, folder=True).parent
         station: dict[str, dict[str, np.ndarray]] = {}
         if part.source == "alaska":
-            station = site_tables.air_temperature(resolve(part.path, data, where), "ta_degC", names)
+            station = ground.air_temperature(resolve(part.path, data, where), "ta_degC", names)
         climate = _grid_climate(root, found, cells, station)
     else:
         climate = _embedded_climate(cells)
@@ -175,7 +175,7 @@ def _tower_climate(towers: Mapping[str, Any], names: Sequence[str], cells, data:
 
     def climate(k: int, first: int, last: int) -> dict[str, np.ndarray]:
         tower = towers[names[k]]
-        own = {name: np.asarray(tower.forcing[name].values[0], np.float64) for name in fluxnet.FORCING}
+        own = {name: np.asarray(tower.forcing[name].values[0], np.float64) for name in towers.FORCING}
         begin, end = tower.years
         years = np.arange(first, last + 1)
         mine = np.arange(begin, end + 1)
@@ -241,7 +241,7 @@ def _grid_climate(root: Path, found, cells, station: Mapping[str, Mapping[str, n
 def _embedded_climate(cells):
     def climate(k: int, first: int, last: int) -> dict[str, np.ndarray]:
         made = embedded.climate(cells.isel(cell=[k]), "historical" if last <= 2014 else "ssp126", first, last)
-        return {name: np.asarray(made[name].values[0], np.float64) for name in fluxnet.FORCING}
+        return {name: np.asarray(made[name].values[0], np.float64) for name in towers.FORCING}
 
     return climate
 
