@@ -1101,62 +1101,14 @@ def _table(path: Path, header: Sequence[str], rows: Sequence[Any]) -> None:
 
 
 def pest_problem(prepared: Prepared) -> pest.Problem:
-    """The same problem for PEST: only single values, shared or by community, can be told to it. Raises ``InputError``."""
-    problem, model = prepared.problem, prepared.model
-    made = []
-    for k, free in enumerate(problem.free):
-        if free.mode != "value" or free.scope == "site" or free.names[0] in calibration.START or "[" in free.names[0]:
-            raise InputError(
-                f"'{free.label}' cannot be exported to PEST: only values of whole parameters, shared or by community; "
-                "change its mode and scope"
-            )
-        for c in sorted({int(i) for i in model.index[model.applies[:, k], k]}):
-            community = model.names[c].partition(":")[2]
-            low, high = float(model.transform.lower[c]), float(model.transform.upper[c])
-            made.append(
-                pest.Parameter(
-                    free.names[0] + (f":{community}" if community else ""),
-                    float(model.start_values[c]),
-                    low,
-                    high,
-                    "log" if free.scale == "log" else "none",
-                )
-            )
-    o = problem.observations
-    seen = [
-        pest.Observation(
-            f"{problem.sites[o.site[k]]} {problem.channels[o.channel[k]].name} {prepared.first_year + o.begin[k] // 12}-"
-            f"{o.begin[k] % 12 + 1:02d}",
-            float(o.value[k]),
-            1.0 / float(o.error[k]) if o.fit[k] else 0.0,
-            problem.channels[o.channel[k]].name,
-        )
-        for k in np.flatnonzero(np.isfinite(o.value))
-    ]
-    return pest.Problem(tuple(made), tuple(seen))
+    """The same problem for PEST: see :func:`jtem.study.pest.problem_of`."""
+    return pest.problem_of(prepared.model, prepared.first_year)
 
 
-def for_pest_run(plan: CalibrationPlan) -> CalibrationPlan:
-    """The plan without its start values, which the parameter file that PEST filled takes the place of."""
-    inside = [
-        dataclasses.replace(p, start=_middle(p.bounds)) for p in plan.parameter
-    ]  # PEST goes to the bounds, a start not
-    return dataclasses.replace(plan, parameter=tuple(inside))
-
-
-def _middle(bounds: tuple[float, float]) -> float:
-    return 0.5 * (bounds[0] + bounds[1])
-
-
-def simulated_for_pest(prepared: Prepared, problem: pest.Problem, path: Path) -> None:
-    """Write what PEST reads back, at the values of the parameter table (the overlay that PEST filled is a part of it)."""
-    model, values = prepared.model, np.array(prepared.model.start_values)
-    for k, free in enumerate(prepared.problem.free):
-        for s in np.flatnonzero(model.applies[:, k]):
-            values[model.index[s, k]] = np.ravel(model.value_in_table(free.names[0], int(s)))[0]
-    simulated, _ = model.simulate(values)
-    o = prepared.problem.observations
-    pest.write_simulated(problem, simulated[np.isfinite(o.value)], path)
+def simulated_for_pest(prepared: Prepared, values: Path, path: Path) -> None:
+    """Write what PEST reads back, at the ``values`` that PEST filled in (or of its parameter file). Raises ``InputError``."""
+    found = pest.read_values(values, prepared.model.names)
+    pest.write_simulated(pest_problem(prepared), pest.simulated(prepared.model, found), path)
 
 
 def print_scores(found: Sequence[scores.Score], before: Sequence[scores.Score], say: Callable[[str], None]) -> None:

@@ -1491,7 +1491,7 @@ def command_calibrate(arguments: argparse.Namespace) -> int:
 
     files = parameter_files((*plan.model.parameters, *arguments.overlay), arguments.data, f"{plan.where}: [model]")
     data = arguments.data or (Path(os.environ["JTEM_DATA"]) if "JTEM_DATA" in os.environ else None)
-    prepared = calibrate.build(plan if arguments.pest_run is None else calibrate.for_pest_run(plan), data, files)
+    prepared = calibrate.build(plan, data, files)
     observed = prepared.problem.observations
     held = int((np.isfinite(observed.value) & ~observed.fit).sum())
     print(
@@ -1502,13 +1502,15 @@ def command_calibrate(arguments: argparse.Namespace) -> int:
         print(f"  {note}")
     if arguments.pest is not None:
         problem = calibrate.pest_problem(prepared)
-        again = f"jtem calibrate {arguments.plan.resolve()} --overlay parameters.toml --pest-run simulated.txt"
+        again = f"jtem calibrate {arguments.plan.resolve()} --pest-values values.toml --pest-run simulated.txt"
         again += f" --data {data.resolve()}" if data else ""
+        paths = [str(Path(name).resolve()) if Path(name).is_file() else name for name in arguments.overlay]
+        again += "".join(f" --overlay {name}" for name in paths)
         for path in pest.write(problem, arguments.pest, plan.calibration.name, again).values():
             print(f"wrote {path}")
         return DONE
     if arguments.pest_run is not None:
-        calibrate.simulated_for_pest(prepared, calibrate.pest_problem(prepared), arguments.pest_run)
+        calibrate.simulated_for_pest(prepared, arguments.pest_values, arguments.pest_run)
         return DONE
     folder = arguments.out or Path(plan.calibration.name)
     with output_folder(folder):
@@ -1737,6 +1739,13 @@ def parser() -> argparse.ArgumentParser:
     fitting.add_argument("--pest", type=Path, metavar="DIR", help="write the problem as PEST files and stop")
     fitting.add_argument(
         "--pest-run", type=Path, metavar="FILE", help="one model run for PEST: write its output and stop"
+    )
+    fitting.add_argument(
+        "--pest-values",
+        type=Path,
+        default=Path("values.toml"),
+        metavar="FILE",
+        help="values for --pest-run: what PEST filled in, or a .par file (default: values.toml)",
     )
     fitting.add_argument("--verbose", action="store_true", help="what the readers left out")
     listing = add("variables", command_variables, "list all output variables")

@@ -29,7 +29,7 @@ from jtem.datafiles import data_path
 from jtem.errors import InputError
 from jtem.readers import observations
 from jtem.report import calibration as figures
-from jtem.study import calibration, descent, least_squares, sampling, scores
+from jtem.study import calibration, descent, least_squares, pest, sampling, scores
 
 
 @pytest.fixture(scope="module")
@@ -288,28 +288,30 @@ def test_draws_are_written_down_gone_on_with_and_told(carbon, monkeypatch, tmp_p
         assert (tmp_path / "posterior.png").stat().st_size > 10_000
 
 
-PEST_PARAMETERS = """
-[[parameter]]
-name = "respiration.maintenance_intercept"
-scope = "community"
-bounds = [-8.0, -3.0]
+def test_pest_runs_the_calibrations_own_model(carbon, tmp_path, monkeypatch):
+    """Factors by community and site, several parameters, pools at the start: exported, filled, run, the same residuals."""
+    prepared, plan, _ = carbon
+    model, o = prepared.model, prepared.problem.observations
+    monkeypatch.chdir(tmp_path)
+    assert cli.main(["calibrate", str(plan), "--pest", "."]) == 0
+    control = pest.read_control(tmp_path / "twin.pst")
+    assert [p.name for p in control.parameters] == list(model.names)
+    assert {"decomposition rate:Toolik", "maximum photosynthesis:boreal_forest"} < set(model.names)
+    assert [p.value for p in control.parameters] == model.start_values.tolist()
+    assert len(control.observations) == 2 * 4 * (3 * 12 + 3)
+    assert "--pest-values values.toml --pest-run simulated.txt" in (tmp_path / "twin.pst").read_text()
 
-[[parameter]]
-name = "decomposition.temperature_sensitivity"
-bounds = [0.03, 0.15]
-"""
-
-
-def test_export_to_pest(carbon, tmp_path):
-    text = carbon[1].read_text()
-    plan = tmp_path / "shared.toml"
-    plan.write_text(text[: text.index("[[parameter]]")] + PEST_PARAMETERS)
-    assert cli.main(["calibrate", str(plan), "--pest", str(tmp_path / "pest")]) == 0
-    control = (tmp_path / "pest" / "twin.pst").read_text()
-    assert control.startswith("pcf") and "--pest-run simulated.txt" in control
-    assert len((tmp_path / "pest" / "twin.ins").read_text().splitlines()) == 1 + 2 * 4 * (3 * 12 + 3)
-    with pytest.raises(InputError, match="cannot be exported"):
-        calibrate.pest_problem(carbon[0])
+    values = model.transform.values(model.start + np.linspace(-0.3, 0.3, len(model.names)))
+    known = pest.read_names(tmp_path / "twin.names.csv")["parameter"]
+    by_name = dict(zip(model.names, values, strict=True))
+    (tmp_path / "values.toml").write_text(
+        pest.fill("twin.tpl", {short: by_name[name] for short, name in known.items()})
+    )
+    assert cli.main(["calibrate", str(plan), "--pest-run", "simulated.txt"]) == 0
+    found = np.array([float(line.split()[-1]) for line in (tmp_path / "simulated.txt").read_text().splitlines()])
+    weighted = np.array([(f - seen.value) * seen.weight for f, seen in zip(found, control.observations, strict=True)])
+    expected = model.residuals(model.transform.free(values)[None])[0]
+    np.testing.assert_allclose(weighted[o.fit[np.isfinite(o.value)]], expected, rtol=1e-9, atol=1e-9)
 
 
 def test_targets_of_communities_become_sites_by_their_places(tmp_path):

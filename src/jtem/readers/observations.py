@@ -191,7 +191,7 @@ def check_shares(quality: np.ndarray, name: str, where: str) -> None:
     known = quality[np.isfinite(quality)]
     if not np.any((known < 0) | (known > 1)):
         return
-    odd = known[(known < 0) | (known > 1)][0]
+    odd = known[np.argmax(np.abs(known - 0.5))]
     if np.isin(known, (0, 1, 2, 3)).all():
         remedy = "classes (0 measured ... 3 poor)? give the share of good values instead"
     else:

@@ -46,7 +46,7 @@ class ModelCells:
 
     ``columns``: stacked host arrays, one row a column. ``column_cell`` (column,): index of the cell, never falling.
     ``column_fraction`` (column,): share of the cell's area. ``latitude``, ``longitude`` (degrees), ``area`` (km2),
-    all (cell,).
+    all (cell,). ``notes``: sentences about what was completed.
     """
 
     columns: Cell
@@ -56,6 +56,7 @@ class ModelCells:
     longitude: np.ndarray
     area: np.ndarray
     labels: np.ndarray | None = None
+    notes: tuple[str, ...] = ()
 
     @property
     def count(self) -> int:
@@ -135,8 +136,8 @@ def model_cells(
     """Check the cell dataset and make one column for each community of each cell.
 
     ``communities``: names in the order of the parameter table. ``top_of_atmosphere``: latitude (n,) -> (n, 12) in
-    cal cm-2 d-1. ``carbon_layers``: (n, 4) in gC m-2 (0-0.3, 0.3-1, 1-2, 2-3 m) -> (n, layer). Where soil organic
-    carbon is not observed (NaN or absent) the community's mean stock takes its place. Raises ``InputError``.
+    cal cm-2 d-1. ``carbon_layers``: (n, 4) in gC m-2 (0-0.3, 0.3-1, 1-2, 2-3 m) -> (n, layer). Intervals whose
+    soil organic carbon is not observed (NaN or absent) take the community's mean stock. Raises ``InputError``.
     """
     check_cells(cells, communities, where)
     names = np.asarray(cells["community"].values, dtype=object)
@@ -158,9 +159,16 @@ def model_cells(
                 "and NaN where "
                 "nothing was observed"
             )
-    absent = ~np.all(np.isfinite(stocks), axis=1)
+    known = np.isfinite(stocks)
     typical = embedded.soil_organic_carbon(name[:, None], np.ones((name.size, 1)))
-    stocks = np.where(absent[:, None], typical, stocks)
+    stocks = np.where(known, stocks, typical)
+    notes = []
+    if known.any() and not known.all():
+        lacking = np.unique(column_cell[~known.all(axis=1)]).size
+        notes.append(
+            f"soil carbon of {lacking} of {np.unique(column_cell).size} cells completed with the means of their vegetation "
+            "where it was not observed"
+        )
     empty = stocks.sum(axis=1) <= 0
     profile = np.asarray(carbon_layers(1000.0 * np.where(empty[:, None], 1.0, stocks)), dtype=np.float64)
     latitude = np.asarray(cells["latitude"].values, dtype=np.float64)
@@ -179,6 +187,7 @@ def model_cells(
         longitude=np.asarray(cells["longitude"].values, dtype=np.float64),
         area=np.asarray(cells["area"].values, dtype=np.float64),
         labels=np.asarray(cells["site"].values, dtype=object) if "site" in cells.coords else None,
+        notes=tuple(notes),
     )
 
 
