@@ -79,15 +79,18 @@ def _read(part: DataSection, data: Path | None, where: str, last_years: list[int
         towers = towers.flux_sites(folder, sites, soil_depths=part.soil_depths)
         found = observations.join([t.observations for t in towers.values()], str(folder))
     elif part.source == "fluxnet":
-        tower = fluxnet.read(resolve(part.path, data, where))
-        towers = {tower.site: tower}
-        found = tower.observations
+        local = Path(part.path) if part.path and Path(part.path).exists() else None
+        path = local or resolve(part.path, data, where, folder=not part.path.endswith((".csv", ".zip")))
+        own = part.climate in ("", "tower")
+        towers = fluxnet.read_release(path, sites, soil_depths=part.soil_depths, forcing=own)
+        found = observations.join([t.observations for t in towers.values()], str(path))
     else:
         reader = {
             "alaska": ground.alaska,
             "plateau": ground.plateau,
             "toolik": ground.toolik,
             "active_layer": ground.active_layer,
+            "boreholes": ground.boreholes,
             "calibration_targets": pools.calibration_targets,
             "embedded": observations.read_table,
             "table": observations.read_table,

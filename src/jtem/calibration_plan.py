@@ -18,7 +18,7 @@ from jtem.plan import PRECISIONS, ModelSection, Precision, _choose, read_text, s
 from jtem.study.calibration import MODES, SCOPES
 
 SOURCES = (
-    *("flux_sites", "fluxnet", "alaska", "plateau", "toolik", "active_layer", "calibration_targets"),
+    *("flux_sites", "fluxnet", "alaska", "plateau", "toolik", "boreholes", "active_layer", "calibration_targets"),
     *("embedded", "table"),
 )
 CLIMATES = ("tower", "climate_grid", "embedded")
@@ -51,12 +51,13 @@ class CalibrationModel(ModelSection):
 class DataSection:
     """Observations of one source and the climate of its sites.
 
-    ``source``: a layout of ``readers/site_tables`` ("fluxnet": a FLUXNET2015 file; "table": the user's own;
-    "embedded": named sites of the embedded climate with observations from the table ``path``). ``path``: relative to the
-    data folder. ``sites``, ``streams``: which (default all). ``climate``: "tower" (its own forcing, preceded by
-    half-degree anomalies), "climate_grid" or "embedded". ``communities``, ``elevations`` (m), ``soil_depths`` (m, tower
-    sensors): by site. ``places``: [latitude, longitude] by site, for tables that have none. ``depths`` (m): soil
-    temperature of these depths only. ``years``: observations of these years.
+    ``source``: a layout of ``readers/towers``, ``ground`` or ``pools``; "fluxnet": monthly file, folder or zip of a FLUXNET
+    release, or AmeriFlux BASE; "boreholes": columns by depth; "table": the user's own; "embedded": named sites of the
+    embedded climate with observations from the table ``path``. ``path``: relative to the data folder. ``sites``,
+    ``streams``: which (default all). ``climate``: "tower" (its own forcing, preceded by half-degree anomalies),
+    "climate_grid" or "embedded". ``communities``, ``elevations`` (m), ``soil_depths`` (m, tower sensors): by site.
+    ``places``: [latitude, longitude] by site, for tables that have none. ``depths`` (m): soil temperature of these depths
+    only. ``years``: observations of these years.
     """
 
     source: str

@@ -115,7 +115,7 @@ def monthly(member: release.Member, columns: Sequence[str]) -> Months:
         raise InputError(f"{member.where}: no intervals; download the file again")
     keys = sorted(total)
     year, month = (np.array([key[k] for key in keys], dtype=float) for k in (0, 1))
-    days = np.array([days_in_month(*key) for key in keys])
+    days = np.array([days_in_month(y, m) for y, m in zip(year, month, strict=True)])
     sums, numbers = (np.stack([table[key] for key in keys]) for table in (total, count))  # (month, slot, column)
     with np.errstate(invalid="ignore", divide="ignore"):
         mean = (sums / numbers).mean(axis=1)

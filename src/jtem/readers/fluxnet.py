@@ -25,7 +25,7 @@ from pathlib import Path
 import numpy as np
 
 from jtem.errors import InputError, suggest
-from jtem.readers import badm, release
+from jtem.readers import ameriflux, badm, release
 from jtem.readers.observations import check_shares, dataset
 from jtem.readers.observed_units import SECONDS_PER_DAY, days_in_month
 from jtem.readers.tables import Row, number, rows_of
@@ -73,13 +73,15 @@ def site_of(path: Path | str) -> tuple[str, int, int]:
     return found["site"], int(found["first"] or 0), int(found["last"] or 0)
 
 
-def monthly_files(path: Path | str) -> dict[str, release.Member]:
-    """Monthly files of a release (file, folder or zip) by site. Raises ``InputError`` where there is none, or two of a site
-    that are no FULLSET beside its SUBSET.
+def monthly_files(path: Path | str, *, needed: bool = True) -> dict[str, release.Member]:
+    """Monthly files of a release (file, folder or zip) by site. Raises ``InputError`` where there is none (``needed``), or
+    two of a site that are no FULLSET beside its SUBSET.
     """
     path = Path(path)
     members = release.members(path)
     if path.is_file() and path.suffix.lower() != ".zip":
+        if not needed:
+            return {}
         site = site_of(path)[0]
         return {site: next(m for m in members if m.name == path.name)}
     found: dict[str, release.Member] = {}
@@ -94,7 +96,7 @@ def monthly_files(path: Path | str) -> dict[str, release.Member]:
             raise InputError(
                 f"{path}: two monthly files of {name['site']}, {other.name} and {member.name}; name the file to read"
             )
-    if not found:
+    if needed and not found:
         raise InputError(
             f"{path}: no monthly file of FLUXNET, expected a name such as AMF_US-Prr_FLUXNET_FLUXMET_MM_2010-2024_v1.3_r1.csv"
         )
@@ -108,15 +110,20 @@ def read_release(
     soil_depths: Mapping[str, Sequence[float]] | None = None,
     forcing: bool = True,
 ) -> dict[str, Tower]:
-    """Towers of a release (file, folder or zip) by site, all or those of ``sites``; see :func:`read`."""
-    found = monthly_files(path)
+    """Towers of a release (file, folder or zip) by site, all or those of ``sites``; see :func:`read`.
+
+    A site that has no monthly file of FLUXNET but one of AmeriFlux BASE is read from that (:mod:`jtem.readers.ameriflux`).
+    """
+    base = ameriflux.files_of(path)
+    found = monthly_files(path, needed=not base)
+    readers = {site: ameriflux.read for site in base} | {site: read for site in found}
     for given in (sites or (), soil_depths or ()):
         for name in given:
-            if name not in found:
-                raise InputError(f"{path}: no site '{name}'; {suggest(name, found)}")
+            if name not in readers:
+                raise InputError(f"{path}: no site '{name}'; {suggest(name, readers)}")
     return {
-        site: read(path, site=site, soil_depths=(soil_depths or {}).get(site, ()), forcing=forcing)
-        for site in (sites or found)
+        site: readers[site](path, site=site, soil_depths=(soil_depths or {}).get(site, ()), forcing=forcing)
+        for site in (sites or readers)
     }
 
 

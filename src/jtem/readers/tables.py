@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import csv
 import datetime
+import importlib
+import io
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
@@ -48,11 +50,12 @@ class Row(dict[str, str]):
 def read_text(path: Path | str) -> str:
     """The text of a table in UTF-8, UTF-16 (with its mark) or the Western code page of spreadsheets.
 
-    Raises ``InputError`` where the file is absent or no text.
+    The first sheet of an ``.xlsx`` file where openpyxl is installed. Raises ``InputError`` where the file is absent or no
+    text.
     """
     path = Path(path)
-    if path.suffix.lower() in (".xls", ".xlsx", ".ods"):
-        raise InputError(f"{path}: a spreadsheet, expected text; save the sheet as CSV")
+    if path.suffix.lower() in (".xls", ".xlsx", ".ods") and path.exists():
+        return _sheet(path)
     try:
         data = path.read_bytes()
     except FileNotFoundError:
@@ -60,6 +63,26 @@ def read_text(path: Path | str) -> str:
     except OSError as error:
         raise InputError(f"{path}: table cannot be read ({error}); give a comma-separated text file") from None
     return decode(data, str(path))
+
+
+def _sheet(path: Path) -> str:
+    """The first sheet of a workbook as comma-separated text."""
+    try:
+        openpyxl = importlib.import_module("openpyxl")
+        book = openpyxl.load_workbook(path, read_only=True, data_only=True) if path.suffix.lower() == ".xlsx" else None
+    except ImportError:
+        book = None
+    except Exception as error:
+        raise InputError(f"{path}: workbook cannot be read ({error}); save the sheet as CSV") from None
+    if book is None:
+        raise InputError(
+            f"{path}: a spreadsheet, expected text; save the sheet as CSV (or as .xlsx and install openpyxl)"
+        )
+    text = io.StringIO()
+    writer = csv.writer(text)
+    for values in book.worksheets[0].iter_rows(values_only=True):
+        writer.writerow(["" if value is None else value for value in values])
+    return text.getvalue()
 
 
 def decode(data: bytes, where: str) -> str:
@@ -111,14 +134,16 @@ def rows_of(
     delimiter = max(DELIMITERS, key=lambda sign: len(next(csv.reader([lines[0][1]], delimiter=sign))))
     reader = csv.reader((line for _, line in lines), delimiter=delimiter, skipinitialspace=True)
     spelled = {name.lower(): name for name in (*(known or ()), *needed)}
-    names, rows = [], []
+    names, nameless, rows = [], [], []
     for fields in reader:
         at = lines[reader.line_num - 1][0]
         if not names:
             names = [spelled.get(name.strip().lower(), name.strip()) for name in fields]
             while names and not names[-1]:
                 names.pop()
-            _check_names(names, where, needed, known)
+            names = [name if name.strip("# ") else f"column {k}" for k, name in enumerate(names, start=1)]
+            nameless = [f"column {k}" for k, name in enumerate(fields, start=1) if not name.strip("# ")]
+            _check_names(names, where, needed, None if known is None else (*known, *nameless))
             continue
         texts = [field.replace("\u2212", "-").replace("\xa0", " ").strip() for field in fields]
         if len(texts) > len(names) and any(texts[len(names) :]):
@@ -131,6 +156,9 @@ def rows_of(
         rows.append(row)
     if not rows:
         raise InputError(f"{where}: table is empty; give one row an observation")
+    for name in nameless if known is not None else ():
+        if any(row.get(name) for row in rows):
+            raise InputError(f"{where}: {name} has no name in the header; name it or take it out")
     _decimal_commas(rows)
     return rows
 
@@ -214,21 +242,45 @@ def inequality(text: str, where: str) -> tuple[float, str]:
     return value, "?" if mark or inner or sign == "~" else ""
 
 
+def degrees(text: str, where: str) -> float:
+    """Degrees north or east of a coordinate such as ``68.6``, ``149.6 W``, ``68°37'N``, ``68 37 30 N``.
+
+    NaN where it is missing. Raises ``InputError``.
+    """
+    if is_missing(text):
+        return float("nan")
+    found = re.fullmatch(r"([+-]?[\d.,\s°º'\"′″’”]+?)\s*([NSEWnsew]?)", text.strip())
+    parts = re.findall(r"[+-]?\d+(?:[.,]\d+)?", found[1]) if found else []
+    if not 1 <= len(parts) <= 3 or (len(parts) > 1 and found and "," in found[1]):
+        raise InputError(f"{where}: {text!r} is no coordinate; give decimal degrees")
+    numbers = [float(part.replace(",", ".")) for part in parts]
+    if any(not 0 <= minute < 60 for minute in numbers[1:]):
+        raise InputError(f"{where}: {text!r} is no coordinate; give decimal degrees")
+    size = sum(abs(value) / 60.0**k for k, value in enumerate(numbers))
+    south_or_west = parts[0].startswith("-") != (bool(found) and found[2].upper() in ("S", "W"))
+    return -size if south_or_west else size
+
+
 DATES = ("%Y-%m-%d", "%Y/%m/%d", "%Y%m%d", "%Y-%m", "%d.%m.%Y")
 
 
 def date(text: str, where: str) -> tuple[float, float]:
-    """Year and month of a date: YYYY-MM-DD (a time may follow), YYYY/MM/DD, YYYYMMDD, YYYY-MM or DD.MM.YYYY.
+    """Year and month of a date, see :func:`day`."""
+    found = day(text, where)
+    return float(found.year), float(found.month)
+
+
+def day(text: str, where: str) -> datetime.datetime:
+    """The day of a date: YYYY-MM-DD (a time may follow), YYYY/MM/DD, YYYYMMDD, YYYY-MM or DD.MM.YYYY.
 
     Dates with slashes that begin with day or month are refused, as nobody can tell which. Raises ``InputError``.
     """
-    day = re.split(r"[T ]", text.strip())[0]
+    first = re.split(r"[T ]", text.strip())[0]
     for form in DATES:
         try:
-            found = datetime.datetime.strptime(day, form)
+            return datetime.datetime.strptime(first, form)
         except ValueError:
             continue
-        return float(found.year), float(found.month)
     raise InputError(f"{where}: date {text.strip()!r} cannot be told; write YYYY-MM-DD")
 
 
