@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from jtem.errors import InputError
-from jtem.readers import soil_profiles
+from jtem.readers import soil_carbon, soil_profiles
 
 
 def write(path, text):
@@ -126,3 +126,75 @@ def test_the_real_profiles(shared_data):
     assert np.isfinite(means["nitrogen"].values).all()
     with pytest.raises(InputError, match="no other groups"):
         soil_profiles.profile_table(folder / "cn_density_by_vegetation.csv", "order")
+
+
+ISCN = (
+    "site_name,profile_name,lat (dec. deg),long (dec. deg),layer_top (cm),layer_bot (cm),soc (g cm-2),oc (percent),"
+    "bd_samp (g cm-3),n_tot (percent),vegclass_local\n"
+)
+
+
+def iscn(folder, *rows):
+    return write(folder / "layers.csv", ISCN + "\n".join(rows) + "\n")
+
+
+def test_layers_of_the_carbon_network(tmp_path):
+    """Layers above the mineral surface have negative depths; a stock is measured or oc x bulk density x thickness."""
+    path = iscn(
+        tmp_path,
+        "S,P1,68.1,-149.2,-10,0,0.4,,,,tundra",
+        "S,P1,68.1,-149.2,0,20,,5,1.2,0.3,tundra",
+        "S,P1,68.1,-149.2,20,90,2.0,,NA,,tundra",
+        "S,P1,68.1,-149.2,90,,,1,,,tundra",
+        "S,P2,68.1,-149.2,0,30,1,,,,",
+        "S,P2,68.1,-149.2,20,50,1,,,,",
+    )
+    table = soil_profiles.profile_table(path)
+    assert table["place"].values.tolist() == ["S/P1"] and table["vegetation"].values.tolist() == ["tundra"]
+    assert table["top"].values.tolist() == pytest.approx([0.0, 0.1, 0.3])
+    assert table["carbon"].values.tolist() == pytest.approx([4000.0, 12000.0, 20000.0])  # 0.05 x 1.2 g cm-3 x 20 cm
+    assert table["nitrogen"].values[1] == pytest.approx(720.0) and np.isnan(table["nitrogen"].values[0])
+    assert "1 layers without depths" in table.attrs["notes"] and "1 profiles with overlapping" in table.attrs["notes"]
+    stocks = soil_carbon.read_pedons(path)
+    assert stocks.stocks[0, :2].tolist() == pytest.approx([16.0, 20.0]) and np.isnan(stocks.stocks[0, 2:]).all()
+    with pytest.raises(InputError, match="no profile with depths and carbon is left"):
+        soil_profiles.profile_table(iscn(tmp_path, "S,P1,68.1,-149.2,0,10,,5,,,"))
+
+
+def test_stocks_of_intervals_come_from_thin_layers_only(tmp_path):
+    path = write(
+        tmp_path / "a.csv",
+        "site,top_cm,bottom_cm,carbon_kg_m2,latitude,longitude\n"
+        "A,0,12,3,68,20\nA,12,40,7,68,20\nA,40,100,6,68,20\n"  # horizons: the second is divided at 30 cm
+        "B,0,100,30,68,21\nB,100,200,15,68,21\n"  # a stock of 0-1 m says nothing about the upper 30 cm
+        "C,0,30,9,68,22\nC,50,100,9,68,22\n",  # a gap
+    )
+    stocks = soil_profiles.interval_stocks(soil_profiles.profile_table(path), soil_carbon.INTERVALS) / 1000.0
+    assert stocks[0, :2].tolist() == pytest.approx([3 + 7 * 18 / 28, 7 * 10 / 28 + 6])
+    assert np.isnan(stocks[1, :2]).all() and stocks[1, 2] == 15.0
+    assert stocks[2, 0] == 9.0 and np.isnan(stocks[2, 1:]).all()
+
+
+def test_pedons_for_maps_with_what_is_missing(tmp_path):
+    header = "lat,lon,soc_0_30,soc_0_100,soc_100_200,soc_200_300\n"
+    path = write(
+        tmp_path / "pedons.csv",
+        header + "68.1,20.2,10.0,30.0,NA,NA\n68.4,21.0,12.0,33.0,-9999,8.0\n68.5,22,,35,nan,\n68.6,200,1,2,3,4\n",
+    )
+    found = soil_carbon.read_pedons(path)
+    np.testing.assert_allclose(found.stocks, [[10, 20, np.nan, np.nan], [12, 21, np.nan, 8], [1, 1, 3, 4]])
+    assert found.longitude.tolist() == pytest.approx([20.2, 21.0, -160.0])
+    assert len(found.notes) == 1 and "1 profiles do not tell any of the intervals" in found.notes[0]
+    path.write_text(header + "68.1,20.2,1000,3000,,\n")
+    with pytest.raises(InputError, match=r"stock 2000 kg m-2 of 'pedon 2', expected 0..500"):
+        soil_carbon.read_pedons(path)
+    path.write_text(header + "68.1,20.2,,,,\n")
+    with pytest.raises(InputError, match="no profile with a place and a stock"):
+        soil_carbon.read_pedons(path)
+
+
+def test_heights_in_a_profile_table(tmp_path):
+    path = write(tmp_path / "a.csv", "site,top_cm,bottom_cm,carbon_kg_m2\nA,0,-30,9\nA,-30,-100,14\n")
+    table = soil_profiles.profile_table(path)
+    assert table["top"].values.tolist() == [0.0, 0.3] and table["bottom"].values.tolist() == [0.3, 1.0]
+    assert "negative there and were taken as heights" in table.attrs["notes"]

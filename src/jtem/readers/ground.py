@@ -130,7 +130,7 @@ MINIMUM_DAYS = 0.8
 """Share of a month's days that a mean needs near the surface; deep ground (5 m and below) may be read once a month."""
 DEEP = 5.0  # m
 _DEPTH = re.compile(
-    r"(?i)(?:.*?[^\d.+-])?(?P<size>-?\d+(?:[.,]\d+)?)\s*_?(?P<unit>cm|m)?(?:[ _(\[](?:degc|c|°c)[)\]]?)?"
+    r"(?i)(?:.*?[^\d.,+-])?(?P<size>-?\d+(?:[.,]\d+)?)\s*_?(?P<unit>cm|m)?(?:[ _(\[](?:degc|c|°c)[)\]]?)?"
 )
 _FIRST_COLUMNS = ("date", "date/depth", "time", "timestamp", "datetime")
 _PLACE_COLUMNS = ("site", "latitude", "longitude", "lat", "lon", "elevation_m", "hour", "year", "month", "day")
@@ -173,7 +173,7 @@ def boreholes(path: Path | str) -> xr.Dataset:
             if np.isfinite(value):
                 sums.setdefault((site, year, month, name), {}).setdefault(number_of_day, []).append(value)
     rows, short = [], 0
-    for (site, year, month, name), days in sums.items():
+    for (site, year, month, name), days in sorted(sums.items(), key=lambda item: (*item[0][:3], depths[item[0][3]])):
         share = 1.0 if list(days) == [0] else len(days) / days_in_month(year, month)
         if share < MINIMUM_DAYS and depths[name] < DEEP:
             short += 1
@@ -261,9 +261,10 @@ _YEAR = re.compile(r"(?:19|20)\d\d(?:\.0)?")
 
 
 def _is_summary(text: str) -> bool:
-    """Whether some line of the first thirty names a latitude and three years or more."""
+    """Whether some line of the first thirty names a latitude and two years or more."""
     return any(
-        "lat" in line.lower() and len(re.findall(r"\b(?:19|20)\d\d\b", line)) >= 3 for line in text.splitlines()[:30]
+        re.search(r"(?i)\blat(?:itude)?\b", line) and len(re.findall(r"\b(?:19|20)\d\d\b", line)) >= 2
+        for line in text.splitlines()[:30]
     )
 
 
