@@ -229,7 +229,7 @@ class Words:
 
 
 def checked(words: Words, where: str) -> Words:
-    """The words themselves; raises ``InputError`` for what ISIMIP's checker would refuse. ``where``: the plan, for the sentence."""
+    """The words themselves; raises ``InputError`` for what ISIMIP's checker would refuse. ``where``: the plan's name."""
     if words.institution.strip() in ("", "unspecified"):
         raise InputError(f"{where}: [plan] institution is missing; ISIMIP files need it, add it")
     if not re.fullmatch(r"[^<>]+ <[^<>@\s]+@[^<>@\s]+>", words.contact):
