@@ -22,7 +22,7 @@ import numpy as np
 
 from jtem import calibration_plan
 from jtem.assemble import sites
-from jtem.datafiles import data_path
+from jtem.files import data_path
 from jtem.study.calibration import least_squares, misfit
 from jtem.study.calibration.model import Model
 

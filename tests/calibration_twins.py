@@ -7,7 +7,7 @@ import pytest
 
 from jtem import calibration_plan
 from jtem.assemble import sites
-from jtem.datafiles import data_path
+from jtem.files import data_path
 from jtem.study.calibration import problem as problems
 
 DEFAULTS = [data_path("parameters", "defaults.toml")]

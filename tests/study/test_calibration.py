@@ -27,8 +27,8 @@ from calibration_twins import (
 from jtem import calibrate, calibration_plan, parameters, step
 from jtem.assemble import sites
 from jtem.commands.main import main
-from jtem.datafiles import data_path
 from jtem.errors import InputError
+from jtem.files import data_path
 from jtem.readers import observations
 from jtem.report import calibration as figures
 from jtem.study import scores

@@ -38,7 +38,7 @@ def demo_plan() -> Path:
 @contextlib.contextmanager
 def output_folder(folder: Path):
     """The output folder, tried before anything else; a folder made for a run that ends in an error goes again."""
-    from jtem.output import prepare_folder
+    from jtem.files import prepare_folder
 
     made = prepare_folder(folder)
     try:
@@ -109,10 +109,11 @@ def execute(
     """
     import jax
 
-    from jtem.checkpoint import ChunkStore
-    from jtem.output import NetcdfSink, file_names, prepare_folder
+    from jtem.files import prepare_folder
     from jtem.physics.soil_thermal import C25_B
     from jtem.study import stages as work
+    from jtem.writers.checkpoint import ChunkStore
+    from jtem.writers.netcdf import NetcdfSink, file_names
 
     plan, experiment = prepared.plan, prepared.experiment
     frequencies = [
@@ -179,7 +180,7 @@ def zarr_results(prepared: Prepared, folder: Path, *, fresh: bool, known: bool):
     import shutil
 
     from jtem.physics.soil_thermal import C25_B
-    from jtem.zarr_store import ZarrStore
+    from jtem.writers.zarr import ZarrStore
 
     plan, experiment = prepared.plan, prepared.experiment
     path = folder / f"{plan.plan.name}.zarr"
