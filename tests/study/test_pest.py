@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from jtem.errors import InputError
-from jtem.study import pest
+from jtem.study.calibration import pest
 
 FOREST, TUNDRA = "boreal_forest", "wet_moist_tundra"
 PROBLEM = pest.Problem(
