@@ -230,10 +230,11 @@ def _scores(prepared: Prepared, simulated: np.ndarray) -> list[scores.Score]:
     )
 
 
-def overlay(prepared: Prepared, outcome: Outcome) -> tuple[dict[str, Any], dict[str, str]]:
-    """Calibrated table values ``{"branch.field": {community: value}}``, and what cannot go there (site-wise, pools)."""
+def overlay(prepared: Prepared, values: np.ndarray) -> tuple[dict[str, Any], dict[str, str]]:
+    """Table values ``{"branch.field": {community: value}}`` at ``values`` (coordinate,), and what cannot go there (site-wise,
+    pools).
+    """
     problem, model, table = prepared.problem, prepared.model, prepared.table
-    values = model.transform.values(outcome.fit.x)
     made: dict[str, dict[str, Any]] = {}
     other: dict[str, str] = {}
     done: set[tuple[str, str]] = set()
@@ -263,7 +264,7 @@ def _quoted(text: str) -> str:
 
 def overlay_text(prepared: Prepared, outcome: Outcome) -> str:
     """``calibrated.toml``: values, uncertainty and provenance; loads like any overlay."""
-    values, other = overlay(prepared, outcome)
+    values, other = overlay(prepared, prepared.model.transform.values(outcome.fit.x))
     plan, fit_ = prepared.plan, outcome.fit
     o = prepared.problem.observations
     source = f"calibrated: {plan.calibration.name}, {', '.join(prepared.problem.sites)}"
@@ -291,13 +292,30 @@ def overlay_text(prepared: Prepared, outcome: Outcome) -> str:
         lines.append(
             f"{_quoted(str(row['name']))} = [{text}]" + (f" # at its {row['bound']} bound" if row["bound"] else "")
         )
+    lines += _overlay_lines(values, other, source)
+    return "\n".join(lines) + "\n"
+
+
+def _overlay_lines(values: Mapping[str, Any], other: Mapping[str, str], source: str) -> list[str]:
+    """Lines of an overlay from what :func:`overlay` gives."""
+    lines = []
     if other:
         lines += ["", "[overlay.sites] # of one site, not of a community: not loaded"]
         lines += [f"{_quoted(name)} = {_quoted(text)}" for name, text in other.items()]
     for name, by in values.items():
         lines += ["", f"[{name}]", f"source = {_quoted(source)}"]
         lines.append("values = { " + ", ".join(f"{c} = {json.dumps(v)}" for c, v in by.items()) + " }")
-    return "\n".join(lines) + "\n"
+    return lines
+
+
+def pest_overlay_text(prepared: Prepared, path: Path) -> str:
+    """An overlay of the values in ``path`` (PEST's parameter file, or what it filled in). Raises ``InputError``."""
+    found = pest.read_values(path, prepared.model.names)
+    values, other = overlay(prepared, np.array([found[name] for name in prepared.model.names]))
+    name = prepared.plan.calibration.name
+    source = f"PEST: {name}, {', '.join(prepared.problem.sites)}"
+    head = ["[overlay]", f"name = {_quoted(name)}", f"source = {_quoted(source)}", f"values = {_quoted(path.name)}"]
+    return "\n".join([*head, *_overlay_lines(values, other, source)]) + "\n"
 
 
 def write_results(prepared: Prepared, outcome: Outcome, folder: Path, *, figure: bool = True) -> list[scores.Score]:

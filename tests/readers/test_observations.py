@@ -135,13 +135,21 @@ def test_thaw_probed_through_the_summer_is_not_the_active_layer_of_each_day(tmp_
     assert table["censored"].values.tolist() == ["", "", ">", ">"]  # July alone is a bound
     assert table["year"].values.tolist() == [2010, 2008, 2009, 2011] and np.isnan(table["month"].values).all()
     assert (
-        "probed several times in 1 years" in table.attrs["notes"] and "1 active layers are only" in table.attrs["notes"]
+        "probed on several dates in 1 years" in table.attrs["notes"]
+        and "1 active layers are only" in table.attrs["notes"]
     )
     assert obs.select(table, exact=True)["value"].values.tolist() == pytest.approx([0.5, 0.48])
     south = thaw(tmp_path, (2008, 1, "thaw_depth", 20), (2009, 3, "thaw_depth", 30), latitude=-64)
     assert south["censored"].values.tolist() == [">", ""]
     with pytest.raises(InputError, match=r"is given twice \(0.5 and 0.45 m\)"):
         thaw(tmp_path, (2010, "", "alt", 50), (2010, "", "alt", 45))
+    with pytest.raises(InputError, match=r"thaw depth of A 2010-08 is given 2 times; give dates, or the mean"):
+        thaw(tmp_path, (2010, 8, "thaw_depth", 50), (2010, 8, "thaw_depth", 40))
+    points = [
+        f"A,{date},alt,{depth},cm" for date, depth in (("2010-08-20", 50), ("2010-08-20", 40), ("2010-08-30", 44))
+    ]
+    table = obs.read_table(write(tmp_path / "thaw.csv", "site,date,variable,value,unit\n" + "\n".join(points)))
+    assert table["value"].values.tolist() == pytest.approx([0.45]) and "their mean is taken" in table.attrs["notes"]
     with pytest.raises(InputError, match=r"'active_layer_thickness' is 50 at A 2010"):
         obs.read_table(write(tmp_path / "thaw.csv", "site,year,variable,value\nA,2010,alt,50"))  # cm taken for m
 
@@ -201,3 +209,12 @@ def test_temperatures_and_units_of_others():
     ):
         with pytest.raises(InputError, match=f"'{stream}' is in '{unit}', expected"):
             obs.conversion(stream, obs.STREAMS[stream].unit, unit, 31.0, "here")
+
+
+def test_places_as_people_write_them(tmp_path):
+    text = "site,year,variable,value,latitude,longitude\nA,2004,alt,0.5,68.6N,149.6W\nB,2004,alt,0.5,68 36,210.4\n"
+    table = obs.read_table(write(tmp_path / "a.csv", text))
+    assert table["latitude"].values.tolist() == pytest.approx([68.6, 68.6])
+    assert table["longitude"].values.tolist() == pytest.approx([-149.6, -149.6])
+    with pytest.raises(InputError, match="longitude 1496 of 'A' is outside -180..360"):
+        obs.read_table(write(tmp_path / "a.csv", text.replace("149.6W", "1496")))

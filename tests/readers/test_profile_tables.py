@@ -185,8 +185,11 @@ def test_pedons_for_maps_with_what_is_missing(tmp_path):
     np.testing.assert_allclose(found.stocks, [[10, 20, np.nan, np.nan], [12, 21, np.nan, 8], [1, 1, 3, 4]])
     assert found.longitude.tolist() == pytest.approx([20.2, 21.0, -160.0])
     assert len(found.notes) == 1 and "1 profiles do not tell any of the intervals" in found.notes[0]
-    path.write_text(header + "68.1,20.2,600,900,,\n")
-    with pytest.raises(InputError, match=r"stock 600 kg m-2 of 'pedon 2', expected 0..500"):
+    path.write_text(header + "68.1,20.2,100,300,150,\n" * 2)  # t ha-1
+    with pytest.raises(InputError, match=r"more than 286 kg m-3 of carbon, .* correct the unit \(t ha-1\?\)"):
+        soil_carbon.read_pedons(path)
+    path.write_text(header + "68.1,20.2,10,30,15,8\n" * 9 + "68.1,20.2,600,900,,\n")
+    with pytest.raises(InputError, match=r"stock 600 kg m-2 of 'pedon 11', expected 0..500"):
         soil_carbon.read_pedons(path)
     path.write_text(header + "68.1,20.2,,,,\n")
     with pytest.raises(InputError, match="no profile with a place and a stock"):

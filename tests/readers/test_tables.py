@@ -144,6 +144,7 @@ def test_coordinates_and_dates():
     for text in ("68 75 N", "north", "6 8 3 0"):
         with pytest.raises(InputError, match="is no coordinate"):
             tables.degrees(text, "here")
-    assert tables.date("31.08.2004", "here") == (2004.0, 8.0)
+    assert tables.date("31.08.2004", "here") == (2004.0, 8.0, 31.0)
+    assert tables.date("2004-08", "here")[:2] == (2004.0, 8.0) and np.isnan(tables.date("2004-08", "here")[2])
     with pytest.raises(InputError, match="date '08/09/2004' cannot be told; write YYYY-MM-DD"):
         tables.date("08/09/2004", "here")

@@ -306,7 +306,7 @@ def test_pest_runs_the_calibrations_own_model(carbon, tmp_path, monkeypatch):
 
     values = model.transform.values(model.start + np.linspace(-0.3, 0.3, len(model.names)))
     known = pest.read_names(tmp_path / "twin.names.csv")["parameter"]
-    by_name = dict(zip(model.names, values, strict=True))
+    by_name = dict(zip(model.names, values.tolist(), strict=True))
     (tmp_path / "values.toml").write_text(
         pest.fill("twin.tpl", {short: by_name[name] for short, name in known.items()})
     )
@@ -315,6 +315,22 @@ def test_pest_runs_the_calibrations_own_model(carbon, tmp_path, monkeypatch):
     weighted = np.array([(f - seen.value) * seen.weight for f, seen in zip(found, control.observations, strict=True)])
     expected = model.residuals(model.transform.free(values)[None])[0]
     np.testing.assert_allclose(weighted[o.fit[np.isfinite(o.value)]], expected, rtol=1e-9, atol=1e-9)
+
+    at_bound = values.copy()  # where PEST goes and the search does not
+    at_bound[-1] = model.transform.upper[-1]
+    found = pest.simulated(model, dict(zip(model.names, at_bound, strict=True)))
+    expected = model.sensitivity(at_bound[None])[0][0][np.isfinite(o.value)]
+    np.testing.assert_allclose(found, expected, rtol=1e-9, atol=1e-9)
+
+    rows = [f"{short} {by_name[name]!r} 1.0 0.0" for short, name in known.items()]  # PEST's answer becomes an overlay
+    (tmp_path / "twin.par").write_text("\n".join(["single point", *rows]) + "\n")
+    assert main(["calibrate", str(plan), "--pest-values", "twin.par", "--out", "best"]) == 0
+    table = parameters.read_table(step.Parameters, [*DEFAULTS, tmp_path / "best" / "calibrated.toml"])
+    for name in ("photosynthesis.maximum_rate_slope", "decomposition.temperature_sensitivity"):
+        before, after = (t.entries[name].values["boreal_forest"] for t in (prepared.table, table))
+        label = "maximum photosynthesis:boreal_forest" if "slope" in name else name
+        assert after == pytest.approx(by_name[label] * (before if "slope" in name else 1.0), rel=1e-12)
+    assert "decomposition.rate_slope:Toolik" in (tmp_path / "best" / "calibrated.toml").read_text()  # of one site
 
 
 def test_targets_of_communities_become_sites_by_their_places(tmp_path):
@@ -360,7 +376,7 @@ bounds = [0.03, 0.15]
 
 
 @pytest.mark.slow
-def test_real_tower_plans_can_be_built(shared_data):
+def test_real_tower_plans_can_be_built_and_exported(shared_data, tmp_path):
     """Plans of the papers' cases read and check; those without data say so."""
     root = data_path("parameters").parents[1] / "experiments"
     plans = sorted(root.glob("*/calibration/*.toml"))
@@ -373,6 +389,10 @@ def test_real_tower_plans_can_be_built(shared_data):
             continue
         prepared = sites.build(plan, shared_data, DEFAULTS)
         assert prepared.problem.observations.fitted.sum() > len(prepared.model.names), path
+        files = pest.write(pest.problem_of(prepared.model, prepared.first_year), tmp_path, path.stem, "run")
+        back = pest.read_control(files["pst"])
+        assert [p.name for p in back.parameters] == list(prepared.model.names)
+        assert [p.prior is None for p in back.parameters] == [p is None for p in prepared.model.prior]
         years = prepared.problem.history.air_temperature
         assert np.isfinite(np.asarray(years)).all() and years.shape[0] == len(prepared.problem.sites)
 

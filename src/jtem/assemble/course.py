@@ -145,7 +145,8 @@ def prepare(plan: Plan, data: Path | None, *, force: bool = False) -> Prepared:
         model_cells.labels,
         largest_communities(model_cells, table.communities),
     )
-    return Prepared(plan, experiment, grid, table, tuple(inputs), plan.domain.source == "embedded")
+    told = (*inputs, *model_cells.notes)
+    return Prepared(plan, experiment, grid, table, told, plan.domain.source == "embedded")
 
 
 def largest_communities(model_cells: Any, names: Sequence[str]) -> np.ndarray:

@@ -49,9 +49,15 @@ def command_calibrate(arguments: argparse.Namespace) -> int:
             print(f"wrote {path}")
         return DONE
     if arguments.pest_run is not None:
-        calibrate.simulated_for_pest(prepared, arguments.pest_values, arguments.pest_run)
+        calibrate.simulated_for_pest(prepared, arguments.pest_values or Path("values.toml"), arguments.pest_run)
         return DONE
     folder = arguments.out or Path(plan.calibration.name)
+    if arguments.pest_values is not None:
+        text = calibrate.pest_overlay_text(prepared, arguments.pest_values)
+        with output_folder(folder):
+            (folder / "calibrated.toml").write_text(text, encoding="utf-8")
+        print(f"wrote {folder / 'calibrated.toml'}")
+        return DONE
     with output_folder(folder):
         print("compiling, then searching (misfit of each start; * has stopped)", flush=True)
         outcome = calibrate.fit(prepared, folder, resume=arguments.resume, say=lambda line: print(line, flush=True))

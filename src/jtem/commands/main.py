@@ -138,9 +138,9 @@ def parser() -> argparse.ArgumentParser:
     fitting.add_argument(
         "--pest-values",
         type=Path,
-        default=Path("values.toml"),
         metavar="FILE",
-        help="values for --pest-run: what PEST filled in, or a .par file (default: values.toml)",
+        help="PEST's values (what it filled in, or its .par file): for --pest-run (default: values.toml), else written as "
+        "calibrated.toml",
     )
     fitting.add_argument("--verbose", action="store_true", help="what the readers left out")
     listing = add("variables", "tables.command_variables", "list all output variables")

@@ -247,13 +247,13 @@ def active_layer(path: Path | str) -> xr.Dataset:
         error = 0.2 if estimated else np.nan
         where = f"{path}: line {item.line}"
         if "date" in item:
-            year, month = date(item["date"], where)
+            year, month, visit = date(item["date"], where)
         else:
-            year, month = number(item["year"], where), number(item.get("month", ""), where)
-        when = {"year": year, "month": month, "censored": sign, "error": error}
+            year, month, visit = number(item["year"], where), number(item.get("month", ""), where), np.nan
+        when = {"year": year, "month": month, "day": visit, "censored": sign, "error": error}
         found.append(row(item["site"], "active_layer_thickness", value / 100.0, **when))
     notes = [f"{path}: {empty} rows without a thickness left out"] if empty else []
-    found, told = yearly_maximum(found, places)
+    found, told = yearly_maximum(found, places, str(path))
     return dataset(found, places, str(path), notes + told)
 
 

@@ -111,7 +111,9 @@ def dataset(
     fields["unit"] = ("observation", np.array(units, dtype=object).reshape(count))
     for name in PLACE_FIELDS:
         values = [p.get(name, np.nan) for p in places.values()]
-        fields[name] = ("place", np.array([np.nan if v is None else v for v in values], dtype=np.float64))
+        column = np.array([np.nan if v is None else v for v in values], dtype=np.float64)
+        around = (name == "longitude") & (column > 180) & (column <= 360)
+        fields[name] = ("place", np.where(around, column - 360.0, column))
     fields["community"] = ("place", np.array([p.get("community", "") for p in places.values()], dtype=object))
     made = xr.Dataset(
         fields,
@@ -144,6 +146,12 @@ def check(observations: xr.Dataset, where: str) -> None:
         raise InputError(
             f"{where}: latitude {latitude[bad][0]:g} of '{observations['place'].values[bad][0]}' is outside "
             f"-90..90; {remedy}"
+        )
+    bad = np.abs(longitude) > 360
+    if bad.any():
+        raise InputError(
+            f"{where}: longitude {longitude[bad][0]:g} of '{observations['place'].values[bad][0]}' is outside -180..360; correct "
+            "the coordinate"
         )
     stream, value = observations["stream"].values, observations["value"].values
     for name in dict.fromkeys(stream):
@@ -336,38 +344,59 @@ SEASON = {True: (8, 9, 10, 11), False: (2, 3, 4, 5)}
 
 
 def yearly_maximum(
-    rows: Sequence[Mapping[str, Any]], places: Mapping[str, Mapping[str, Any]]
+    rows: Sequence[Mapping[str, Any]], places: Mapping[str, Mapping[str, Any]], where: str
 ) -> tuple[list[dict[str, Any]], list[str]]:
     """Rows in which thaw depths with a month (probed through the summer) became active-layer thickness of the year.
 
-    The active layer is the largest thaw depth of a year at a site; it is ">" where the last probing lies before August
-    (southern hemisphere: February). Rows of other streams and thickness without month stay. Returns the rows and sentences
-    about what was joined.
+    The active layer is the largest thaw depth of a year at a site; points probed on one ``day`` (a field that rows may
+    have) count with their mean. It is ">" where the last probing lies before August (southern hemisphere: February). Rows
+    of other streams and thickness without month stay. Returns the rows and sentences about what was joined. Raises
+    ``InputError`` for several values of one month without days, which may be points or visits.
     """
     kept: list[dict[str, Any]] = []
-    probed: dict[tuple[str, float], list[dict[str, Any]]] = {}
+    probed: dict[tuple[str, float], dict[tuple[float, float], list[dict[str, Any]]]] = {}
     for item in rows:
         if item["stream"] == "active_layer_thickness" and np.isfinite(item["month"]):
-            probed.setdefault((item["site"], item["year"]), []).append(dict(item))
+            day = float(np.nan_to_num(item.get("day", 0.0)))
+            probed.setdefault((item["site"], item["year"]), {}).setdefault((item["month"], day), []).append(dict(item))
         else:
             kept.append(dict(item))
-    early, several = 0, 0
-    for (site, _), mine in probed.items():
+    early = several = points = 0
+    for (site, year), visits in probed.items():
+        means = []
+        for (month, day), found in visits.items():
+            if len(found) > 1 and not day:
+                raise InputError(
+                    f"{where}: thaw depth of {site} {year:.0f}-{month:02.0f} is given {len(found)} times; give dates, or the "
+                    "mean of a visit's points"
+                )
+            points += len(found) > 1
+            means.append(found[0] | {"value": float(np.mean([item["value"] for item in found]))} | _mark_of(found))
         latitude = float(places.get(site, {}).get("latitude", np.nan))
         season = SEASON[not latitude < 0]
-        largest = max(mine, key=lambda item: (item["value"], item["censored"] == ">"))
-        several += len(mine) > 1
-        if not any(item["month"] in season for item in mine) and largest["censored"] in ("", "<", "?"):
+        largest = max(means, key=lambda item: (item["value"], item["censored"] == ">"))
+        several += len(means) > 1
+        if not any(item["month"] in season for item in means) and largest["censored"] != ">":
             largest["censored"], early = ">", early + 1
         kept.append(largest | {"month": np.nan})
     notes = []
+    if points:
+        notes.append(f"{where}: {points} visits have several thaw depths, their mean is taken")
     if several:
         notes.append(
-            f"thaw depth was probed several times in {several} years of a site: the largest is the active layer"
+            f"{where}: thaw depth was probed on several dates in {several} years of a site, the largest is taken"
         )
     if early:
-        notes.append(f"{early} active layers are only bounds (>), thaw was probed before the end of the summer alone")
+        notes.append(
+            f"{where}: {early} active layers are only bounds (>), thaw was probed before the end of the summer alone"
+        )
     return kept, notes
+
+
+def _mark_of(found: Sequence[Mapping[str, Any]]) -> dict[str, str]:
+    """The mark of a mean: that of all values, "?" where they differ."""
+    marks = {item["censored"] for item in found}
+    return {"censored": marks.pop() if len(marks) == 1 else "?"}
 
 
 def refuse_repeated(rows: Sequence[Mapping[str, Any]], where: str) -> list[dict[str, Any]]:
@@ -408,17 +437,17 @@ READ_COLUMNS = (*COLUMNS, "date", "depth_cm", "lat", "lon", "long")
 
 
 def _when(item: Mapping[str, str], where: str) -> dict[str, float]:
-    """Year and month of a row, from ``date`` where it is filled."""
+    """Year, month and day of a row, from ``date`` where it is filled."""
     fields = {name: number(item.get(name, ""), where) for name in ("year", "month")}
     if not np.isnan(fields["month"]) and not 1 <= fields["month"] <= 12:
         raise InputError(f"{where}: month {fields['month']:g}, expected 1..12; correct it")
     if not tables.is_missing(item.get("date", "")):
-        year, month = tables.date(item["date"], where)
+        year, month, day = tables.date(item["date"], where)
         for name, found in (("year", year), ("month", month)):
             if np.isfinite(fields[name]) and fields[name] != found:
                 raise InputError(f"{where}: {name} {fields[name]:g} beside the date {item['date']}; keep one")
-        return {"year": year, "month": month}
-    return fields
+        return {"year": year, "month": month, "day": day}
+    return fields | {"day": np.nan}
 
 
 def _depth(item: Mapping[str, str], where: str) -> float:
@@ -472,7 +501,9 @@ def read_table(path: Path | str) -> xr.Dataset:
         if np.isnan(value):
             empty += 1
             continue
-        factor, offset = conversion(stream, STREAMS[stream].unit, item.get("unit", ""), days_in_month(**fields), where)
+        factor, offset = conversion(
+            stream, STREAMS[stream].unit, item.get("unit", ""), days_in_month(fields["year"], fields["month"]), where
+        )
         if np.isnan(factor):
             raise InputError(f"{where}: '{stream}' per day needs year and month to become per month; give them")
         error = abs(factor) * number(item.get("error", ""), where)
@@ -492,16 +523,16 @@ def read_table(path: Path | str) -> xr.Dataset:
         )
     notes = [f"{path}: {empty} rows without a value left out"] if empty else []
     notes += downwards(rows, str(path))
-    rows, told = yearly_maximum(rows, places)
-    rows = refuse_repeated(rows, str(path))
-    return dataset(rows, places, str(path), notes + [f"{path}: {line}" for line in told])
+    rows, told = yearly_maximum(rows, places, str(path))
+    return dataset(refuse_repeated(rows, str(path)), places, str(path), notes + told)
 
 
 def _add_place(places: dict[str, dict[str, Any]], item: Mapping[str, str], where: str) -> None:
     """The place of a row; what an earlier row of the site left empty is filled, what it gives otherwise is refused."""
     short = {"latitude": ("latitude", "lat"), "longitude": ("longitude", "lon", "long"), "elevation": ("elevation_m",)}
+    read = {"latitude": tables.degrees, "longitude": tables.degrees, "elevation": number}
     place: dict[str, Any] = {
-        field: number(next((item[n] for n in names if item.get(n)), ""), where) for field, names in short.items()
+        field: read[field](next((item[n] for n in names if item.get(n)), ""), where) for field, names in short.items()
     }
     place["community"] = item.get("community", "")
     known = places.setdefault(item["site"], place)

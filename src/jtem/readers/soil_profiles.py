@@ -26,6 +26,7 @@ PROFILE_QUANTITIES: dict[str, dict[str, float]] = {
     "nitrogen_error": {"nitrogen_error_kg_m2": 1000.0, "nitrogen_error_g_m2": 1.0},
 }
 """Column names of a profile table, which state the unit, and what makes m and g m-2 of them; one of each is read."""
+DENSEST = 150.0  # kg m-3 of carbon in the median interval of a table; single published ones reach 360
 PROFILE_WORDS = ("vegetation", "ecosystem", "community")
 PROFILE_COLUMNS = (
     *("site", *(name for names in PROFILE_QUANTITIES.values() for name in names)),
@@ -50,6 +51,13 @@ def _profiles(rows: Sequence[Mapping[str, Any]], places: Mapping[str, Mapping], 
                     f"{title}: {name} {fields[name][k]:g} g m-2 in '{site[k]}', expected 0..{most:g}; correct the value or "
                     "its unit"
                 )
+    density = fields["carbon"] / 1000.0 / (fields["bottom"] - fields["top"])
+    typical = float(np.median(density[np.isfinite(density)])) if np.isfinite(density).any() else 0.0
+    if typical > DENSEST:
+        raise InputError(
+            f"{title}: half of the intervals hold more than {typical:.0f} kg m-3 of carbon, expected below {DENSEST:g} (dense "
+            "peat has 80); correct the unit (t ha-1?)"
+        )
     number_of = {name: k for k, name in enumerate(places)}
     order = np.lexsort((fields["top"], [number_of[name] for name in site]))
     over = (site[order][1:] == site[order][:-1]) & (fields["top"][order][1:] < fields["bottom"][order][:-1] - 1e-9)

@@ -264,10 +264,10 @@ def degrees(text: str, where: str) -> float:
 DATES = ("%Y-%m-%d", "%Y/%m/%d", "%Y%m%d", "%Y-%m", "%d.%m.%Y")
 
 
-def date(text: str, where: str) -> tuple[float, float]:
-    """Year and month of a date, see :func:`day`."""
+def date(text: str, where: str) -> tuple[float, float, float]:
+    """Year, month and day of a date, see :func:`day`; the day is NaN where the text has none."""
     found = day(text, where)
-    return float(found.year), float(found.month)
+    return float(found.year), float(found.month), float("nan") if len(text.strip()) == 7 else float(found.day)
 
 
 def day(text: str, where: str) -> datetime.datetime:

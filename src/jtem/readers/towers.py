@@ -117,6 +117,12 @@ def forcing_dataset(
                 f"{where}: '{name}' of {site} is {found} in {year[k]:.0f}-{month[k]:02.0f} ({count}), "
                 f"expected {low:g}..{high:g} {unit}; complete the file or {remedy}"
             )
+    rain = grid(values["precipitation"])[1][0].sum(axis=1)
+    if np.any(rain <= 0):
+        raise InputError(
+            f"{where}: 'precipitation' of {site} is 0 in all months of {years[np.argmax(rain <= 0)]}; mark what is missing, or "
+            "take climate = 'climate_grid'"
+        )
     coords = {"year": years, "month": np.arange(1, 13)}
     forcing = xr.Dataset(
         {name: (*grid(values[name]), {"units": FORCING[name][0]}) for name in FORCING}, coords, {"title": where}
@@ -173,6 +179,7 @@ def flux_rows(
     """
     rows, notes = [], []
     for name, (value, error, quality) in streams.items():
+        check_shares(quality, f"quality of {name}", site)
         known = np.isfinite(value)
         good = known & (quality > minimum_quality)
         for k in np.flatnonzero(good):

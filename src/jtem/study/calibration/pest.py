@@ -315,8 +315,8 @@ def fill(template: Path | str, values: Mapping[str, float]) -> str:
 
 def _lines(path: Path | str) -> list[str]:
     try:
-        return Path(path).read_text(encoding="utf-8").splitlines()
-    except (OSError, UnicodeDecodeError) as error:
+        return Path(path).read_text(encoding="utf-8-sig", errors="replace").splitlines()
+    except OSError as error:
         raise InputError(f"{path}: file cannot be read ({error}); check the name") from None
 
 
