@@ -330,7 +330,7 @@ def test_pest_runs_the_calibrations_own_model(carbon, tmp_path, monkeypatch):
         before, after = (t.entries[name].values["boreal_forest"] for t in (prepared.table, table))
         label = "maximum photosynthesis:boreal_forest" if "slope" in name else name
         assert after == pytest.approx(by_name[label] * (before if "slope" in name else 1.0), rel=1e-12)
-    assert "decomposition.rate_slope:Toolik" in (tmp_path / "best" / "calibrated.toml").read_text()  # of one site
+    assert "start.soil_carbon:Toolik" in (tmp_path / "best" / "calibrated.toml").read_text()  # of one site
 
 
 def test_targets_of_communities_become_sites_by_their_places(tmp_path):

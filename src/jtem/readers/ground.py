@@ -14,9 +14,10 @@ import numpy as np
 import xarray as xr
 
 from jtem.errors import InputError, suggest
-from jtem.readers.observations import dataset, row, yearly_maximum
+from jtem.readers.observations import dataset, row
 from jtem.readers.observed_units import days_in_month
 from jtem.readers.tables import (
+    Row,
     date,
     day,
     degrees,
@@ -28,6 +29,7 @@ from jtem.readers.tables import (
     read_text,
     rows_of,
 )
+from jtem.readers.thaw import yearly_maximum
 
 COMMUNITY_OF_PLATEAU = {
     "Alpine meadow": "alpine_meadow",
@@ -36,7 +38,7 @@ COMMUNITY_OF_PLATEAU = {
 }
 
 
-def _sensors(rows: Sequence[Mapping[str, str]], path: Path | str, pattern: str) -> dict[str, float]:
+def _sensors(rows: Sequence[Row], path: Path | str, pattern: str) -> dict[str, float]:
     """Columns of soil temperature and their depth in m; the pattern's group is the depth in cm."""
     found = {name: re.fullmatch(pattern, name) for name in rows[0]}
     depths = {name: float(match[1]) / 100.0 for name, match in found.items() if match}

@@ -59,7 +59,7 @@ def _profiles(rows: Sequence[Mapping[str, Any]], places: Mapping[str, Mapping], 
             "peat has 80); correct the unit (t ha-1?)"
         )
     number_of = {name: k for k, name in enumerate(places)}
-    order = np.lexsort((fields["top"], [number_of[name] for name in site]))
+    order = np.lexsort((fields["top"], np.array([number_of[name] for name in site])))
     over = (site[order][1:] == site[order][:-1]) & (fields["top"][order][1:] < fields["bottom"][order][:-1] - 1e-9)
     if over.any():
         k = order[1:][over][0]
