@@ -6,10 +6,11 @@ import netCDF4
 import numpy as np
 import pytest
 
-from jtem import export, plan
+from jtem import export
 from jtem.errors import InputError
 from jtem.output import Grid, NetcdfSink
 from jtem.physics.soil_thermal import C25_B
+from jtem.plan.run import IsimipSection
 from test_output import ATTRIBUTES, Stage
 
 GRID = Grid(
@@ -122,6 +123,6 @@ def test_isimip_files_follow_the_checker(files, tmp_path):
     ],
 )
 def test_what_the_checker_would_refuse_is_one_sentence(institution, contact, change, sentence):
-    section = replace(plan.IsimipSection(forcing="gfdl-esm4"), **change)
+    section = replace(IsimipSection(forcing="gfdl-esm4"), **change)
     with pytest.raises(InputError, match=sentence):
         export.isimip_words(institution, contact, section, "the plan")

@@ -230,8 +230,8 @@ def restarted(plan: Plan, experiment: Experiment, parameter_hash: str, data: Pat
     import jax
 
     from jtem import run
+    from jtem.datafiles import resolve
     from jtem.output import load_state, state_attributes
-    from jtem.plan import resolve
 
     path = Path(plan.run.restart)
     path = path if path.is_file() else resolve(plan.run.restart, data, f"{plan.where}: [run] restart")

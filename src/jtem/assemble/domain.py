@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 def domain(plan: Plan, data: Path | None):
     """Cells, a function from a climate's name to its source (and its name for errors), and the names of the inputs."""
-    from jtem.plan import resolve
+    from jtem.datafiles import resolve
     from jtem.readers import cf_monthly, co2, embedded, toolik
 
     d = plan.domain
@@ -66,7 +66,7 @@ def domain(plan: Plan, data: Path | None):
 
 def half_degree_domain(plan: Plan, data: Path | None):
     """As :func:`domain`, of the real half-degree fields in the data folder."""
-    from jtem.plan import resolve
+    from jtem.datafiles import resolve
     from jtem.readers import climate_grid
 
     d = plan.domain

@@ -10,8 +10,7 @@ from jtem.errors import InputError, suggest
 
 def parameter_files(names: Sequence[str], data: Path | None, where: str) -> list[Path]:
     """The defaults and the overlays of a plan: packaged by name ("liu2024") or a path."""
-    from jtem.datafiles import data_path
-    from jtem.plan import resolve
+    from jtem.datafiles import data_path, resolve
 
     files = [data_path("parameters", "defaults.toml")]
     for name in names:

@@ -66,7 +66,7 @@ def recipe_words(plan: Plan) -> dict[str, Any]:
 
 def isimip_recipe(plan: Plan, data: Path | None):
     """The recipe of a plan with source "isimip", all paths found."""
-    from jtem.plan import resolve
+    from jtem.datafiles import resolve
     from jtem.readers import prepare as stores
 
     d, part = plan.domain, plan.prepare
