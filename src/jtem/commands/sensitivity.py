@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from jtem.assemble.course import attributes, open_plan
+from jtem.assemble.course import Prepared, open_plan
+from jtem.assemble.provenance import attributes
 from jtem.commands.run import duration, output_folder
 from jtem.errors import DONE, FAILED_CELLS, InputError
 

@@ -6,15 +6,46 @@ new table of observations is a function of one argument, the path, and a row of 
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import numpy as np
+    import xarray as xr
+
+ClimateSource = Callable[["np.ndarray", int, int], "xr.Dataset"]
+"""Cell indices, first and last year -> climate dataset (cell, year, month) of those cells (``docs/architecture.md``)."""
+
+
+Find = Callable[..., Path]
+"""(name, folder=False) -> path of an input of a plan; raises ``InputError`` where it is absent."""
+
+
+@dataclass(frozen=True)
+class Domain:
+    """Cells and their climate.
+
+    ``cells``: cell dataset (``docs/architecture.md``). ``source``: a climate's name to where it comes from and what errors
+    call it. ``inputs``: what was read, for files. ``stored``: the climates were checked when they were stored. ``title``: what
+    titles of figures and files say about the climate, "" where it is the user's.
+    """
+
+    cells: xr.Dataset
+    source: Callable[[str], tuple[ClimateSource, str]]
+    inputs: tuple[str, ...]
+    stored: bool = False
+    title: str = ""
 
 
 @dataclass(frozen=True)
 class Source:
     """A source of cells and their climate.
 
-    ``module``: has ``open_domain(find, *, ...)`` with the keys of [domain] that it ``takes``, given by name; "" for stores,
-    which ``jtem prepare`` makes. ``needs``: keys that must be given, and what they are.
+    ``module``: has ``open_domain(find, climates, *, ...) -> Domain``; the keys of [domain] that it ``takes`` are given by name,
+    ``climates`` are the names that the plan uses. "": a store, which ``jtem prepare`` makes. ``needs``: keys that must be
+    given, and what they are.
     """
 
     text: str
