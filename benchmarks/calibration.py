@@ -21,7 +21,7 @@ import jax
 import numpy as np
 
 from jtem.assemble import sites
-from jtem.datafiles import data_path
+from jtem.files import data_path
 from jtem.plan import calibration as calibration_plan
 from jtem.study.calibration import least_squares, misfit
 from jtem.study.calibration.model import Model

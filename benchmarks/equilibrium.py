@@ -32,8 +32,8 @@ from jtem import equilibrium, parameters, plan, run, spinup, step
 from jtem.assemble.course import prepare
 from jtem.assemble.model import parameter_files
 from jtem.constants import DAYS_IN_MONTH
-from jtem.datafiles import data_path
 from jtem.devices import use_all_cores
+from jtem.files import data_path
 from jtem.physics import permafrost, radiation
 from jtem.state import Cell, Climate
 

@@ -28,7 +28,7 @@ import numpy as np
 
 from jtem import calibrate
 from jtem.assemble import sites
-from jtem.datafiles import data_path
+from jtem.files import data_path
 from jtem.plan import calibration as calibration_plan
 from jtem.study import scores
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from jtem.assemble import sites
-from jtem.datafiles import data_path
+from jtem.files import data_path
 from jtem.plan import calibration as calibration_plan
 from jtem.study.calibration import problem as problems
 

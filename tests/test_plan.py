@@ -3,8 +3,8 @@ import dataclasses
 import pytest
 
 from jtem import plan
-from jtem.datafiles import resolve
 from jtem.errors import InputError
+from jtem.files import resolve
 from jtem.physics import permafrost
 
 GOOD = """

@@ -27,7 +27,6 @@ from calibration_twins import (
 from jtem import calibrate, parameters, run, step
 from jtem.assemble import sites
 from jtem.commands.main import main
-from jtem.datafiles import data_path
 from jtem.errors import InputError
 from jtem.plan import calibration as calibration_plan
 from jtem.readers import observations

@@ -14,17 +14,17 @@ from jtem import parameters, run, step, variables
 from jtem import plan as plans
 from jtem.assemble import model, store
 from jtem.assemble.domain import Loader, domain, loaders
-from jtem.datafiles import resolve
 from jtem.devices import use_all_cores
 from jtem.errors import InputError
-from jtem.output import Grid, load_state, state_attributes
+from jtem.files import resolve
 from jtem.parameters import ParameterTable
 from jtem.plan.run import OutputSection, Plan, SpinUpSection
 from jtem.readers.catalogue import SOURCES, Domain
 from jtem.readers.to_model import ModelCells
-from jtem.run import Selection
+from jtem.records import Grid, Selection
 from jtem.study import protocol
 from jtem.study.stages import Experiment, SpinUp, Stage
+from jtem.writers.states import load_state, state_attributes
 
 STATE_BYTES = 4096  # of one column, rounded up
 Load = Callable[..., Loader]

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from jtem.datafiles import resolve
 from jtem.errors import InputError
+from jtem.files import resolve
 from jtem.readers import to_model
 from jtem.readers.catalogue import SOURCES, Domain
 

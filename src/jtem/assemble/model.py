@@ -12,8 +12,8 @@ import jax.numpy as jnp
 import numpy as np
 
 from jtem import parameters, step
-from jtem.datafiles import data_path, resolve
 from jtem.errors import InputError, suggest
+from jtem.files import data_path, resolve
 from jtem.physics import permafrost, radiation
 from jtem.physics.soil_thermal import ThermalDesign
 from jtem.readers import to_model

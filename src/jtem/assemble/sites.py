@@ -13,8 +13,8 @@ import jax.numpy as jnp
 import numpy as np
 
 from jtem import parameters, step
-from jtem.datafiles import resolve
 from jtem.errors import InputError, suggest
+from jtem.files import resolve
 from jtem.physics import permafrost, radiation
 from jtem.physics.soil_thermal import ThermalDesign
 from jtem.plan.calibration import ALL, CalibrationPlan, DataSection

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from jtem.datafiles import resolve
 from jtem.errors import InputError
+from jtem.files import resolve
 from jtem.readers import prepare as stores
 from jtem.readers.catalogue import Domain
 

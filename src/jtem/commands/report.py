@@ -83,7 +83,7 @@ def command_report(arguments: argparse.Namespace) -> int:
 
 def calibration_report(folders: Sequence[Path], out: Path, figures_wanted: bool) -> None:
     """The papers' site panels and ``scores_beside_papers.csv`` of finished calibrations, into ``out``."""
-    from jtem.output import prepare_folder
+    from jtem.files import prepare_folder
     from jtem.report import factorial, figures, site_panels
     from jtem.study import scores
 
@@ -112,7 +112,7 @@ def calibration_report(folders: Sequence[Path], out: Path, figures_wanted: bool)
 
 def profile_report(arguments: argparse.Namespace) -> None:
     """Half depths, mean profiles and, beside a run, active-layer stocks of a table of soil profiles."""
-    from jtem.output import prepare_folder
+    from jtem.files import prepare_folder
     from jtem.plan import use_precision
     from jtem.readers import site_tables
     from jtem.report import factorial, figures
@@ -276,8 +276,7 @@ def factorial_report(found: Sequence[tuple[Path, Plan]], out: Path, *, figures_w
     """
     import tomllib
 
-    from jtem.datafiles import data_path
-    from jtem.output import prepare_folder
+    from jtem.files import data_path, prepare_folder
     from jtem.report import factorial, figures, liu2022, liu2024
 
     folder, plan = found[0]

@@ -18,16 +18,17 @@ from jtem import __version__
 from jtem import plan as plans
 from jtem.assemble.course import Prepared, open_plan
 from jtem.assemble.provenance import attributes, identity
-from jtem.checkpoint import ChunkStore
 from jtem.commands.report import report
 from jtem.devices import usable_cores, use_all_cores
 from jtem.errors import DONE, FAILED_CELLS, InputError
-from jtem.output import NetcdfSink, file_names, prepare_folder
+from jtem.files import prepare_folder
 from jtem.physics.soil_thermal import C25_B
 from jtem.spinup import CLOSURE_TOLERANCE
 from jtem.study import stages as work
 from jtem.study.stages import Progress, SpinUpReport, Summary, tolerance_kind
-from jtem.zarr_store import ZarrStore
+from jtem.writers.checkpoint import ChunkStore
+from jtem.writers.netcdf import NetcdfSink, file_names
+from jtem.writers.zarr import ZarrStore
 
 
 def demo_plan() -> Path:

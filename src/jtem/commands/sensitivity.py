@@ -82,7 +82,7 @@ def read_covariance(path: Path):
 def sensitivity_results(prepared: Prepared, folder: Path, *, figures_wanted: bool) -> tuple[list[Path], int]:
     """All methods of [sensitivity] into ``folder``; the files and the number of columns without an equilibrium."""
     from jtem import variables
-    from jtem.datafiles import resolve
+    from jtem.files import resolve
     from jtem.report import figures
     from jtem.report import sensitivity as shown
     from jtem.study import ensembles, sensitivity

@@ -67,7 +67,7 @@ def command_info(arguments: argparse.Namespace) -> int:
 
     import jax
 
-    from jtem.datafiles import DATA_VARIABLE, data_path
+    from jtem.files import DATA_VARIABLE, data_path
     from jtem.readers.embedded import DOMAINS, SCENARIO_YEARS
 
     use_all_cores()

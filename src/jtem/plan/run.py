@@ -1,7 +1,7 @@
 """The plan of a run: sections, keys, and what one key cannot tell. Words end here: numbers, file names, functions leave.
 
 Paths stay as written; they are relative to the data folder (``--data`` or the variable ``JTEM_DATA``) and resolved by
-:func:`jtem.datafiles.resolve`.
+:func:`jtem.files.resolve`.
 """
 
 from __future__ import annotations

@@ -15,8 +15,8 @@ from typing import Any
 import numpy as np
 import xarray as xr
 
-from jtem.datafiles import data_path
 from jtem.errors import InputError, suggest
+from jtem.files import data_path
 from jtem.readers import co2 as carbon_dioxide
 from jtem.readers.catalogue import Domain, Find
 from jtem.readers.embedded import EARTH_RADIUS_KM
