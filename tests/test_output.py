@@ -10,7 +10,7 @@ from jaxtyping import Array, Float
 
 from jtem import output
 from jtem.errors import InputError
-from jtem.physics.soil_thermal import C25_B
+from jtem.physics.soil_heat import DEFAULT_EDGES
 
 
 @dataclass(frozen=True)
@@ -59,7 +59,7 @@ def part(data: dict, columns: slice, years: slice) -> dict:
 
 def write_all(folder, chunks, failed=None):
     data = results(4, 4)
-    with output.NetcdfSink(folder, "t", GRID, attributes=ATTRIBUTES, heat_edges=C25_B) as sink:
+    with output.NetcdfSink(folder, "t", GRID, attributes=ATTRIBUTES, heat_edges=DEFAULT_EDGES) as sink:
         for columns in chunks:
             for years in (slice(0, 3), slice(3, 4)):
                 sink.write(Stage(), columns, years, part(data, columns, years))
@@ -125,7 +125,7 @@ def test_nothing_half_written_stays(tmp_path):
     data = results(4, 4)
     with (
         pytest.raises(KeyboardInterrupt),
-        output.NetcdfSink(folder, "t", GRID, attributes=ATTRIBUTES, heat_edges=C25_B) as sink,
+        output.NetcdfSink(folder, "t", GRID, attributes=ATTRIBUTES, heat_edges=DEFAULT_EDGES) as sink,
     ):
         sink.write(Stage(), slice(0, 4), slice(0, 4), data)
         assert any(folder.iterdir())
@@ -143,7 +143,7 @@ def test_unwritable_folder_is_one_sentence(tmp_path):
 
 
 def test_implausible_values_are_noted(tmp_path):
-    with output.NetcdfSink(tmp_path, "t", GRID, attributes=ATTRIBUTES, heat_edges=C25_B) as sink:
+    with output.NetcdfSink(tmp_path, "t", GRID, attributes=ATTRIBUTES, heat_edges=DEFAULT_EDGES) as sink:
         sink.write(Stage(), slice(0, 4), slice(0, 4), {"annual": {"vegetation_carbon": np.full((4, 4), 1e9)}})
         assert "vegetation_carbon" in sink.implausible
 
@@ -197,7 +197,7 @@ def test_a_state_that_does_not_fit_is_refused(tmp_path):
 
 def test_states_are_joined_over_chunks(tmp_path):
     whole = state()
-    with output.NetcdfSink(tmp_path, "t", GRID, attributes=ATTRIBUTES, heat_edges=C25_B) as sink:
+    with output.NetcdfSink(tmp_path, "t", GRID, attributes=ATTRIBUTES, heat_edges=DEFAULT_EDGES) as sink:
         for columns in (slice(2, 3), slice(0, 2)):
             part_ = eqx.tree_at(
                 lambda s: (s.soil.carbon, s.soil.layers, s.nothing, s.heat),

@@ -8,7 +8,7 @@ from jtem import run
 from jtem.checkpoint import ChunkStore
 from jtem.errors import InputError
 from jtem.output import NetcdfSink
-from jtem.physics.soil_thermal import C25_B
+from jtem.physics.soil_heat import DEFAULT_EDGES
 from test_output import ATTRIBUTES, GRID, Stage, part, results
 
 pytest.importorskip("zarr", reason="needs the extra 'distributed' (zarr)")
@@ -26,7 +26,7 @@ CHUNKS = (slice(0, 2), slice(2, 4))
 def create(folder, double=True):
     return ZarrStore.create(
         folder / "x.zarr", GRID, STAGES, SELECTION, chunk_columns=2, block_years=3,
-        attributes={**ATTRIBUTES, "plan": "text"}, heat_edges=C25_B, double=double,
+        attributes={**ATTRIBUTES, "plan": "text"}, heat_edges=DEFAULT_EDGES, double=double,
     )  # fmt: skip
 
 
@@ -41,7 +41,7 @@ def work(store: ChunkStore, chunk: int):
 
 
 def written(folder, replay):
-    with NetcdfSink(folder, "x", GRID, attributes=ATTRIBUTES, heat_edges=C25_B, double=True) as sink:
+    with NetcdfSink(folder, "x", GRID, attributes=ATTRIBUTES, heat_edges=DEFAULT_EDGES, double=True) as sink:
         replay(sink)
         return sink.finish({})
 

@@ -28,7 +28,7 @@ from jtem import __version__, parameters, step
 from jtem.calibration_plan import ALL, CalibrationPlan, DataSection
 from jtem.errors import InputError, suggest
 from jtem.physics import permafrost, radiation
-from jtem.physics.soil_thermal import ThermalDesign
+from jtem.physics.soil_heat import ThermalDesign
 from jtem.plan import resolve
 from jtem.readers import climate_grid, embedded, fluxnet, observations, site_tables, to_model
 from jtem.report import calibration as figures
@@ -347,7 +347,7 @@ def _stack(pieces: Sequence[Climate]) -> Climate:
 
 def _design(plan: CalibrationPlan) -> step.Design:
     model = plan.model
-    scheme = permafrost.NONE if model.permafrost.name == "layered" else model.permafrost
+    scheme = permafrost.NONE if model.permafrost.decomposes_layers else model.permafrost
     return step.Design(
         permafrost=scheme,
         thermal=ThermalDesign(substeps=model.heat_substeps) if model.soil_heat else None,

@@ -101,7 +101,7 @@ def prepare(plan: Plan, data: Path | None, *, force: bool = False) -> Prepared:
     from jtem import parameters, step
     from jtem.output import Grid
     from jtem.physics import permafrost, radiation
-    from jtem.physics.soil_thermal import ThermalDesign
+    from jtem.physics.soil_heat import ThermalDesign
     from jtem.readers import to_model
     from jtem.study.stages import Experiment, SpinUp
 
@@ -194,8 +194,6 @@ def build_stages(plan: Plan, loader: Callable[..., Any]) -> tuple:
     from jtem.study.stages import Stage
 
     scheme = plan.model.permafrost
-    layered = scheme.name == "layered"
-    reservoir = scheme.layers > 0 and not layered
     history = plan.history
     stages = [
         Stage(
@@ -203,9 +201,9 @@ def build_stages(plan: Plan, loader: Callable[..., Any]) -> tuple:
             first_year=history.first,
             last_year=history.last,
             climate=loader(history.climate, history.first, history.last),
-            expose=reservoir,
-            begin="base_years" if layered else "start" if reservoir else "",
-            base_years=plan.base_years if layered else None,
+            expose=scheme.fills == "start",
+            begin="" if scheme.fills == "never" else scheme.fills,
+            base_years=plan.base_years if scheme.fills == "base_years" else None,
         )
     ]
     shared: dict[tuple, Any] = {}
@@ -575,7 +573,7 @@ def execute(
 
     from jtem.checkpoint import ChunkStore
     from jtem.output import NetcdfSink, file_names, prepare_folder
-    from jtem.physics.soil_thermal import C25_B
+    from jtem.physics.soil_heat import DEFAULT_EDGES
     from jtem.study import stages as work
 
     plan, experiment = prepared.plan, prepared.experiment
@@ -615,7 +613,7 @@ def execute(
         plan.plan.name,
         prepared.grid,
         attributes=attributes(prepared),
-        heat_edges=C25_B,
+        heat_edges=DEFAULT_EDGES,
         write_files=plan.output.netcdf,
         write_states=plan.output.state,
         double=plan.output.double,
@@ -642,7 +640,7 @@ def zarr_results(prepared: Prepared, folder: Path, *, fresh: bool, known: bool):
     """The Zarr store of a run: emptied where ``fresh``, gone on with where ``known``, else it must not exist yet."""
     import shutil
 
-    from jtem.physics.soil_thermal import C25_B
+    from jtem.physics.soil_heat import DEFAULT_EDGES
     from jtem.zarr_store import ZarrStore
 
     plan, experiment = prepared.plan, prepared.experiment
@@ -659,7 +657,7 @@ def zarr_results(prepared: Prepared, folder: Path, *, fresh: bool, known: bool):
         chunk_columns=experiment.chunk_columns,
         block_years=experiment.block_years,
         attributes=attributes(prepared),
-        heat_edges=C25_B,
+        heat_edges=DEFAULT_EDGES,
         double=plan.output.double,
     )
     if result.meta["plan"] != plan.text:

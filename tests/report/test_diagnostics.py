@@ -7,7 +7,7 @@ import pytest
 
 from jtem import output
 from jtem.errors import InputError
-from jtem.physics.soil_thermal import C25_B
+from jtem.physics.soil_heat import DEFAULT_EDGES
 from jtem.report import diagnostics
 
 
@@ -48,7 +48,9 @@ def fields(stage: Stage, thaw: float, npp: float, exposed: float) -> dict:
 
 @pytest.fixture
 def folder(tmp_path):
-    with output.NetcdfSink(tmp_path, "r", GRID, attributes=ATTRIBUTES, heat_edges=C25_B, write_states=False) as sink:
+    with output.NetcdfSink(
+        tmp_path, "r", GRID, attributes=ATTRIBUTES, heat_edges=DEFAULT_EDGES, write_states=False
+    ) as sink:
         for stage, numbers in (
             (Stage("historical", 2005, 2014), (1.0, 100.0, 0.0)),
             (Stage("ssp585", 2015, 2024, "historical", True), (9.5, 120.0, 50.0)),
