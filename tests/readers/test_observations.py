@@ -216,5 +216,5 @@ def test_places_as_people_write_them(tmp_path):
     table = obs.read_table(write(tmp_path / "a.csv", text))
     assert table["latitude"].values.tolist() == pytest.approx([68.6, 68.6])
     assert table["longitude"].values.tolist() == pytest.approx([-149.6, -149.6])
-    with pytest.raises(InputError, match="longitude 1496 of 'A' is outside -180..360"):
+    with pytest.raises(InputError, match=r"longitude 1496 of 'A' is outside -180..360"):
         obs.read_table(write(tmp_path / "a.csv", text.replace("149.6W", "1496")))

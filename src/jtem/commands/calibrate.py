@@ -15,8 +15,8 @@ from jtem.errors import DONE
 
 
 def command_calibrate(arguments: argparse.Namespace) -> int:
-    """Fit parameters to observations: see ``calibration_plan.py``; or export the problem to PEST and stop."""
-    from jtem import calibration_plan
+    """Fit parameters to observations: see ``plan/calibration.py``; or export the problem to PEST and stop."""
+    from jtem.plan import calibration as calibration_plan
     from jtem.plan import use_precision
 
     plan = calibration_plan.read(arguments.plan)
