@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from jtem.output import Grid
     from jtem.parameters import ParameterTable
     from jtem.plan import Plan
-    from jtem.study.stages import Experiment, Progress, SpinUpReport, Summary
+    from jtem.run import Experiment, Progress, SpinUpReport, Summary
 
 DONE, FAILED_CELLS, USER_ERROR, STOPPED = 0, 1, 2, 130
 COLUMN_YEARS_PER_SECOND = {"mixed": 11000.0, "float64": 7000.0, "float32": 14000.0}
@@ -103,7 +103,7 @@ def prepare(plan: Plan, data: Path | None, *, force: bool = False) -> Prepared:
     from jtem.physics import permafrost, radiation
     from jtem.physics.soil_thermal import ThermalDesign
     from jtem.readers import to_model
-    from jtem.study.stages import Experiment, SpinUp
+    from jtem.run import Experiment, SpinUp
 
     model = plan.model
     design = step.Design(
@@ -191,7 +191,7 @@ def selection(plan: Plan):
 
 def build_stages(plan: Plan, loader: Callable[..., Any]) -> tuple:
     """History and scenarios; the permafrost scheme decides when frozen stores are filled and what thaw exposes."""
-    from jtem.study.stages import Stage
+    from jtem.run import Stage
 
     scheme = plan.model.permafrost
     layered = scheme.name == "layered"
@@ -229,7 +229,7 @@ def build_stages(plan: Plan, loader: Callable[..., Any]) -> tuple:
 
 def factorial_stages(plan: Plan, loader: Callable[..., Any]) -> tuple:
     """Stages of ``[factorial]``; none where the plan has no such section."""
-    from jtem.study import protocol
+    from jtem.run import factorial as protocol
 
     f, history = plan.factorial, plan.history
     if not f.scenarios:
@@ -576,7 +576,7 @@ def execute(
     from jtem.checkpoint import ChunkStore
     from jtem.output import NetcdfSink, file_names, prepare_folder
     from jtem.physics.soil_thermal import C25_B
-    from jtem.study import stages as work
+    from jtem import run as work
 
     plan, experiment = prepared.plan, prepared.experiment
     frequencies = [
@@ -702,8 +702,8 @@ def spin_up_text(report: SpinUpReport | None) -> str:
     """Length of the spin-up and the drift of its last year beside TEM's closure tolerances."""
     if report is None:
         return "no spin-up (restart)"
-    from jtem.spinup import CLOSURE_TOLERANCE
-    from jtem.study.stages import tolerance_kind
+    from jtem.run.spinup import CLOSURE_TOLERANCE
+    from jtem.run import tolerance_kind
 
     units = {"water": "mm", "carbon": "gC m-2", "nitrogen": "gN m-2"}
     made = f"{report.years} years"
@@ -1183,7 +1183,7 @@ def command_export(arguments: argparse.Namespace) -> int:
 
 def climates(plan: Plan) -> list[tuple[str, str]]:
     """Stage and climate of every stage in which nothing is held."""
-    from jtem.study.protocol import stage_name
+    from jtem.run.factorial import stage_name
 
     f = plan.factorial
     free = [run for run in f.protocol if not run.held] if f.scenarios else []
@@ -1334,7 +1334,7 @@ def read_covariance(path: Path):
     """A table of name, value and one column a name, as :class:`jtem.study.ensembles.Uncertainty`; raises ``InputError``."""
     import csv
 
-    from jtem.study.ensembles import Uncertainty
+    from jtem.study.sensitivity.ensembles import Uncertainty
 
     with path.open(encoding="utf-8", newline="") as file:
         rows = list(csv.DictReader(line for line in file if not line.startswith("#")))
@@ -1355,7 +1355,8 @@ def sensitivity_results(prepared: Prepared, folder: Path, *, figures_wanted: boo
     from jtem.plan import resolve
     from jtem.report import figures
     from jtem.report import sensitivity as shown
-    from jtem.study import ensembles, sensitivity
+    from jtem.study import sensitivity
+    from jtem.study.sensitivity import ensembles
 
     plan, part, grid = prepared.plan, prepared.plan.sensitivity, prepared.grid
     where = f"{plan.where}: [sensitivity]"
