@@ -28,11 +28,12 @@ from pathlib import Path
 
 import numpy as np
 
-from jtem import cli, equilibrium, plan
+from jtem import cli, plan
 from jtem.devices import usable_cores, use_all_cores
 from jtem.report import sensitivity as shown
-from jtem.study import ensembles, sensitivity
-from jtem.study.sensitivity import Quantity
+from jtem.run import equilibrium
+from jtem.study import sensitivity
+from jtem.study.sensitivity import Quantity, ensembles
 
 PLAN = """
 [plan]

@@ -573,10 +573,10 @@ def execute(
     """
     import jax
 
+    from jtem import run as work
     from jtem.checkpoint import ChunkStore
     from jtem.output import NetcdfSink, file_names, prepare_folder
     from jtem.physics.soil_thermal import C25_B
-    from jtem import run as work
 
     plan, experiment = prepared.plan, prepared.experiment
     frequencies = [
@@ -702,8 +702,8 @@ def spin_up_text(report: SpinUpReport | None) -> str:
     """Length of the spin-up and the drift of its last year beside TEM's closure tolerances."""
     if report is None:
         return "no spin-up (restart)"
-    from jtem.run.spinup import CLOSURE_TOLERANCE
     from jtem.run import tolerance_kind
+    from jtem.run.spinup import CLOSURE_TOLERANCE
 
     units = {"water": "mm", "carbon": "gC m-2", "nitrogen": "gN m-2"}
     made = f"{report.years} years"

@@ -11,12 +11,12 @@ import numpy as np
 import pytest
 
 import gradient_cases
-from jtem import cli, equilibrium, run, step
+from jtem import cli, run, step
 from jtem.errors import InputError
 from jtem.physics import permafrost
-from jtem.study import ensembles, sensitivity
-from jtem.study.sensitivity import Quantity
-from jtem.study.stages import Experiment, SpinUp, Stage
+from jtem.run import Experiment, SpinUp, Stage, equilibrium
+from jtem.study import sensitivity
+from jtem.study.sensitivity import Quantity, ensembles
 from sites import BONANZA_CREEK, TABLE, TOOLIK, make, parameter_tree
 
 CASES = [(BONANZA_CREEK, 0.366, "boreal_forest", 0.0), (TOOLIK, 0.3665, "wet_moist_tundra", 1.0)]
