@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 
 from jtem.errors import InputError
-from jtem.study.least_squares import Transform
+from jtem.study.calibration.least_squares import Transform
 from jtem.study.sensitivity import derivatives
 from jtem.study.sensitivity.model import Model, Quantity
 
