@@ -420,7 +420,11 @@ def gradient(
     run twice, so that it may mix them. Raises ``InputError`` as :func:`~jtem.study.sensitivity.model.model_of` does, and
     where the objective is not a scalar.
     """
-    model = model_of(experiment, table, [scenario], annual, settings=settings)
+    return gradient_of(model_of(experiment, table, [scenario], annual, settings=settings), scenario, objective)
+
+
+def gradient_of(model: Model, scenario: str, objective: Callable[[Mapping[str, jax.Array]], jax.Array]) -> Gradient:
+    """:func:`gradient` of a model that was made before."""
     y, _ = forward(model, scenario)
 
     def of(values):
