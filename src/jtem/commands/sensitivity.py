@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from jtem.assemble.course import attributes, open_plan
+from jtem.assemble.course import Prepared, open_plan
+from jtem.assemble.provenance import attributes
 from jtem.commands.run import duration, output_folder
 from jtem.errors import DONE, FAILED_CELLS, InputError
 
@@ -60,10 +61,10 @@ def quantity_of(name: str, text: str, where: str):
 
 
 def read_covariance(path: Path):
-    """A table of name, value and one column a name, as :class:`jtem.study.ensembles.Uncertainty`; raises ``InputError``."""
+    """A table of name, value and one column a name, as :class:`jtem.study.sensitivity.ensembles.Uncertainty`; raises ``InputError``."""
     import csv
 
-    from jtem.study.ensembles import Uncertainty
+    from jtem.study.sensitivity.ensembles import Uncertainty
 
     with path.open(encoding="utf-8", newline="") as file:
         rows = list(csv.DictReader(line for line in file if not line.startswith("#")))
@@ -81,7 +82,7 @@ def read_covariance(path: Path):
 def sensitivity_results(prepared: Prepared, folder: Path, *, figures_wanted: bool) -> tuple[list[Path], int]:
     """All methods of [sensitivity] into ``folder``; the files and the number of columns without an equilibrium."""
     from jtem import variables
-    from jtem.plan import resolve
+    from jtem.files import resolve
     from jtem.report import figures
     from jtem.report import sensitivity as shown
     from jtem.study import sensitivity

@@ -146,7 +146,9 @@ def _carbon_series(setting: Setting, local, site: SiteInputs, heat: Heat, names:
 
     def one_year(carried, inputs):
         climate, year = inputs
-        carried, series, _ = years.pools(carried, climate, year, controls, site.cell, derived, design=design, keep=named)
+        carried, series, _ = years.pools(
+            carried, climate, year, controls, site.cell, derived, design=design, keep=named
+        )
         return carried, series
 
     _, series = years.many(jax.checkpoint(one_year), (wet, carbon), (site.history, heat.history))
