@@ -31,6 +31,7 @@ import numpy as np
 from jtem import parameters, plan, run, step
 from jtem.assemble.course import prepare
 from jtem.assemble.model import parameter_files
+from jtem.constants import CARBON_LAYERS
 from jtem.devices import use_all_cores
 from jtem.files import data_path
 from jtem.physics import permafrost, radiation
