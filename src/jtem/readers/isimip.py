@@ -27,7 +27,7 @@ import numpy as np
 
 from jtem.errors import InputError, suggest
 from jtem.readers import co2, fields, regrid
-from jtem.readers.cf_monthly import SECONDS_PER_DAY, _plain
+from jtem.readers.units import SECONDS_PER_DAY, understood
 
 DAYS_AT_ONCE = 31
 """No read of daily data is longer than this, whatever the length of the files."""
@@ -200,7 +200,7 @@ def open_daily(name: FileName) -> Iterator[DailyFile]:
         variable = dataset.variables[lower[name.variable]]
         _check_units(variable, UNITS[name.variable], where)
         grid = fields.axes(dataset, str(name.path))
-        at_lat, at_lon = fields.dimensions_of(variable, dataset, where)
+        at_lat, at_lon = fields.dimensions_of(variable, grid, where)
         if variable.ndim != 3 or variable.dimensions[0] != "time" or (at_lat, at_lon) != (1, 2):
             raise InputError(
                 f"{where}: dimensions {variable.dimensions}, expected ('time', 'lat', 'lon'); transpose the variable"
@@ -210,7 +210,12 @@ def open_daily(name: FileName) -> Iterator[DailyFile]:
 
 def _check_units(variable: netCDF4.Variable, expected: str, where: str) -> None:
     found = str(getattr(variable, "units", ""))
-    if _plain(found) != expected:
+    said, wanted = understood(found), understood(expected)
+    if (
+        said is None
+        or wanted is None
+        or (said.factor, said.powers, said.offset) != (wanted.factor, wanted.powers, wanted.offset)
+    ):
         raise InputError(
             f"{where}: units {found!r}, expected {expected!r} as the ISIMIP protocol says; convert the file "
             "(source = 'cf_monthly' reads monthly files in other units)"
@@ -334,9 +339,10 @@ def share_grid(
     grid: fields.Axes, valid: np.ndarray, latitude: np.ndarray, longitude: np.ndarray, where: str
 ) -> Sharing:
     """As :func:`share` for one grid; ``valid`` (lat, lon): where it has data."""
-    row, column = regrid.nearest_index(grid.latitude, latitude), regrid.nearest_index(grid.longitude, longitude)
-    edge = 0.5 * grid.step * (1 + 1e-6)
-    inside = (np.abs(grid.latitude[row] - latitude) <= edge) & (np.abs(grid.longitude[column] - longitude) <= edge)
+    row, column = regrid.nearest_index(grid.latitude, latitude), regrid.nearest_longitude(grid.longitude, longitude)
+    edge, edge_lon = (0.5 * step * (1 + 1e-6) for step in (grid.step, grid.step_lon or grid.step))
+    inside = np.abs(grid.latitude[row] - latitude) <= edge
+    inside &= regrid.apart(grid.longitude[column], longitude) <= edge_lon
     good = inside & valid[row, column]
     if not good.all():
         rows, columns = np.nonzero(valid)
@@ -360,8 +366,8 @@ def share_grid(
 
 def _positions(grid: fields.Axes, latitude: np.ndarray, longitude: np.ndarray, where: str) -> tuple:
     """Slices of the smallest box of the file around the places, and the row and column of each inside it."""
-    row, column = regrid.nearest_index(grid.latitude, latitude), regrid.nearest_index(grid.longitude, longitude)
-    off = np.abs(grid.latitude[row] - latitude) + np.abs(grid.longitude[column] - longitude)
+    row, column = regrid.nearest_index(grid.latitude, latitude), regrid.nearest_longitude(grid.longitude, longitude)
+    off = np.abs(grid.latitude[row] - latitude) + regrid.apart(grid.longitude[column], longitude)
     if off.max(initial=0.0) > 2e-3:
         k = int(np.argmax(off))
         raise InputError(
@@ -531,7 +537,8 @@ def _nitrogen_of(
                 raise InputError(f"{name.path}: variable '{name.variable}' is missing; fetch the file again")
             variable: Any = dataset.variables[name.variable]
             unit = str(getattr(variable, "units", ""))
-            if _plain(unit.replace("gN", "g").replace("g N", "g")) not in ("g m-2 month-1", "g m-2 mon-1"):
+            said = understood(unit)
+            if said is None or said.powers != (-2, 1, 0, 0, -1, 0) or said.of not in ("", "N") or said.factor != 1e-3:
                 raise InputError(f"{where}: units {unit!r}, expected 'g m-2 month-1' (of nitrogen); convert the file")
             years = name.last - name.first + 1
             if variable.ndim != 3 or variable.shape[0] != 12 * years:
@@ -539,9 +546,9 @@ def _nitrogen_of(
                     f"{where}: shape {variable.shape}, expected {12 * years} months of {name.first}-{name.last} first; "
                     "fetch the file again"
                 )
-            if fields.dimensions_of(variable, dataset, where) != (1, 2):
-                raise InputError(f"{where}: dimensions {variable.dimensions}, expected (time, lat, lon); transpose it")
             grid = fields.axes(dataset, str(name.path))
+            if fields.dimensions_of(variable, grid, where) != (1, 2):
+                raise InputError(f"{where}: dimensions {variable.dimensions}, expected (time, lat, lon); transpose it")
             january = fields.numbers(variable, (0,), where)[grid.rows][:, grid.columns]
             shared = share_grid(grid, np.isfinite(january), latitude, longitude, str(name.path))
             at = shared.latitude[shared.index], shared.longitude[shared.index]

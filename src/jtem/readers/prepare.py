@@ -111,7 +111,7 @@ def isimip_cells(recipe: Recipe, communities: Sequence[str]) -> tuple[xr.Dataset
         found = regrid.of_field(fields.need(recipe.vegetation, called, box))
         south, north, west, east = box
         inside = (found.latitude >= south) & (found.latitude <= north)
-        inside &= (found.longitude >= west) & (found.longitude <= east)
+        inside &= fields.inside_longitudes(found.longitude, west, east)
         targets = found.take(np.nonzero(inside)[0])
     if not targets.latitude.size:
         raise InputError(f"{recipe.vegetation}: no cell in the box {box}; change 'box'")
