@@ -106,7 +106,8 @@ def decode(values: np.ndarray, said: Mapping[str, Any], where: str, dtype: type 
     packed = scale is not None or offset is not None
     result = values.astype(dtype)
     if packed:
-        result = result * dtype(1.0 if scale is None else scale) + dtype(0.0 if offset is None else offset)
+        result *= dtype(1.0 if scale is None else scale)
+        result += dtype(0.0 if offset is None else offset)
     bad = _missing(values, result, said, packed, where)
     if bad is not None:
         result[bad] = np.nan
@@ -146,9 +147,9 @@ def _missing(values: np.ndarray, unpacked: np.ndarray, said: Mapping[str, Any], 
     """Where values are missing; None where nothing is."""
     bad = None
 
-    def mark(found: np.ndarray) -> None:
+    def mark(found: Any) -> None:
         nonlocal bad
-        if found.any():
+        if np.any(found):
             bad = found if bad is None else bad | found
 
     kind = values.dtype
@@ -287,7 +288,7 @@ def degrees(variable: netCDF4.Variable, key: Any, kind: str, where: str) -> np.n
             f"{where}: '{variable.name}' is in {variable.units!r}, expected degrees or radians of {kind}; convert it or give "
             f"the true {kind} under [domain.names]"
         )
-    return values * _TURN.get(unit, 1.0)
+    return np.asarray(values * _TURN.get(unit, 1.0))
 
 
 # --- places ----------------------------------------------------------------------------------------------------------
@@ -368,7 +369,7 @@ def _still(variable: netCDF4.Variable, kind: str, where: str) -> tuple[np.ndarra
             first = np.take(values, [0], axis=axis)
             if not np.all((np.abs(values - first) < 1e-6) | (np.isnan(values) & np.isnan(first))):
                 raise InputError(f"{where}: '{variable.name}' changes along '{name}'; give one place for each cell")
-            values = np.take(values, 0, axis=axis)
+            values = np.asarray(np.take(values, 0, axis=axis))
             dims.remove(name)
     if values.ndim > 2:
         raise InputError(

@@ -25,7 +25,7 @@ import cftime
 import netCDF4
 import numpy as np
 
-from jtem.errors import InputError, suggest
+from jtem.errors import InputError, note, suggest
 from jtem.readers import co2, fields, regrid
 from jtem.readers.units import SECONDS_PER_DAY, understood
 
@@ -272,6 +272,23 @@ def read_days(file: DailyFile, start: int, stop: int, rows: slice, columns: slic
     return fields.numbers(file.variable, (slice(start, stop), rows, columns), file.where, np.float32)
 
 
+NOISE = {"pr": -1e-7, "rsds": -0.1}
+"""Negative values down to these (kg m-2 s-1: 0.01 mm a day; W m-2) are noise and become 0."""
+
+
+def without_noise(values: np.ndarray, variable: str, where: str) -> np.ndarray:
+    """Values with negative noise of packing and interpolation set to 0, which a note counts."""
+    limit = NOISE.get(variable)
+    if limit is None:
+        return values
+    with np.errstate(invalid="ignore"):
+        noise = (values < 0) & (values >= limit)
+    if not noise.any():
+        return values
+    note(f"{where}: {int(noise.sum())} values between {limit:g} {UNITS[variable]} and 0 were set to 0")
+    return np.where(noise, np.zeros((), values.dtype), values)
+
+
 def check_values(values: np.ndarray, name: FileName, where: str, when: str) -> None:
     """Raise ``InputError`` unless the values (K, kg m-2 s-1, W m-2) are there and can be what the variable says."""
     variable = name.variable
@@ -290,7 +307,7 @@ def check_values(values: np.ndarray, name: FileName, where: str, when: str) -> N
     elif variable == "pr" and smallest >= 0.0:
         hint = "mm per day labelled kg m-2 s-1? divide by 86400"
     elif variable == "pr":
-        hint = "negative precipitation, set it to zero if it is noise"
+        hint = "negative precipitation, correct the file"
     raise InputError(
         f"{where}: values {smallest:.4g}..{largest:.4g} {UNITS[variable]} in {when}, expected {low:g}..{high:g}; {hint}"
     )
@@ -403,7 +420,7 @@ def monthly(
                         int(k) for k in np.searchsorted(file.month, [12 * year + month, 12 * year + month + 1])
                     )
                     box = read_days(file, start, stop, rows, columns)
-                    values = box[:, row, column]
+                    values = without_noise(box[:, row, column], name.variable, file.where)
                     check_values(values, name, file.where, f"{year}-{month + 1:02d}")
                     days = stop - start
                     mean = values.mean(axis=0, dtype=np.float64)

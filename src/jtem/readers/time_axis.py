@@ -426,7 +426,7 @@ def _whole_years(axes: Sequence[Axis], monthly: float | None) -> str:
     near = 0.3 * step
 
     def new_year(place: float) -> bool:
-        return abs((place / 12.0 - round(place / 12.0)) * 12.0) < near
+        return bool(abs((place / 12.0 - round(place / 12.0)) * 12.0) < near)
 
     start = new_year(first) + new_year(last + step)
     end = new_year(first - step) + new_year(last)
@@ -506,7 +506,7 @@ def _check_drift(axis: Axis) -> None:
     kinds = {
         "day": np.ptp(day),  # the same day of each month
         "middle": 2.0 * np.max(np.abs(day - 0.5 * length)) - 0.5,
-        "end": np.ptp(day - length),
+        "end": np.max(length - day),
     }
     even = axis.start - (
         axis.start[0] + np.arange(axis.start.size) * (axis.start[-1] - axis.start[0]) / (axis.start.size - 1)

@@ -170,14 +170,8 @@ def fraction_maps(
             raise InputError(
                 f"{path}: '{community}' runs {found.min():g}..{found.max():g}, expected a fraction 0..1; correct it"
             )
-        filled = fields.Field(
-            np.where(np.isfinite(field.values), scale * field.values, 0.0),
-            field.latitude,
-            field.longitude,
-            field.step,
-            "1",
-            community,
-            field.where,
+        filled = dataclasses.replace(
+            field, values=np.where(np.isfinite(field.values), scale * field.values, 0.0), units="1"
         )
         result[community] = np.nan_to_num(regrid.mean(filled, targets))
     if not result:
