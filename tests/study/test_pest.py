@@ -4,9 +4,8 @@ import numpy as np
 import pytest
 
 from jtem import parameters, step
-from jtem.datafiles import data_path
 from jtem.errors import InputError
-from jtem.study import pest
+from jtem.study.calibration import pest
 
 FOREST, TUNDRA = "boreal_forest", "wet_moist_tundra"
 PROBLEM = pest.Problem(

@@ -12,8 +12,8 @@ from typing import Any
 
 import numpy as np
 
-from jtem.datafiles import data_path
 from jtem.errors import InputError, suggest
+from jtem.files import data_path
 from jtem.readers import fields, regrid
 from jtem.readers.embedded import _rules
 

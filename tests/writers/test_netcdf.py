@@ -1,6 +1,6 @@
 """The sink and state files, without running the model."""
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 import equinox as eqx
 import numpy as np
@@ -8,25 +8,16 @@ import pytest
 import xarray as xr
 from jaxtyping import Array, Float
 
-from jtem import output
 from jtem.errors import InputError
+from jtem.files import prepare_folder
 from jtem.physics.soil_thermal import C25_B
+from jtem.records import Grid, StageInfo
+from jtem.writers.memory import MemorySink
+from jtem.writers.netcdf import NetcdfSink
+from jtem.writers.states import load_state, save_state, state_attributes
 
-
-@dataclass(frozen=True)
-class Stage:
-    name: str = "historical"
-    first_year: int = 2001
-    last_year: int = 2004
-    parent: str = "spinup"
-    expose: bool = False
-
-    @property
-    def years(self) -> int:
-        return self.last_year - self.first_year + 1
-
-
-GRID = output.Grid(
+HISTORY = StageInfo("historical", 2001, 2004)
+GRID = Grid(
     latitude=np.array([60.0, 65.0, 70.0]),
     longitude=np.array([10.0, 20.0, -30.0]),
     area=np.array([100.0, 200.0, 300.0]),
@@ -59,10 +50,10 @@ def part(data: dict, columns: slice, years: slice) -> dict:
 
 def write_all(folder, chunks, failed=None):
     data = results(4, 4)
-    with output.NetcdfSink(folder, "t", GRID, attributes=ATTRIBUTES, heat_edges=C25_B) as sink:
+    with NetcdfSink(folder, "t", GRID, attributes=ATTRIBUTES, heat_edges=C25_B) as sink:
         for columns in chunks:
             for years in (slice(0, 3), slice(3, 4)):
-                sink.write(Stage(), columns, years, part(data, columns, years))
+                sink.write(HISTORY, columns, years, part(data, columns, years))
         sink.finish(failed or {}, {"spin_up_closed_columns": 4})
     return data
 
@@ -71,7 +62,7 @@ def test_files_are_cf_with_units_bounds_and_provenance(tmp_path):
     data = write_all(tmp_path, [slice(0, 4)])
     assert sorted(p.name for p in tmp_path.iterdir()) == ["t_historical_annual.nc", "t_historical_monthly.nc"]
     with xr.open_dataset(tmp_path / "t_historical_monthly.nc") as monthly:
-        assert monthly.attrs["Conventions"] == "CF-1.8"
+        assert monthly.attrs["Conventions"] == "CF-1.11"
         assert monthly.attrs["source"].startswith("jtem ")
         assert monthly.attrs["parameter_hash"] == "abc"
         assert monthly["npp"].dims == ("time", "cell")
@@ -88,6 +79,44 @@ def test_files_are_cf_with_units_bounds_and_provenance(tmp_path):
         assert annual["time_bnds"].values[-1, 1] == 4 * 365
         assert annual["areacella"].values.tolist() == [1e8, 2e8, 3e8]
         assert annual["layer_exposed_carbon"].dims == ("time", "carbon_depth", "cell")
+
+
+@pytest.mark.parametrize("double", [False, True])
+def test_results_in_memory_are_those_of_the_files(tmp_path, double):
+    data = results(4, 4)
+    data["annual"]["vegetation_carbon"][2, 3] = np.nan
+    grid = replace(GRID, communities=np.array(["shrub", "tundra", "tundra"], dtype=object))
+    memory = MemorySink(grid, attributes=ATTRIBUTES, heat_edges=C25_B, double=double)
+    with NetcdfSink(tmp_path, "t", grid, attributes=ATTRIBUTES, heat_edges=C25_B, double=double) as sink:
+        for columns in (slice(0, 2), slice(2, 4)):  # the second cell is cut
+            for target in (sink, memory):
+                target.write(HISTORY, columns, slice(0, 4), part(data, columns, slice(0, 4)))
+        sink.finish({3: "not finite"}, {"spin_up_columns": 4})
+        memory.finish({3: "not finite"}, {"spin_up_columns": 4})
+    for frequency in ("monthly", "annual"):
+        with xr.open_dataset(tmp_path / f"t_historical_{frequency}.nc") as file:
+            mine = memory.dataset("historical", frequency)
+            xr.testing.assert_equal(file.load(), mine)
+            assert set(mine.coords) == set(file.coords) >= {"lat", "lon", "year", "community"}
+            for name in file.variables:
+                assert file[name].dtype == mine[name].dtype
+                said = {k: v for k, v in file[name].attrs.items() if k != "flag_values"}
+                assert said == {k: v for k, v in mine[name].attrs.items() if k != "flag_values"}, name
+            assert {*file.attrs} == {*mine.attrs} and "failed_cells" in mine.attrs
+    with pytest.raises(InputError, match="no results 'historcal annual'; did you mean 'historical annual'"):
+        memory.dataset("historcal", "annual")
+
+
+def test_a_variable_is_drawn_by_xarray_alone(tmp_path):
+    pyplot = pytest.importorskip("matplotlib.pyplot", reason="needs the extra 'plots'")
+    pytest.importorskip("nc_time_axis", reason="needs the extra 'plots' (nc-time-axis)")
+    write_all(tmp_path, [slice(0, 4)])
+    with xr.open_dataset(tmp_path / "t_historical_monthly.nc") as monthly:
+        (line,) = monthly["tsl"].isel(depth=0, cell=0).plot()
+        assert len(line.get_xdata()) == 48
+        assert monthly["tsl"].attrs["units_metadata"] == "temperature: on_scale"
+        assert "units_metadata" not in monthly["npp"].attrs
+    pyplot.close("all")
 
 
 def test_columns_of_a_cell_are_summed_by_area(tmp_path):
@@ -125,9 +154,9 @@ def test_nothing_half_written_stays(tmp_path):
     data = results(4, 4)
     with (
         pytest.raises(KeyboardInterrupt),
-        output.NetcdfSink(folder, "t", GRID, attributes=ATTRIBUTES, heat_edges=C25_B) as sink,
+        NetcdfSink(folder, "t", GRID, attributes=ATTRIBUTES, heat_edges=C25_B) as sink,
     ):
-        sink.write(Stage(), slice(0, 4), slice(0, 4), data)
+        sink.write(HISTORY, slice(0, 4), slice(0, 4), data)
         assert any(folder.iterdir())
         raise KeyboardInterrupt
     assert not folder.exists()
@@ -136,15 +165,15 @@ def test_nothing_half_written_stays(tmp_path):
 def test_unwritable_folder_is_one_sentence(tmp_path):
     (tmp_path / "file").write_text("x")
     with pytest.raises(InputError, match=r"output folder cannot be written.*--out DIR"):
-        output.prepare_folder(tmp_path / "file" / "out")
+        prepare_folder(tmp_path / "file" / "out")
     (tmp_path / "a.nc").write_text("x")
     with pytest.raises(InputError, match=r"a.nc: exists already.*--force"):
-        output.prepare_folder(tmp_path, ["a.nc"], force=False)
+        prepare_folder(tmp_path, ["a.nc"], force=False)
 
 
 def test_implausible_values_are_noted(tmp_path):
-    with output.NetcdfSink(tmp_path, "t", GRID, attributes=ATTRIBUTES, heat_edges=C25_B) as sink:
-        sink.write(Stage(), slice(0, 4), slice(0, 4), {"annual": {"vegetation_carbon": np.full((4, 4), 1e9)}})
+    with NetcdfSink(tmp_path, "t", GRID, attributes=ATTRIBUTES, heat_edges=C25_B) as sink:
+        sink.write(HISTORY, slice(0, 4), slice(0, 4), {"annual": {"vegetation_carbon": np.full((4, 4), 1e9)}})
         assert "vegetation_carbon" in sink.implausible
 
 
@@ -170,34 +199,34 @@ def state() -> Outer:
 
 def test_a_state_comes_back_bitwise(tmp_path):
     before = state()
-    output.save_state(tmp_path / "s.nc", before, {"parameter_hash": "abc", "stage": "spinup"})
-    after = output.load_state(tmp_path / "s.nc", before, "abc")
+    save_state(tmp_path / "s.nc", before, {"parameter_hash": "abc", "stage": "spinup"})
+    after = load_state(tmp_path / "s.nc", before, "abc")
     assert eqx.tree_equal(before, after)
     assert [p.name for p in tmp_path.iterdir()] == ["s.nc"]
-    assert output.state_attributes(tmp_path / "s.nc")["stage"] == "spinup"
+    assert state_attributes(tmp_path / "s.nc")["stage"] == "spinup"
     with xr.open_dataset(tmp_path / "s.nc") as file:
         assert "soil.carbon" in file
 
 
 def test_a_state_that_does_not_fit_is_refused(tmp_path):
     before = state()
-    output.save_state(tmp_path / "s.nc", before, {"parameter_hash": "abc"})
+    save_state(tmp_path / "s.nc", before, {"parameter_hash": "abc"})
     with pytest.raises(InputError, match=r"parameters abc, this run has xyz.*--force"):
-        output.load_state(tmp_path / "s.nc", before, "xyz")
-    output.load_state(tmp_path / "s.nc", before, "xyz", force=True)
+        load_state(tmp_path / "s.nc", before, "xyz")
+    load_state(tmp_path / "s.nc", before, "xyz", force=True)
     with pytest.raises(InputError, match="permafrost scheme"):
-        output.load_state(tmp_path / "s.nc", replace(before, nothing=np.zeros((3, 4))), "abc")
+        load_state(tmp_path / "s.nc", replace(before, nothing=np.zeros((3, 4))), "abc")
     with pytest.raises(InputError, match="shape"):
-        output.load_state(tmp_path / "s.nc", replace(before, heat=np.zeros((3, 5), np.float32)), "abc")
+        load_state(tmp_path / "s.nc", replace(before, heat=np.zeros((3, 5), np.float32)), "abc")
     with pytest.raises(InputError, match="precision"):
-        output.load_state(tmp_path / "s.nc", replace(before, heat=np.zeros((3, 33))), "abc")
+        load_state(tmp_path / "s.nc", replace(before, heat=np.zeros((3, 33))), "abc")
     with pytest.raises(InputError, match="cannot be read"):
-        output.load_state(tmp_path / "no.nc", before, "abc")
+        load_state(tmp_path / "no.nc", before, "abc")
 
 
 def test_states_are_joined_over_chunks(tmp_path):
     whole = state()
-    with output.NetcdfSink(tmp_path, "t", GRID, attributes=ATTRIBUTES, heat_edges=C25_B) as sink:
+    with NetcdfSink(tmp_path, "t", GRID, attributes=ATTRIBUTES, heat_edges=C25_B) as sink:
         for columns in (slice(2, 3), slice(0, 2)):
             part_ = eqx.tree_at(
                 lambda s: (s.soil.carbon, s.soil.layers, s.nothing, s.heat),
@@ -206,4 +235,4 @@ def test_states_are_joined_over_chunks(tmp_path):
             )
             sink.state("spinup", columns, part_)
         sink.finish({})
-    assert eqx.tree_equal(output.load_state(tmp_path / "t_spinup_state.nc", whole, "abc"), whole)
+    assert eqx.tree_equal(load_state(tmp_path / "t_spinup_state.nc", whole, "abc"), whole)
