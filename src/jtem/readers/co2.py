@@ -65,6 +65,8 @@ def read_table(path: Path | str, first_year: int, last_year: int, column: str = 
             )
         month_at = next((lower.index(word) for word in _MONTHS if word in lower), -1)
         texts = [k for k in range(len(header)) if k not in (year_at, month_at) and body and _all_text(body, k)]
+        if len(texts) == len(header) - (2 if month_at >= 0 else 1):
+            texts = []
         words = {row[k].lower() for k in texts for _, row in body if len(row) > k}
         value_at = _column(header, {year_at, month_at, *texts}, column, words, path)
         wide = max((len(row) for _, row in body), default=0)
