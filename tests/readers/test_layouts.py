@@ -26,7 +26,7 @@ from layout_files import (
 )
 
 from jtem.errors import InputError
-from jtem.readers import cf_monthly, to_model
+from jtem.readers import catalogue, cf_monthly, layouts, to_model
 
 HOUSE = {"tas": "air_temperature", "pr": "precipitation", "rsds": "shortwave_radiation"}
 TABLE: dict = {}
@@ -778,6 +778,10 @@ def test_layout(tmp_path, name):
         compare(result)
     else:
         xr.testing.assert_allclose(result, read(expected), rtol=1e-9)
+
+
+def test_the_words_of_plans_are_those_of_the_readers():
+    assert set(catalogue.LAYOUTS) == set(layouts.LAYOUTS)
 
 
 def test_the_table_is_long_enough():

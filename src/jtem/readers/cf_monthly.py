@@ -20,6 +20,8 @@ import xarray as xr
 
 from jtem.errors import InputError, note, suggest
 from jtem.readers import cf, embedded, layouts, time_axis, units
+from jtem.readers import co2 as carbon_dioxide
+from jtem.readers.catalogue import Domain, Find
 from jtem.readers.units import HOUSE_UNITS, SECONDS_PER_DAY, to_house_units
 from jtem.readers.vegetation import mosaic_of, vegetation_mosaic, whole_codes
 
@@ -317,7 +319,7 @@ def _series(
         lost = int(np.argmin(present)) + begin
         raise InputError(
             f"{files}: '{pieces[0].variable}' lacks month {lost // 12}-{lost % 12 + 1:02d} ({int((~present).sum())} of "
-            f"{first_year}-{last_year} missing); add the file that has it or shorten the stage"
+            f"{first_year}-{last_year} missing); add the file that has it or change the years"
         )
     if not converted.all():
         values = _means(pieces, name, values, steps_seen, days, converted, begin)
@@ -605,3 +607,81 @@ def _stocks(variable: Any, here: cf.Places, where: str) -> np.ndarray:
         )
     assert unit is not None
     return cf.field(variable, here, f"{where}: {variable.name}", lead=(others[0],)).T * unit.factor
+
+
+# --- for plans -------------------------------------------------------------------------------------------------------
+
+
+def find_all(find: Find, names: Sequence[str]) -> list[Path]:
+    """Paths of files; a name with ``*``, ``?`` or ``[`` stands for all that fit, in order. Raises ``InputError``."""
+    result: list[Path] = []
+    for name in names:
+        if not any(mark in name for mark in "*?["):
+            result.append(find(name))
+            continue
+        parts = Path(name).parts
+        fixed = list(itertools.takewhile(lambda part: not any(mark in part for mark in "*?["), parts))
+        folder = find(str(Path(*fixed)) if fixed else ".", folder=True)
+        found = sorted(path for path in folder.glob(str(Path(*parts[len(fixed) :]))) if path.is_file())
+        if not found:
+            raise InputError(f"{folder}: no file fits '{name}'; check the pattern and the folder")
+        result += found
+    return list(dict.fromkeys(result))
+
+
+def open_domain(
+    find: Find, climates: Sequence[str], *, static: str, community: str, stride: int, **keys: Any
+) -> Domain:
+    """The cells of a [domain] with source "cf_monthly"; further keys: those of :func:`domain_of`. Raises ``InputError``."""
+    del climates
+    path = find(static)
+    return domain_of(read_cells(path, keys["names"], community), path, find, stride=stride, **keys)
+
+
+def domain_of(
+    cells: xr.Dataset,
+    static: Path,
+    find: Find,
+    *,
+    climate: Mapping[str, Sequence[str]],
+    names: Mapping[str, str],
+    co2: str,
+    co2_column: str,
+    stride: int,
+    layout: str = "",
+    stamp: str = "",
+    units: Mapping[str, str] | None = None,
+    sun: Sun | None = None,
+) -> Domain:
+    """Every ``stride``-th of some cells with the files of each climate and CO2 from a table or the embedded series.
+
+    ``layout``, ``stamp``, ``units``, ``sun``: as :func:`read_climate` takes them.
+    """
+    cells = cells.isel(cell=slice(None, None, stride))
+    files = {name: find_all(find, paths) for name, paths in climate.items()}
+    table = None if co2 == "embedded" else find(co2)
+    latitude, longitude = cells["latitude"].values, cells["longitude"].values
+
+    def source(name: str):
+        def years(rows: np.ndarray, first: int, last: int) -> xr.Dataset:
+            found = read_climate(
+                files[name],
+                first,
+                last,
+                names,
+                (latitude[rows], longitude[rows]),
+                layout=layout,
+                stamp=stamp,
+                said_units=units,
+                sun=sun,
+            )
+            if table is None:
+                ppm = carbon_dioxide.of_climate(name, co2_column, first, last)
+            else:
+                ppm = carbon_dioxide.read_table(table, first, last, co2_column)
+            return found.assign(co2=("year", ppm, {"units": "ppm"}))
+
+        return years, ", ".join(str(path) for path in files[name])
+
+    inputs = [str(static), *(str(path) for paths in files.values() for path in paths)]
+    return Domain(cells, source, (*inputs, str(table) if table else "CO2: embedded published series"))

@@ -38,16 +38,6 @@ def inside_longitudes(longitude: np.ndarray, west: float, east: float, margin: f
     return (along >= 0) & (along <= width + 2 * (margin + slack))
 
 
-def check_box(box: Box, where: str) -> None:
-    """Raise ``InputError`` unless the box is south, north, west, east in degrees (west above east: across the date line)."""
-    south, north, west, east = box
-    if not (-90 <= south < north <= 90 and -180 <= west <= 360 and -180 <= east <= 360 and west != east):
-        raise InputError(
-            f"{where}: box {list(box)} is not [south, north, west, east] in degrees (west above east: across the date line); "
-            "correct it"
-        )
-
-
 @dataclass(frozen=True)
 class Axes:
     """The regular axes of one file and where the wanted box lies in it.

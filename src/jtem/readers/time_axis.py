@@ -18,8 +18,8 @@ import numpy as np
 
 from jtem.errors import InputError, suggest
 from jtem.readers import cf
+from jtem.readers.catalogue import STAMPS
 
-STAMPS = ("start", "middle", "end")
 CALENDARS = (
     "standard",
     "gregorian",
