@@ -9,12 +9,15 @@ from __future__ import annotations
 import argparse
 import importlib
 import sys
+import warnings
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 from jtem import __version__
-from jtem.errors import DONE, STOPPED, USER_ERROR, InputError
+from jtem.errors import DONE, STOPPED, USER_ERROR, InputError, InputNote
 from jtem.parameters import ParameterError
+from jtem.readers.catalogue import STAMPS
 
 
 def part_of(text: str) -> tuple[int, int]:
@@ -85,6 +88,9 @@ def parser() -> argparse.ArgumentParser:
     check = add(
         "check", "run.command_check", "validate a plan and all its inputs; estimate memory and time; run nothing"
     )
+    looking = add("inspect", "inspect.command_inspect", "what is understood of netCDF files, before any plan")
+    looking.add_argument("files", type=Path, nargs="+", metavar="FILE")
+    looking.add_argument("--stamp", choices=STAMPS, default="", help="what a stamp between two months means")
     ready = add(
         "prepare", "prepare.command_prepare", "turn raw files into one prepared store, once; runs then start in seconds"
     )
@@ -146,9 +152,21 @@ def parser() -> argparse.ArgumentParser:
     return top
 
 
+def _say(message: Warning | str, category: type[Warning], *where: Any, **more: Any) -> None:
+    """Notes on the input as one plain line; other warnings as Python shows them."""
+    if issubclass(category, InputNote):
+        print(f"note: {message}", file=sys.stderr)
+    else:
+        _SHOW(message, category, *where, **more)
+
+
+_SHOW = warnings.showwarning
+
+
 def main(argv: Sequence[str] | None = None) -> int:
     """Entry point; returns the exit code."""
     arguments = parser().parse_args(argv)
+    warnings.showwarning = _say
     try:
         module, _, name = arguments.action.partition(".")
         return getattr(importlib.import_module(f"jtem.commands.{module}"), name)(arguments)

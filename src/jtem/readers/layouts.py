@@ -49,6 +49,11 @@ class Layout:
     units: Mapping[str, str] = field(default_factory=dict)
     hint: str = ""
 
+    @property
+    def parts(self) -> tuple[Part, ...]:
+        """All ways to all variables."""
+        return (*self.air_temperature, *self.precipitation, *self.shortwave_radiation)
+
 
 def _one(*names: str) -> tuple[Part, ...]:
     return tuple(Part((name,)) for name in names)

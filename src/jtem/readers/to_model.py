@@ -265,23 +265,30 @@ def _check_field(climate: xr.Dataset, name: str, unit: str, low: float, high: fl
         )
 
 
-LIGHT_FACTOR, LIGHT_SLACK = 1.05, 15.0
-"""Light may exceed that at the top of the atmosphere by this factor and these W m-2: means over cells, months and twilight."""
+LIGHT_FACTOR, LIGHT_SLACK, LIGHT_DOUBT = 1.05, 40.0, 10.0
+"""Light may exceed that at the top of the atmosphere by this factor (means over cells, months and twilight) and these W m-2:
+beyond the first it is refused, beyond the second doubted."""
 
 
 def _check_light(climate: xr.Dataset, where: str) -> None:
-    """Raise ``InputError`` where more light arrives than reaches the top of the atmosphere at that latitude and month."""
+    """Refuse more light than reaches the top of the atmosphere at that latitude and month; note it where it is little more."""
     latitude = np.asarray(climate["latitude"].values, dtype=np.float64)
-    limit = LIGHT_FACTOR * embedded.top_of_atmosphere(latitude)[:, None, :] + LIGHT_SLACK
+    top = LIGHT_FACTOR * embedded.top_of_atmosphere(latitude)[:, None, :]
     light = np.asarray(climate["shortwave_radiation"].values)
-    bad = light > limit
+    doubtful = light > top + LIGHT_DOUBT
+    if not doubtful.any():
+        return
+    bad = light > top + LIGHT_SLACK
+    shown = bad if bad.any() else doubtful
+    cell, year, month = (int(k) for k in np.argwhere(shown)[0])
+    text = (
+        f"{where}: 'shortwave_radiation' exceeds the radiation at the top of the atmosphere in {int(shown.sum())} cells and "
+        f"months, first {light[cell, year, month]:.4g} W m-2 at {latitude[cell]:.2f} N in "
+        f"{climate['year'].values[year]}-{month + 1:02d}, limit {top[cell, 0, month]:.4g}; wrong month, hemisphere or unit?"
+    )
     if bad.any():
-        cell, year, month = (int(k) for k in np.argwhere(bad)[0])
-        raise InputError(
-            f"{where}: 'shortwave_radiation' exceeds the radiation at the top of the atmosphere in {int(bad.sum())} cells and "
-            f"months, first {light[cell, year, month]:.4g} W m-2 at {latitude[cell]:.2f} N in "
-            f"{climate['year'].values[year]}-{month + 1:02d}, limit {limit[cell, 0, month]:.4g}; wrong month, hemisphere or unit?"
-        )
+        raise InputError(text)
+    note(text)
 
 
 def _disguised(name: str, smallest: float, largest: float) -> str:
