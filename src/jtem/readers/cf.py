@@ -92,33 +92,44 @@ def raw(variable: netCDF4.Variable, key: Any, where: str) -> np.ndarray:
     return values
 
 
-def numbers(variable: netCDF4.Variable, key: Any, where: str, dtype: type = np.float64) -> np.ndarray:
+def numbers(variable: netCDF4.Variable, key: Any, where: str, dtype: type | None = np.float64) -> np.ndarray:
     """Read ``variable[key]`` with what is missing as NaN and packing undone; see :func:`decode`."""
     return decode(raw(variable, key, where), attributes(variable), where, dtype)
 
 
-def decode(values: np.ndarray, said: Mapping[str, Any], where: str, dtype: type = np.float64) -> np.ndarray:
+def decode(values: np.ndarray, said: Mapping[str, Any], where: str, dtype: type | None = np.float64) -> np.ndarray:
     """Stored values as numbers: NaN for fill values of any type and for what lies outside the valid range.
 
-    ``said``: attributes. Numbers beyond 1e15 are fill values that the file does not declare, and refused.
+    ``said``: attributes. ``dtype``: of the result; None: as stored where that is a floating type that needs no unpacking.
+    Numbers beyond 1e15 are fill values that the file does not declare, and refused.
     """
     scale, offset = (_number(said, name, where) for name in ("scale_factor", "add_offset"))
     packed = scale is not None or offset is not None
-    result = values.astype(dtype)
+    kind: Any = dtype or (values.dtype.type if values.dtype.kind == "f" and not packed else np.float64)
+    result = values.astype(kind, copy=packed)  # nobody else holds them
     if packed:
-        result *= dtype(1.0 if scale is None else scale)
-        result += dtype(0.0 if offset is None else offset)
-    bad = _missing(values, result, said, packed, where)
+        result *= kind(1.0 if scale is None else scale)
+        result += kind(0.0 if offset is None else offset)
+    bad = _missing(values, result, said, packed)
     if bad is not None:
         result[bad] = np.nan
-    with np.errstate(invalid="ignore"):
-        huge = np.abs(result) > LARGEST_NUMBER
-    if huge.any():
+    low, high = _extremes(result)
+    if high > LARGEST_NUMBER or low < -LARGEST_NUMBER:
         raise InputError(
-            f"{where}: value {float(result[huge].flat[0]):g} looks like a fill value that the file does not declare; "
+            f"{where}: value {high if high > LARGEST_NUMBER else low:g} looks like a fill value that the file does not declare; "
             "set the attribute _FillValue of the variable"
         )
     return result
+
+
+def _extremes(values: np.ndarray) -> tuple[float, float]:
+    """Smallest and largest value, NaN left out (0, 0 without any value), without a copy."""
+    if not values.size:
+        return 0.0, 0.0
+    low, high = values.min(), values.max()
+    if low != low:  # NaN somewhere
+        low, high = np.fmin.reduce(values, axis=None), np.fmax.reduce(values, axis=None)
+    return (float(low), float(high)) if low == low else (0.0, 0.0)
 
 
 def _number(said: Mapping[str, Any], name: str, where: str) -> float | None:
@@ -143,7 +154,7 @@ def _listed(said: Mapping[str, Any], name: str) -> np.ndarray:
         return np.array([])
 
 
-def _missing(values: np.ndarray, unpacked: np.ndarray, said: Mapping[str, Any], packed: bool, where: str):
+def _missing(values: np.ndarray, unpacked: np.ndarray, said: Mapping[str, Any], packed: bool) -> Any:
     """Where values are missing; None where nothing is."""
     bad = None
 
@@ -153,41 +164,44 @@ def _missing(values: np.ndarray, unpacked: np.ndarray, said: Mapping[str, Any], 
             bad = found if bad is None else bad | found
 
     kind = values.dtype
+    least, most = _extremes(values)
     fills = np.concatenate([_listed(said, "_FillValue"), _listed(said, "missing_value")])
     if not fills.size and kind.str[1:] in ("f4", "f8", "i2", "i4"):
         fills = np.array([float(netCDF4.default_fillvals[kind.str[1:]])])
-    for fill in fills[np.isfinite(fills)]:
+    for fill in np.unique(fills[np.isfinite(fills)]):
         if kind.kind == "f":
-            mark(values == kind.type(fill))
+            with np.errstate(over="ignore"):
+                own: Any = kind.type(fill)
+            if least <= own <= most or np.isinf(own):
+                mark(values == own)
         elif fill == int(fill):
-            wrapped = int(fill)
-            if kind.kind == "u" and wrapped < 0:
-                wrapped += 1 << (8 * kind.itemsize)
-            mark(values == wrapped)
+            own = int(fill) + ((1 << (8 * kind.itemsize)) if kind.kind == "u" and fill < 0 else 0)
+            if least <= own <= most:
+                mark(values == own)
         elif packed:
-            with np.errstate(invalid="ignore"):
-                mark(np.abs(unpacked - fill) <= 1e-6 * abs(fill))  # given as the unpacked number
-    low, high = _valid_range(said, where)
+            mark(np.abs(unpacked - fill) <= 1e-6 * abs(fill))  # given as the unpacked number
+    low, high = _valid_range(said)
     if low is None and high is None:
         return bad
-    own = values
     limits = [x for n in ("valid_range", "valid_min", "valid_max") if n in said for x in np.atleast_1d(said[n])]
-    if packed and any(np.asarray(x).dtype.kind == "f" for x in limits) and kind.kind in "iu":
-        own = unpacked
-    if kind.kind == "u" and own is values:
+    of_unpacked = packed and kind.kind in "iu" and any(np.asarray(x).dtype.kind == "f" for x in limits)
+    compared = unpacked if of_unpacked else values
+    if kind.kind == "u" and not of_unpacked:
         low, high = (None if x is None else x + (1 << (8 * kind.itemsize)) if x < 0 else x for x in (low, high))
         if low is not None and high is not None and low > high:
             return bad
-    slack = 1e-6 if own.dtype.kind == "f" else 0.0
+    if of_unpacked:
+        least, most = _extremes(unpacked)
+    slack = 1e-6 if compared.dtype.kind == "f" else 0.0
     with np.errstate(invalid="ignore"):
-        if low is not None:
-            mark(own < low - slack * abs(low))
-        if high is not None:
-            mark(own > high + slack * abs(high))
+        if low is not None and least < low - slack * abs(low):
+            mark(compared < low - slack * abs(low))
+        if high is not None and most > high + slack * abs(high):
+            mark(compared > high + slack * abs(high))
     return bad
 
 
-def _valid_range(said: Mapping[str, Any], where: str) -> tuple[float | None, float | None]:
+def _valid_range(said: Mapping[str, Any]) -> tuple[float | None, float | None]:
     both = _listed(said, "valid_range")
     if both.size == 2:
         return float(both[0]), float(both[1])

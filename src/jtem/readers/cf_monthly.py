@@ -213,11 +213,7 @@ def _blocks(piece: Piece, steps: slice, box: tuple[slice, ...] | None, inside: A
             else:
                 values = values.reshape(stop - start, *(s.stop - s.start for s in box or ()))[(slice(None), *inside)]
                 values = values.reshape(stop - start, -1)
-            yield start, cf.decode(values, piece.said, piece.where, _precise(values)) if decoded else values
-
-
-def _precise(values: np.ndarray) -> type:
-    return np.float64
+            yield start, cf.decode(values, piece.said, piece.where, None) if decoded else values
 
 
 def _whole(piece: Piece, steps: slice, into: np.ndarray | None) -> np.ndarray:
@@ -245,7 +241,7 @@ def _monthly(piece: Piece, steps: slice, rows: np.ndarray) -> np.ndarray:
     if held is not None:
         return cf.decode(np.asarray(held[steps][:, rows]), piece.said, piece.where)
     box, inside = _box(piece, rows)
-    return np.concatenate([values for _, values in _blocks(piece, steps, box, inside, True)])
+    return np.concatenate([values for _, values in _blocks(piece, steps, box, inside, True)]).astype(np.float64)
 
 
 def _sums(piece: Piece, steps: slice, rows: np.ndarray | None, into: np.ndarray | None) -> np.ndarray:
@@ -259,7 +255,7 @@ def _sums(piece: Piece, steps: slice, rows: np.ndarray | None, into: np.ndarray 
         own = month[start : start + values.shape[0]]
         edges = np.concatenate([[0], np.nonzero(np.diff(own))[0] + 1, [own.size]])
         for low, high in itertools.pairwise(edges):
-            result[int(own[low]) - first] += values[low:high].sum(axis=0)
+            result[int(own[low]) - first] += values[low:high].sum(axis=0, dtype=np.float64)
     return result
 
 
