@@ -326,7 +326,7 @@ def test_files_too_long_to_hold_are_read_in_parts(tmp_path, monkeypatch, make):
     whole = read(make(tmp_path))
     monkeypatch.setattr(cf_monthly, "_held", cf_monthly._Held())
     monkeypatch.setattr(cf_monthly, "HELD_BYTES", 16)
-    monkeypatch.setattr(cf_monthly, "BLOCK_BYTES", 500)
+    monkeypatch.setattr(cf_monthly, "BLOCK_BYTES", 5000)
     for _ in range(4):  # by box at first, then from a temporary file
         again = read(make(tmp_path), places=(whole["latitude"].values[3:7], whole["longitude"].values[3:7]))
         np.testing.assert_allclose(again["precipitation"].values, whole["precipitation"].values[3:7], rtol=1e-12)

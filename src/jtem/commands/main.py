@@ -7,10 +7,11 @@ before JAX starts.
 from __future__ import annotations
 
 import argparse
+import contextlib
 import importlib
 import sys
 import warnings
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -152,24 +153,33 @@ def parser() -> argparse.ArgumentParser:
     return top
 
 
-def _say(message: Warning | str, category: type[Warning], *where: Any, **more: Any) -> None:
-    """Notes on the input as one plain line; other warnings as Python shows them."""
-    if issubclass(category, InputNote):
-        print(f"note: {message}", file=sys.stderr)
-    else:
-        _SHOW(message, category, *where, **more)
+@contextlib.contextmanager
+def _notes() -> Iterator[None]:
+    """Notes on the input, each once, as plain lines when the command has done its work; a mistake ends with its sentence alone."""
+    notes: dict[str, None] = {}
+    show = warnings.showwarning
 
+    def keep(message: Warning | str, category: type[Warning], *where: Any, **more: Any) -> None:
+        if issubclass(category, InputNote):
+            notes[str(message)] = None
+        else:
+            show(message, category, *where, **more)
 
-_SHOW = warnings.showwarning
+    with warnings.catch_warnings():
+        warnings.simplefilter("always", InputNote)
+        warnings.showwarning = keep
+        yield
+    for text in notes:
+        print(f"note: {text}", file=sys.stderr)
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Entry point; returns the exit code."""
     arguments = parser().parse_args(argv)
-    warnings.showwarning = _say
     try:
         module, _, name = arguments.action.partition(".")
-        return getattr(importlib.import_module(f"jtem.commands.{module}"), name)(arguments)
+        with _notes():
+            return getattr(importlib.import_module(f"jtem.commands.{module}"), name)(arguments)
     except (InputError, ParameterError) as error:
         print(f"jtem: {' '.join(str(error).split())}", file=sys.stderr)
         return USER_ERROR

@@ -30,9 +30,9 @@ def elevation(
     field = dataclasses.replace(field, values=field.values * factor)
     values = regrid.mean(field, targets)
     if np.nanmin(values, initial=0.0) < -500 or np.nanmax(values, initial=0.0) > 9000:
+        said = "" if factor == 1.0 else f"is in {field.units!r}, expected 'm', and "
         raise InputError(
-            f"{path}: '{field.name}' runs {np.nanmin(values):g}..{np.nanmax(values):g} m, expected "
-            "-500..9000; correct it"
+            f"{path}: '{field.name}' {said}runs {np.nanmin(values):g}..{np.nanmax(values):g} m, expected -500..9000; correct it"
         )
     return values
 
