@@ -155,7 +155,7 @@ def parser() -> argparse.ArgumentParser:
 
 @contextlib.contextmanager
 def _notes() -> Iterator[None]:
-    """Notes on the input, each once, as plain lines when the command has done its work; a mistake ends with its sentence alone."""
+    """Print notes on the input, each once, when the command has done its work; a mistake ends with its sentence alone."""
     notes: dict[str, None] = {}
     show = warnings.showwarning
 
