@@ -45,13 +45,15 @@ class Source:
 
     ``module``: has ``open_domain(find, climates, *, ...) -> Domain``; the keys of [domain] that it ``takes`` are given by name,
     ``climates`` are the names that the plan uses. "": a store, which ``jtem prepare`` makes. ``needs``: keys that must be
-    given, and what they are.
+    given, and what they are. ``sun``: the model's light at the top of the atmosphere is given too, latitude (cell,) ->
+    (cell, 12) W m-2.
     """
 
     text: str
     module: str = ""
     takes: tuple[str, ...] = ()
     needs: tuple[tuple[str, str], ...] = ()
+    sun: bool = False
 
 
 FIXED_FIELDS = (("static", "the file of elevation, texture and vegetation"), ("climate", "the files of each climate"))
@@ -64,10 +66,11 @@ SOURCES = {
         FIXED_FIELDS,
     ),
     "cf_monthly": Source(
-        "monthly CF netCDF files of the user",
+        "monthly, daily or finer CF netCDF files of the user",
         "cf_monthly",
-        ("static", "climate", "names", "community", "co2", "co2_column", "stride"),
+        ("static", "climate", "names", "layout", "stamp", "units", "community", "co2", "co2_column", "stride"),
         FIXED_FIELDS,
+        sun=True,
     ),
     "climate_grid": Source(
         "real half-degree fields of the data folder",
@@ -127,6 +130,12 @@ SITE_CLIMATES = {
     "domain": "the nearest cell of [domain]",
 }
 """Words of [[data]] climate in a calibration plan."""
+
+LAYOUTS = ("cmip6", "cesm", "era5", "cru_ts", "crujra", "gswp3_w5e5", "terraclimate", "chelsa", "daymet")
+"""Words of [domain] layout; what they mean is in ``layouts``. Without one: tas, pr and rsds, or what names tell."""
+
+STAMPS = ("start", "middle", "end")
+"""Words of [domain] stamp: what a stamp between two months means, where no bounds tell."""
 
 SOIL_CARBON = ("rule", "statistics")
 VEGETATION_KINDS = ("tem", "communities", "biome4", "fractions")

@@ -6,6 +6,7 @@ Below 3 m the model itself extends the four intervals (hyperbolic fit, ``physics
 from __future__ import annotations
 
 import csv
+import dataclasses
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -82,18 +83,7 @@ def read_ncscd(folder: Path | str, targets: regrid.Targets, box: fields.Box = fi
     layers = (first.values, difference, stock[200].values, stock[300].values)
     return np.stack(
         [
-            regrid.mean(
-                fields.Field(
-                    np.where(mapped, np.maximum(values, 0.0), np.nan),
-                    first.latitude,
-                    first.longitude,
-                    first.step,
-                    "kg m-2",
-                    first.name,
-                    first.where,
-                ),
-                targets,
-            )
+            regrid.mean(dataclasses.replace(first, values=np.where(mapped, np.maximum(values, 0.0), np.nan)), targets)
             for values in layers
         ],
         axis=1,
@@ -122,9 +112,7 @@ def _ncscd_field(path: Path, box: fields.Box) -> fields.Field:
             "m-2, expected "
             f"0..{LARGEST / HG_TO_KG:g}; correct the file (other fill values than -32768?)"
         )
-    return fields.Field(
-        values, field.latitude, field.longitude, field.step, "kg m-2", name, field.where, field.attributes
-    )
+    return dataclasses.replace(field, values=values, units="kg m-2")
 
 
 def _check_type(variable: netCDF4.Variable, path: Path) -> None:
