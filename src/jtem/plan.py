@@ -24,6 +24,7 @@ from jtem.physics.permafrost import SCHEMES, PermafrostScheme
 from jtem.study.protocol import FACTORS, PROTOCOLS, Member, Run, stage_name
 from jtem.study.stages import METHODS
 
+PAPERS = ("liu2022", "liu2024")
 SOURCES = ("embedded", "toolik", "cf_monthly", "climate_grid", "isimip", "prepared")
 DATA_VARIABLE = "JTEM_DATA"
 DEFAULT_ANNUAL = (
@@ -281,6 +282,15 @@ class IsimipSection:
 
 
 @dataclass(frozen=True)
+class ReportSection:
+    """``paper``: the paper whose tables, figures and printed values ``jtem report`` puts beside the run ("liu2022", "liu2024"; "none":
+    none; default: that of the protocol in [factorial] runs).
+    """
+
+    paper: str = ""
+
+
+@dataclass(frozen=True)
 class RunSection:
     """How the work is cut: columns a chunk, years a block; ``restart`` starts history from a state file."""
 
@@ -339,9 +349,17 @@ class Plan:
     run: RunSection = RunSection()
     prepare: PrepareSection = PrepareSection()
     isimip: IsimipSection = IsimipSection()
+    report: ReportSection = ReportSection()
     sensitivity: SensitivitySection = SensitivitySection()
     text: str = ""
     where: str = "the plan"
+
+    @property
+    def paper(self) -> str:
+        """The paper that the run repeats, "" for none: as [report] says, else that of the protocol."""
+        runs = self.factorial.runs
+        protocol = runs[0].split("_")[0] if len(runs) == 1 and runs[0] in PROTOCOLS else ""
+        return {"": protocol, "none": ""}.get(self.report.paper, self.report.paper)
 
     @property
     def base_years(self) -> tuple[int, int]:
@@ -532,6 +550,9 @@ def _check(plan: Plan) -> None:
         raise InputError(
             f"{where}: [domain] source {plan.domain.source!r} is unknown; {suggest(plan.domain.source, SOURCES)}"
         )
+    if plan.report.paper not in ("", "none", *PAPERS):
+        words = suggest(plan.report.paper, ("none", *PAPERS))
+        raise InputError(f"{where}: [report] paper {plan.report.paper!r} is unknown; {words}")
     for part, label in [(plan.history, "[history]"), *((s, f"[[scenario]] {s.name}") for s in plan.scenario)]:
         if part.last < part.first:
             raise InputError(

@@ -14,7 +14,7 @@ import numpy as np
 
 from jtem import __version__
 from jtem.assemble.course import attributes, open_plan
-from jtem.commands.report import report
+from jtem.commands.report import region_report
 from jtem.devices import usable_cores, use_all_cores
 from jtem.errors import DONE, FAILED_CELLS, InputError
 
@@ -274,7 +274,7 @@ def command_demo(arguments: argparse.Namespace) -> int:
         print(f"jtem {__version__}: {plan.plan.title}; {cells}, emulated climate", flush=True)
         code, summary = execute(prepared, arguments.out, force=True)
     print(spin_up_text(summary.spin_up))
-    report(plan, arguments.out, figure=True)
+    region_report(plan, arguments.out, arguments.out / f"{plan.plan.name}.png", None)
     print(f"done in {time.perf_counter() - begin:.0f} s; every number and figure here is from emulated climate")
     return code
 
