@@ -283,8 +283,8 @@ class IsimipSection:
 
 @dataclass(frozen=True)
 class ReportSection:
-    """``paper``: the paper whose tables, figures and printed values ``jtem report`` puts beside the run ("liu2022", "liu2024"; "none":
-    none; default: that of the protocol in [factorial] runs).
+    """``paper``: the paper whose tables, figures and printed values ``jtem report`` puts beside the run: "liu2022", "liu2024" or
+    "none" (default: that of the protocol in [factorial] runs).
     """
 
     paper: str = ""

@@ -57,7 +57,7 @@ class Field:
         inside = (self.years >= first) & (self.years <= last)
         if not inside.any():
             return np.full(self.values.shape[1:], np.nan)
-        return self.values[inside].mean(axis=0)
+        return np.asarray(self.values[inside].mean(axis=0))
 
     def cycle(self, first: int, last: int) -> np.ndarray:
         """Mean seasonal cycle over years, (12, [depth,] [cell])."""
@@ -112,7 +112,7 @@ def needed(data: xr.Dataset, name: str, cell: int | None = None) -> Field:
     found = field(data, name, cell)
     if found is None:
         kind = "monthly" if is_monthly(years_of(data)) else "annual"
-        raise InputError(f"'{name}' is not among the {kind} results; add it to '{kind}' in the plan's [output] and run")
+        raise InputError(f"'{find(name).name}' is not among the {kind} results; add it to '{kind}' in the plan's [output] and run")
     return found
 
 

@@ -118,9 +118,9 @@ def _western_end(longitude: np.ndarray) -> float:
     k = int(np.argmax(gaps))
     if places.size > 1 and gaps[k] < 60.0:
         return -180.0
-    start = float(places[(k + 1) % places.size])
-    start -= 0.5 * min(float(gaps[k]), 120.0)  # the coast west of the cells belongs to the page
-    return start - 360.0 if start >= 180.0 else start
+    first = float(places[(k + 1) % places.size])
+    start = first - 0.5 * min(float(gaps[k]), 120.0)  # the coast west of the cells belongs to the page
+    return start - 360.0 if first + 0.5 * (360.0 - float(gaps[k])) >= 180.0 else start
 
 
 def _degrees(value: float, words: str) -> str:
