@@ -116,7 +116,7 @@ def test_a_region_is_reported_with_and_without_scenarios(tmp_path, capsys, scena
         rows = list(csv.DictReader(file))
     assert all(row["published"] == "" for row in rows)
     (npp,) = [r for r in rows if r["quantity"] == "NPP"]
-    assert float(npp["ours"]) == pytest.approx(100.0 * 4e8 * 1e-15, rel=1e-4)
+    assert float(npp["ours"]) == pytest.approx(100.0 * 4e8 * 1e-9, rel=1e-4) and npp["unit"] == "Gg C yr-1"
 
 
 def test_stages_without_thaw_belong_to_their_twin_whatever_they_are_called():

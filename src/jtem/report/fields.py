@@ -112,7 +112,9 @@ def needed(data: xr.Dataset, name: str, cell: int | None = None) -> Field:
     found = field(data, name, cell)
     if found is None:
         kind = "monthly" if is_monthly(years_of(data)) else "annual"
-        raise InputError(f"'{find(name).name}' is not among the {kind} results; add it to '{kind}' in the plan's [output] and run")
+        raise InputError(
+            f"'{find(name).name}' is not among the {kind} results; add it to '{kind}' in the plan's [output] and run"
+        )
     return found
 
 

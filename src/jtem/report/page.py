@@ -90,7 +90,7 @@ def empty(axes: Axes, text: str) -> None:
     axes.set_yticks([])
     axes.grid(visible=False)
     axes.spines[["left", "bottom"]].set_color("0.8")
-    said = "\n".join(textwrap.fill(line, 44) for line in text.split("\n"))
+    said = "\n".join(textwrap.fill(line, 44, break_long_words=False) for line in text.split("\n"))
     axes.text(0.5, 0.5, said, transform=axes.transAxes, ha="center", va="center", fontsize=8, color="0.35")
 
 

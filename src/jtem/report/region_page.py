@@ -6,6 +6,7 @@ Series are history and each scenario, with permafrost thaw (solid) and, where it
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -25,11 +26,36 @@ THAWED_RH = "heterotrophic_respiration_thawed_permafrost"
 STYLES = ("-", "--", "-.", ":")
 
 
-class Joined:
-    """Series of history and one run, (year,), in Pg, Pg yr-1, 1e6 km2, m."""
+@dataclass(frozen=True)
+class Units:
+    """Units of a region: ``mass`` kg and ``area`` m2 with their words for tables and for figures."""
 
-    def __init__(self, region: Region, scenario: str = "", run: str = ""):
-        self.region, self.past = region, region.history
+    mass: float
+    mass_word: str
+    area: float
+    area_word: str
+    area_figure: str
+
+
+PG = Units(1e12, "Pg C", 1e12, "1e6 km2", "10$^6$ km$^2$")
+SMALLER = (
+    (1e12, PG),
+    (1e9, Units(1e9, "Tg C", 1e9, "1e3 km2", "10$^3$ km$^2$")),
+    (0.0, Units(1e6, "Gg C", 1e6, "km2", "km$^2$")),
+)
+"""Least area (m2) of the cells for which each of the units is used."""
+
+
+def units_of(region: Region) -> Units:
+    """Units in which the numbers of the region are neither tiny nor huge."""
+    return next(units for least, units in SMALLER if region.area.sum() >= least)
+
+
+class Joined:
+    """Series of history and one run, (year,), in ``units`` of mass (per year) and area, and m."""
+
+    def __init__(self, region: Region, scenario: str = "", run: str = "", units: Units = PG):
+        self.region, self.past, self.units = region, region.history, units
         self.run = region.get(scenario, run) if scenario else None
         parts = [self.past, self.run] if self.run else [self.past]
         self.parts: list[Result] = [part for part in parts if part is not None]
@@ -42,7 +68,7 @@ class Joined:
 
     def total(self, name: str) -> np.ndarray:
         """A pool or a flux over the fixed set."""
-        return np.concatenate([part.total(name) for part in self.parts])
+        return np.concatenate([part.total(name, self.units.mass) for part in self.parts])
 
     def cumulative(self, name: str) -> np.ndarray:
         """A flux summed since the scenario's first year (since the first year without a scenario)."""
@@ -51,7 +77,8 @@ class Joined:
     @property
     def permafrost_area(self) -> np.ndarray:
         """Area with an active layer below 10 m in the year, all cells."""
-        return np.concatenate([regional.permafrost_area(part, self.region.area) for part in self.parts])
+        series = np.concatenate([regional.permafrost_area(part, self.region.area) for part in self.parts])
+        return series * (PG.area / self.units.area)
 
     def active_layer(self, *, frozen: bool = False) -> np.ndarray:
         """Mean with each cell at most 10 m; ``frozen``: of cells still frozen in the year."""
@@ -77,27 +104,30 @@ def headline(region: Region, printed: Mapping[tuple[str, str], float]) -> list[L
     def add(quantity: str, key: str, scenario: str, value: float, unit: str, note: str = "") -> None:
         lines.append(Line(quantity, scenario, unit, float(value), printed.get((key, scenario)), note))
 
-    name = region.history_name
-    first = Joined(region, region.scenarios[0], region.names[0]) if region.scenarios else Joined(region)
+    name, units = region.history_name, PG if printed else units_of(region)
+    start = (region.scenarios[0], region.names[0]) if region.scenarios else ("", "")
+    first = Joined(region, *start, units)
     last = int(region.history.years[-1])
     now = (last - 4, last + 1 if region.scenarios else last)
     base = BASE_YEARS if BASE_YEARS[0] <= last <= BASE_YEARS[1] else now
     span = f"{base[0]}-{base[1]}"
-    add("permafrost area", "permafrost_area", name, first.mean(first.permafrost_area, *base), "1e6 km2", span)
+    add("permafrost area", "permafrost_area", name, first.mean(first.permafrost_area, *base), units.area_word, span)
     if region.permafrost:
         thaw = first.mean(first.active_layer(), *base)
         add("mean ALT", "", name, thaw, "m", f"{span}, at most 10 m a cell")
     for variable, text in FLUXES.values():
         if first.has(variable):
-            add(text, "", name, first.mean(first.total(variable), *now), "Pg C yr-1", f"{now[0]}-{now[1]}")
+            add(
+                text, "", name, first.mean(first.total(variable), *now), f"{units.mass_word} yr-1", f"{now[0]}-{now[1]}"
+            )
     for key, text in (("vegetation_carbon", "vegetation C"), ("soil_carbon", "soil C, active")):
         if first.has(key):
-            add(text, key, name, first.mean(first.total(key), *now), "Pg C")
+            add(text, key, name, first.mean(first.total(key), *now), units.mass_word)
     for scenario in region.scenarios:
-        run = region.names[0]
-        _scenario_lines(add, Joined(region, scenario, run), scenario, now)
+        s = Joined(region, scenario, region.names[0], units)
+        _scenario_lines(add, s, scenario, now)
         if WITHOUT_THAW in region.names and region.has(scenario, WITHOUT_THAW):
-            _effect_lines(add, Joined(region, scenario, run), Joined(region, scenario, WITHOUT_THAW), scenario)
+            _effect_lines(add, s, Joined(region, scenario, WITHOUT_THAW, units), scenario)
     return lines
 
 
@@ -111,18 +141,32 @@ def _scenario_lines(add: Callable[..., None], s: Joined, scenario: str, now: tup
 
     span, tens = f"{last[0]}-{last[1]} less {now[0]}-{now[1]}", f"{decade[0]}-{decade[1]}"
     if s.region.permafrost:
-        add("change of permafrost area", "permafrost_area_change", scenario, change(s.permafrost_area), "1e6 km2", span)
+        add(
+            "change of permafrost area",
+            "permafrost_area_change",
+            scenario,
+            change(s.permafrost_area),
+            s.units.area_word,
+            span,
+        )
         add("increase of mean ALT", "active_layer_increase", scenario, change(s.active_layer()), "m", span)
         grown = change(s.active_layer(frozen=True))
         add("increase of mean ALT, still frozen", "", scenario, grown, "m", "cells with permafrost in that year")
     for key, (variable, text) in FLUXES.items():
         if s.has(variable):
             value = s.mean(s.total(variable), *decade)
-            add(f"{text}, last decade", f"{key}_2090s", scenario, value, "Pg C yr-1", tens)
+            add(f"{text}, last decade", f"{key}_2090s", scenario, value, f"{s.units.mass_word} yr-1", tens)
     if s.has("exposed_carbon", THAWED_RH):
         exposed, lost = s.cumulative("exposed_carbon")[-1], s.cumulative(THAWED_RH)[-1]
-        add("exposed permafrost C", "exposed_carbon", scenario, exposed, "Pg C", f"0-6 m, to {end}")
-        add("decomposed permafrost C", "decomposed_carbon", scenario, lost, "Pg C", f"RH of thawed layers to {end}")
+        add("exposed permafrost C", "exposed_carbon", scenario, exposed, s.units.mass_word, f"0-6 m, to {end}")
+        add(
+            "decomposed permafrost C",
+            "decomposed_carbon",
+            scenario,
+            lost,
+            s.units.mass_word,
+            f"RH of thawed layers to {end}",
+        )
         share = 100.0 * lost / exposed if exposed > 0 else np.nan
         add("decomposed share", "decomposed_share", scenario, share, "%")
         if s.has("heterotrophic_respiration"):
@@ -131,10 +175,17 @@ def _scenario_lines(add: Callable[..., None], s: Joined, scenario: str, now: tup
             add("thawed share of RH", "thawed_respiration_share_2090s", scenario, share, "%", tens)
     for key, text in (("vegetation_carbon", "vegetation C"), ("soil_carbon", "soil C, active")):
         if s.has(key):
-            add(f"change of {text}", "", scenario, _gained(s, key), "Pg C", f"{begin}-{end}")
+            add(f"change of {text}", "", scenario, _gained(s, key), s.units.mass_word, f"{begin}-{end}")
     if s.has(NEP):
         stored = s.cumulative(NEP)[-1]
-        add("change of ecosystem C", "ecosystem_carbon_change", scenario, stored, "Pg C", f"sum of NEP to {end}")
+        add(
+            "change of ecosystem C",
+            "ecosystem_carbon_change",
+            scenario,
+            stored,
+            s.units.mass_word,
+            f"sum of NEP to {end}",
+        )
 
 
 def _effect_lines(add: Callable[..., None], s: Joined, without: Joined, scenario: str) -> None:
@@ -144,16 +195,30 @@ def _effect_lines(add: Callable[..., None], s: Joined, without: Joined, scenario
         variable = FLUXES[name][0]
         if s.has(variable) and without.has(variable):
             value = s.cumulative(variable)[-1] - without.cumulative(variable)[-1]
-            add(f"{name.upper()} due to thaw", key, scenario, value, "Pg C", "cumulative, with less without thaw")
+            add(
+                f"{name.upper()} due to thaw",
+                key,
+                scenario,
+                value,
+                s.units.mass_word,
+                "cumulative, with less without thaw",
+            )
     for key, text in (("vegetation_carbon", "vegetation"), ("soil_carbon", "active soil")):
         if s.has(key) and without.has(key):
             value = _gained(s, key) - _gained(without, key)
-            add(f"{text} C due to thaw", f"{key}_by_thaw", scenario, value, "Pg C", "with less without thaw")
+            add(f"{text} C due to thaw", f"{key}_by_thaw", scenario, value, s.units.mass_word, "with less without thaw")
     if s.has(NEP) and without.has(NEP):
         value = s.cumulative(NEP)[-1] - without.cumulative(NEP)[-1]
-        add("ecosystem C due to thaw", "ecosystem_carbon_by_thaw", scenario, value, "Pg C", "with less without thaw")
+        add(
+            "ecosystem C due to thaw",
+            "ecosystem_carbon_by_thaw",
+            scenario,
+            value,
+            s.units.mass_word,
+            "with less without thaw",
+        )
         value = without.mean(without.total(NEP), end - 10, end - 1)
-        add("NEP, last decade, without thaw", "nep_2090s_without_thaw", scenario, value, "Pg C yr-1")
+        add("NEP, last decade, without thaw", "nep_2090s_without_thaw", scenario, value, f"{s.units.mass_word} yr-1")
 
 
 def _gained(s: Joined, name: str) -> float:
@@ -189,9 +254,9 @@ def draw(region: Region, path: Path, title: str) -> Path:
     tall = float(np.clip(3.6 * view.proportion, 1.8, 4.4))
     figure = plt.figure(figsize=(13, 5.6 + tall), layout="constrained")
     grid = figure.add_gridspec(3, 12, height_ratios=(tall, 2.6, 2.6))
-    top = _deepest(region)
+    top, wide = _deepest(region), 12 // len(shown)
     for k, (caption, thaw) in enumerate(shown):
-        axes = figure.add_subplot(grid[0, 4 * k : 4 * k + 4])
+        axes = figure.add_subplot(grid[0, wide * k : wide * (k + 1)])
         view.frame(axes)
         frozen = np.where(thaw < PERMAFROST_THAW_LIMIT, thaw, np.nan)
         place = [region.latitude, region.longitude, region.area]
@@ -239,22 +304,23 @@ def _deepest(region: Region) -> float:
 
 def _series_panels(panels: Sequence[Axes], region: Region) -> None:
     """Permafrost area, active layer, fluxes; carbon exposed and decomposed (pools without a scenario), ecosystem carbon."""
+    units = units_of(region)
     last = int(region.history.years[-1])
     early = max(int(region.history.years[0]), last - 64)
     recent = max(int(region.history.years[0]), last - 4)
-    _lines(panels[0], region, lambda s: s.permafrost_area, "permafrost area (10$^6$ km$^2$)", early)
+    _lines(panels[0], region, lambda s: s.permafrost_area, f"permafrost area ({units.area_figure})", early)
     _lines(panels[1], region, lambda s: s.active_layer(), "mean ALT, at most 10 m a cell (m)", early)
     _flux_lines(panels[2], region, early)
     wanted: list[tuple[str, str, bool]] = [
-        ("exposed_carbon", "exposed permafrost C (Pg C)", True),
-        (THAWED_RH, "decomposed permafrost C (Pg C)", True),
-        (NEP, "ecosystem C since the end of history (Pg C)", True),
+        ("exposed_carbon", f"exposed permafrost C ({units.mass_word})", True),
+        (THAWED_RH, f"decomposed permafrost C ({units.mass_word})", True),
+        (NEP, f"ecosystem C since the end of history ({units.mass_word})", True),
     ]
     if not region.scenarios:
         wanted = [
-            ("vegetation_carbon", "vegetation C (Pg C)", False),
-            ("soil_carbon", "active soil C (Pg C)", False),
-            (NEP, f"ecosystem C since {int(region.history.years[0])} (Pg C)", True),
+            ("vegetation_carbon", f"vegetation C ({units.mass_word})", False),
+            ("soil_carbon", f"active soil C ({units.mass_word})", False),
+            (NEP, f"ecosystem C since {int(region.history.years[0])} ({units.mass_word})", True),
         ]
     for axes, (name, text, summed) in zip(panels[3:], wanted, strict=True):
 
@@ -271,9 +337,9 @@ def _series_panels(panels: Sequence[Axes], region: Region) -> None:
 def _all_series(region: Region) -> list[tuple[int, int, Joined]]:
     """Number of scenario and run, and their series; history alone where there is no scenario."""
     if not region.scenarios:
-        return [(0, 0, Joined(region))]
+        return [(0, 0, Joined(region, units=units_of(region)))]
     return [
-        (k, n, Joined(region, scenario, run))
+        (k, n, Joined(region, scenario, run, units_of(region)))
         for k, scenario in enumerate(region.scenarios)
         for n, run in enumerate(region.names)
         if region.has(scenario, run)
@@ -313,7 +379,7 @@ def _flux_lines(axes: Axes, region: Region, start: int) -> None:
         if s.has(name):
             place = (s.years[row], smooth(s.total(name))[row])
             axes.annotate(text, place, (0, 5), textcoords="offset points", fontsize=8)
-    axes.set_ylabel("NPP (thick), RH, NEP (Pg C yr$^{-1}$)", fontsize=8)
+    axes.set_ylabel(f"NPP (thick), RH, NEP ({s.units.mass_word} yr$^{{-1}}$)", fontsize=8)
     axes.xaxis.get_major_locator().set_params(integer=True)
 
 

@@ -383,7 +383,7 @@ def write_lines(path: Path, lines: Iterable[Line]) -> Path:
 def as_text(lines: Sequence[Line], caption: str, beside: str = "", *, notes: bool = True) -> str:
     """The lines for a terminal. ``beside``: head of the column of published values, which is left out where it is empty."""
     width = max((len(line.quantity) for line in lines), default=0) + 2
-    result = [caption, f"{'':{width}}{'':11}{'jtem':>10}{beside:>10}  unit".rstrip()]
+    result = [caption, f"{'':{width}}{'':11}{'jtem':>10}{f'{beside:>10}' if beside else ''}  unit"]
     for line in lines:
         printed = "-" if line.published is None else f"{line.published:.4g}"
         ours = f"{line.ours:.4g}" if np.isfinite(line.ours) else "-"
