@@ -135,7 +135,7 @@ def test_a_plan_names_its_paper_and_its_climate():
     assert plans.parse(PLAN + factorial).paper == "liu2024"
     assert plans.parse(PLAN + factorial + '[report]\npaper = "none"\n').paper == ""
     assert plans.parse(PLAN + '[report]\npaper = "liu2022"\n').paper == "liu2022"
-    with pytest.raises(InputError, match=r"\[report\] paper 'liu2042' is unknown; did you mean 'liu20"):
+    with pytest.raises(InputError, match=r"\[report\]: paper 'liu2042' is unknown; did you mean 'liu20"):
         plans.parse(PLAN + '[report]\npaper = "liu2042"\n')
 
 

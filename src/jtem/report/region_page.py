@@ -252,17 +252,16 @@ def draw(region: Region, path: Path, title: str) -> Path:
     shown = _maps(region)
     view = maps.View(region.latitude, region.longitude, region.area)
     tall = float(np.clip(3.6 * view.proportion, 1.8, 4.4))
-    figure = plt.figure(figsize=(13, 5.6 + tall), layout="constrained")
-    grid = figure.add_gridspec(3, 12, height_ratios=(tall, 2.6, 2.6))
-    top, wide = _deepest(region), 12 // len(shown)
-    for k, (caption, thaw) in enumerate(shown):
-        axes = figure.add_subplot(grid[0, wide * k : wide * (k + 1)])
+    figure = plt.figure(figsize=(13, 5.8 + tall), layout="constrained")
+    above, below = figure.subfigures(2, 1, height_ratios=(tall + 0.3, 5.5))
+    top = _deepest(region)
+    for (caption, thaw), axes in zip(shown, above.subplots(1, len(shown), squeeze=False)[0], strict=True):
         view.frame(axes)
         frozen = np.where(thaw < PERMAFROST_THAW_LIMIT, thaw, np.nan)
         place = [region.latitude, region.longitude, region.area]
         maps.paint(axes, view, place, frozen, "active layer thickness (m)", low=0.0, high=top, signed=False)
         axes.set_title(f"{caption} (grey: no permafrost)", fontsize=9)
-    panels = [figure.add_subplot(grid[1 + k // 3, 4 * (k % 3) : 4 * (k % 3) + 4]) for k in range(6)]
+    panels = list(below.subplots(2, 3).ravel())
     for letter, axes in zip("abcdef", panels, strict=True):
         axes.set_title(f"({letter})", loc="left", fontsize=9)
         plain(axes)
@@ -278,7 +277,7 @@ def draw(region: Region, path: Path, title: str) -> Path:
             for k, name in enumerate(region.names)
         ]
     if handles:
-        figure.legend(handles=handles, loc="outside lower center", ncols=len(handles), frameon=False, fontsize=9)
+        below.legend(handles=handles, loc="outside lower center", ncols=len(handles), frameon=False, fontsize=9)
     figure.suptitle(title, fontsize=13)
     return save(figure, path, 150)
 
@@ -314,7 +313,7 @@ def _series_panels(panels: Sequence[Axes], region: Region) -> None:
     wanted: list[tuple[str, str, bool]] = [
         ("exposed_carbon", f"exposed permafrost C ({units.mass_word})", True),
         (THAWED_RH, f"decomposed permafrost C ({units.mass_word})", True),
-        (NEP, f"ecosystem C since the end of history ({units.mass_word})", True),
+        (NEP, f"ecosystem C since {last} ({units.mass_word})", True),
     ]
     if not region.scenarios:
         wanted = [
