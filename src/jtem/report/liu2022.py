@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -91,7 +92,10 @@ def identities(f: Region) -> list[Identity]:
     return result
 
 
+FLUXES = {"npp": "net_primary_production", "rh": "heterotrophic_respiration", "nep": "net_ecosystem_production"}
 Cells = list[tuple[str, ...]]
+Add = Callable[[str, str, str, Any, str], str]
+"""Adds a line of quantity, key, scenario, values of the members, unit; returns mean and s.d. as text."""
 
 
 def _spread(values: list[float] | np.ndarray) -> tuple[float, float]:
@@ -132,8 +136,7 @@ def headline(f: Region, notes: dict[str, str]) -> tuple[list[Line], dict[str, Ce
     table3: Cells = [
         ("community", "scenario", "SOC_PF (Pg C)", "sum dRH (Pg C)", "SON_PF (Tg N)", "sum dVegNup (Tg N)")
     ]
-    fluxes = {"npp": "net_primary_production", "rh": "heterotrophic_respiration", "nep": "net_ecosystem_production"}
-    for key, name in fluxes.items():
+    for key, name in FLUXES.items():
         now = np.array([past.between(row, 2006, 2011) for row in f.past(name, 1e9)])
         first = f.scenarios[0]
         total = add(f"{key.upper()} total 2006-2011", f"{key}_total_2006_2011", first, now, "Tg C yr-1")
@@ -146,43 +149,8 @@ def headline(f: Region, notes: dict[str, str]) -> tuple[list[Line], dict[str, Ce
             per = add(f"{key.upper()} density 2090s, S_T", f"{key}_density_2090s", s, values * density, "gC m-2 yr-1")
             table1.append((key.upper(), s, "2090s", total, per))
     for s in f.scenarios:
-        rows = [balance(f, s, m) for m in f.members]
-        thaw = [regional.mean_active_layer(f.get(s, T, m), f.area, f.chosen)[0][-10:].mean() for m in f.members]
-        add("mean ALT 2090s, at most 10 m a cell", "active_layer_2090s", s, thaw, "m")
-        add("RH in the last year, S_T - S_R", "rh_increase_2099", s, _gap(f, s, fluxes["rh"], 1e9)[:, -1], "Tg C yr-1")
-        add(
-            "NPP in the last year, S_T - S_R",
-            "npp_increase_2099",
-            s,
-            _gap(f, s, fluxes["npp"], 1e9)[:, -1],
-            "Tg C yr-1",
-        )
-        add("cumulative NEP, S_T - S_R", "nep_cumulative", s, _gap(f, s, fluxes["nep"], 1e9).sum(axis=1), "Tg C")
-        stored = _series(f, s, T, fluxes["nep"], 1e12).sum(axis=1)
-        add("increase of ecosystem C, S_T", "ecosystem_carbon_s_t", s, stored, "Pg C")
-        table2.append(
-            (
-                s,
-                add("dSOC", "dSOC", s, [b.soil_carbon for b in rows], "Pg C"),
-                add("sum dLtrC", "sum_dLtrC", s, [b.litter_carbon for b in rows], "Pg C"),
-                add("sum dRH", "sum_dRH", s, [b.respiration for b in rows], "Pg C"),
-                add("SOC_PF", "SOC_PF", s, [b.soc_pf for b in rows], "Pg C"),
-                add(
-                    "(sum dRH - sum dLtrC)/SOC_PF",
-                    "loss_ratio",
-                    s,
-                    [(b.respiration - b.litter_carbon) / b.soc_pf for b in rows],
-                    "1",
-                ),
-                add("dSON", "dSON", s, [b.soil_nitrogen for b in rows], "Tg N"),
-                add("sum dLtrN", "sum_dLtrN", s, [b.litter_nitrogen for b in rows], "Tg N"),
-                add("sum dNetNMin", "sum_dNetNMin", s, [b.mineralization for b in rows], "Tg N"),
-                add("SON_PF", "SON_PF", s, [b.son_pf for b in rows], "Tg N"),
-                add("sum dVegNup/SON_PF", "uptake_ratio", s, [b.uptake / b.son_pf for b in rows], "1"),
-                "{:.4g} ± {:.2g}".format(*_spread([b.transferred_carbon for b in rows])),
-                "{:.4g} ± {:.2g}".format(*_spread([b.transferred_nitrogen for b in rows])),
-            )
-        )
+        _changes(f, s, add)
+        table2.append(_budget_row(f, s, add))
         for group in f.get(s, T).groups:
             parts = [balance(f, s, m, group) for m in f.members]
             table3.append(
@@ -196,6 +164,49 @@ def headline(f: Region, notes: dict[str, str]) -> tuple[list[Line], dict[str, Ce
                 )
             )
     return lines, {"table1": table1, "table2": table2, "table3": table3}
+
+
+def _changes(f: Region, s: str, add: Add) -> None:
+    """Lines of what a scenario changes beside the budgets of Table 2."""
+    thaw = [regional.mean_active_layer(f.get(s, T, m), f.area, f.chosen)[0][-10:].mean() for m in f.members]
+    add("mean ALT 2090s, at most 10 m a cell", "active_layer_2090s", s, thaw, "m")
+    add("RH in the last year, S_T - S_R", "rh_increase_2099", s, _gap(f, s, FLUXES["rh"], 1e9)[:, -1], "Tg C yr-1")
+    add(
+        "NPP in the last year, S_T - S_R",
+        "npp_increase_2099",
+        s,
+        _gap(f, s, FLUXES["npp"], 1e9)[:, -1],
+        "Tg C yr-1",
+    )
+    add("cumulative NEP, S_T - S_R", "nep_cumulative", s, _gap(f, s, FLUXES["nep"], 1e9).sum(axis=1), "Tg C")
+    stored = _series(f, s, T, FLUXES["nep"], 1e12).sum(axis=1)
+    add("increase of ecosystem C, S_T", "ecosystem_carbon_s_t", s, stored, "Pg C")
+
+
+def _budget_row(f: Region, s: str, add: Add) -> tuple[str, ...]:
+    """A row of Table 2: the terms of both identities and what the model booked."""
+    rows = [balance(f, s, m) for m in f.members]
+    return (
+        s,
+        add("dSOC", "dSOC", s, [b.soil_carbon for b in rows], "Pg C"),
+        add("sum dLtrC", "sum_dLtrC", s, [b.litter_carbon for b in rows], "Pg C"),
+        add("sum dRH", "sum_dRH", s, [b.respiration for b in rows], "Pg C"),
+        add("SOC_PF", "SOC_PF", s, [b.soc_pf for b in rows], "Pg C"),
+        add(
+            "(sum dRH - sum dLtrC)/SOC_PF",
+            "loss_ratio",
+            s,
+            [(b.respiration - b.litter_carbon) / b.soc_pf for b in rows],
+            "1",
+        ),
+        add("dSON", "dSON", s, [b.soil_nitrogen for b in rows], "Tg N"),
+        add("sum dLtrN", "sum_dLtrN", s, [b.litter_nitrogen for b in rows], "Tg N"),
+        add("sum dNetNMin", "sum_dNetNMin", s, [b.mineralization for b in rows], "Tg N"),
+        add("SON_PF", "SON_PF", s, [b.son_pf for b in rows], "Tg N"),
+        add("sum dVegNup/SON_PF", "uptake_ratio", s, [b.uptake / b.son_pf for b in rows], "1"),
+        "{:.4g} ± {:.2g}".format(*_spread([b.transferred_carbon for b in rows])),
+        "{:.4g} ± {:.2g}".format(*_spread([b.transferred_nitrogen for b in rows])),
+    )
 
 
 def report(f: Region, notes: dict[str, str], held: dict[str, Sequence[str]], base_year: int) -> Report:

@@ -14,6 +14,8 @@ from jtem.report.regional import LAYER_BOTTOM, Line, Region, Report, Result
 
 PLACES = ("0-1 m", "1-2 m", "2-3 m", "3-6 m")
 PLACE_BOTTOMS = (1.0, 2.0, 3.0, 6.0)
+Add = Callable[[str, str, str, float, str], None]
+"""Adds a line of quantity, key, scenario, value, unit."""
 EFFECTS = {
     "S_PF": "permafrost",
     "S_CO2": "CO$_2$",
@@ -57,70 +59,81 @@ def headline(f: Region, notes: dict[str, str]) -> list[Line]:
     add("vegetation C 2015", "vegetation_carbon", "historical", first.total("vegetation_carbon")[0], "Pg C")
     add("SOC in the active layer 2015", "soil_carbon", "historical", first.total("soil_carbon")[0], "Pg C")
     for s in f.scenarios:
-        t, p = f.get(s, "S_Trans"), f.get(s, "S_PF")
-        end = int(t.years[-1])
-        decade = (end - 10, end - 1)
-        area = regional.permafrost_area(t, f.area)
-        add("change of permafrost area", "permafrost_area_change", s, area[-5:].mean() - both[window].mean(), "1e6 km2")
-        capped, frozen = regional.mean_active_layer(t, f.area, f.chosen)
-        _, frozen_past = regional.mean_active_layer(past, f.area, f.chosen)
-        add("increase of mean ALT", "active_layer_increase", s, capped[-5:].mean() - thaw_past[-5:].mean(), "m")
-        add("increase of mean ALT, still frozen", "", s, frozen[-5:].mean() - frozen_past[-5:].mean(), "m")
-        exposed = t.cumulative("exposed_carbon")[-1]
-        lost = t.cumulative("heterotrophic_respiration_thawed_permafrost")[-1]
-        add("SOC exposed by thaw, 0-6 m", "exposed_carbon", s, exposed, "Pg C")
-        add("decomposed of it", "decomposed_carbon", s, lost, "Pg C")
-        add("decomposed share", "decomposed_share", s, 100 * lost / max(exposed, 1e-12), "%")
-        add("change of SOC in previously frozen layers", "soil_carbon_thawed_change", s, -lost, "Pg C")
-        if "layer_exposed_carbon" in t.totals:
-            depth = by_depth(t.cumulative("layer_exposed_carbon")[-1])
-            add("share of exposed SOC in 1-3 m", "exposed_share_1_3m", s, 100 * depth[1:3].sum() / depth.sum(), "%")
-            add("exposed SOC above 3 m", "exposed_carbon_0_3m", s, depth[:3].sum(), "Pg C")
-        if "layer_respiration" in t.totals:
-            depth = by_depth(t.cumulative("layer_respiration")[-1])
-            add("share of 1-2 m in RH of thawed SOC", "emission_share_1_2m", s, 100 * depth[1] / depth.sum(), "%")
-        stock = _ecosystem(t)
-        add("change of ecosystem C 2015-2100, S_Trans", "ecosystem_carbon_change", s, stock[-1], "Pg C")
-        nep, nep_held = t.total("net_ecosystem_production"), p.total("net_ecosystem_production")
-        rh = t.total("heterotrophic_respiration")
-        thawed_rh = t.total("heterotrophic_respiration_thawed_permafrost")
-        add("NEP 2090s", "nep_2090s", s, t.between(nep, *decade), "Pg C yr-1")
-        without = t.between(nep + thawed_rh, *decade)
-        add("NEP 2090s without RH of thawed SOC", "nep_2090s_without_thaw", s, without, "Pg C yr-1")
-        share = 100 * t.between(thawed_rh, *decade) / t.between(rh, *decade)
-        add("share of thawed SOC in RH, 2090s", "thawed_respiration_share_2090s", s, share, "%")
-        grown = (rh - past.between(past.total("heterotrophic_respiration"), now - 4, now)).sum()
-        share = 100 * thawed_rh.sum() / grown if grown > 0 else float("nan")
-        add("share of thawed SOC in increase of RH", "thawed_share_of_rh_increase", s, share, "%")
-        drh = f.effect(s, "S_PF", "heterotrophic_respiration")
-        dnpp = f.effect(s, "S_PF", "net_primary_production")
-        add("RH in 2100 due to thaw", "rh_2100_by_thaw", s, drh[-1], "Pg C yr-1")
-        add("cumulative RH due to thaw", "rh_by_thaw", s, drh.sum(), "Pg C")
-        add("NPP 2090s due to thaw", "npp_2090s_by_thaw", s, t.between(dnpp, *decade), "Pg C yr-1")
-        add("cumulative NPP due to thaw", "npp_by_thaw", s, dnpp.sum(), "Pg C")
-        add("NEP 2090s due to thaw", "nep_2090s_by_thaw", s, t.between(nep - nep_held, *decade), "Pg C yr-1")
-        add("ecosystem C due to thaw", "ecosystem_carbon_by_thaw", s, (nep - nep_held).sum(), "Pg C")
-        dveg = f.effect(s, "S_PF", "vegetation_carbon")[-1]
-        add("vegetation C due to thaw", "vegetation_carbon_by_thaw", s, dveg, "Pg C")
-        dveg = f.effect(s, "S_PF", "vegetation_nitrogen", unit=1e9)[-1]
-        add("vegetation N due to thaw", "vegetation_nitrogen_by_thaw", s, dveg, "Tg N")
-        if "exposed_organic_nitrogen" in t.totals:
-            organic = t.cumulative("exposed_organic_nitrogen")[-1]
-            add("soil organic N exposed by thaw", "exposed_organic_nitrogen", s, organic, "Pg N")
-        if "layer_net_nitrogen_mineralization" in t.totals:
-            mineral = t.cumulative("layer_net_nitrogen_mineralization")[-1].sum()
-            taken = t.cumulative("nitrogen_uptake_thawed_permafrost")[-1]
-            add("uptake over net mineralization, thawed", "thawed_uptake_share", s, 100 * taken / mineral, "%")
-            if "net_nitrogen_mineralization" in t.totals:
-                every = t.cumulative("net_nitrogen_mineralization")[-1]
-                share = 100 * taken / every
-                add("uptake of thawed N over all net mineralization", "thawed_uptake_share_of_all", s, share, "%")
-        for held in f.names[1:]:
-            value = (nep - f.get(s, held).total("net_ecosystem_production")).sum()
-            key = {"S_CO2": "ecosystem_carbon_by_co2"}.get(held, "")
-            if held != "S_PF":
-                add(f"ecosystem C, effect S_Trans - {held}", key, s, value, "Pg C")
+        _exposure(f, s, both[window].mean(), add)
+        _balance(f, s, now, add)
     return lines
+
+
+def _exposure(f: Region, s: str, area_past: float, add: Add) -> None:
+    """Lines of permafrost and of what thaw exposes; ``area_past``: permafrost area (1e6 km2) at the end of history."""
+    past, t = f.history, f.get(s, "S_Trans")
+    area = regional.permafrost_area(t, f.area)
+    add("change of permafrost area", "permafrost_area_change", s, area[-5:].mean() - area_past, "1e6 km2")
+    thaw_past, frozen_past = regional.mean_active_layer(past, f.area, f.chosen)
+    capped, frozen = regional.mean_active_layer(t, f.area, f.chosen)
+    add("increase of mean ALT", "active_layer_increase", s, capped[-5:].mean() - thaw_past[-5:].mean(), "m")
+    add("increase of mean ALT, still frozen", "", s, frozen[-5:].mean() - frozen_past[-5:].mean(), "m")
+    exposed = t.cumulative("exposed_carbon")[-1]
+    lost = t.cumulative("heterotrophic_respiration_thawed_permafrost")[-1]
+    add("SOC exposed by thaw, 0-6 m", "exposed_carbon", s, exposed, "Pg C")
+    add("decomposed of it", "decomposed_carbon", s, lost, "Pg C")
+    add("decomposed share", "decomposed_share", s, 100 * lost / max(exposed, 1e-12), "%")
+    add("change of SOC in previously frozen layers", "soil_carbon_thawed_change", s, -lost, "Pg C")
+    if "layer_exposed_carbon" in t.totals:
+        depth = by_depth(t.cumulative("layer_exposed_carbon")[-1])
+        add("share of exposed SOC in 1-3 m", "exposed_share_1_3m", s, 100 * depth[1:3].sum() / depth.sum(), "%")
+        add("exposed SOC above 3 m", "exposed_carbon_0_3m", s, depth[:3].sum(), "Pg C")
+    if "layer_respiration" in t.totals:
+        depth = by_depth(t.cumulative("layer_respiration")[-1])
+        add("share of 1-2 m in RH of thawed SOC", "emission_share_1_2m", s, 100 * depth[1] / depth.sum(), "%")
+
+
+def _balance(f: Region, s: str, now: int, add: Add) -> None:
+    """Lines of the carbon balance, with and without thaw; ``now``: last year of history."""
+    past, t, p = f.history, f.get(s, "S_Trans"), f.get(s, "S_PF")
+    end = int(t.years[-1])
+    decade = (end - 10, end - 1)
+    stock = _ecosystem(t)
+    add("change of ecosystem C 2015-2100, S_Trans", "ecosystem_carbon_change", s, stock[-1], "Pg C")
+    nep, nep_held = t.total("net_ecosystem_production"), p.total("net_ecosystem_production")
+    rh = t.total("heterotrophic_respiration")
+    thawed_rh = t.total("heterotrophic_respiration_thawed_permafrost")
+    add("NEP 2090s", "nep_2090s", s, t.between(nep, *decade), "Pg C yr-1")
+    without = t.between(nep + thawed_rh, *decade)
+    add("NEP 2090s without RH of thawed SOC", "nep_2090s_without_thaw", s, without, "Pg C yr-1")
+    share = 100 * t.between(thawed_rh, *decade) / t.between(rh, *decade)
+    add("share of thawed SOC in RH, 2090s", "thawed_respiration_share_2090s", s, share, "%")
+    grown = (rh - past.between(past.total("heterotrophic_respiration"), now - 4, now)).sum()
+    share = 100 * thawed_rh.sum() / grown if grown > 0 else float("nan")
+    add("share of thawed SOC in increase of RH", "thawed_share_of_rh_increase", s, share, "%")
+    drh = f.effect(s, "S_PF", "heterotrophic_respiration")
+    dnpp = f.effect(s, "S_PF", "net_primary_production")
+    add("RH in 2100 due to thaw", "rh_2100_by_thaw", s, drh[-1], "Pg C yr-1")
+    add("cumulative RH due to thaw", "rh_by_thaw", s, drh.sum(), "Pg C")
+    add("NPP 2090s due to thaw", "npp_2090s_by_thaw", s, t.between(dnpp, *decade), "Pg C yr-1")
+    add("cumulative NPP due to thaw", "npp_by_thaw", s, dnpp.sum(), "Pg C")
+    add("NEP 2090s due to thaw", "nep_2090s_by_thaw", s, t.between(nep - nep_held, *decade), "Pg C yr-1")
+    add("ecosystem C due to thaw", "ecosystem_carbon_by_thaw", s, (nep - nep_held).sum(), "Pg C")
+    dveg = f.effect(s, "S_PF", "vegetation_carbon")[-1]
+    add("vegetation C due to thaw", "vegetation_carbon_by_thaw", s, dveg, "Pg C")
+    dveg = f.effect(s, "S_PF", "vegetation_nitrogen", unit=1e9)[-1]
+    add("vegetation N due to thaw", "vegetation_nitrogen_by_thaw", s, dveg, "Tg N")
+    if "exposed_organic_nitrogen" in t.totals:
+        organic = t.cumulative("exposed_organic_nitrogen")[-1]
+        add("soil organic N exposed by thaw", "exposed_organic_nitrogen", s, organic, "Pg N")
+    if "layer_net_nitrogen_mineralization" in t.totals:
+        mineral = t.cumulative("layer_net_nitrogen_mineralization")[-1].sum()
+        taken = t.cumulative("nitrogen_uptake_thawed_permafrost")[-1]
+        add("uptake over net mineralization, thawed", "thawed_uptake_share", s, 100 * taken / mineral, "%")
+        if "net_nitrogen_mineralization" in t.totals:
+            every = t.cumulative("net_nitrogen_mineralization")[-1]
+            share = 100 * taken / every
+            add("uptake of thawed N over all net mineralization", "thawed_uptake_share_of_all", s, share, "%")
+    for held in f.names[1:]:
+        value = (nep - f.get(s, held).total("net_ecosystem_production")).sum()
+        key = {"S_CO2": "ecosystem_carbon_by_co2"}.get(held, "")
+        if held != "S_PF":
+            add(f"ecosystem C, effect S_Trans - {held}", key, s, value, "Pg C")
 
 
 def _ecosystem(r: Result) -> np.ndarray:

@@ -131,7 +131,7 @@ class Canvas:
             panel.set_title(f"({letter})", loc="left", fontsize=9)
             plain(panel)
 
-    def line(self, axes: Any, years: np.ndarray, values: np.ndarray, scenario: int, style: str = "-") -> None:
+    def line(self, axes: Axes, years: np.ndarray, values: np.ndarray, scenario: int, style: str = "-") -> None:
         """One series of a scenario."""
         self.lines = True
         axes.plot(
@@ -145,7 +145,7 @@ class Canvas:
             markersize=4,
         )
 
-    def band(self, axes: Any, years: np.ndarray, values: np.ndarray, scenario: int, style: str = "-") -> None:
+    def band(self, axes: Axes, years: np.ndarray, values: np.ndarray, scenario: int, style: str = "-") -> None:
         """Mean of members (member, year) with one standard deviation on each side."""
         mean, spread = values.mean(axis=0), values.std(axis=0, ddof=1) if values.shape[0] > 1 else 0 * values[0]
         self.line(axes, years, mean, scenario, style)
@@ -154,7 +154,7 @@ class Canvas:
 
     def bars(
         self,
-        axes: Any,
+        axes: Axes,
         labels: Sequence[str],
         series: Sequence[np.ndarray],
         text: str,
@@ -181,7 +181,7 @@ class Canvas:
         axes.set_xticks(place, labels, fontsize=8, rotation=40 if rotate else 0, ha="right" if rotate else "center")
         axes.set_ylabel(text, fontsize=8)
 
-    def label(self, axes: Any, text: str) -> None:
+    def label(self, axes: Axes, text: str) -> None:
         """What a panel shows, with its unit."""
         axes.set_ylabel(text, fontsize=8)
 

@@ -5,17 +5,16 @@ The supplements were not obtainable: the figures show what the papers' text call
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import xarray as xr
 
 from jtem.errors import InputError
-from jtem.records import Score
+from jtem.records import Curve, HalfDepth, MeanProfile, Score, Shares
 from jtem.report.page import CLASS_COLOURS, CLASS_MARKERS, COLOURS, Axes, pyplot, save
 from jtem.report.site_panels import NO_DATA
 from jtem.variables import VARIABLES
@@ -45,10 +44,10 @@ class Group:
 
     name: str
     element: str
-    fit: Any
-    mean: Any
-    points: Any
-    curve: Any
+    fit: HalfDepth
+    mean: MeanProfile
+    points: Shares
+    curve: Curve
 
 
 # --- a run -----------------------------------------------------------------------------------------------------------
@@ -165,7 +164,7 @@ def draw(groups: Sequence[Group], edges: Sequence[float], source: str, folder: P
     return written
 
 
-def _page(path: Path, title: str, shown: Sequence[Group], panel: Any, shares: bool) -> Path:
+def _page(path: Path, title: str, shown: Sequence[Group], panel: Callable[[Axes, Group], None], shares: bool) -> Path:
     plt = pyplot()
     across = min(4, len(shown))
     down = -(-len(shown) // across)
