@@ -10,7 +10,7 @@ from jtem import plan as plans
 from jtem.commands.main import main
 from jtem.commands.report import caption, scenario_stages
 from jtem.errors import InputError
-from jtem.physics.soil_thermal import C25_B
+from jtem.physics.soil_heat import DEFAULT_EDGES
 from jtem.records import Grid, StageInfo
 from jtem.report import site_page
 from jtem.writers.netcdf import NetcdfSink
@@ -60,13 +60,13 @@ def write(folder, text: str, cells: int = 1, labels=None, monthly: bool = True):
     stages = [StageInfo("historical", 2000, 2009)]
     stages += [StageInfo(s.name, s.first, s.last, "historical", s.expose) for s in plan.scenario]
     said = {"plan": text, "title": "my valley"}
-    with NetcdfSink(folder, "own", grid, attributes=said, heat_edges=C25_B, write_states=False) as sink:
+    with NetcdfSink(folder, "own", grid, attributes=said, heat_edges=DEFAULT_EDGES, write_states=False) as sink:
         for stage in stages:
             shape = (cells, stage.years)
             annual = {name: np.full(shape, 100.0) for name in ANNUAL}
             annual["active_layer_thickness"] = np.broadcast_to(0.5 + 0.1 * np.arange(stage.years), shape)
             season = 10.0 * np.cos(2 * np.pi * (np.arange(12) - 6) / 12)
-            depth = np.asarray(C25_B[1:])
+            depth = np.asarray(DEFAULT_EDGES[1:])
             soil = season[:, None] * np.exp(-depth) - 2.0
             months = {
                 "soil_temperature": np.broadcast_to(soil, (*shape, 12, depth.size)),

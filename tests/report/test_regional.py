@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from jtem.errors import InputError
-from jtem.physics.soil_thermal import C25_B
+from jtem.physics.soil_heat import DEFAULT_EDGES
 from jtem.records import Grid, StageInfo
 from jtem.report import region_page, regional
 from jtem.report.regional import WITH_THAW, WITHOUT_THAW, Files
@@ -40,7 +40,7 @@ def fields(stage: StageInfo, thaw: float, npp: float, exposed: float) -> dict:
 
 @pytest.fixture
 def folder(tmp_path):
-    with NetcdfSink(tmp_path, "r", GRID, attributes=ATTRIBUTES, heat_edges=C25_B, write_states=False) as sink:
+    with NetcdfSink(tmp_path, "r", GRID, attributes=ATTRIBUTES, heat_edges=DEFAULT_EDGES, write_states=False) as sink:
         for stage, numbers in (
             (StageInfo("historical", 2005, 2014), (1.0, 100.0, 0.0)),
             (StageInfo("ssp585", 2015, 2024, "historical", True), (9.5, 120.0, 50.0)),
@@ -102,7 +102,7 @@ def test_history_alone_has_a_headline_and_a_page(folder, tmp_path):
 
 def test_a_region_without_permafrost_is_summed_over_all_cells(tmp_path):
     stage = StageInfo("historical", 2005, 2014)
-    with NetcdfSink(tmp_path, "r", GRID, attributes=ATTRIBUTES, heat_edges=C25_B, write_states=False) as sink:
+    with NetcdfSink(tmp_path, "r", GRID, attributes=ATTRIBUTES, heat_edges=DEFAULT_EDGES, write_states=False) as sink:
         annual = {"active_layer_thickness": np.full((3, 10), 60.5), "net_primary_production": np.full((3, 10), 100.0)}
         sink.write(stage, slice(0, 3), slice(0, 10), {"annual": annual})
         sink.finish({})
