@@ -7,7 +7,7 @@ beside the transfer that the model booked; all three agree to round-off.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -209,7 +209,7 @@ def _budget_row(f: Region, s: str, add: Add) -> tuple[str, ...]:
     )
 
 
-def report(f: Region, notes: dict[str, str], held: dict[str, Sequence[str]], base_year: int) -> Report:
+def report(f: Region, notes: dict[str, str], held: Mapping[str, Sequence[str]], base_year: int) -> Report:
     """Headline, Tables 1-3 and figures. ``notes``: why numbers differ, by key."""
     del held, base_year  # both runs hold one thing or nothing
     lines, tables = headline(f, notes)

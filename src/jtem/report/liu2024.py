@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import tomllib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -141,7 +141,7 @@ def _ecosystem(r: Result) -> np.ndarray:
     return np.cumsum(r.total("net_ecosystem_production"))
 
 
-def design_table(f: Region, held: dict[str, Sequence[str]], base_year: int) -> list[tuple[str, ...]]:
+def design_table(f: Region, held: Mapping[str, Sequence[str]], base_year: int) -> list[tuple[str, ...]]:
     """Table 2: what each run keeps at the base year. ``held``: factors by run."""
     words = {"permafrost": "ALT", "co2": "CO2", "temperature": "temperature", "precipitation": "precipitation"}
     rows: list[tuple[str, ...]] = [("run", *words.values())]
@@ -160,7 +160,7 @@ def sites_table() -> list[tuple[str, ...]]:
     return rows
 
 
-def report(f: Region, notes: dict[str, str], held: dict[str, Sequence[str]], base_year: int) -> Report:
+def report(f: Region, notes: dict[str, str], held: Mapping[str, Sequence[str]], base_year: int) -> Report:
     """Headline, Tables 1 and 2, effects and figures. ``notes``: why numbers differ, by key; ``held``: factors by run."""
     tables = {
         "table1": sites_table(),

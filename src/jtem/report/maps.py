@@ -17,7 +17,7 @@ from jtem.constants import PERMAFROST_THAW_LIMIT
 from jtem.errors import InputError
 from jtem.files import data_path
 from jtem.report import fields
-from jtem.report.page import CLASS_COLOURS, CLASS_MARKERS, Axes, pyplot, rounded, save
+from jtem.report.page import CLASS_COLOURS, CLASS_MARKERS, Axes, alone, pyplot, rounded, save
 
 KM_PER_DEGREE = 111.2
 LAND = "0.88"
@@ -166,10 +166,7 @@ def draw(
         values = np.where(values < PERMAFROST_THAW_LIMIT, values, np.nan)
     place = [np.atleast_1d(np.asarray(data[n].values, np.float64)) for n in ("lat", "lon", "areacella")]
     view = View(*place)
-    if axes is None:
-        _, axes = pyplot().subplots(
-            figsize=(7.2, float(np.clip(6.0 * view.proportion + 1.0, 3.0, 9.0))), layout="constrained"
-        )
+    axes = axes or alone(7.2, float(np.clip(6.0 * view.proportion + 1.0, 3.0, 9.0)))
     view.frame(axes)
     scale = _scale(values, low, high)
     paint(axes, view, place, values, fields.pretty(found.unit), **scale)
@@ -217,14 +214,16 @@ def paint(
     # light to dark both ways for a signed field, dark to light else: both legible in grey
     norm, colours = plt.matplotlib.colors.Normalize(low, high), "PuOr" if signed else "cividis"
     negative = known & (values < 0) & signed
-    for which, mark, options in (
-        (~known, "s", {"facecolors": LAND}),
-        (known & ~negative, "s", {"array": values[known & ~negative], "norm": norm, "cmap": colours}),
-        (negative, "v", {"array": values[negative], "norm": norm, "cmap": colours}),
-    ):
+    for which, mark in ((~known, "s"), (known & ~negative, "s"), (negative, "v")):
         if which.any():
-            shapes = view.shapes(latitude[which], longitude[which], area[which], mark)
-            axes.add_collection(PolyCollection(shapes, linewidths=0, zorder=2, **options), autolim=False)
+            shapes = PolyCollection(
+                view.shapes(latitude[which], longitude[which], area[which], mark), linewidths=0, zorder=2
+            )
+            if known[which].all():
+                shapes.set(array=values[which], norm=norm, cmap=colours)
+            else:
+                shapes.set_facecolor(LAND)
+            axes.add_collection(shapes, autolim=False)
     above, below = (bool((known & beyond).any()) for beyond in (values > high, values < low))
     extend = {(True, True): "both", (True, False): "max", (False, True): "min"}.get((above, below), "neither")
     scale = plt.matplotlib.cm.ScalarMappable(norm, cmap=colours)

@@ -10,7 +10,7 @@ import sys
 import textwrap
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
@@ -62,7 +62,7 @@ def save(figure: Figure, path: Path | str, dpi: int = 130) -> Path:
     return Path(path)
 
 
-def plain(axes: Axes, grid: str = "y") -> None:
+def plain(axes: Axes, grid: Literal["x", "y", "both"] = "y") -> None:
     """The style of a panel: no frame above and right, light grid lines (of ``grid``: "x", "y", "both") behind the data."""
     axes.spines[["top", "right"]].set_visible(False)
     axes.grid(axis=grid, color="0.9", linewidth=0.6)
@@ -82,6 +82,12 @@ def panels(
     for unused in axes.ravel()[count:]:
         unused.set_axis_off()
     return figure, list(axes.ravel()[:count])
+
+
+def alone(width: float, height: float) -> Axes:
+    """The axes of a new figure with one panel (inches)."""
+    _, axes = pyplot().subplots(figsize=(width, height), layout="constrained")
+    return axes
 
 
 def empty(axes: Axes, text: str) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import tomllib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -25,7 +25,7 @@ class Paper:
     ensemble: bool
     base_years: Callable[[int], tuple[int, int]]
     headline: str
-    report: Callable[[Region, dict[str, str], dict[str, Sequence[str]], int], Report]
+    report: Callable[[Region, dict[str, str], Mapping[str, Sequence[str]], int], Report]
 
 
 PAPERS = {
@@ -55,7 +55,7 @@ def differences(name: str, source: str) -> dict[str, str]:
     return {**reasons[name], **reasons.get(f"{name}_{CLIMATE_NOTES.get(source, '')}", {})}
 
 
-def own_report(f: Region, held: dict[str, Sequence[str]]) -> Report:
+def own_report(f: Region, held: Mapping[str, Sequence[str]]) -> Report:
     """The report of a factorial that follows no paper: headline, what each run holds, effects; a page and the effects drawn."""
     runs: list[tuple[str, ...]] = [("run", "held"), *((run, ", ".join(sorted(held[run]))) for run in f.names)]
     needed = ("net_primary_production", "heterotrophic_respiration", "net_ecosystem_production", "vegetation_carbon")

@@ -356,7 +356,7 @@ def _lines(axes: Axes, region: Region, pick: Callable[[Joined], np.ndarray | Non
             marker=MARKERS[k % 4], markevery=20, markersize=3.5,
         )  # fmt: skip
     axes.set_ylabel(text, fontsize=8)
-    axes.xaxis.get_major_locator().set_params(integer=True)
+    axes.locator_params(axis="x", integer=True)
 
 
 def _flux_lines(axes: Axes, region: Region, start: int) -> None:
@@ -379,7 +379,7 @@ def _flux_lines(axes: Axes, region: Region, start: int) -> None:
             place = (s.years[row], smooth(s.total(name))[row])
             axes.annotate(text, place, (0, 5), textcoords="offset points", fontsize=8)
     axes.set_ylabel(f"NPP (thick), RH, NEP ({s.units.mass_word} yr$^{{-1}}$)", fontsize=8)
-    axes.xaxis.get_major_locator().set_params(integer=True)
+    axes.locator_params(axis="x", integer=True)
 
 
 def effects_figure(region: Region, path: Path) -> Path:

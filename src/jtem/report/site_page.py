@@ -14,7 +14,7 @@ from jtem.constants import PERMAFROST_THAW_LIMIT
 from jtem.errors import InputError
 from jtem.report import fields
 from jtem.report.fields import Field
-from jtem.report.page import COLOURS, Axes, Figure, empty, label, plain, pyplot
+from jtem.report.page import COLOURS, Axes, Figure, alone, empty, label, plain, pyplot
 
 MONTHS = "JFMAMJJASOND"
 SNOW_YEAR = np.roll(np.arange(12), -6)
@@ -89,8 +89,7 @@ def profile(
     found = fields.needed(data, "soil_temperature", cell)
     if found.depth is None:
         raise InputError("soil temperature has no layers in these results; give the dataset of a run")
-    if axes is None:
-        _, axes = pyplot().subplots(figsize=(9.0, 3.4), layout="constrained")
+    axes = axes or alone(9.0, 3.4)
     depths = None if thaw is None else fields.field(thaw, "active_layer_thickness", cell)
     known = None if depths is None else np.where(depths.values < PERMAFROST_THAW_LIMIT, depths.values, np.nan)
     reached = 0.0 if known is None or np.isnan(known).all() else float(np.nanmax(known))
@@ -109,7 +108,7 @@ def profile(
         axes.stairs(known, np.append(depths.years, depths.years[-1] + 1), baseline=None, color="0.1", linewidth=1.5)
     axes.set_ylim(bottom, 0.0)
     axes.set_xlim(when[0], when[-1])
-    axes.xaxis.get_major_locator().set_params(integer=True)
+    axes.locator_params(axis="x", integer=True)
     axes.set_ylabel("depth (m)", fontsize=8)
     axes.tick_params(labelsize=8)
     bar = axes.figure.colorbar(mesh, ax=axes, pad=0.01, extend="both")
@@ -192,7 +191,7 @@ def _by_year(axes: Axes, stages: Mapping[str, xr.Dataset]) -> None:
     """The axis of years of all stages, with whole numbers."""
     years = np.concatenate([fields.years_of(data) for data in stages.values()])
     axes.set_xlim(years.min() - 0.5, years.max() + 0.5)
-    axes.xaxis.get_major_locator().set_params(integer=True)
+    axes.locator_params(axis="x", integer=True)
 
 
 def _thaw(axes: Axes, stages: Mapping[str, xr.Dataset], cell: int) -> None:
