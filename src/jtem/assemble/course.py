@@ -22,8 +22,8 @@ from jtem.plan.run import OutputSection, Plan, SpinUpSection
 from jtem.readers.catalogue import SOURCES, Domain
 from jtem.readers.to_model import ModelCells
 from jtem.records import Grid, Selection
-from jtem.study import protocol
-from jtem.study.stages import Experiment, SpinUp, Stage
+from jtem.run import Experiment, SpinUp, Stage
+from jtem.run import factorial as protocol
 from jtem.writers.states import load_state, state_attributes
 
 STATE_BYTES = 4096  # of one column, rounded up
