@@ -129,3 +129,66 @@ class Score:
     rmse: float
     bias: float
     correlation: float
+
+
+# --- soil profiles ---------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Shares:
+    """Points of profiles, all (point,): ``share`` (0-1) of the stock above ``deepest`` that lies above ``depth`` (m).
+
+    ``profile``: number of the profile a point is of. The deepest point of a profile says nothing (its share is 1) and is
+    not among them.
+    """
+
+    depth: np.ndarray
+    deepest: np.ndarray
+    share: np.ndarray
+    profile: np.ndarray
+
+
+@dataclass(frozen=True)
+class HalfDepth:
+    """b of a vegetation type in m, with standard error and 95 % interval (normal in log b); R2 of the shares; what was used.
+
+    The error allows for points of one profile being alike (sandwich by profile); NaN for one profile. ``bound``: "lower"
+    or "upper" where b lies at an end of what is searched: the profiles then are no hyperbola and b has no error.
+    """
+
+    value: float
+    standard_error: float
+    lower: float
+    upper: float
+    r2: float
+    profiles: int
+    points: int
+    bound: str
+
+
+@dataclass(frozen=True)
+class MeanProfile:
+    """Stock of each interval, all (interval,): number of profiles that know it, mean and standard deviation (g m-2).
+
+    ``amplitude`` (g m-2) and ``half_depth`` (m): the hyperbola through the sums of the means, NaN where there is none.
+    """
+
+    count: np.ndarray
+    mean: np.ndarray
+    deviation: np.ndarray
+    amplitude: float
+    half_depth: float
+
+
+@dataclass(frozen=True)
+class Curve:
+    """A fit to draw: share of the stock of 0-3 m above ``depth`` (m), with the ends of its interval, all (depth,).
+
+    ``observed`` (point,): shares of the points as shares of 0-3 m; profiles that end above 3 m are continued by the fit.
+    """
+
+    depth: np.ndarray
+    share: np.ndarray
+    lower: np.ndarray
+    upper: np.ndarray
+    observed: np.ndarray

@@ -83,7 +83,7 @@ def sensitivity_results(prepared: Prepared, folder: Path, *, figures_wanted: boo
     """All methods of [sensitivity] into ``folder``; the files and the number of columns without an equilibrium."""
     from jtem import variables
     from jtem.files import resolve
-    from jtem.report import figures
+    from jtem.report import page
     from jtem.report import sensitivity as shown
     from jtem.study import sensitivity
     from jtem.study.sensitivity import ensembles
@@ -101,9 +101,9 @@ def sensitivity_results(prepared: Prepared, folder: Path, *, figures_wanted: boo
         prepared.experiment, prepared.table, chosen, tuple(annual.items()), chunk_columns=part.chunk_columns
     )
     said = attributes(prepared) | {"spin_up": f"{model.chain.heat_years} years of soil heat, then the equilibrium"}
-    drawing = figures_wanted and figures.available()
+    drawing = figures_wanted and page.available()
     if figures_wanted and not drawing:
-        print("no figures: matplotlib is not installed; run: pip install 'jtem[plots]'")
+        print(f"no figures: {page.NO_MATPLOTLIB}")
     written: list[Path] = []
     print(
         f"{model.columns} columns, {len(model.vector.names)} parameters, {model.years[0]}-{model.years[-1]}", flush=True

@@ -13,7 +13,8 @@ from typing import Any
 import numpy as np
 import xarray as xr
 
-from jtem.report.figures import _matplotlib, label
+from jtem.files import whole
+from jtem.report.page import label, pyplot, save
 from jtem.variables import VARIABLES
 
 POSITIVE, NEGATIVE = (
@@ -231,12 +232,10 @@ def feedback_dataset(result: Any) -> xr.Dataset:
 
 def write(dataset: xr.Dataset, path: Path | str, attributes: Mapping[str, Any]) -> Path:
     """The dataset as netCDF, whole or not at all."""
-    path = Path(path)
-    partial = path.with_name(f".{path.name}.partial")
     packed = {name: {"zlib": True, "complevel": 1} for name, v in dataset.data_vars.items() if v.dtype.kind == "f"}
-    dataset.assign_attrs({**dataset.attrs, **attributes}).to_netcdf(partial, encoding=packed, engine="netcdf4")
-    partial.replace(path)
-    return path
+    with whole(path) as partial:
+        dataset.assign_attrs({**dataset.attrs, **attributes}).to_netcdf(partial, encoding=packed, engine="netcdf4")
+    return Path(path)
 
 
 # --- regional numbers --------------------------------------------------------------------------------------------------
@@ -271,15 +270,6 @@ def as_text(data: xr.Dataset, count: int = 8) -> str:
 # --- figures -----------------------------------------------------------------------------------------------------------
 
 
-def _save(plt: Any, figure: Any, path: Path | str) -> Path:
-    path = Path(path)
-    partial = path.with_name(f".{path.name}.partial")
-    figure.savefig(partial, dpi=130, format="png")
-    plt.close(figure)
-    partial.replace(path)
-    return path
-
-
 def _pretty(name: str) -> str:
     branch, _, rest = name.partition(".")
     return f"{rest.replace('_', ' ')} ({branch.replace('_', ' ')})"
@@ -287,7 +277,7 @@ def _pretty(name: str) -> str:
 
 def tornado(data: xr.Dataset, quantity: str, path: Path | str, count: int = 12) -> Path:
     """Elasticities of one quantity as bars, largest first: a panel a site (at most six), or one for the region."""
-    plt = _matplotlib()
+    plt = pyplot()
     at = list(data["quantity"].values).index(quantity)
     if "site" in data.coords and data.sizes["column"] <= 6:
         panels = [
@@ -329,12 +319,12 @@ def tornado(data: xr.Dataset, quantity: str, path: Path | str, count: int = 12) 
     said = f"{quantity.replace('_', ' ')}: {str(data['meaning'].values[at]).replace('_', ' ')} ({unit})"
     text = f"Elasticity of {said}, {label(data.attrs['scenario'])}"
     figure.suptitle("\n".join(textwrap.wrap(text, 60 * columns)), fontsize=10)
-    return _save(plt, figure, path)
+    return save(figure, path)
 
 
 def maps(data: xr.Dataset, quantity: str, path: Path | str, parameters: Sequence[str] = (), count: int = 3) -> Path:
     """Maps of the change of a quantity for +1 % of each parameter (default: the region's first), one disc a cell."""
-    plt = _matplotlib()
+    plt = pyplot()
     at = list(data["quantity"].values).index(quantity)
     names = list(parameters) or ranking(regional_elasticity(data)[at], count)
     area = data["area"].values
@@ -393,12 +383,12 @@ def maps(data: xr.Dataset, quantity: str, path: Path | str, parameters: Sequence
         "(triangles: negative; small grey: none; crosses: no equilibrium)",
         fontsize=9,
     )
-    return _save(plt, figure, path)
+    return save(figure, path)
 
 
 def time_series(data: xr.Dataset, variables: Sequence[str], path: Path | str) -> Path:
     """Response of yearly outputs to +1 % (parameters, CO2, precipitation) or +1 degC, mean of the columns by area."""
-    plt = _matplotlib()
+    plt = pyplot()
     area = data["area"].where(data["code"] == 0, 0.0)
     columns = min(3, len(variables))
     rows = -(-len(variables) // columns)
@@ -441,7 +431,7 @@ def time_series(data: xr.Dataset, variables: Sequence[str], path: Path | str) ->
     ]
     figure.legend(handles=handles, loc="outside lower center", ncols=min(4, len(handles)), frameon=False, fontsize=8)
     figure.suptitle(f"Response in time, {label(data.attrs['scenario'])}, mean over the area", fontsize=10)
-    return _save(plt, figure, path)
+    return save(figure, path)
 
 
 CLIMATE = ("warming", "precipitation", "co2", "soil_cycle_warming")
@@ -456,7 +446,7 @@ def _direction(name: str) -> str:
 
 def indices(data: xr.Dataset, path: Path | str) -> Path:
     """Sobol' first-order and total indices, or Morris effects, with 95 % intervals: a panel a place and quantity (at most 6)."""
-    plt = _matplotlib()
+    plt = pyplot()
     sobol = data.attrs["method"] == "sobol"
     panels = [(p, q) for p in range(data.sizes["place"]) for q in range(data.sizes["quantity"])][:6]
     columns = min(3, len(panels))
@@ -510,12 +500,12 @@ def indices(data: xr.Dataset, path: Path | str) -> Path:
     figure.suptitle(
         f"{what}, {label(data.attrs['scenario'])}; {data.attrs['runs']} runs a place; bars: 95 % intervals", fontsize=10
     )
-    return _save(plt, figure, path)
+    return save(figure, path)
 
 
 def feedback(data: xr.Dataset, path: Path | str) -> Path:
     """Standard deviation, linear against ensemble, by the size of the uncertainty; and the range at its full size."""
-    plt = _matplotlib()
+    plt = pyplot()
     figure, (left, right) = plt.subplots(1, 2, figsize=(10.5, 4.2), layout="constrained")
     colours, markers, styles = ("#0072B2", "#D55E00", "#009E73", "#CC79A7"), "os^D", ("-", "--", "-.", ":")
     names = [
@@ -558,4 +548,4 @@ def feedback(data: xr.Dataset, path: Path | str) -> Path:
         panel.spines[["top", "right"]].set_visible(False)
         panel.grid(color="0.92", linewidth=0.6)
         panel.tick_params(axis="x", labelsize=8)
-    return _save(plt, figure, path)
+    return save(figure, path)
