@@ -88,12 +88,12 @@ def five_columns(dtype=jnp.float64, substeps=6):
 def given_snow(snow, air_temperature, water, *, density, half_cover, factor_thaw, factor_freeze, **_):
     """A cover whose snow (mm water) in the middle of every sub-step is given."""
     del snow
-    each = [jnp.broadcast_to(x[None], air_temperature.shape) for x in (half_cover, factor_thaw, factor_freeze)]
+    each = [jnp.broadcast_to(x[None], air_temperature.shape) for x in (half_cover, factor_thaw, factor_freeze, density)]
     return snow_physics.Cover(
         snow=water[-1],
         water_equivalent=water,
-        surface_temperature=snow_physics.surface_temperature(air_temperature, water, *each),
-        resistance=snow_physics.snow_resistance(water, density[None]),
+        surface_temperature=snow_physics.surface_temperature(air_temperature, water, *each[:3]),
+        resistance=snow_physics.snow_resistance(water, each[3]),
     )
 
 

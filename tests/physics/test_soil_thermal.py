@@ -99,7 +99,7 @@ def test_thermal_snow_and_surface():
     ten, factor = jnp.asarray(10.0), jnp.asarray(1.0)
     np.testing.assert_allclose(snow.surface_temperature(ten, ten, ten, factor, factor), 5.0)
     np.testing.assert_allclose(snow.surface_temperature(-ten, ten, ten, factor, 0.5 * factor), -5.0)
-    np.testing.assert_allclose(st.snow_resistance(jnp.asarray(9999.0), factor), 3000.0 / 10 ** (2.65e-3 - 1.652))
+    np.testing.assert_allclose(snow.snow_resistance(jnp.asarray(9999.0), factor), 3000.0 / 10 ** (2.65e-3 - 1.652))
 
 
 @pytest.mark.parametrize(
