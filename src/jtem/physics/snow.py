@@ -1,6 +1,8 @@
 """Thermal snow: the pack that the ground feels, its resistance and the temperature of its surface.
 
 A state of its own beside the snowpack of the water balance: it melts by degree days within the month.
+
+Equations docs/model.md#s2 to #s4.
 """
 
 from __future__ import annotations

@@ -11,7 +11,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from soil_thermal_columns import (
+from soil_heat_columns import (
     COLUMNS,
     MONTHS,
     ROWS,
@@ -398,7 +398,7 @@ def test_case_7_random_columns():
 
 
 def accelerated_spinup(design, row, temperature, snow, years, memory=5):
-    """Deep resets after years 3, 6, 10, then Anderson steps (section 6); one column."""
+    """Deep resets after years 3, 6, 10, then Anderson steps (docs/model.md#h12); one column."""
     props = st.properties(row, design)
     state = st.initial_state(jnp.mean(temperature), temperature[11], props, design)
     weights = jnp.sqrt(jnp.asarray(design.thickness, temperature.dtype))
