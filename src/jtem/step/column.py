@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable
 from dataclasses import dataclass
 
 import equinox as eqx
@@ -69,7 +68,7 @@ class Design:
             )
 
 
-def with_processes(design: Design, **functions: Callable) -> Design:
+def with_processes(design: Design, **functions: object) -> Design:
     """The design with other functions in the slots named; :class:`Processes` lists slots, signatures and units.
 
     Each function must be the same object from call to call, for every new one is a new program. Raises ``InputError`` for
@@ -82,7 +81,8 @@ def with_processes(design: Design, **functions: Callable) -> Design:
             raise InputError(
                 f"process {name!r} is {function!r}; give a function with the arguments of the published form"
             )
-    return dataclasses.replace(design, processes=design.processes._replace(**functions))
+    processes = Processes(**(design.processes._asdict() | functions))
+    return dataclasses.replace(design, processes=processes)
 
 
 class Column(eqx.Module):
