@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import equinox as eqx
@@ -74,6 +75,7 @@ def with_processes(design: Design, **functions: object) -> Design:
     Each function must be the same object from call to call, for every new one is a new program. Raises ``InputError`` for
     an unknown slot, with the nearest known name, and for what is no function.
     """
+    own: dict[str, Callable] = {}
     for name, function in functions.items():
         if name not in Processes._fields:
             raise InputError(f"unknown process {name!r}; {suggest(name, Processes._fields)}")
@@ -81,8 +83,8 @@ def with_processes(design: Design, **functions: object) -> Design:
             raise InputError(
                 f"process {name!r} is {function!r}; give a function with the arguments of the published form"
             )
-    processes = Processes(**(design.processes._asdict() | functions))
-    return dataclasses.replace(design, processes=processes)
+        own[name] = function
+    return dataclasses.replace(design, processes=design.processes._replace(**own))
 
 
 class Column(eqx.Module):

@@ -51,7 +51,7 @@ def fitted_hyperbola(
     return amplitude, intercept * amplitude, falling
 
 
-def layers_from_intervals(intervals: Float[Array, "interval"], dtype=None) -> Float[Array, "layer"]:
+def layers_from_intervals(intervals: Float[Array, "interval"]) -> Float[Array, "layer"]:
     """Observed carbon of 0-0.3, 0.3-1, 1-2, 2-3 m to the 25 layers; below 3 m a fitted hyperbola (docs/model.md#p7).
 
     Inside an interval carbon is spread evenly. ``C(z) = A z/(B + z)`` is fitted to the four cumulative values

@@ -101,7 +101,7 @@ def expose_by_ratio(
         after - before, profile_share(p.profile_maximum_depth, p) - before, floor=1e-9
     )
 
-    def moved(pool, frozen):
+    def moved(pool: Array, frozen: Array) -> Array:
         growth = (
             frozen * safe.clip(remaining, 0.0, 1.0) if from_inventory else safe.minimum(pool * (ratio - 1.0), frozen)
         )
