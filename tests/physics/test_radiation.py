@@ -16,7 +16,7 @@ def test_r1_a_watt_in_calories():
     close(radiation.tem_radiation(a([0.0, 1.0, 100.0])), [0.0, 2.06402, 206.402], rtol=1e-5)
 
 
-@pytest.mark.parametrize("latitude", [0.0, 45.0, -45.0, 60.0])
+@pytest.mark.parametrize("latitude", [0.0, 45.0, -45.0, 60.0, 80.0])
 def test_r2_hourly_sum_is_the_integral_over_the_day(latitude):
     """Closed form over a day: (24/pi) S0 (H sin sin + cos cos sin H), H the hour angle of sunset."""
     phi, day = math.radians(latitude), np.arange(1, 366)
