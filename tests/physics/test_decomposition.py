@@ -26,6 +26,7 @@ def test_d3_moisture_by_hand():
     close([f(0.25), f(0.75), f(0.5)], [0.75, 0.75, 1.0])
     assert [f(0.0), f(1.0), f(-0.1), f(1.2)] == [0.0] * 4
     close(f(0.3, optimum=0.6), 0.21 / (0.21 + 0.09))
+    close(decomposition.moisture_response(a(0.3), a(0.1), a(0.5), a(0.9)), 0.12 / (0.12 + 0.04))
     assert (np.diff([f(m) for m in np.linspace(0.01, 0.5, 20)]) > 0).all()
     close(f(1e-5), 4e-5, rtol=1e-3)  # falls to 0 without a jump
 
