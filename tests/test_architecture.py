@@ -13,7 +13,7 @@ ALLOWED = {
     "constants": set(),
     "numerics": {"numerics"},
     "errors": set(),
-    "records": set(),
+    "records": {"errors"},
     "files": {"errors"},
     "devices": set(),
     "state": {"constants"},

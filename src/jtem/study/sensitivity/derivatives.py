@@ -19,10 +19,11 @@ import numpy as np
 from jtem import parameters
 from jtem.errors import InputError, suggest
 from jtem.physics.permafrost import Thaw
+from jtem.records import Adjoint, Quantity, Tangent
 from jtem.run import Experiment, batch, course, equilibrium, years
 from jtem.run.course import THAW, Leg
 from jtem.state import Climate
-from jtem.study.sensitivity.model import Chain, Drivers, Model, Quantity, Vector, model_of
+from jtem.study.sensitivity.model import Chain, Drivers, Model, Vector, model_of
 
 BLOCK_YEARS = 50
 """At most so many years in one compiled block; reverse mode keeps the states between blocks and those of one block's years."""
@@ -308,43 +309,6 @@ def _in_chunks(model: Model, scenario: str, chunk: int, work):
 # --- adjoint -----------------------------------------------------------------------------------------------------------
 
 
-@dataclass(frozen=True)
-class Adjoint:
-    """Derivatives of quantities of every column under one scenario.
-
-    ``value`` (column, quantity); ``parameters`` (column, quantity, n) per unit of the parameter; ``air_temperature``,
-    ``precipitation``, ``shortwave_radiation`` (column, quantity, year, 12) and ``co2`` (column, quantity, year) of history and
-    scenario; ``cycle_...`` the same by the spin-up's mean year (column, quantity, 12), ``cycle_co2`` (column, quantity);
-    ``soil_carbon_profile`` (column, quantity, layer) per gC m-2. ``code`` (column,): result code of the equilibrium; where it is
-    not 0 all derivatives are NaN.
-    """
-
-    scenario: str
-    quantities: tuple[Quantity, ...]
-    value: np.ndarray
-    code: np.ndarray
-    parameters: np.ndarray
-    air_temperature: np.ndarray
-    precipitation: np.ndarray
-    shortwave_radiation: np.ndarray
-    co2: np.ndarray
-    cycle_air_temperature: np.ndarray
-    cycle_precipitation: np.ndarray
-    cycle_co2: np.ndarray
-    soil_carbon_profile: np.ndarray
-
-    def elasticity(self, vectors: np.ndarray) -> np.ndarray:
-        """Percent of the quantity per percent of the parameter, (column, quantity, n); NaN where the quantity is 0."""
-        return elasticity(self.parameters, vectors[:, None], self.value[..., None])
-
-
-def elasticity(derivative: np.ndarray, parameter: np.ndarray, value: np.ndarray) -> np.ndarray:
-    """Logarithmic derivative by a parameter, percent per percent; NaN where the value is 0."""
-    with np.errstate(divide="ignore", invalid="ignore"):
-        result = derivative * parameter / np.abs(value)
-    return np.where(value == 0, np.nan, result)
-
-
 def adjoint(model: Model, scenario: str, quantities: Sequence[Quantity]) -> Adjoint:
     """Gradients of all ``quantities`` of all columns with respect to parameters, climate and soil carbon profile."""
     weights = model.weights(quantities).astype(model.chain.design.pool_dtype)
@@ -460,20 +424,6 @@ def gradient_of(model: Model, scenario: str, objective: Callable[[Mapping[str, j
 
 FORCING_DIRECTIONS = {"warming": "degC", "precipitation": "percent", "co2": "percent", "soil_cycle_warming": "degC"}
 """Directions through the climate: +1 degC or +1 % in every month of history and scenario; or of the spin-up's cycle alone."""
-
-
-@dataclass(frozen=True)
-class Tangent:
-    """Derivative of every yearly output along directions: ``derivative`` (column, direction, variable, year), per unit of the
-    parameter, degC or percent; ``value`` (column, variable, year); ``unit`` of each direction; NaN where ``code`` is not 0.
-    """
-
-    scenario: str
-    directions: tuple[str, ...]
-    units: tuple[str, ...]
-    value: np.ndarray
-    derivative: np.ndarray
-    code: np.ndarray
 
 
 def tangent(model: Model, scenario: str, directions: Sequence[str]) -> Tangent:
