@@ -15,7 +15,7 @@ ALLOWED = {
     "constants": set(),
     "numerics": {"numerics"},
     "errors": set(),
-    "records": set(),
+    "records": {"errors"},
     "files": {"errors"},
     "devices": set(),
     "state": {"constants"},

@@ -8,12 +8,12 @@ from __future__ import annotations
 import textwrap
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import xarray as xr
 
 from jtem.files import whole
+from jtem.records import Adjoint, Grid, Indices, Propagated, Quantity, SensitivityAxes, Tangent
 from jtem.report.page import label, pyplot, save
 from jtem.variables import VARIABLES
 
@@ -27,22 +27,22 @@ PERCENT = "percent percent-1"
 # --- labels ------------------------------------------------------------------------------------------------------------
 
 
-def _columns(model: Any, grid: Any) -> dict[str, Any]:
+def _columns(axes: SensitivityAxes, grid: Grid) -> dict[str, object]:
     """Coordinates of the columns: where they lie, their community, their share of the cell's area."""
-    cell = np.asarray(model.column_cell)
+    cell = np.asarray(axes.column_cell)
     coordinates = {
         "cell": ("column", cell),
         "latitude": ("column", np.asarray(grid.latitude)[cell], {"units": "degrees_north"}),
         "longitude": ("column", np.asarray(grid.longitude)[cell], {"units": "degrees_east"}),
         "area": ("column", np.asarray(grid.area)[cell] * np.asarray(grid.column_fraction), {"units": "km2"}),
-        "community": ("column", np.asarray(model.communities, dtype=str)),
+        "community": ("column", np.asarray(axes.communities, dtype=str)),
     }
     if grid.labels is not None:
         coordinates["site"] = ("column", np.asarray(grid.labels, dtype=str)[cell])
     return coordinates
 
 
-def _quantities(quantities: Sequence[Any]) -> dict[str, Any]:
+def _quantities(quantities: Sequence[Quantity]) -> dict[str, object]:
     said = [f"{q.how} of {q.variable} {q.first}-{q.last}" for q in quantities]
     return {
         "quantity": ("quantity", [q.name for q in quantities]),
@@ -51,7 +51,7 @@ def _quantities(quantities: Sequence[Any]) -> dict[str, Any]:
     }
 
 
-def adjoint_dataset(result: Any, model: Any, grid: Any) -> xr.Dataset:
+def adjoint_dataset(result: Adjoint, axes: SensitivityAxes, grid: Grid) -> xr.Dataset:
     """Derivatives of every quantity and column: by parameters (also as elasticities), by climate, by the initial profile."""
     q, c = "quantity", "column"
 
@@ -74,7 +74,7 @@ def adjoint_dataset(result: Any, model: Any, grid: Any) -> xr.Dataset:
         {
             "value": ((q, c), result.value.T),
             "derivative": ((q, c, "parameter"), first(result.parameters), derivative),
-            "elasticity": ((q, c, "parameter"), first(result.elasticity(model.vectors)), elasticity),
+            "elasticity": ((q, c, "parameter"), first(result.elasticity(axes.vectors)), elasticity),
             "by_air_temperature": (months, forcing(result.air_temperature), {"units": "quantity_unit degC-1"}),
             "by_precipitation": (months, forcing(result.precipitation), {"units": "quantity_unit (mm month-1)-1"}),
             "by_shortwave_radiation": (
@@ -103,21 +103,21 @@ def adjoint_dataset(result: Any, model: Any, grid: Any) -> xr.Dataset:
         },
         coords={
             **_quantities(result.quantities),
-            **_columns(model, grid),
-            "parameter": list(model.vector.names),
-            "parameter_unit": ("parameter", list(model.units)),
-            "parameter_value": ((c, "parameter"), model.vectors.astype(np.float64)),
-            "year": model.years,
+            **_columns(axes, grid),
+            "parameter": list(axes.names),
+            "parameter_unit": ("parameter", list(axes.units)),
+            "parameter_value": ((c, "parameter"), axes.vectors.astype(np.float64)),
+            "year": axes.years,
             "month": np.arange(1, 13),
         },
         attrs={"scenario": result.scenario},
     )
 
 
-def tangent_dataset(result: Any, model: Any, grid: Any) -> xr.Dataset:
+def tangent_dataset(result: Tangent, axes: SensitivityAxes, grid: Grid) -> xr.Dataset:
     """Derivative of every yearly output along each direction, one variable an output (house units)."""
-    data: dict[str, Any] = {}
-    for k, name in enumerate(model.variables):
+    data: dict[str, object] = {}
+    for k, name in enumerate(axes.variables):
         unit = VARIABLES[name].unit.replace("month-1", "year-1")
         data[name] = (("column", "year"), result.value[:, k], {"units": unit})
         data[f"d_{name}"] = (
@@ -129,29 +129,29 @@ def tangent_dataset(result: Any, model: Any, grid: Any) -> xr.Dataset:
     return xr.Dataset(
         data,
         coords={
-            **_columns(model, grid),
+            **_columns(axes, grid),
             "direction": list(result.directions),
             "direction_unit": ("direction", list(result.units)),
-            "direction_value": (("direction", "column"), _direction_values(result, model)),
-            "year": model.years,
+            "direction_value": (("direction", "column"), _direction_values(result, axes)),
+            "year": axes.years,
         },
         attrs={"scenario": result.scenario},
     )
 
 
-def _direction_values(result: Any, model: Any) -> np.ndarray:
+def _direction_values(result: Tangent, axes: SensitivityAxes) -> np.ndarray:
     """The parameter along each direction; 1 for directions through the climate."""
-    names = list(model.vector.names)
-    ones = np.ones(len(model.vectors))
-    return np.stack([model.vectors[:, names.index(d)] if d in names else ones for d in result.directions]).astype(
+    names = list(axes.names)
+    ones = np.ones(len(axes.vectors))
+    return np.stack([axes.vectors[:, names.index(d)] if d in names else ones for d in result.directions]).astype(
         np.float64
     )
 
 
-def indices_dataset(result: Any, model: Any, grid: Any, scenario: str) -> xr.Dataset:
+def indices_dataset(result: Indices, axes: SensitivityAxes, grid: Grid, scenario: str) -> xr.Dataset:
     """Sobol' or Morris indices of columns or of the region with their confidence intervals."""
-    regional = result.first.shape[0] == 1 and len(model.vectors) > 1
-    place = {"place": ["region"]} if regional else {"place": _place_names(model, grid)}
+    regional = result.first.shape[0] == 1 and len(axes.vectors) > 1
+    place = {"place": ["region"]} if regional else {"place": _place_names(axes, grid)}
 
     def put(values: np.ndarray) -> tuple:
         return ("place", "quantity", "parameter"), values
@@ -191,15 +191,15 @@ def indices_dataset(result: Any, model: Any, grid: Any, scenario: str) -> xr.Dat
     )
 
 
-def _place_names(model: Any, grid: Any) -> list[str]:
+def _place_names(axes: SensitivityAxes, grid: Grid) -> list[str]:
     if grid.labels is not None:
-        names = [str(name) for name in np.asarray(grid.labels)[np.asarray(model.column_cell)]]
+        names = [str(name) for name in np.asarray(grid.labels)[np.asarray(axes.column_cell)]]
         if len(set(names)) == len(names):
             return names
-    return [f"column {k}" for k in range(len(model.vectors))]
+    return [f"column {k}" for k in range(len(axes.vectors))]
 
 
-def feedback_dataset(result: Any) -> xr.Dataset:
+def feedback_dataset(result: Propagated) -> xr.Dataset:
     """An uncertainty carried through the scenarios, linearly and by ensemble."""
     at = ("scale", "row")
     unit = {"units": result.unit}
@@ -230,7 +230,7 @@ def feedback_dataset(result: Any) -> xr.Dataset:
     )
 
 
-def write(dataset: xr.Dataset, path: Path | str, attributes: Mapping[str, Any]) -> Path:
+def write(dataset: xr.Dataset, path: Path | str, attributes: Mapping[str, str | int | float]) -> Path:
     """The dataset as netCDF, whole or not at all."""
     packed = {name: {"zlib": True, "complevel": 1} for name, v in dataset.data_vars.items() if v.dtype.kind == "f"}
     with whole(path) as partial:
