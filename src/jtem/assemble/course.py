@@ -22,8 +22,8 @@ from jtem.plan.run import OutputSection, Plan, SpinUpSection
 from jtem.readers.catalogue import SOURCES, Domain
 from jtem.readers.to_model import ModelCells
 from jtem.records import Grid, Selection
-from jtem.study import protocol
-from jtem.study.stages import Experiment, SpinUp, Stage
+from jtem.run import Experiment, SpinUp, Stage
+from jtem.run import factorial as protocol
 from jtem.writers.states import load_state, state_attributes
 
 STATE_BYTES = 4096  # of one column, rounded up
@@ -103,7 +103,8 @@ def prepare(
     )
     if plan.run.restart:
         experiment = restarted(plan, experiment, table.hash(), data, force)
-    return Prepared(plan, experiment, grid(cells, table.communities), table, place.inputs, place.title)
+    told = (*place.inputs, *cells.notes)
+    return Prepared(plan, experiment, grid(cells, table.communities), table, told, place.title)
 
 
 def opened(plan: Plan, data: Path | None) -> Domain:
@@ -127,16 +128,14 @@ def spin_up(section: SpinUpSection, load: Load, where: str) -> SpinUp:
 def stages(plan: Plan, load: Load) -> tuple[Stage, ...]:
     """History and scenarios; the permafrost scheme decides when frozen stores are filled and what thaw exposes."""
     scheme, history = plan.model.permafrost, plan.history
-    layered = scheme.name == "layered"
-    reservoir = scheme.layers > 0 and not layered
     first = Stage(
         name=history.name,
         first_year=history.first,
         last_year=history.last,
         climate=load(history.climate, (history.first, history.last), f"{plan.where}: [history] first, last"),
-        expose=reservoir,
-        begin="base_years" if layered else "start" if reservoir else "",
-        base_years=plan.base_years if layered else None,
+        expose=scheme.fills == "start",
+        begin="" if scheme.fills == "never" else scheme.fills,
+        base_years=plan.base_years if scheme.fills == "base_years" else None,
     )
     futures = [
         Stage(

@@ -142,6 +142,13 @@ def parser() -> argparse.ArgumentParser:
     fitting.add_argument(
         "--pest-run", type=Path, metavar="FILE", help="one model run for PEST: write its output and stop"
     )
+    fitting.add_argument(
+        "--pest-values",
+        type=Path,
+        metavar="FILE",
+        help="PEST's values (what it filled in, or its .par file): for --pest-run (default: values.toml), else written as "
+        "calibrated.toml",
+    )
     fitting.add_argument("--verbose", action="store_true", help="what the readers left out")
     listing = add("variables", "tables.command_variables", "list all output variables")
     listing.add_argument("--markdown", action="store_true", help="as a Markdown table")

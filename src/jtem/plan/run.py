@@ -18,8 +18,8 @@ from jtem.physics.permafrost import SCHEMES, PermafrostScheme
 from jtem.plan import toml
 from jtem.plan.toml import EMPTY, NAME, choice, setting
 from jtem.readers.catalogue import LAYOUTS, SOIL_CARBON, SOURCES, STAMPS, VEGETATION_KINDS
-from jtem.study.protocol import FACTORS, PROTOCOLS, Member, Run, stage_name
-from jtem.study.stages import METHODS
+from jtem.run import METHODS
+from jtem.run.factorial import FACTORS, PROTOCOLS, Member, Run, stage_name
 
 YEARS = ("first year", "last year")
 SENSITIVITY_METHODS = ("adjoint", "tangent", "morris", "sobol", "feedback")

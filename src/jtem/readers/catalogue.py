@@ -104,14 +104,20 @@ class Observations:
 
 OBSERVATIONS = {
     "flux_sites": Observations(
-        "towers of a folder with flux_sites.csv", "site_tables:flux_sites", "tower", "flux_sites", towers=True
+        "towers of a folder with flux_sites.csv", "towers:flux_sites", "tower", "flux_sites", towers=True
     ),
-    "fluxnet": Observations("a FLUXNET2015 file", "fluxnet:read", "tower", towers=True),
-    "alaska": Observations("permafrost stations of Alaska", "site_tables:alaska"),
-    "plateau": Observations("soil temperature of the Tibetan Plateau", "site_tables:plateau"),
-    "toolik": Observations("soil temperature at Toolik", "site_tables:toolik"),
-    "active_layer": Observations("active layers by year", "site_tables:active_layer"),
-    "calibration_targets": Observations("long-term means by community", "site_tables:calibration_targets"),
+    "fluxnet": Observations(
+        "a monthly file, folder or zip of a FLUXNET release, or AmeriFlux BASE",
+        "fluxnet:read_release",
+        "tower",
+        towers=True,
+    ),
+    "alaska": Observations("permafrost stations of Alaska", "ground:alaska"),
+    "plateau": Observations("soil temperature of the Tibetan Plateau", "ground:plateau"),
+    "toolik": Observations("soil temperature at Toolik", "ground:toolik"),
+    "boreholes": Observations("ground temperature with a column a depth", "ground:boreholes"),
+    "active_layer": Observations("active layers by year", "ground:active_layer"),
+    "calibration_targets": Observations("long-term means by community", "pools:calibration_targets"),
     "embedded": Observations("a table of the user, at embedded sites", "observations:read_table", "embedded"),
     "table": Observations("a table of the user", "observations:read_table"),
 }

@@ -183,16 +183,20 @@ def _stocks(
     observed = np.full((targets.latitude.size, 4), np.nan)
     if not recipe.soil_carbon:
         return observed, ["soil carbon: not given, means by vegetation"]
+    told: list[str] = []
     for path in recipe.soil_carbon:
         if path.is_dir():
             found = soil_carbon.read_ncscd(path, targets, recipe.box)
         else:
-            found = soil_carbon.pedon_means(soil_carbon.read_pedons(path), targets)
+            pedons = soil_carbon.read_pedons(path)
+            told += pedons.notes
+            found = soil_carbon.pedon_means(pedons, targets)
         whole = np.all(np.isfinite(observed), axis=1)
         observed = np.where(whole[:, None], observed, np.where(np.isfinite(found), found, observed))
     stocks, seen, origin = soil_carbon.complete(observed, community, fraction, area)
     types = "; ".join(f"{name}: {text}" for name, text in origin.items())
-    return stocks, [f"soil carbon observed in {int(seen.sum())} of {seen.size} cells; the others by type ({types})"]
+    told.append(f"soil carbon observed in {int(seen.sum())} of {seen.size} cells; the others by type ({types})")
+    return stocks, told
 
 
 # --- climate from ISIMIP ---------------------------------------------------------------------------------------------
