@@ -476,10 +476,16 @@ def _cut(axis: Axis, monthly: float | None, stamp: str) -> Months:
             before, after = int(month[gaps[0]]), int(month[gaps[0] + 1])
             what = "is missing" if after > before + 1 else "is repeated or out of order"
             lost = before + 1 if after > before + 1 else after
-            hint = "" if axis.said_calendar else " (or give the calendar that was lost)"
+            hint = "" if axis.said_calendar else " (or give the attribute 'calendar' that was lost)"
             raise InputError(
                 f"{axis.where}: month {lost // 12}-{lost % 12 + 1:02d} {what} in '{axis.name}'; give consecutive monthly "
                 f"values{hint}"
+            )
+        late = not axis.bounded and not axis.labels and np.all(axis.edges[k + 1] - axis.start < 4.0)
+        if late and not axis.said_calendar and (month[0] % 12, month[-1] % 12) == (11, 10):
+            raise InputError(
+                f"{axis.where}: stamps of '{axis.name}' on the last days of months run from December to November, and no "
+                "attribute tells the calendar: firsts of months in another one? set the attribute 'calendar' of time"
             )
     else:
         _check_steps(axis, monthly)
@@ -510,7 +516,7 @@ def _check_drift(axis: Axis) -> None:
     kinds = {
         "day": np.ptp(day),  # the same day of each month
         "middle": 2.0 * np.max(np.abs(day - 0.5 * length)) - 0.5,
-        "end": np.max(length - day),
+        "end": np.max(length - day) + 10.0 * (np.ptp(length - day) > 0.6),  # the last days of the months, all alike
     }
     even = axis.start - (
         axis.start[0] + np.arange(axis.start.size) * (axis.start[-1] - axis.start[0]) / (axis.start.size - 1)
