@@ -1,11 +1,12 @@
 #!/usr/bin/env bash
-# ilamb3 2026.6.15 (2026.4.20 where Python is older than 3.12): cell areas with a sign, so global sums that are negative or nil.
+# ilamb3 2026.6.15 (needs Python 3.12): cell areas with a sign, so global sums that are negative or nil.
 #
 # Surprising: `integrate_space` of the new land model benchmarking library makes cell areas from differences of the bounds and
 #   keeps their sign. (a) A grid that runs from north to south has negative areas: the world's carbon comes out as minus
 #   itself, while `mean=True` is right, as the sign cancels there. (b) `shift_lon`, which brings 0..360 to -180..180,
 #   shifts the bounds number by number; the cell west of 180 degrees then reaches from 179.5 to -180 and weighs minus
 #   359.5 degrees. The sum over a whole globe with bounds is nil and its mean a quotient of rounding errors.
+#   2026.4.20, the newest for Python 3.11, ignores bounds here, takes absolute values and is right in both cases.
 # Why it matters: reanalyses and many maps of soil carbon run from north to south, most climate models from 0 to 360 and with
 #   bounds (CF asks for them). The cells at 180 degrees are Chukotka and Wrangel Island, where permafrost carbon is, so leaving out the
 #   sea does not leave them out. A stock of nil is noticed; a northern mean that one column of cells governs is not.
@@ -14,15 +15,14 @@
 set -euo pipefail
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
-python=python3
-for candidate in python3 python3.12 python3.13 "$HOME"/.pyenv/versions/3.12.*/bin/python; do
+python=
+for candidate in python3 python3.12 python3.13 "$HOME"/.pyenv/versions/3.1[23].*/bin/python; do
   if "$candidate" -c 'import sys; sys.exit(sys.version_info < (3, 12))' 2>/dev/null; then python=$candidate; break; fi
 done
-if "$python" -c 'import sys; sys.exit(sys.version_info < (3, 12))'; then version=2026.6.15; xarray=2026.9.0
-else version=2026.4.20; xarray=2025.10.1; fi
+if [ -z "$python" ]; then echo "not run: no Python 3.12 or newer found"; exit 2; fi
 "$python" -m venv "$work/venv"
-"$work/venv/bin/pip" install -q --no-compile --no-deps ilamb3==$version 2>/dev/null # its areas need these few of its dependencies
-"$work/venv/bin/pip" install -q --no-compile xarray==$xarray pandas==3.1.1 numpy==2.4.6 scipy==1.17.1 pint==0.25.3 pint-xarray==0.6.1 \
+"$work/venv/bin/pip" install -q --no-compile --no-deps ilamb3==2026.6.15 2>/dev/null # its areas need these few of its dependencies
+"$work/venv/bin/pip" install -q --no-compile xarray==2026.9.0 pandas==3.1.1 numpy==2.4.6 scipy==1.17.1 pint==0.25.3 pint-xarray==0.6.1 \
   cf-xarray==0.11.3 cftime==1.6.6.1 matplotlib==3.11.2 pooch==1.9.0 pyyaml==6.0.4 tqdm==4.70.1 dask==2026.8.0 loguru==0.7.3 2>/dev/null
 export HOME="$work"
 cd "$work"

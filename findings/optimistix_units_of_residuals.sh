@@ -5,7 +5,7 @@
 #   epsilon of the dtype: in float32, JAX's default, once 8.4e6 is passed the step becomes exactly zero and a zero step
 #   counts as converged. Where J'J is larger than that and the first, almost undamped steps are refused, the result is
 #   `RESULTS.successful` with the parameters untouched. With residuals much below 1 the damping of 1 dwarfs J'J instead, the
-#   first step is a billionth long, and that counts as converged too, in float64 as well. Dogleg solves all of them with the
+#   first step is minute, and that counts as converged too, in float64 as well. Dogleg solves all of them with the
 #   same tolerances and start; so does MINPACK, whose damping is scaled by the columns of J.
 # Why it matters: the same carbon flux is 1 in g m-2 d-1, 1e-8 in kg m-2 s-1 and 1e3 in mg m-2 d-1; a stock of 10 kg m-2 is 1e4 g m-2. A
 #   calibration that changes units, or sums over more years, goes on to report its prior as the posterior optimum, and a check of
