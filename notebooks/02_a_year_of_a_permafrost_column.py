@@ -23,8 +23,9 @@ import jax.numpy as jnp
 import matplotlib.pyplot as plt
 import numpy as np
 
-from jtem import cli, plan, run
-from jtem.physics.soil_thermal import C25_B
+from jtem import plan, run
+from jtem.assemble.course import prepare
+from jtem.physics.soil_heat import DEFAULT_EDGES
 
 text = """
 [plan]
@@ -43,7 +44,7 @@ last = 2014
 """
 parsed = plan.parse(text)
 plan.use_precision(parsed.model.precision.name)
-experiment = cli.prepare(parsed, None).experiment
+experiment = prepare(parsed, None).experiment
 design, cells = experiment.design, experiment.columns
 climate = experiment.stages[0].climate(np.array([0]))  # host arrays (cell, year, month)
 
@@ -71,7 +72,7 @@ print(
 )
 
 # %%
-edges = np.asarray(C25_B)
+edges = np.asarray(DEFAULT_EDGES)
 month = np.arange(12) + 0.5
 figure, axes = plt.subplots(2, 3, figsize=(13, 7), layout="constrained")
 (ground, water, leaves), (carbon, nitrogen, air) = axes
@@ -117,7 +118,7 @@ for axis in axes.ravel():
 plt.show()
 
 # %% [markdown]
-# Where each equation lives: soil heat in `physics/soil_thermal.py`, water in `physics/water.py`, leaves in
+# Where each equation lives: soil heat in `physics/soil_heat`, water in `physics/water.py`, leaves in
 # `physics/phenology.py`, and so on; `step.month` puts them together and reads top to bottom.
 
 # %%

@@ -26,8 +26,10 @@ import jax
 import matplotlib.pyplot as plt
 import numpy as np
 
-from jtem import calibrate, calibration_plan
-from jtem.datafiles import data_path
+from jtem import calibrate
+from jtem.assemble import sites
+from jtem.files import data_path
+from jtem.plan import calibration as calibration_plan
 from jtem.study import scores
 
 jax.config.update("jax_enable_x64", True)
@@ -95,7 +97,7 @@ def write_table(values):
 
 def build():
     plan = calibration_plan.parse(PLAN)
-    return calibrate.build(plan, None, [data_path("parameters", "defaults.toml")])
+    return sites.build(plan, None, [data_path("parameters", "defaults.toml")])
 
 
 # %% [markdown]

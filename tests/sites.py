@@ -1,11 +1,11 @@
-"""Two sites with printed normals (tem.md section 13) as model input: one row a case, leading cell axis."""
+"""Two sites with printed normals as model input: one row a case, leading cell axis."""
 
 import jax.numpy as jnp
 import numpy as np
 
 from jtem import parameters, step
 from jtem.constants import WATTS_TO_TEM_RADIATION
-from jtem.datafiles import data_path
+from jtem.files import data_path
 from jtem.physics import radiation
 from jtem.state import Cell, Climate
 

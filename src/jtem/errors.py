@@ -1,9 +1,13 @@
-"""The one exception that means "the user must change something"."""
+"""The one exception that means "the user must change something", and the exit codes of the command."""
 
 from __future__ import annotations
 
 import difflib
+import warnings
 from collections.abc import Iterable
+
+DONE, FAILED_CELLS, USER_ERROR, STOPPED = 0, 1, 2, 130
+"""Exit codes: done; finished but some cells failed (named); the user must change something (one sentence); Ctrl-C."""
 
 
 class InputError(ValueError):
@@ -20,3 +24,12 @@ def suggest(name: str, known: Iterable[str]) -> str:
     if similar:
         return f"did you mean {similar[0]!r}?"
     return "known: " + ", ".join(choices)
+
+
+class InputNote(UserWarning):
+    """Something about the input that a user should know, though the run can go on."""
+
+
+def note(text: str) -> None:
+    """Tell the user: a warning, so that a caller may collect, show or refuse it."""
+    warnings.warn(text, InputNote, stacklevel=2)

@@ -7,10 +7,11 @@ import netCDF4
 import numpy as np
 import pytest
 
-from jtem import cli
 from jtem import plan as plans
-from jtem.report import factorial, figures, liu2022, liu2024
-from jtem.study import stages
+from jtem import run as runs
+from jtem.commands.main import main
+from jtem.commands.report import read_factorial
+from jtem.report import liu2022, liu2024, page, regional
 from jtem.variables import SECONDS_IN_YEAR, VARIABLES
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -48,14 +49,14 @@ def balanced_run(experiment, sink, progress=None):
         annual["ecosystem_nitrogen"] = 600.0 + np.cumsum(annual["nitrogen_input"] - annual["nitrogen_loss"], axis=1)
         ends[stage.name] = (annual["soil_carbon"][:1, -1:], annual["soil_organic_nitrogen"][:1, -1:])
         sink.write(stage, slice(0, count), slice(0, years), {"monthly": {}, "annual": annual})
-    report = stages.SpinUpReport({"water": np.zeros(count)}, np.ones(count, bool), 5)
-    return stages.Summary(1.0, 0.5, 10, report, {})
+    report = runs.SpinUpReport({"water": np.zeros(count)}, np.ones(count, bool), 5)
+    return runs.Summary(1.0, 0.5, 10, report, {})
 
 
 @pytest.fixture
 def run(tmp_path, monkeypatch):
     """Run an experiment's plan with made-up numbers and report it; returns the folder of the report."""
-    monkeypatch.setattr(stages, "run_experiment", balanced_run)
+    monkeypatch.setattr(runs, "run_experiment", balanced_run)
 
     def go(paper: str, *changes: tuple[str, str], figures: bool = True) -> Path:
         text = (ROOT / "experiments" / paper / "embedded.toml").read_text()
@@ -63,19 +64,16 @@ def run(tmp_path, monkeypatch):
             assert old in text
             text = text.replace(old, new)
         (tmp_path / "plan.toml").write_text(text)
-        assert cli.main(["run", str(tmp_path / "plan.toml"), "--out", str(tmp_path / "out")]) == 0
-        assert cli.main(["report", str(tmp_path / "out"), *([] if figures else ["--no-figures"])]) == 0
+        assert main(["run", str(tmp_path / "plan.toml"), "--out", str(tmp_path / "out")]) == 0
+        assert main(["report", str(tmp_path / "out"), *([] if figures else ["--no-figures"])]) == 0
         return tmp_path / "out" / "report"
 
     return go
 
 
-def read_again(folder: Path) -> factorial.Factorial:
+def read_again(folder: Path) -> regional.Region:
     """The factorial of a finished run, for one figure alone."""
-    plan = plans.read(folder.parents[1] / "plan.toml")
-    f, base = plan.factorial, (plan.history.last - 9, plan.history.last)
-    members, rows = [m.name for m in f.ensemble], [r.name for r in f.protocol]
-    return factorial.read(folder.parent, plan.plan.name, plan.history.name, f.scenarios, members, rows, base)
+    return read_factorial([(folder.parent, plans.read(folder.parents[1] / "plan.toml"))])
 
 
 def test_report_of_the_plateau_satisfies_the_identities(run, capsys):
@@ -97,23 +95,23 @@ def test_report_of_the_plateau_satisfies_the_identities(run, capsys):
 
 def test_climate_models_in_folders_of_their_own_are_reported_together(tmp_path, monkeypatch, capsys):
     """A plan a GCM, each with its own history: mean and s.d. over them, anomalies from each one's own history."""
-    monkeypatch.setattr(stages, "run_experiment", balanced_run)
+    monkeypatch.setattr(runs, "run_experiment", balanced_run)
     text = (ROOT / "experiments" / "liu2022" / "embedded.toml").read_text()
     start = text.index("[factorial.members]")
     text = text[:start] + text[text.index("[output]") :]
     text = text.replace('domain = "plateau"', 'domain = "plateau"\nstride = 12')
     for name in ("one", "two"):
         (tmp_path / f"{name}.toml").write_text(text.replace('name = "liu2022"', f'name = "{name}"', 1))
-        assert cli.main(["run", str(tmp_path / f"{name}.toml"), "--out", str(tmp_path / name)]) == 0
+        assert main(["run", str(tmp_path / f"{name}.toml"), "--out", str(tmp_path / name)]) == 0
     for path in (tmp_path / "two").glob("*_annual.nc"):  # the second model is 1 % more productive throughout
         with netCDF4.Dataset(path, "a") as data:
             for variable in ("npp", "nep"):
                 data[variable][:] = data[variable][:] * 1.01
     capsys.readouterr()
-    assert cli.main(["report", str(tmp_path / "one"), str(tmp_path / "two"), "--out", str(tmp_path / "both")]) == 0
+    assert main(["report", str(tmp_path / "one"), str(tmp_path / "two"), "--out", str(tmp_path / "both")]) == 0
     capsys.readouterr()
     for name in ("one", "two"):
-        assert cli.main(["report", str(tmp_path / name), "--no-figures"]) == 0
+        assert main(["report", str(tmp_path / name), "--no-figures"]) == 0
 
     def npp(folder):
         with (folder / "headline.csv").open() as file:
@@ -136,10 +134,10 @@ def test_climate_models_in_folders_of_their_own_are_reported_together(tmp_path, 
     # not without reason: other cells, the same run twice
     other = text.replace("stride = 12", "stride = 13").replace('name = "liu2022"', 'name = "three"', 1)
     (tmp_path / "three.toml").write_text(other)
-    assert cli.main(["run", str(tmp_path / "three.toml"), "--out", str(tmp_path / "three")]) == 0
+    assert main(["run", str(tmp_path / "three.toml"), "--out", str(tmp_path / "three")]) == 0
     for pair, words in ((("one", "three"), "has other cells than"), (("one", "one"), "are called as another's")):
         capsys.readouterr()
-        assert cli.main(["report", *(str(tmp_path / p) for p in pair), "--out", str(tmp_path / "no")]) == 2
+        assert main(["report", *(str(tmp_path / p) for p in pair), "--out", str(tmp_path / "no")]) == 2
         assert words in capsys.readouterr().err
 
 
@@ -168,8 +166,8 @@ def test_report_of_the_arctic_writes_every_table_and_figure(run, capsys):
 @pytest.mark.parametrize("forced", [True, False])
 def test_climate_figures_show_the_forcing_where_the_files_have_it(run, monkeypatch, tmp_path, forced):
     said = []
-    real = figures.Canvas.label
-    monkeypatch.setattr(figures.Canvas, "label", lambda c, a, t: (said.append((c, a, t)), real(c, a, t))[1])
+    real = page.Canvas.label
+    monkeypatch.setattr(page.Canvas, "label", lambda c, a, t: (said.append((c, a, t)), real(c, a, t))[1])
     change = [] if forced else [('"air_temperature", "precipitation",', "")]
     folder = run("liu2024", ('domain = "pan_arctic"', 'domain = "pan_arctic"\nstride = 25'), *change, figures=False)
     assert liu2024.figure_s6(read_again(folder), tmp_path / "s6.png").is_file()
@@ -183,7 +181,7 @@ def test_climate_figures_show_the_forcing_where_the_files_have_it(run, monkeypat
 
 def test_climate_of_the_plateau_shows_the_forcing_where_the_files_have_it(run, monkeypatch, tmp_path):
     said = []
-    monkeypatch.setattr(figures.Canvas, "label", lambda c, a, t: said.append(t))
+    monkeypatch.setattr(page.Canvas, "label", lambda c, a, t: said.append(t))
     with_radiation = ('"precipitation",', '"precipitation", "shortwave_radiation",')
     folder = run("liu2022", ('domain = "plateau"', 'domain = "plateau"\nstride = 12'), with_radiation, figures=False)
     assert liu2022.figure_s3(read_again(folder), tmp_path / "s3.png").is_file()
@@ -211,7 +209,8 @@ def test_sums_of_cells_are_the_printed_totals(run):
         )
         effect = (total(t, "heterotrophic_respiration") - total(p, "heterotrophic_respiration")) * seconds
         assert printed["cumulative RH due to thaw", "ssp126"] == pytest.approx(effect, rel=1e-3, abs=1e-9)
-    data = factorial.read(folder.parent, "liu2024", "historical", ["ssp126"], [""], ["S_Trans"], (2010, 2015))
+    stages = regional.factorial_stages(["ssp126"], {"": ""}, ["S_Trans"])
+    data = regional.read({"": regional.Files(folder.parent, "liu2024")}, "historical", stages, (2010, 2015))
     result = data.get("ssp126", "S_Trans")
     assert len(result.groups) > 1
     for name, values in result.totals.items():
@@ -227,5 +226,5 @@ def test_depth_intervals_share_all_layers():
 
 
 def test_a_folder_without_a_run_is_one_sentence(tmp_path, capsys):
-    assert cli.main(["report", str(tmp_path)]) == 2
+    assert main(["report", str(tmp_path)]) == 2
     assert "no annual files" in capsys.readouterr().err

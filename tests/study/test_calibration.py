@@ -24,12 +24,17 @@ from calibration_twins import (
     truth,
     write_heat_table,
 )
-from jtem import calibrate, calibration_plan, cli, parameters, step
-from jtem.datafiles import data_path
+from jtem import calibrate, parameters, run, step
+from jtem.assemble import sites
+from jtem.commands.main import main
 from jtem.errors import InputError
+from jtem.plan import calibration as calibration_plan
 from jtem.readers import observations
 from jtem.report import calibration as figures
-from jtem.study import calibration, descent, least_squares, sampling, scores
+from jtem.study import scores
+from jtem.study.calibration import descent, least_squares, misfit, pest, sampling
+from jtem.study.calibration import problem as problems
+from jtem.study.calibration.model import Model, near_posterior
 
 
 @pytest.fixture(scope="module")
@@ -63,7 +68,7 @@ def test_sites_have_their_own_columns_only(carbon):
 def test_twin_is_recovered_by_the_command(carbon, capsys):
     prepared, plan, folder = carbon
     out = folder / "out"
-    assert cli.main(["calibrate", str(plan), "--out", str(out)]) == 0
+    assert main(["calibrate", str(plan), "--out", str(out)]) == 0
     assert "misfit" in capsys.readouterr().out
     with (out / "parameters.csv").open() as file:
         found = np.array([float(row["value"]) for row in csv.DictReader(file)])
@@ -109,7 +114,7 @@ def test_a_stopped_search_goes_on(carbon):
     np.testing.assert_array_equal(resumed.fit.x, whole.fit.x)
     other = folder / "other.toml"
     other.write_text(text.replace("iterations = 40", "iterations = 41"))
-    changed = calibrate.build(calibration_plan.read(other), None, DEFAULTS)
+    changed = sites.build(calibration_plan.read(other), None, DEFAULTS)
     with pytest.raises(InputError, match="another plan"):
         calibrate.fit(changed, out, resume=True)
 
@@ -122,22 +127,18 @@ def test_heat_twin_is_recovered(heat, tmp_path):
 
 
 def test_heat_does_not_depend_on_other_parameters(heat):
-    """:func:`calibration.acts_on_heat` names all parameters that do; heat is reused for the rest."""
+    """:func:`problems.acts_on_heat` names all parameters that do; heat is reused for the rest."""
     problem, setting = heat.problem, heat.model.setting
     site = jax.tree.map(lambda leaf: leaf[0], heat.model.site)
     row = site.row
     names = [n for n, m in parameters.fields(step.Parameters) if m["trainable"]]
 
     def first_months(row):
-        moved = calibration.with_values(setting, heat.model._local(heat.model.start_values)[0], site._replace(row=row))[
-            0
-        ]
-        derived, state = calibration._initial(moved, site, problem.design)
-        forcing = calibration.run.year_forcing(jax.tree.map(lambda leaf: leaf[0], site.history), site.cell)
-        _, months = jax.lax.scan(
-            lambda carried, f: step.heat_month(carried, f, derived, problem.design), state.thermal, forcing
-        )
-        return jax.tree.leaves(months)
+        moved = misfit.with_values(setting, heat.model._local(heat.model.start_values)[0], site._replace(row=row))[0]
+        derived, state = run.course.start(moved, site.cell, site.spin_up, design=problem.design)
+        year = jax.tree.map(lambda leaf: leaf[0], site.history)
+        _, made = run.years.heat(state.thermal, year, site.cell, derived, design=problem.design)
+        return jax.tree.leaves(made.months)
 
     plain = [np.asarray(leaf) for leaf in jax.jit(first_months)(row)]
     compiled = jax.jit(first_months)
@@ -145,7 +146,7 @@ def test_heat_does_not_depend_on_other_parameters(heat):
         leaf = parameters.get(row, name)
         changed = compiled(parameters.replace(row, name, leaf * 1.07 + 1e-3))
         same = all(np.array_equal(a, np.asarray(b), equal_nan=True) for a, b in zip(plain, changed, strict=True))
-        assert same or calibration.acts_on_heat(name), name
+        assert same or problems.acts_on_heat(name), name
 
 
 def test_descent_finds_the_minimum_of_a_valley():
@@ -179,12 +180,12 @@ BAD = {
     "no error": ("nep = 1.0, ", "", "no error is stated"),
     "no such key of the posterior": ("[search]", "[posterior]\nsample = 100\n[search]", "unknown key 'sample'"),
     "no sample": ("[search]", "[posterior]\nsamples = 0\n[search]", "'samples' is 0"),
-    "no warming up": ("[search]", "[posterior]\nwarmup = -5\n[search]", "warmup is -5, expected"),
-    "one chain": ("[search]", "[posterior]\nchains = 1\n[search]", "chains is 1, expected"),
+    "no warming up": ("[search]", "[posterior]\nwarmup = -5\n[search]", "'warmup' is -5, expected"),
+    "one chain": ("[search]", "[posterior]\nchains = 1\n[search]", "'chains' is 1, expected"),
     "half a chain": ("[search]", "[posterior]\nchains = 2.5\n[search]", "expected a whole number"),
-    "negative seed": ("[search]", "[posterior]\nseed = -1\n[search]", "seed is -1, expected"),
-    "no depth": ("[search]", "[posterior]\nmax_depth = 0\n[search]", "max_depth is 0, expected"),
-    "acceptance": ("[search]", "[posterior]\ntarget_acceptance = 1.0\n[search]", "target_acceptance is 1, expected"),
+    "negative seed": ("[search]", "[posterior]\nseed = -1\n[search]", "'seed' is -1, expected"),
+    "no depth": ("[search]", "[posterior]\nmax_depth = 0\n[search]", "'max_depth' is 0, expected"),
+    "acceptance": ("[search]", "[posterior]\ntarget_acceptance = 1.0\n[search]", "'target_acceptance' is 1, expected"),
     "two posteriors": ("[search]", "[[posterior]]\n[search]", "must be a table"),
     "data not available": ('name = "twin"', 'name = "twin"\nunavailable = "site not shared"', "data not available"),
 }  # fmt: skip
@@ -195,22 +196,22 @@ def test_bad_plans_end_with_one_sentence_before_anything_compiles(case, carbon, 
     old, new, words = BAD[case]
     text = carbon[1].read_text()
     assert old in text
-    monkeypatch.setattr(calibration, "program", lambda *_: pytest.fail("compiled"))
+    monkeypatch.setattr(misfit, "program", lambda *_: pytest.fail("compiled"))
     plan = tmp_path / "bad.toml"
     plan.write_text(text.replace(old, new))
-    assert cli.main(["calibrate", str(plan), "--out", str(tmp_path / "out")]) == 2
+    assert main(["calibrate", str(plan), "--out", str(tmp_path / "out")]) == 2
     said = capsys.readouterr().err.strip()
     assert said.startswith("jtem: ") and len(said.splitlines()) == 1
     with pytest.raises((InputError, parameters.ParameterError), match=words):
-        calibrate.build(calibration_plan.read(plan), None, DEFAULTS)
+        sites.build(calibration_plan.read(plan), None, DEFAULTS)
 
 
 def test_without_blackjax_one_sentence_before_anything_compiles(carbon, capsys, monkeypatch, tmp_path):
     monkeypatch.setitem(sys.modules, "blackjax", None)
-    monkeypatch.setattr(calibration, "program", lambda *_: pytest.fail("compiled"))
+    monkeypatch.setattr(misfit, "program", lambda *_: pytest.fail("compiled"))
     plan = tmp_path / "posterior.toml"
     plan.write_text(carbon[1].read_text() + "\n[posterior]\n")
-    assert cli.main(["calibrate", str(plan), "--out", str(tmp_path / "out")]) == 2
+    assert main(["calibrate", str(plan), "--out", str(tmp_path / "out")]) == 2
     said = capsys.readouterr().err.strip()
     assert said.startswith("jtem: ") and len(said.splitlines()) == 1 and 'pip install "jtem[calibration]"' in said
 
@@ -235,9 +236,9 @@ def test_draws_are_written_down_gone_on_with_and_told(carbon, monkeypatch, tmp_p
     prepared = dataclasses.replace(carbon[0], plan=plan)
     outcome = calibrate.fit(prepared, tmp_path, say=lambda line: None)
     x, model = outcome.fit.x, prepared.model
-    precision = np.linalg.inv(calibration.near_posterior(outcome.fit.jacobian))
+    precision = np.linalg.inv(near_posterior(outcome.fit.jacobian))
     monkeypatch.setattr(
-        calibration, "log_density", lambda setting: lambda z, *_: -0.5 * (z - x) @ jnp.asarray(precision) @ (z - x)
+        misfit, "log_density", lambda setting: lambda z, *_: -0.5 * (z - x) @ jnp.asarray(precision) @ (z - x)
     )
     monkeypatch.setattr(sampling, "CAPACITY", 40)
     told = []
@@ -288,28 +289,46 @@ def test_draws_are_written_down_gone_on_with_and_told(carbon, monkeypatch, tmp_p
         assert (tmp_path / "posterior.png").stat().st_size > 10_000
 
 
-PEST_PARAMETERS = """
-[[parameter]]
-name = "respiration.maintenance_intercept"
-scope = "community"
-bounds = [-8.0, -3.0]
+def test_pest_runs_the_calibrations_own_model(carbon, tmp_path, monkeypatch):
+    """Factors by community and site, several parameters, pools at the start: exported, filled, run, the same residuals."""
+    prepared, plan, _ = carbon
+    model, o = prepared.model, prepared.problem.observations
+    monkeypatch.chdir(tmp_path)
+    assert main(["calibrate", str(plan), "--pest", "."]) == 0
+    control = pest.read_control(tmp_path / "twin.pst")
+    assert [p.name for p in control.parameters] == list(model.names)
+    assert {"decomposition rate:Toolik", "maximum photosynthesis:boreal_forest"} < set(model.names)
+    assert [p.value for p in control.parameters] == model.start_values.tolist()
+    assert len(control.observations) == 2 * 4 * (3 * 12 + 3)
+    assert "--pest-values values.toml --pest-run simulated.txt" in (tmp_path / "twin.pst").read_text()
 
-[[parameter]]
-name = "decomposition.temperature_sensitivity"
-bounds = [0.03, 0.15]
-"""
+    values = model.transform.values(model.start + np.linspace(-0.3, 0.3, len(model.names)))
+    known = pest.read_names(tmp_path / "twin.names.csv")["parameter"]
+    by_name = dict(zip(model.names, values.tolist(), strict=True))
+    (tmp_path / "values.toml").write_text(
+        pest.fill("twin.tpl", {short: by_name[name] for short, name in known.items()})
+    )
+    assert main(["calibrate", str(plan), "--pest-run", "simulated.txt"]) == 0
+    found = np.array([float(line.split()[-1]) for line in (tmp_path / "simulated.txt").read_text().splitlines()])
+    weighted = np.array([(f - seen.value) * seen.weight for f, seen in zip(found, control.observations, strict=True)])
+    expected = model.residuals(model.transform.free(values)[None])[0]
+    np.testing.assert_allclose(weighted[o.fit[np.isfinite(o.value)]], expected, rtol=1e-9, atol=1e-9)
 
+    at_bound = values.copy()  # where PEST goes and the search does not
+    at_bound[-1] = model.transform.upper[-1]
+    found = pest.simulated(model, dict(zip(model.names, at_bound, strict=True)))
+    expected = model.sensitivity(at_bound[None])[0][0][np.isfinite(o.value)]
+    np.testing.assert_allclose(found, expected, rtol=1e-9, atol=1e-9)
 
-def test_export_to_pest(carbon, tmp_path):
-    text = carbon[1].read_text()
-    plan = tmp_path / "shared.toml"
-    plan.write_text(text[: text.index("[[parameter]]")] + PEST_PARAMETERS)
-    assert cli.main(["calibrate", str(plan), "--pest", str(tmp_path / "pest")]) == 0
-    control = (tmp_path / "pest" / "twin.pst").read_text()
-    assert control.startswith("pcf") and "--pest-run simulated.txt" in control
-    assert len((tmp_path / "pest" / "twin.ins").read_text().splitlines()) == 1 + 2 * 4 * (3 * 12 + 3)
-    with pytest.raises(InputError, match="cannot be exported"):
-        calibrate.pest_problem(carbon[0])
+    rows = [f"{short} {by_name[name]!r} 1.0 0.0" for short, name in known.items()]  # PEST's answer becomes an overlay
+    (tmp_path / "twin.par").write_text("\n".join(["single point", *rows]) + "\n")
+    assert main(["calibrate", str(plan), "--pest-values", "twin.par", "--out", "best"]) == 0
+    table = parameters.read_table(step.Parameters, [*DEFAULTS, tmp_path / "best" / "calibrated.toml"])
+    for name in ("photosynthesis.maximum_rate_slope", "decomposition.temperature_sensitivity"):
+        before, after = (t.entries[name].values["boreal_forest"] for t in (prepared.table, table))
+        label = "maximum photosynthesis:boreal_forest" if "slope" in name else name
+        assert after == pytest.approx(by_name[label] * (before if "slope" in name else 1.0), rel=1e-12)
+    assert "start.soil_carbon:Toolik" in (tmp_path / "best" / "calibrated.toml").read_text()  # of one site
 
 
 def test_targets_of_communities_become_sites_by_their_places(tmp_path):
@@ -339,7 +358,7 @@ relative = {{ net_primary_production = 0.2, vegetation_carbon = 0.2 }}
 name = "decomposition.temperature_sensitivity"
 bounds = [0.03, 0.15]
 """
-    problem = calibrate.build(calibration_plan.parse(text), None, DEFAULTS).problem
+    problem = sites.build(calibration_plan.parse(text), None, DEFAULTS).problem
     assert problem.sites == names and problem.communities == ("boreal_forest", "wet_moist_tundra")
     assert problem.observations.value.tolist() == [210.0, 3200.0, 210.0, 3200.0]
     assert problem.observations.fitted.tolist() == [True, True, False, False]
@@ -349,13 +368,13 @@ bounds = [0.03, 0.15]
         calibration_plan.parse(swapped)
     unknown = text.replace(f'places = {{ "{names[0]}"', 'places = { "CMT99 moss"')
     with pytest.raises(InputError, match="places names 'CMT99 moss', which is no site"):
-        calibrate.build(calibration_plan.parse(unknown), None, DEFAULTS)
+        sites.build(calibration_plan.parse(unknown), None, DEFAULTS)
     with pytest.raises(InputError, match="has no latitude and longitude; give it"):
-        calibrate.build(calibration_plan.parse(text.replace("places = ", "# ")), None, DEFAULTS)
+        sites.build(calibration_plan.parse(text.replace("places = ", "# ")), None, DEFAULTS)
 
 
 @pytest.mark.slow
-def test_real_tower_plans_can_be_built(shared_data):
+def test_real_tower_plans_can_be_built_and_exported(shared_data, tmp_path):
     """Plans of the papers' cases read and check; those without data say so."""
     root = data_path("parameters").parents[1] / "experiments"
     plans = sorted(root.glob("*/calibration/*.toml"))
@@ -364,10 +383,14 @@ def test_real_tower_plans_can_be_built(shared_data):
         plan = calibration_plan.read(path)
         if plan.calibration.unavailable:
             with pytest.raises(InputError, match="data not available"):
-                calibrate.build(plan, shared_data, DEFAULTS)
+                sites.build(plan, shared_data, DEFAULTS)
             continue
-        prepared = calibrate.build(plan, shared_data, DEFAULTS)
+        prepared = sites.build(plan, shared_data, DEFAULTS)
         assert prepared.problem.observations.fitted.sum() > len(prepared.model.names), path
+        files = pest.write(pest.problem_of(prepared.model, prepared.first_year), tmp_path, path.stem, "run")
+        back = pest.read_control(files["pst"])
+        assert [p.name for p in back.parameters] == list(prepared.model.names)
+        assert [p.prior is None for p in back.parameters] == [p is None for p in prepared.model.prior]
         years = prepared.problem.history.air_temperature
         assert np.isfinite(np.asarray(years)).all() and years.shape[0] == len(prepared.problem.sites)
 
@@ -411,7 +434,7 @@ def test_draws_of_the_posterior_agree_with_laplace(carbon, tmp_path):
     o = problem.observations
     noise = np.random.default_rng(3).normal(0.0, 1.0, o.value.size) * np.where(o.fitted, o.error, 0.0)
     problem = dataclasses.replace(problem, observations=dataclasses.replace(o, value=o.value + noise))
-    prepared = dataclasses.replace(carbon[0], plan=plan, problem=problem, model=calibration.Model(problem))
+    prepared = dataclasses.replace(carbon[0], plan=plan, problem=problem, model=Model(problem))
     outcome = calibrate.fit(prepared, tmp_path, say=lambda line: None)
     draws = calibrate.sample(prepared, outcome, tmp_path, say=lambda line: print(line, flush=True))
     found, warned = calibrate.write_posterior(prepared, outcome, draws, tmp_path)

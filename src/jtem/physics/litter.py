@@ -1,4 +1,7 @@
-"""Litterfall: first-order losses of vegetation carbon and structural nitrogen (Raich et al. 1991)."""
+"""Litterfall: first-order losses of vegetation carbon and structural nitrogen (Raich et al. 1991).
+
+Equations docs/model.md#a4 and #a5.
+"""
 
 import equinox as eqx
 from jaxtyping import Array, Float
@@ -25,3 +28,14 @@ def loss_rate(rate: Float[Array, "..."], step: float) -> Float[Array, "..."]:
     month, so it is evaluated once.
     """
     return safe.loss_fraction(rate, step)
+
+
+def rates(
+    relative_leaf: Float[Array, "*cells"], air_temperature: Float[Array, "*cells"], p: LitterParameters
+) -> tuple[Float[Array, "*cells"], Float[Array, "*cells"]]:
+    """Litterfall rates (month-1) of vegetation carbon and structural nitrogen: constants (TEM: ``CFALL``, ``NFALL``).
+
+    ``relative_leaf`` (0-1) and air temperature (degC) are there for forms that depend on season.
+    """
+    del relative_leaf, air_temperature
+    return p.carbon_rate, p.nitrogen_rate

@@ -1,4 +1,7 @@
-"""Gross primary production before nitrogen limitation (Raich et al. 1991; McGuire et al. 1992; Zhuang et al. 2003)."""
+"""Gross primary production before nitrogen limitation (Raich et al. 1991; McGuire et al. 1992; Zhuang et al. 2003).
+
+Equations docs/model.md#g1 to #g5.
+"""
 
 import equinox as eqx
 import jax.numpy as jnp
@@ -115,17 +118,3 @@ def climate_limited_rate(
         * relative_leaf
         * thawed_share
     )
-
-
-def thawed_share_from_soil_temperatures(
-    previous: Float[Array, "*cells"], current: Float[Array, "*cells"], following: Float[Array, "*cells"]
-) -> Float[Array, "*cells"]:
-    """``f_FT`` from a series of monthly soil temperatures only (tem.md section 4): exact share of the month above 0 degC
-    of the straight lines through the month means, ``(h(E1, T) + h(T, E2))/2``, ``h(a, b) = (a+ + b+)/(|a| + |b| + 1e-6)``.
-    """
-
-    def share(a, b):
-        return (safe.maximum(a, 0.0) + safe.maximum(b, 0.0)) / (jnp.abs(a) + jnp.abs(b) + 1e-6)
-
-    start, end = 0.5 * (previous + current), 0.5 * (current + following)
-    return 0.5 * (share(start, current) + share(current, end))

@@ -1,7 +1,7 @@
 """Snowpack of the water balance, soil water bucket, evapotranspiration, percolation and runoff.
 
-Vorosmarty et al. (1989) as in TEM 4.2, 4.3 and 6 (tem.md section 3); one water step per month. The snow the *ground* feels
-is a separate state of the heat model.
+Vorosmarty et al. (1989) as in TEM 4.2, 4.3 and 6 (docs/model.md#w1 to #w10); one water step per month. The snow that the
+*ground* feels is a separate state of the heat model.
 """
 
 import equinox as eqx
@@ -192,31 +192,47 @@ def evapotranspiration(
     return jnp.where(water_input >= potential, potential, limited)
 
 
-def month(
+def available_water(
+    soil_water: Float[Array, "*cells"],
+    thawed_root_depth: Float[Array, "*cells"],
+    soil: SoilHydraulics,
+    p: WaterParameters,
+) -> tuple[Float[Array, "*cells"], Float[Array, "*cells"]]:
+    """Water that plants reach in the thawed part of the root zone, and how much of it that part can hold (mm each).
+
+    ``W = max(0, SM z/z_r - 1000 wp z)``, ``awc = max(1, 1000 (fc - wp) z)``; z (m) is the thawed thickness within the root
+    zone, from its floor to z_r. Soil water in mm. Nothing else restricts water in frozen ground.
+    """
+    depth = safe.minimum(soil.rooting_depth, safe.maximum(thawed_root_depth, p.minimum_thawed_depth))
+    capacity = safe.maximum((soil.field_capacity - soil.wilting_point) * depth * 1000.0, 1.0)
+    available = safe.maximum(0.0, soil_water * depth / soil.rooting_depth - soil.wilting_point * depth * 1000.0)
+    return available, capacity
+
+
+def balance(
     state: WaterState,
     *,
     precipitation: Float[Array, "*cells"],
-    air_temperature: Float[Array, "*cells"],
+    snowfall: Float[Array, "*cells"],
+    rain: Float[Array, "*cells"],
+    melt: Float[Array, "*cells"],
+    evapotranspiration: Float[Array, "*cells"],
     potential: Float[Array, "*cells"],
-    thawed_root_depth: Float[Array, "*cells"],
-    days: Float[Array, "*cells"],
+    available: Float[Array, "*cells"],
+    capacity: Float[Array, "*cells"],
+    air_temperature: Float[Array, "*cells"],
     elevation: Float[Array, "*cells"],
     soil: SoilHydraulics,
     p: WaterParameters,
 ) -> tuple[WaterState, WaterMonth]:
-    """One month of snow and water. ``thawed_root_depth`` (m): thawed thickness within the root zone, or the rooting
-    depth itself where the active layer does not restrict (tem.md section 3). Closes water exactly.
+    """Snowpack, soil water, groundwater and runoff after a month (Vorosmarty et al. 1989; TEM 4.3, 6). Closes water exactly.
+
+    What exceeds ``capacity`` percolates, split by rain and melt; EET takes no more than there is. Fluxes in mm month-1,
+    available water and capacity in mm, air temperature degC, elevation m.
     """
-    snowfall, rain = snowfall_and_rain(precipitation, air_temperature, p)
-    melt = snowmelt(state.snowpack, air_temperature, state.previous_air_temperature, elevation, p)
     snowpack = state.snowpack + snowfall - melt
     water_input = rain + melt
-
-    depth = safe.minimum(soil.rooting_depth, safe.maximum(thawed_root_depth, p.minimum_thawed_depth))
-    capacity = safe.maximum((soil.field_capacity - soil.wilting_point) * depth * 1000.0, 1.0)
-    available = safe.maximum(0.0, state.soil_water * depth / soil.rooting_depth - soil.wilting_point * depth * 1000.0)
-    evaporated = evapotranspiration(water_input, potential, available, capacity, days, p)
-
+    evaporated = evapotranspiration
     excess = safe.maximum(0.0, available + water_input - evaporated - capacity)
     rain_percolation = excess * rain / safe.maximum(water_input, 1e-3)
     snow_percolation = excess * melt / safe.maximum(water_input, 1e-3)
@@ -293,7 +309,7 @@ def initial_state(
     air_temperature_two_months_ago: Float[Array, "*cells"],
     soil: SoilHydraulics,
 ) -> WaterState:
-    """Field capacity, no snow, no groundwater (tem.md section 11); temperatures of December and November (degC)."""
+    """Field capacity, no snow, no groundwater (docs/model.md#i2); temperatures of December and November (degC)."""
     zero = jnp.zeros_like(soil.rooting_depth)
     return WaterState(
         soil_water=soil.field_capacity * soil.rooting_depth * 1000.0,
@@ -309,7 +325,7 @@ def initial_state(
 def expose_water(
     state: WaterState, ratio: Float[Array, "*cells"], soil: SoilHydraulics
 ) -> tuple[WaterState, Float[Array, "*cells"]]:
-    """Soil water follows the ratio of active-layer profiles (Liu et al. 2022, scheme A; tem.md section 9.1).
+    """Soil water follows the ratio of active-layer profiles (Liu et al. 2022, scheme A; docs/model.md#p6).
 
     Returns the new state and the exposed water (mm, negative where it returns to the frozen store). Growth is limited by
     the frozen store, shrinkage by the wilting point; what exceeds field capacity goes to the rain groundwater.
@@ -331,5 +347,5 @@ def expose_water(
 
 
 def snow_on_ground(snowpack: Float[Array, "*cells"]) -> Float[Array, "*cells"]:
-    """1 where a pack of more than 0.01 mm lies, else 0 (the tolerance matters: tem.md section 6)."""
+    """1 where a pack of more than 0.01 mm lies, else 0 (the tolerance matters: docs/model.md#w10)."""
     return jnp.where(snowpack > 0.01, 1.0, 0.0).astype(snowpack.dtype)

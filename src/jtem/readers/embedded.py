@@ -16,8 +16,9 @@ from typing import Any
 import numpy as np
 import xarray as xr
 
-from jtem.datafiles import data_path
 from jtem.errors import InputError, suggest
+from jtem.files import data_path
+from jtem.readers.catalogue import Domain, Find
 
 DOMAINS = ("pan_arctic", "plateau")
 SCENARIO_YEARS = {
@@ -436,3 +437,35 @@ def site_normals(name: str) -> xr.Dataset:
     result = normals(sites([name]))
     result.attrs["title"] = f"printed normals of {name}"
     return result
+
+
+# ---- for plans ----
+def joined_climate(cells: xr.Dataset, name: str, first_year: int, last_year: int) -> xr.Dataset:
+    """As :func:`climate`, of one scenario or of two joined: "historical+rcp45" is history while known, then the other."""
+    begin, _, later = name.partition("+")
+    end = SCENARIO_YEARS.get(begin, (first_year, last_year))[1]
+    if not later or last_year <= end:
+        return climate(cells, begin, first_year, last_year)
+    after = climate(cells, later, max(first_year, end + 1), last_year)
+    if first_year > end:
+        return after
+    return xr.concat([climate(cells, begin, first_year, end), after], "year", combine_attrs="drop_conflicts")
+
+
+_SITES, _DOMAIN = sites, domain  # whose names are keys below
+
+
+def open_domain(find: Find, climates: Sequence[str], *, domain: str, sites: Sequence[str], stride: int) -> Domain:
+    """The cells of a [domain] with source "embedded" and their emulated climate; raises ``InputError``."""
+    del find, climates
+    cells = _SITES(sites) if sites else _DOMAIN(domain)
+    cells = cells.isel(cell=slice(None, None, stride))
+
+    def source(climate: str):
+        def years(rows: np.ndarray, first: int, last: int) -> xr.Dataset:
+            return joined_climate(cells.isel(cell=rows), climate, first, last)
+
+        return years, f"emulated climate '{climate}'"
+
+    named = f"sites {', '.join(sites)}" if sites else f"domain {domain}"
+    return Domain(cells, source, (f"embedded {named}", "emulated climate (data/embedded)"), title="emulated climate")

@@ -21,17 +21,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import cftime
 import netCDF4
 import numpy as np
 
-from jtem.errors import InputError, suggest
-from jtem.readers import co2, fields, regrid
-from jtem.readers.cf_monthly import SECONDS_PER_DAY, _plain
+from jtem.errors import InputError, note, suggest
+from jtem.readers import co2, fields, regrid, time_axis
+from jtem.readers.units import SECONDS_PER_DAY, understood
 
 DAYS_AT_ONCE = 31
 """No read of daily data is longer than this, whatever the length of the files."""
-CALENDARS = ("standard", "gregorian", "proleptic_gregorian", "365_day", "noleap", "366_day", "all_leap", "360_day")
 VARIABLES = {"air_temperature": "tas", "precipitation": "pr", "shortwave_radiation": "rsds"}
 UNITS = {"tas": "K", "pr": "kg m-2 s-1", "rsds": "W m-2"}
 RANGES = {"tas": (150.0, 350.0), "pr": (0.0, 0.05), "rsds": (0.0, 700.0)}
@@ -167,7 +165,7 @@ def chain(files: Sequence[FileName], first_year: int, last_year: int, what: str)
     if year <= last_year:
         raise InputError(
             f"{what}: years {year}-{last_year} are missing (files have {ordered[0].first}-{ordered[-1].last}); add the "
-            "files or shorten the stage"
+            "files or change the years"
         )
     return tuple(needed)
 
@@ -200,7 +198,7 @@ def open_daily(name: FileName) -> Iterator[DailyFile]:
         variable = dataset.variables[lower[name.variable]]
         _check_units(variable, UNITS[name.variable], where)
         grid = fields.axes(dataset, str(name.path))
-        at_lat, at_lon = fields.dimensions_of(variable, dataset, where)
+        at_lat, at_lon = fields.dimensions_of(variable, grid, where)
         if variable.ndim != 3 or variable.dimensions[0] != "time" or (at_lat, at_lon) != (1, 2):
             raise InputError(
                 f"{where}: dimensions {variable.dimensions}, expected ('time', 'lat', 'lon'); transpose the variable"
@@ -210,7 +208,12 @@ def open_daily(name: FileName) -> Iterator[DailyFile]:
 
 def _check_units(variable: netCDF4.Variable, expected: str, where: str) -> None:
     found = str(getattr(variable, "units", ""))
-    if _plain(found) != expected:
+    said, wanted = understood(found), understood(expected)
+    if (
+        said is None
+        or wanted is None
+        or (said.factor, said.powers, said.offset) != (wanted.factor, wanted.powers, wanted.offset)
+    ):
         raise InputError(
             f"{where}: units {found!r}, expected {expected!r} as the ISIMIP protocol says; convert the file "
             "(source = 'cf_monthly' reads monthly files in other units)"
@@ -219,42 +222,24 @@ def _check_units(variable: netCDF4.Variable, expected: str, where: str) -> None:
 
 def _days(dataset: netCDF4.Dataset, name: FileName) -> np.ndarray:
     """Month number of each day, checked: every day of every year that the name of the file says, once, in order."""
-    if "time" not in dataset.variables:
-        raise InputError(f"{name.path}: no coordinate 'time'; fetch the file again")
-    time = dataset.variables["time"]
-    unit, calendar = str(getattr(time, "units", "")), str(getattr(time, "calendar", "standard")).lower()
-    if calendar not in CALENDARS:
-        raise InputError(f"{name.path}: calendar '{calendar}' of 'time' is unknown; {suggest(calendar, CALENDARS)}")
-    try:
-        dates = cftime.num2date(np.asarray(time[:]), unit, calendar, only_use_cftime_datetimes=True)
-    except (ValueError, OverflowError, OSError, RuntimeError) as error:
+    axis = time_axis.read(dataset, str(name.path), "time" if "time" in dataset.variables else "")
+    years = (axis.month_place(axis.start[[0, -1]]) // 12).astype(int)
+    if (years[0], years[1]) != (name.first, name.last):
         raise InputError(
-            f"{name.path}: 'time' in {unit!r} cannot be decoded ({str(error).splitlines()[0]}); give 'days since "
-            "YYYY-MM-DD' and a calendar"
-        ) from None
-    dates = np.atleast_1d(dates)
-    if dates.size and (dates[0].year, dates[-1].year) != (name.first, name.last):
-        raise InputError(
-            f"{name.path}: time runs {dates[0].year}-{dates[-1].year} but the name says {name.first}-{name.last}; "
+            f"{name.path}: time runs {years[0]}-{years[1]} but the name says {name.first}-{name.last}; "
             "rename the file or fetch it again"
         )
-    month = np.array([12 * d.year + d.month - 1 for d in dates], dtype=np.int64)
-    day = np.array([d.day for d in dates])
-    length = np.array([d.daysinmonth for d in dates])
-    wanted = np.arange(12 * name.first, 12 * (name.last + 1))
-    place = 0
-    for number in wanted:
-        there = slice(int(np.searchsorted(month, number)), int(np.searchsorted(month, number, side="right")))
-        count = there.stop - there.start
-        expected = np.arange(1, (length[there.start] if count else 1) + 1)
-        if there.start != place or not np.array_equal(day[there], expected):
-            lost = np.setdiff1d(expected, day[there])
-            what = (
-                f"day {number // 12}-{number % 12 + 1:02d}-{lost[0] if lost.size else 1:02d} is missing or out of order"
-            )
-            raise InputError(f"{name.path}: {what} in 'time' ({calendar} calendar); fetch the file again")
-        place = there.stop
-    return month
+    days = np.floor(axis.start + 1e-6)
+    edges = time_axis.month_edges(12 * name.first, 12 * (name.last + 1), axis.calendar, str(name.path))
+    wanted = np.arange(edges[0], edges[-1])
+    if not np.array_equal(days, wanted):
+        shared = min(days.size, wanted.size)
+        off = np.nonzero(days[:shared] != wanted[:shared])[0]
+        lost = axis.day(wanted[off[0] if off.size else min(shared, wanted.size - 1)])
+        raise InputError(
+            f"{name.path}: day {lost} is missing or out of order in 'time' ({axis.calendar} calendar); fetch the file again"
+        )
+    return 12 * name.first + np.searchsorted(edges, wanted, side="right") - 1
 
 
 def read_days(file: DailyFile, start: int, stop: int, rows: slice, columns: slice) -> np.ndarray:
@@ -265,6 +250,23 @@ def read_days(file: DailyFile, start: int, stop: int, rows: slice, columns: slic
     if stop - start > DAYS_AT_ONCE:
         raise ValueError(f"{stop - start} days asked at once; at most {DAYS_AT_ONCE}")
     return fields.numbers(file.variable, (slice(start, stop), rows, columns), file.where, np.float32)
+
+
+NOISE = {"pr": -1e-7, "rsds": -0.1}
+"""Negative values down to these (kg m-2 s-1: 0.01 mm a day; W m-2) are noise and become 0."""
+
+
+def without_noise(values: np.ndarray, variable: str, where: str) -> np.ndarray:
+    """Values with negative noise of packing and interpolation set to 0, which a note counts."""
+    limit = NOISE.get(variable)
+    if limit is None:
+        return values
+    with np.errstate(invalid="ignore"):
+        noise = (values < 0) & (values >= limit)
+    if not noise.any():
+        return values
+    note(f"{where}: {int(noise.sum())} values between {limit:g} {UNITS[variable]} and 0 were set to 0")
+    return np.where(noise, np.zeros((), values.dtype), values)
 
 
 def check_values(values: np.ndarray, name: FileName, where: str, when: str) -> None:
@@ -285,7 +287,7 @@ def check_values(values: np.ndarray, name: FileName, where: str, when: str) -> N
     elif variable == "pr" and smallest >= 0.0:
         hint = "mm per day labelled kg m-2 s-1? divide by 86400"
     elif variable == "pr":
-        hint = "negative precipitation, set it to zero if it is noise"
+        hint = "negative precipitation, correct the file"
     raise InputError(
         f"{where}: values {smallest:.4g}..{largest:.4g} {UNITS[variable]} in {when}, expected {low:g}..{high:g}; {hint}"
     )
@@ -334,9 +336,10 @@ def share_grid(
     grid: fields.Axes, valid: np.ndarray, latitude: np.ndarray, longitude: np.ndarray, where: str
 ) -> Sharing:
     """As :func:`share` for one grid; ``valid`` (lat, lon): where it has data."""
-    row, column = regrid.nearest_index(grid.latitude, latitude), regrid.nearest_index(grid.longitude, longitude)
-    edge = 0.5 * grid.step * (1 + 1e-6)
-    inside = (np.abs(grid.latitude[row] - latitude) <= edge) & (np.abs(grid.longitude[column] - longitude) <= edge)
+    row, column = regrid.nearest_index(grid.latitude, latitude), regrid.nearest_longitude(grid.longitude, longitude)
+    edge, edge_lon = (0.5 * step * (1 + 1e-6) for step in (grid.step, grid.step_lon or grid.step))
+    inside = np.abs(grid.latitude[row] - latitude) <= edge
+    inside &= regrid.apart(grid.longitude[column], longitude) <= edge_lon
     good = inside & valid[row, column]
     if not good.all():
         rows, columns = np.nonzero(valid)
@@ -360,8 +363,8 @@ def share_grid(
 
 def _positions(grid: fields.Axes, latitude: np.ndarray, longitude: np.ndarray, where: str) -> tuple:
     """Slices of the smallest box of the file around the places, and the row and column of each inside it."""
-    row, column = regrid.nearest_index(grid.latitude, latitude), regrid.nearest_index(grid.longitude, longitude)
-    off = np.abs(grid.latitude[row] - latitude) + np.abs(grid.longitude[column] - longitude)
+    row, column = regrid.nearest_index(grid.latitude, latitude), regrid.nearest_longitude(grid.longitude, longitude)
+    off = np.abs(grid.latitude[row] - latitude) + regrid.apart(grid.longitude[column], longitude)
     if off.max(initial=0.0) > 2e-3:
         k = int(np.argmax(off))
         raise InputError(
@@ -397,7 +400,7 @@ def monthly(
                         int(k) for k in np.searchsorted(file.month, [12 * year + month, 12 * year + month + 1])
                     )
                     box = read_days(file, start, stop, rows, columns)
-                    values = box[:, row, column]
+                    values = without_noise(box[:, row, column], name.variable, file.where)
                     check_values(values, name, file.where, f"{year}-{month + 1:02d}")
                     days = stop - start
                     mean = values.mean(axis=0, dtype=np.float64)
@@ -531,7 +534,8 @@ def _nitrogen_of(
                 raise InputError(f"{name.path}: variable '{name.variable}' is missing; fetch the file again")
             variable: Any = dataset.variables[name.variable]
             unit = str(getattr(variable, "units", ""))
-            if _plain(unit.replace("gN", "g").replace("g N", "g")) not in ("g m-2 month-1", "g m-2 mon-1"):
+            said = understood(unit)
+            if said is None or said.powers != (-2, 1, 0, 0, -1, 0) or said.of not in ("", "N") or said.factor != 1e-3:
                 raise InputError(f"{where}: units {unit!r}, expected 'g m-2 month-1' (of nitrogen); convert the file")
             years = name.last - name.first + 1
             if variable.ndim != 3 or variable.shape[0] != 12 * years:
@@ -539,9 +543,9 @@ def _nitrogen_of(
                     f"{where}: shape {variable.shape}, expected {12 * years} months of {name.first}-{name.last} first; "
                     "fetch the file again"
                 )
-            if fields.dimensions_of(variable, dataset, where) != (1, 2):
-                raise InputError(f"{where}: dimensions {variable.dimensions}, expected (time, lat, lon); transpose it")
             grid = fields.axes(dataset, str(name.path))
+            if fields.dimensions_of(variable, grid, where) != (1, 2):
+                raise InputError(f"{where}: dimensions {variable.dimensions}, expected (time, lat, lon); transpose it")
             january = fields.numbers(variable, (0,), where)[grid.rows][:, grid.columns]
             shared = share_grid(grid, np.isfinite(january), latitude, longitude, str(name.path))
             at = shared.latitude[shared.index], shared.longitude[shared.index]

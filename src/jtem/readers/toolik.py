@@ -7,13 +7,16 @@ Files: ``climate_historic_1901-2015.nc``, ``climate_projected_rcp85_2016-2100.nc
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import xarray as xr
 
 from jtem.errors import InputError
-from jtem.readers import cf_monthly
+from jtem.readers import cf, cf_monthly, vegetation
+from jtem.readers.catalogue import Domain, Find
 
 COMMUNITY_OF_CLASS = {
     "black_spruce_forest": "boreal_forest",
@@ -33,17 +36,15 @@ def read_cells(path: Path | str) -> xr.Dataset:
     Raises ``InputError`` for a missing variable or an unknown vegetation class.
     """
     where = str(path)
-    with cf_monthly.open_file(path) as opened:
-        flat, _ = cf_monthly.flatten(opened, where)
-        flat = flat.load()
-    for name in ("pct_sand", "pct_silt", "pct_clay", "elevation", "veg_class"):
-        if name not in flat:
-            raise InputError(f"{where}: variable '{name}' is missing; give the static.nc of the Toolik set")
-    classes = flat["veg_class"]
-    meaning = dict(
-        zip(np.asarray(classes.attrs["flag_values"]).tolist(), classes.attrs["flag_meanings"].split(), strict=True)
-    )
-    names = [meaning.get(int(code), f"class {int(code)}") for code in classes.values]
+    with cf.open_raw(path) as data:
+        here = cf.places(data, where)
+        flat = {}
+        for name in ("pct_sand", "pct_silt", "pct_clay", "elevation", "veg_class"):
+            if name not in data.variables:
+                raise InputError(f"{where}: variable '{name}' is missing; give the static.nc of the Toolik set")
+            flat[name] = cf.field(data.variables[name], here, f"{where}: {name}")
+        meaning = vegetation.flags_of(cf.attributes(data.variables["veg_class"]), "veg_class", where)
+    names = [meaning.get(int(code), f"class {int(code)}") for code in flat["veg_class"]]
     unknown = sorted(set(names) - set(COMMUNITY_OF_CLASS))
     if unknown:
         raise InputError(
@@ -52,13 +53,13 @@ def read_cells(path: Path | str) -> xr.Dataset:
         )
 
     def field(name: str, units: str) -> tuple:
-        return "cell", np.asarray(flat[name].values, dtype=np.float64), {"units": units}
+        return "cell", flat[name], {"units": units}
 
     count = len(names)
     return xr.Dataset(
         {
-            "latitude": field("latitude", "degrees_north"),
-            "longitude": field("longitude", "degrees_east"),
+            "latitude": ("cell", here.latitude, {"units": "degrees_north"}),
+            "longitude": ("cell", here.longitude, {"units": "degrees_east"}),
             "area": ("cell", np.ones(count), {"units": "km2"}),
             "elevation": field("elevation", "m"),
             "sand": field("pct_sand", "percent"),
@@ -71,3 +72,10 @@ def read_cells(path: Path | str) -> xr.Dataset:
         coords={"cell": np.arange(count)},
         attrs={"title": "Toolik Field Station, 10 x 10 cells of 1 km"},
     )
+
+
+def open_domain(find: Find, climates: Sequence[str], *, static: str, **keys: Any) -> Domain:
+    """The cells of a [domain] with source "toolik"; further keys: those of ``cf_monthly.domain_of``. Raises ``InputError``."""
+    del climates
+    path = find(static)
+    return cf_monthly.domain_of(read_cells(path), path, find, **keys)

@@ -1,0 +1,222 @@
+"""A plan to an experiment: spin-up, stages, what is kept, restart."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import jax
+import numpy as np
+
+from jtem import parameters, run, step, variables
+from jtem import plan as plans
+from jtem.assemble import model, store
+from jtem.assemble.domain import Loader, domain, loaders
+from jtem.devices import use_all_cores
+from jtem.errors import InputError
+from jtem.files import resolve
+from jtem.parameters import ParameterTable
+from jtem.plan.run import OutputSection, Plan, SpinUpSection
+from jtem.readers.catalogue import SOURCES, Domain
+from jtem.readers.to_model import ModelCells
+from jtem.records import Grid, Selection
+from jtem.run import Experiment, SpinUp, Stage
+from jtem.run import factorial as protocol
+from jtem.writers.states import load_state, state_attributes
+
+STATE_BYTES = 4096  # of one column, rounded up
+Load = Callable[..., Loader]
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """A plan with everything it names read and checked. ``title``: what titles say about the climate."""
+
+    plan: Plan
+    experiment: Experiment
+    grid: Grid
+    table: ParameterTable
+    inputs: tuple[str, ...]
+    title: str
+
+    @property
+    def column_years(self) -> int:
+        """Years of all columns in the transient stages and the spin-up."""
+        spin = self.experiment.spin_up
+        years = sum(stage.years for stage in self.experiment.stages)
+        return len(self.experiment.column_cell) * (years + (spin.heat_years + spin.cycle_years if spin else 0))
+
+    def memory_bytes(self) -> int:
+        """Rough memory of a run: climate of the longest stage of a chunk, a block of outputs, states kept for files."""
+        experiment = self.experiment
+        lengths = {"": 1, "heat_layer": 33, "layer": experiment.design.permafrost.layers}
+        columns = min(experiment.chunk_columns, len(experiment.column_cell))
+        climate = columns * max(stage.years for stage in experiment.stages) * (4 * 12 + 2) * 8 * 3
+        monthly = sum(12 * lengths[variables.VARIABLES[name].layer] for name in experiment.selection.monthly)
+        annual = sum(lengths[variables.VARIABLES[name].layer] for name, _ in experiment.selection.annual)
+        block = columns * experiment.block_years * (monthly + annual) * 8 * 3
+        kept = len(experiment.column_cell) * STATE_BYTES * (len(experiment.stages) + 1 if self.plan.output.state else 0)
+        working = columns * 33 * 8 * 200
+        return 500_000_000 + climate + block + kept + columns * STATE_BYTES * 8 + working
+
+
+def open_plan(path: Path, data: Path | None, *, force: bool = False, gradients: bool = False) -> Prepared:
+    """Read a plan, set precision and devices (for ``gradients``), prepare everything; raises ``InputError``."""
+    plan = plans.read(path)
+    use_all_cores(gradients)
+    plans.use_precision(plan.model.precision.name)
+    return prepare(plan, data, force=force)
+
+
+def prepare(
+    plan: Plan,
+    data: Path | None,
+    *,
+    force: bool = False,
+    place: Domain | None = None,
+    table: ParameterTable | None = None,
+    processes: step.Processes | None = None,
+) -> Prepared:
+    """Read and check all inputs of a plan and build its experiment; raises ``InputError``.
+
+    ``place``, ``table``, ``processes``: in place of what [domain], [model] parameters and [model.processes] name. ``force``:
+    go on from a state of other parameters.
+    """
+    design = model.design(plan.model, plan.where)
+    design = design if processes is None else dataclasses.replace(design, processes=processes)
+    table = table or model.table(plan.model.parameters, data, f"{plan.where}: [model]")
+    place = place or opened(plan, data)
+    cells = model.columns(place.cells, table.communities, design.pool_dtype, place.inputs[0])
+    load = loaders(place, cells.count, plan.run.chunk_columns)
+    experiment = Experiment(
+        design=design,
+        parameters=parameters.build(step.Parameters, table, design.pool_dtype),
+        columns=cells.columns,
+        column_cell=cells.column_cell,
+        spin_up=None if plan.run.restart else spin_up(plan.spinup, load, plan.where),
+        stages=(*stages(plan, load), *factorial_stages(plan, load)),
+        selection=selection(plan.output, plan.where),
+        chunk_columns=plan.run.chunk_columns,
+        block_years=plan.run.block_years,
+    )
+    if plan.run.restart:
+        experiment = restarted(plan, experiment, table.hash(), data, force)
+    told = (*place.inputs, *cells.notes)
+    return Prepared(plan, experiment, grid(cells, table.communities), table, told, place.title)
+
+
+def opened(plan: Plan, data: Path | None) -> Domain:
+    """The domain of a run: a store, or what its source opens; raises ``InputError``."""
+    if not SOURCES[plan.domain.source].module:
+        return store.domain(plan)
+    return domain(plan.domain, list(plan.climate_years), data, plan.where)
+
+
+def spin_up(section: SpinUpSection, load: Load, where: str) -> SpinUp:
+    """The spin-up of a section; raises ``InputError`` where its climate is absent."""
+    return SpinUp(
+        climate=load(section.climate, section.cycle, f"{where}: [spinup] cycle", wrap=True),
+        heat_years=section.heat_years,
+        years=section.years,
+        cycle_years=section.cycle_years,
+        method=section.method,
+    )
+
+
+def stages(plan: Plan, load: Load) -> tuple[Stage, ...]:
+    """History and scenarios; the permafrost scheme decides when frozen stores are filled and what thaw exposes."""
+    scheme, history = plan.model.permafrost, plan.history
+    first = Stage(
+        name=history.name,
+        first_year=history.first,
+        last_year=history.last,
+        climate=load(history.climate, (history.first, history.last), f"{plan.where}: [history] first, last"),
+        expose=scheme.fills == "start",
+        begin="" if scheme.fills == "never" else scheme.fills,
+        base_years=plan.base_years if scheme.fills == "base_years" else None,
+    )
+    futures = [
+        Stage(
+            name=s.name,
+            first_year=s.first,
+            last_year=s.last,
+            climate=load(s.climate, (s.first, s.last), f"{plan.where}: [[scenario]] first, last"),
+            parent=history.name,
+            expose=s.expose and scheme.layers > 0,
+            follow=s.follows,
+        )
+        for s in plan.scenario
+    ]
+    return (first, *futures)
+
+
+def factorial_stages(plan: Plan, load: Load) -> tuple[Stage, ...]:
+    """Stages of ``[factorial]``; none where the plan has no such section."""
+    f, history, where = plan.factorial, plan.history, f"{plan.where}: [factorial]"
+    if not f.scenarios:
+        return ()
+    base_climate = history.climate if f.base_year <= history.last else f.base_climate or f.scenarios[0]
+    reference = (max(history.first, history.last - 9), history.last)
+    return protocol.expand(
+        f.protocol,
+        {name: load(name, (f.first, f.last), f"{where} first, last") for name in f.scenarios},
+        f.ensemble,
+        base=load(base_climate, (f.base_year, f.base_year), f"{where} base_year"),
+        reference=load(history.climate, reference, f"{where} reference"),
+        parent=history.name,
+        years=(f.first, f.last),
+        layers=plan.model.permafrost.layers > 0,
+    )
+
+
+def selection(section: OutputSection, where: str) -> Selection:
+    """What the run keeps; the two thaw depths always, because stages and reports need them."""
+    annual = (*section.annual, "active_layer_thickness", "maximum_unfrozen_thickness")
+    return Selection(*variables.selection(section.monthly, annual, f"{where}: [output]"))
+
+
+def grid(cells: ModelCells, communities: Sequence[str]) -> Grid:
+    """Where the columns are, for files; each cell named after its largest community."""
+    largest = np.empty(cells.count, dtype=object)
+    for column in np.argsort(cells.column_fraction, kind="stable"):
+        largest[cells.column_cell[column]] = communities[int(cells.columns.community[column])]
+    return Grid(
+        cells.latitude,
+        cells.longitude,
+        cells.area,
+        cells.column_cell,
+        cells.column_fraction,
+        cells.labels,
+        largest,
+    )
+
+
+def restarted(plan: Plan, experiment: Experiment, parameter_hash: str, data: Path | None, force: bool) -> Experiment:
+    """The experiment that goes on from the state file of ``[run] restart``: after spin-up, or after history."""
+    path = Path(plan.run.restart)
+    path = path if path.is_file() else resolve(plan.run.restart, data, f"{plan.where}: [run] restart")
+    stage = state_attributes(path).get("stage")
+    if stage not in ("spinup", plan.history.name):
+        raise InputError(
+            f"{path}: state of stage {stage!r}; a run goes on from 'spinup' or '{plan.history.name}', give such a state"
+        )
+    if stage == "spinup" and experiment.stages[0].begin == "start":
+        raise InputError(
+            f"{path}: scheme '{plan.model.permafrost.name}' needs the thaw of the spin-up, which a state does "
+            "not hold; "
+            f"restart from '{plan.history.name}' or run the spin-up"
+        )
+    stages = experiment.stages[1:] if stage == plan.history.name else experiment.stages
+    if not stages:
+        raise InputError(f"{path}: nothing to do after '{stage}'; add a [[scenario]] to the plan")
+    one_year = jax.tree.map(lambda leaf: leaf[:, :1], experiment.stages[0].climate(experiment.column_cell))
+    like = jax.eval_shape(
+        lambda p, c, y: run.initial_states(p, c, y, design=experiment.design),
+        experiment.parameters,
+        experiment.columns,
+        jax.tree.map(lambda leaf: np.asarray(leaf, experiment.design.pool_dtype), one_year),
+    )
+    state = load_state(path, like, parameter_hash, force=force)
+    return dataclasses.replace(experiment, stages=stages, initial_states={stage: state})

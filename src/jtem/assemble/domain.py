@@ -1,0 +1,66 @@
+"""Section [domain] of a plan to cells and their climate; for runs, calibrations and sensitivities."""
+
+from __future__ import annotations
+
+import functools
+import importlib
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from jtem.constants import WATTS_TO_TEM_RADIATION
+from jtem.errors import InputError
+from jtem.files import resolve
+from jtem.physics import radiation
+from jtem.readers import to_model
+from jtem.readers.catalogue import SOURCES, Domain
+
+if TYPE_CHECKING:
+    from jtem.plan.run import DomainSection
+    from jtem.state import Climate
+
+Loader = Callable[[np.ndarray], "Climate"]
+
+
+def domain(section: DomainSection, climates: Sequence[str], data: Path | None, where: str) -> Domain:
+    """What the section's source opens; ``climates``: names that the plan uses. Raises ``InputError``."""
+    source = SOURCES[section.source]
+    where = f"{where}: [domain]"
+    if not source.module:
+        raise InputError(
+            f"{where}: a store of source '{section.source}' serves runs only; name the source it was made from"
+        )
+
+    def find(name: str, *, folder: bool = False) -> Path:
+        return resolve(name, data, where, folder=folder)
+
+    given: dict[str, Any] = {key: getattr(section, key) for key in source.takes}
+    if source.sun:
+        given["sun"] = lambda latitude: radiation.top_of_atmosphere(latitude) / WATTS_TO_TEM_RADIATION
+    module = importlib.import_module(f"jtem.readers.{source.module}")
+    return module.open_domain(find, climates, **given)
+
+
+def loader(
+    place: Domain, count: int, chunk: int, climate: str, years: tuple[int, int], asked: str, *, wrap: bool = False
+) -> Loader:
+    """Loader of a climate's years for the ``count`` cells of a domain, checked chunk by chunk before anything runs.
+
+    ``asked``: the keys of the plan that say the years, named in errors. ``wrap``: the years repeat. Raises ``InputError``.
+    """
+    source, where = place.source(climate)
+    load = to_model.climate_loader(source, *years, wrap=wrap, where=where)
+    try:
+        for start in range(0, 1 if place.stored else count, chunk):
+            load(np.arange(start, min(start + chunk, count)))
+    except InputError as error:
+        raise InputError(f"{asked} {years[0]}-{years[1]}: {error}") from None
+    return load
+
+
+def loaders(place: Domain, count: int, chunk: int) -> Callable[..., Loader]:
+    """:func:`loader` of one domain: (climate, years, asked, wrap=False) -> loader, one object for the same climate and years."""
+    made = functools.partial(loader, place, count, chunk)
+    return functools.cache(made)
