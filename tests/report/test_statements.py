@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from jtem.report import statements
-from jtem.report.factorial import Factorial, Result
+from jtem.report.regional import Region, Result
 
 YEARS = np.arange(2015, 2101)
 RUNS_2024 = ("S_Trans", *statements.SINGLES, *(p for p in statements.PAIRS if p != "S_PF_Temp"))
@@ -19,14 +19,16 @@ def result(**totals: float | np.ndarray) -> Result:
     return Result(YEARS, series, {}, {}, thaw, np.ones((YEARS.size, 1)))
 
 
-def factorial(runs: dict[str, Result], scenarios=("ssp126", "ssp585")) -> Factorial:
+def factorial(runs: dict[str, Result], scenarios=("ssp126", "ssp585")) -> Region:
     """The same runs under every scenario."""
     history = dataclasses.replace(next(iter(runs.values())), years=np.arange(1929, 2015))
-    return Factorial(
+    return Region(
         histories={"": history},
         runs={(s, "", name): r for s in scenarios for name, r in runs.items()},
+        stages={},
         area=np.array([1e12]),
         chosen=np.array([True]),
+        permafrost=True,
         scenarios=tuple(scenarios),
         members=("",),
         names=tuple(runs),

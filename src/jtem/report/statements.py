@@ -15,8 +15,8 @@ import numpy as np
 
 from jtem.constants import LAYER_EDGES
 from jtem.errors import InputError
-from jtem.report import factorial
-from jtem.report.factorial import Factorial, Result
+from jtem.report import regional
+from jtem.report.regional import Region, Result
 
 NPP, RH, NEP = "net_primary_production", "heterotrophic_respiration", "net_ecosystem_production"
 VEGETATION, SOIL = "vegetation_carbon", "soil_carbon"
@@ -87,7 +87,7 @@ def ratio(a: float, b: float) -> float:
 class View:
     """One scenario of a factorial: ``trans`` lets everything change, ``held`` keeps the active layer."""
 
-    f: Factorial
+    f: Region
     scenario: str
     trans: str
     held: str
@@ -154,7 +154,7 @@ class View:
     def area(self) -> np.ndarray:
         """Permafrost area by year, 1e6 km2."""
         runs = [self.f.get(self.scenario, self.trans, m) for m in self.f.members]
-        return np.mean([factorial.permafrost_area(r, self.f.area) for r in runs], axis=0)
+        return np.mean([regional.permafrost_area(r, self.f.area) for r in runs], axis=0)
 
     def thaw(self, group: str = "") -> np.ndarray:
         """Mean active layer by year (m), each cell at most 10 m."""
@@ -164,7 +164,7 @@ class View:
                 raise InputError("the files do not say which community a cell has")
             chosen = chosen & (self.f.community == group)
         runs = [self.f.get(self.scenario, self.trans, m) for m in self.f.members]
-        return np.mean([factorial.mean_active_layer(r, self.f.area, chosen)[0] for r in runs], axis=0)
+        return np.mean([regional.mean_active_layer(r, self.f.area, chosen)[0] for r in runs], axis=0)
 
     def climate(self, name: str) -> np.ndarray:
         """Mean over the permafrost cells by year, file units."""
@@ -684,13 +684,13 @@ class Judged:
     holds: bool | None
 
 
-def judge(f: Factorial, paper: str) -> list[Judged]:
+def judge(f: Region, paper: str) -> list[Judged]:
     """All statements of a paper ("liu2024", "liu2022") on a factorial, scenario by scenario."""
     statements, trans, held = PAPERS[paper]
     return [judged for statement in statements for judged in _judged(f, statement, trans, held)]
 
 
-def _judged(f: Factorial, statement: Statement, trans: str, held: str) -> Iterator[Judged]:
+def _judged(f: Region, statement: Statement, trans: str, held: str) -> Iterator[Judged]:
     if statement.scenario == "each":
         scenarios = f.scenarios
     elif len(f.scenarios) < 2:
