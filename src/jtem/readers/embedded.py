@@ -344,6 +344,12 @@ def soil_organic_carbon(community: np.ndarray, fraction: np.ndarray) -> np.ndarr
     return result
 
 
+def texture_of_loam() -> tuple[float, float, float]:
+    """Sand, silt and clay (percent) of the one loam that embedded cells have."""
+    texture = _rules()["texture_percent"]
+    return float(texture["sand"]), float(texture["silt"]), float(texture["clay"])
+
+
 def _cell_dataset(
     latitude: np.ndarray,
     longitude: np.ndarray,

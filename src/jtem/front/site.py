@@ -1,0 +1,313 @@
+"""Where a model runs: one site or a region, with climate and soil, read and checked before anything is computed."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from jtem.errors import InputError, suggest
+
+if TYPE_CHECKING:
+    import xarray as xr
+
+EMULATED = "historical+ssp126"
+"""Emulated climate of known sites: history to 2014, then a scenario."""
+
+
+@dataclass(frozen=True)
+class Place:
+    """Cells with their climate, checked; made by :func:`site` and :func:`region`.
+
+    ``cells``: dataset on ``cell`` (latitude, longitude, elevation, texture, communities, soil carbon). ``climate``: name of its
+    own climate; ``first_year``, ``last_year``: what that covers. ``inputs``: where everything comes from, in words. ``section``:
+    the same place as a plan's [domain]. A site is a place of one cell.
+    """
+
+    name: str
+    cells: xr.Dataset
+    source_of: Callable[[str], Any] = dataclasses.field(repr=False)
+    climate: str
+    first_year: int
+    last_year: int
+    inputs: tuple[str, ...]
+    section: Mapping[str, Any] = dataclasses.field(repr=False)
+    is_site: bool = True
+    emulated: bool = False
+
+    @property
+    def years(self) -> tuple[int, int]:
+        """First and last year of its climate."""
+        return self.first_year, self.last_year
+
+    def climate_dataset(self, first: int | None = None, last: int | None = None) -> xr.Dataset:
+        """Monthly climate as the model sees it: air_temperature (degC), precipitation (mm month-1), shortwave_radiation (W m-2),
+        each (cell, year, month), and co2 (ppm) by year. Raises ``InputError`` for years it has not.
+        """
+        source, _ = self.source_of(self.climate)
+        rows = np.arange(self.cells.sizes["cell"])
+        return source(rows, self.first_year if first is None else first, self.last_year if last is None else last)
+
+    def __repr__(self) -> str:
+        """What it is, in two lines."""
+        count = self.cells.sizes["cell"]
+        what = "site" if self.is_site else f"region of {count} cells"
+        names = sorted({str(n) for n in self.cells["community"].values.ravel()} - {""})
+        return f"<jtem {what} '{self.name}': {', '.join(names)}; {self.first_year}-{self.last_year}\n  {'; '.join(self.inputs)}>"
+
+
+def site(
+    table: Any = None,
+    *,
+    latitude: float | None = None,
+    longitude: float | None = None,
+    elevation: float | None = None,
+    community: str = "",
+    name: str = "",
+    names: Mapping[str, str] | None = None,
+    units: Mapping[str, str] | None = None,
+    years: tuple[int, int] | None = None,
+    texture: Sequence[float] = (),
+    silt_clay: float | None = None,
+    soil_organic_carbon: Sequence[float] = (),
+    static: str | Path | None = None,
+    co2: str | Path | float | Mapping[int, float] | None = None,
+    scenario: str = "",
+    coverage: float = 0.8,
+    fill: str = "",
+) -> Place:
+    """One site: the climate of a table, a known site by its name, or any place of the embedded fields.
+
+    ``table``: a CSV path, pandas DataFrame, xarray Dataset or netCDF path with air temperature, precipitation and shortwave
+    radiation (or cloudiness) of months, days or half-hours (:func:`jtem.readers.site_table.read` says how columns, units,
+    ``names``, ``units``, ``years``, ``coverage`` and ``fill`` work); the name of a known site ("US-Prr"; emulated climate); or
+    nothing, for the emulated climate of ``latitude`` and ``longitude`` (degrees).
+
+    ``elevation`` (m), ``community`` (a row of ``jtem parameters``), ``texture`` (sand, silt, clay in percent, or ``silt_clay``
+    alone), ``soil_organic_carbon`` (kg m-2 in 0-0.3, 0.3-1, 1-2, 2-3 m): where they are not given they come from ``static``, a
+    CF file of fixed fields, else from a stated default that ``inputs`` names. ``co2``: ppm, ppm by year, or a table of year and
+    ppm; by default the table's own column, else the embedded published series. ``scenario``: emulated climate after 2014
+    ("ssp126" where none is named).
+
+    Raises ``InputError``, one sentence, for whatever is missing or impossible.
+
+    >>> place = site("US-Prr")
+    >>> place.climate, place.years, place.emulated
+    ('historical+ssp126', (1850, 2100), True)
+    """
+    if silt_clay is not None:
+        if not 0 <= silt_clay <= 100:
+            raise InputError(f"silt_clay is {silt_clay:g}, expected 0..100 percent; correct it")
+        texture = (100.0 - silt_clay, float(silt_clay), 0.0)
+    if isinstance(table, str) and not _is_path(table):
+        _no_place_for_known_site(table, latitude, longitude)
+        return _known(table, community, scenario)
+    from jtem.assemble import place as places
+
+    if latitude is None or longitude is None:
+        where = str(table) if isinstance(table, str | Path) else "the site"
+        missing = "latitude" if latitude is None else "longitude"
+        raise InputError(f"{where}: {missing} is missing; give it in degrees")
+    position = places.Position(
+        latitude, longitude, elevation, community, tuple(texture), tuple(soil_organic_carbon),
+        Path(static) if static is not None else None, name or (Path(table).stem if isinstance(table, str | Path) else "site"),
+    )  # fmt: skip
+    section: dict[str, Any] = {"latitude": float(latitude), "longitude": float(longitude)}
+    section |= {} if elevation is None else {"elevation": float(elevation)}
+    section |= {"community": community} if community else {}
+    section |= {"texture": [float(v) for v in texture]} if texture else {}
+    section |= {"soil_organic_carbon": [float(v) for v in soil_organic_carbon]} if soil_organic_carbon else {}
+    section |= {"static": str(static)} if static is not None else {}
+    if table is None:
+        return _anywhere(position, scenario, section)
+    from jtem.readers import site_table
+
+    where = str(table) if isinstance(table, str | Path) else ""
+    read = site_table.read(table, names=names, units=units, years=years, coverage=coverage, fill=fill, where=where)
+    label = where or read.title
+    given, said = _carbon_dioxide(co2, label)
+    cells, source_of, inputs = places.table_domain({"historical": read}, position, label, given)
+    _known_community(community, label)
+    section |= {"source": "table", "climate": {"historical": [where or f"({read.title})"]}}
+    section |= {"names": dict(names)} if names else {}
+    section |= {"units": dict(units)} if units else {}
+    section |= {"fill": fill} if fill else {}
+    section |= {"co2": str(co2)} if isinstance(co2, str | Path) else {}
+    return Place(
+        position.name, cells, source_of, "historical", int(read.years[0]), int(read.years[-1]), (*inputs, *said), section
+    )
+
+
+def region(
+    climate: str | Path | Sequence[str | Path],
+    *,
+    static: str | Path,
+    community: str = "",
+    names: Mapping[str, str] | None = None,
+    co2: str | Path | None = None,
+    co2_column: str = "",
+    stride: int = 1,
+    name: str = "region",
+) -> Place:
+    """The cells of CF netCDF files: monthly ``climate`` (one file or several that join up) and ``static`` fields.
+
+    ``static`` has elevation (m), sand, silt, clay (percent) and vegetation (or ``community`` names one for all cells).
+    ``names``: what the files call the variables where they differ from tas, pr, rsds, elevation and so on. ``co2``: a table of
+    year and ppm; by default the embedded published series. Every ``stride``-th cell is taken. Raises ``InputError``.
+    """
+    from jtem.readers import cf_monthly
+
+    paths = [Path(p) for p in ([climate] if isinstance(climate, str | Path) else climate)]
+    for path in (*paths, Path(static)):
+        if not path.is_file():
+            raise InputError(f"{path}: file not found; check the name")
+    first, last = _covered(paths, names or {})
+    cells = cf_monthly.read_cells(static, names, community).isel(cell=slice(None, None, stride))
+    _known_community(community, str(static))
+    latitude, longitude = cells["latitude"].values, cells["longitude"].values
+
+    def source_of(word: str):
+        del word
+
+        def source(rows: np.ndarray, begin: int, end: int) -> xr.Dataset:
+            from jtem.assemble.place import default_co2
+            from jtem.readers import co2 as carbon_dioxide
+
+            made = cf_monthly.read_climate(paths, begin, end, names, (latitude[rows], longitude[rows]))
+            if co2 is None:
+                ppm = default_co2(co2_column, begin, end)
+            else:
+                ppm = carbon_dioxide.read_table(co2, begin, end, co2_column)
+            return made.assign(co2=("year", ppm, {"units": "ppm"}))
+
+        return source, ", ".join(str(path) for path in paths)
+
+    section = {
+        "source": "cf_monthly", "climate": {"historical": [str(p) for p in paths]}, "static": str(static), "stride": stride,
+        **({"names": dict(names)} if names else {}), **({"community": community} if community else {}),
+        "co2": "embedded" if co2 is None else str(co2), "co2_column": co2_column or ("ssp126" if co2 is None else ""),
+    }  # fmt: skip
+    said = f"CO2: {'embedded published series' if co2 is None else Path(co2).name}"
+    inputs = (str(static), *(str(p) for p in paths), said)
+    return Place(name, cells, source_of, "historical", first, last, inputs, section, is_site=False)
+
+
+def known_sites() -> tuple[str, ...]:
+    """Names of the embedded sites, for :func:`site`.
+
+    >>> "US-Prr" in known_sites()
+    True
+    """
+    from jtem.readers import embedded
+
+    return tuple(str(name) for name in embedded.sites()["site"].values)
+
+
+def _is_path(text: str) -> bool:
+    return Path(text).suffix.lower() in (".csv", ".txt", ".tsv", ".dat", ".nc", ".nc4", ".cdf") or Path(text).is_file()
+
+
+def _no_place_for_known_site(name: str, latitude: float | None, longitude: float | None) -> None:
+    if (latitude is not None or longitude is not None) and name in known_sites():
+        raise InputError(f"site '{name}' is known with its place; leave latitude and longitude out")
+
+
+def _known(name: str, community: str, scenario: str) -> Place:
+    from jtem.assemble.domain import joined_climate
+    from jtem.readers import embedded
+
+    known = known_sites()
+    if name not in known:
+        raise InputError(f"unknown site {name!r}; {suggest(name, known)} (a table is given by a path such as 'tower.csv')")
+    climate = _scenario(scenario)
+    cells = embedded.sites([name])
+    section: dict[str, Any] = {"source": "embedded", "sites": [name]}
+    if community:
+        _known_community(community, name)
+        cells["community"].values[0] = [community, ""]
+        stocks = embedded.soil_organic_carbon(cells["community"].values, np.array([[1.0, 0.0]]))
+        cells["soil_organic_carbon"].values[:] = stocks
+        section["community"] = community
+
+    def source_of(word: str):
+        return (
+            lambda rows, first, last: joined_climate(cells.isel(cell=rows), word, first, last),
+            f"emulated climate '{word}'",
+        )
+
+    inputs = (f"embedded sites {name}", "emulated climate (data/embedded)")
+    return Place(name, cells, source_of, climate, 1850, 2100, inputs, section, emulated=True)
+
+
+def _anywhere(position: Any, scenario: str, section: dict[str, Any]) -> Place:
+    from jtem.assemble import place as places
+    from jtem.assemble.domain import joined_climate
+
+    label = f"({position.latitude:g}, {position.longitude:g})"
+    _known_community(position.community, label)
+    cells, source_of, inputs = places.emulated_domain(position, joined_climate, label)
+    section = {**section, "source": "embedded"}
+    return Place(
+        position.name, cells, source_of, _scenario(scenario), 1850, 2100, tuple(inputs), section, emulated=True
+    )  # fmt: skip
+
+
+def _scenario(word: str) -> str:
+    from jtem.readers import embedded
+
+    known = [name for name in embedded.SCENARIO_YEARS if name != "historical"]
+    if word and word not in known:
+        raise InputError(f"scenario {word!r} is unknown; {suggest(word, known)}")
+    return f"historical+{word}" if word else EMULATED
+
+
+def _known_community(name: str, where: str) -> None:
+    from jtem.assemble.place import communities
+
+    known = communities()
+    if name and name not in known:
+        raise InputError(f"{where}: community {name!r} is unknown; {suggest(name, known)}")
+
+
+def _carbon_dioxide(given: Any, where: str):
+    """CO2 that is not the default, and what to say of it."""
+    if given is None:
+        return None, ()
+    from jtem.assemble import place as places
+    from jtem.readers import co2
+
+    if isinstance(given, str | Path):
+        from jtem.readers import embedded
+
+        if str(given) in embedded.SCENARIO_YEARS:
+            return lambda climate, first, last: places.default_co2(str(given), first, last), (f"CO2: embedded {given}",)
+        return lambda climate, first, last: co2.read_table(Path(given), first, last), (f"CO2: {Path(given).name}",)
+    words = f"CO2: {given:g} ppm" if isinstance(given, int | float) else "CO2: given by year"
+    return places.constant_or_series(given, where), (words,)
+
+
+def _covered(paths: Sequence[Path], names: Mapping[str, str]) -> tuple[int, int]:
+    """First and last whole year that all climate variables of the files have."""
+    from jtem.readers import cf_monthly
+
+    called = {**cf_monthly.CLIMATE_NAMES, **{k: v for k, v in names.items() if k in cf_monthly.CLIMATE_NAMES}}
+    spans: dict[str, list[tuple[int, int]]] = {}
+    for path in paths:
+        with cf_monthly.open_file(path) as opened:
+            months, _ = cf_monthly.months_of(opened, str(path))
+            for variable in called.values():
+                if variable in opened:
+                    spans.setdefault(variable, []).append((int(months[0]), int(months[-1])))
+    if not spans:
+        wanted = ", ".join(called.values())
+        raise InputError(f"{paths[0]}: has none of the variables {wanted}; give what it calls them in names")
+    first = max(min(a for a, _ in span) for span in spans.values())
+    last = min(max(b for _, b in span) for span in spans.values())
+    first, last = -(-first // 12), (last + 1) // 12 - 1
+    if last < first:
+        raise InputError(f"{paths[0]}: no whole year in which all climate variables are there; give files that join up")
+    return first, last
