@@ -28,7 +28,7 @@ SITES = '["Bonanza Creek", "Toolik", "US-Prr", "US-Atq", "GL-ZaH", "CN-Dan"]'
 SCHEMES = ("layered", "thaw_ratio_concentration", "thaw_ratio", "tem6", "none")
 TOLERANT = {"sensitivity", "calibration"}
 TOLERANCE = 1e-12
-SKIP_ATTRIBUTES = {"date_created", "history", "creation_date", "source", "jtem_version"}
+SKIP_ATTRIBUTES = {"Conventions", "date_created", "history", "creation_date", "source", "jtem_version"}
 
 
 def small_plan(scheme: str) -> str:

@@ -21,7 +21,7 @@ import jax
 import numpy as np
 
 from jtem import calibrate, calibration_plan
-from jtem.datafiles import data_path
+from jtem.files import data_path
 from jtem.study import calibration, least_squares
 
 jax.config.update("jax_enable_x64", True)

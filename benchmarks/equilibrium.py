@@ -30,7 +30,7 @@ import numpy as np
 
 from jtem import cli, equilibrium, parameters, plan, run, spinup, step
 from jtem.constants import DAYS_IN_MONTH
-from jtem.datafiles import data_path
+from jtem.files import data_path
 from jtem.devices import use_all_cores
 from jtem.physics import permafrost, radiation
 from jtem.state import Cell, Climate

@@ -21,7 +21,7 @@ from pathlib import Path
 import numpy as np
 import xarray as xr
 
-from jtem.datafiles import data_path
+from jtem.files import data_path
 from jtem.readers import embedded
 
 ANNUAL_ORDER = {"tas": 3, "logpr": 3, "transmissivity": 3}

@@ -27,7 +27,7 @@ import xarray as xr
 from jtem import parameters as parameter_table
 from jtem import step
 from jtem.constants import DAYS_IN_MONTH
-from jtem.datafiles import data_path
+from jtem.files import data_path
 from jtem.physics import (
     decomposition,
     litter,

@@ -27,7 +27,7 @@ import matplotlib.pyplot as plt
 import numpy as np
 
 from jtem import calibrate, calibration_plan
-from jtem.datafiles import data_path
+from jtem.files import data_path
 from jtem.study import scores
 
 jax.config.update("jax_enable_x64", True)

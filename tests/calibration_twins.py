@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from jtem import calibrate, calibration_plan
-from jtem.datafiles import data_path
+from jtem.files import data_path
 from jtem.study import calibration
 
 DEFAULTS = [data_path("parameters", "defaults.toml")]

@@ -5,7 +5,7 @@ import numpy as np
 
 from jtem import parameters, step
 from jtem.constants import WATTS_TO_TEM_RADIATION
-from jtem.datafiles import data_path
+from jtem.files import data_path
 from jtem.physics import radiation
 from jtem.state import Cell, Climate
 

@@ -7,23 +7,26 @@ import pytest
 
 SOURCE = Path(__file__).resolve().parents[1] / "src" / "jtem"
 
-BASE = {"constants", "state", "parameters", "errors", "datafiles"}
+GROUND = {"constants", "errors", "files", "records"}
+BASE = GROUND | {"state", "parameters"}
 ALLOWED = {
     "constants": set(),
     "numerics": {"numerics"},
     "errors": set(),
-    "datafiles": {"errors"},
+    "records": set(),
+    "files": {"errors"},
     "devices": set(),
     "state": {"constants"},
     "parameters": {"constants", "errors"},
-    "variables": {"constants", "errors", "parameters", "datafiles"},
+    "variables": {"constants", "errors", "parameters", "files"},
     "physics": {"constants", "state", "parameters", "numerics"},
     "step": {"constants", "state", "parameters", "numerics", "physics"},
-    "run": {"constants", "step", "state", "numerics", "physics"},
+    "run": {"constants", "records", "step", "state", "numerics", "physics"},
     "spinup": {"constants", "run", "step", "state", "numerics", "physics"},
     "equilibrium": {"constants", "run", "step", "state", "numerics", "physics", "spinup"},
     "study": {
         "constants",
+        "records",
         "run",
         "step",
         "state",
@@ -36,13 +39,10 @@ ALLOWED = {
         "errors",
     },
     "readers": BASE | {"variables", "readers"},
-    "output": BASE | {"variables"},
-    "checkpoint": BASE,
-    "export": BASE,
-    "zarr_store": BASE | {"variables", "output"},
+    "writers": GROUND | {"state", "variables", "writers"},
     "calibration_plan": BASE | {"plan", "study", "physics"},
     "calibrate": BASE | {"calibration_plan", "plan", "step", "study", "physics", "readers", "report"},
-    "report": {"constants", "variables", "errors", "datafiles", "report"},
+    "report": GROUND | {"variables", "report"},
 }
 LABELLED = {"xarray", "netCDF4", "pandas", "cftime"}
 
@@ -80,7 +80,7 @@ def test_walls(path):
                 pytest.fail(f"{path.name} imports another physics file: {name}")
             assert target == "__version__" or target in ALLOWED[room], f"{room} may not import {name}"
         if name.split(".")[0] in LABELLED:
-            assert room in ("readers", "output", "export", "report"), f"{room} may not import {name}"
+            assert room in ("readers", "writers", "report"), f"{room} may not import {name}"
         if name.split(".")[0] in ("optax", "blackjax"):
             assert room == "study"
 

@@ -16,7 +16,7 @@ if sys.argv[1] == "quick":
     use_all_cores()
 import jax, jax.numpy as jnp
 from jtem import parameters, step
-from jtem.datafiles import data_path
+from jtem.files import data_path
 from jtem.physics import soil_thermal
 table = parameters.read_table(step.Parameters, [data_path("parameters", "defaults.toml")])
 rows = jax.tree.map(lambda x: x[:8].astype("float32"), parameters.build(step.Parameters, table, "float32").soil_thermal)

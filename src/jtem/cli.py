@@ -25,9 +25,9 @@ from jtem.errors import InputError, suggest
 from jtem.parameters import ParameterError
 
 if TYPE_CHECKING:
-    from jtem.output import Grid
     from jtem.parameters import ParameterTable
     from jtem.plan import Plan
+    from jtem.records import Grid
     from jtem.study.stages import Experiment, Progress, SpinUpReport, Summary
 
 DONE, FAILED_CELLS, USER_ERROR, STOPPED = 0, 1, 2, 130
@@ -76,7 +76,7 @@ class Prepared:
 
 def parameter_files(names: Sequence[str], data: Path | None, where: str) -> list[Path]:
     """The defaults and the overlays of a plan: packaged by name ("liu2024") or a path."""
-    from jtem.datafiles import data_path
+    from jtem.files import data_path
     from jtem.plan import resolve
 
     files = [data_path("parameters", "defaults.toml")]
@@ -99,10 +99,10 @@ def prepare(plan: Plan, data: Path | None, *, force: bool = False) -> Prepared:
     import jax.numpy as jnp
 
     from jtem import parameters, step
-    from jtem.output import Grid
     from jtem.physics import permafrost, radiation
     from jtem.physics.soil_thermal import ThermalDesign
     from jtem.readers import to_model
+    from jtem.records import Grid
     from jtem.study.stages import Experiment, SpinUp
 
     model = plan.model
@@ -183,7 +183,7 @@ def largest_communities(model_cells: Any, names: Sequence[str]) -> np.ndarray:
 def selection(plan: Plan):
     """What the run keeps; the two thaw depths always, because stages and reports need them."""
     from jtem import variables
-    from jtem.run import Selection
+    from jtem.records import Selection
 
     annual = (*plan.output.annual, "active_layer_thickness", "maximum_unfrozen_thickness")
     return Selection(*variables.selection(plan.output.monthly, annual, f"{plan.where}: [output]"))
@@ -437,8 +437,8 @@ def restarted(plan: Plan, experiment: Experiment, parameter_hash: str, data: Pat
     import jax
 
     from jtem import run
-    from jtem.output import load_state, state_attributes
     from jtem.plan import resolve
+    from jtem.writers.states import load_state, state_attributes
 
     path = Path(plan.run.restart)
     path = path if path.is_file() else resolve(plan.run.restart, data, f"{plan.where}: [run] restart")
@@ -573,10 +573,11 @@ def execute(
     """
     import jax
 
-    from jtem.checkpoint import ChunkStore
-    from jtem.output import NetcdfSink, file_names, prepare_folder
+    from jtem.files import prepare_folder
     from jtem.physics.soil_thermal import C25_B
     from jtem.study import stages as work
+    from jtem.writers.checkpoint import ChunkStore
+    from jtem.writers.netcdf import NetcdfSink, file_names
 
     plan, experiment = prepared.plan, prepared.experiment
     frequencies = [
@@ -643,7 +644,7 @@ def zarr_results(prepared: Prepared, folder: Path, *, fresh: bool, known: bool):
     import shutil
 
     from jtem.physics.soil_thermal import C25_B
-    from jtem.zarr_store import ZarrStore
+    from jtem.writers.zarr import ZarrStore
 
     plan, experiment = prepared.plan, prepared.experiment
     path = folder / f"{plan.plan.name}.zarr"
@@ -752,7 +753,7 @@ def demo_plan() -> Path:
 @contextlib.contextmanager
 def output_folder(folder: Path):
     """The output folder, tried before anything else; a folder made for a run that ends in an error goes again."""
-    from jtem.output import prepare_folder
+    from jtem.files import prepare_folder
 
     made = prepare_folder(folder)
     try:
@@ -868,7 +869,7 @@ def command_report(arguments: argparse.Namespace) -> int:
 
 def calibration_report(folders: Sequence[Path], out: Path, figures_wanted: bool) -> None:
     """The papers' site panels and ``scores_beside_papers.csv`` of finished calibrations, into ``out``."""
-    from jtem.output import prepare_folder
+    from jtem.files import prepare_folder
     from jtem.report import factorial, figures, site_panels
     from jtem.study import scores
 
@@ -897,7 +898,7 @@ def calibration_report(folders: Sequence[Path], out: Path, figures_wanted: bool)
 
 def profile_report(arguments: argparse.Namespace) -> None:
     """Half depths, mean profiles and, beside a run, active-layer stocks of a table of soil profiles."""
-    from jtem.output import prepare_folder
+    from jtem.files import prepare_folder
     from jtem.plan import use_precision
     from jtem.readers import site_tables
     from jtem.report import factorial, figures
@@ -1061,8 +1062,7 @@ def factorial_report(found: Sequence[tuple[Path, Plan]], out: Path, *, figures_w
     """
     import tomllib
 
-    from jtem.datafiles import data_path
-    from jtem.output import prepare_folder
+    from jtem.files import data_path, prepare_folder
     from jtem.report import factorial, figures, liu2022, liu2024
 
     folder, plan = found[0]
@@ -1138,10 +1138,11 @@ def factorial_report(found: Sequence[tuple[Path, Plan]], out: Path, *, figures_w
 
 def command_export(arguments: argparse.Namespace) -> int:
     """Other files of a finished run: on a regular grid, for ISIMIP, or netCDF from its Zarr store."""
-    from jtem import export
     from jtem import plan as plans
-    from jtem.output import NetcdfSink, prepare_folder
-    from jtem.zarr_store import ZarrStore
+    from jtem.files import prepare_folder
+    from jtem.writers import export
+    from jtem.writers.netcdf import NetcdfSink
+    from jtem.writers.zarr import ZarrStore
 
     folder: Path = arguments.folder
     out: Path = arguments.out or folder / arguments.profile
@@ -1588,7 +1589,7 @@ def command_info(arguments: argparse.Namespace) -> int:
 
     import jax
 
-    from jtem.datafiles import data_path
+    from jtem.files import data_path
     from jtem.plan import DATA_VARIABLE
     from jtem.readers.embedded import DOMAINS, SCENARIO_YEARS
 

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import dataclasses
 import functools
-from dataclasses import dataclass
 from typing import Any
 
 import equinox as eqx
@@ -20,15 +19,8 @@ from jtem import step
 from jtem.constants import DAYS_IN_MONTH
 from jtem.numerics.batching import trailing_batch
 from jtem.physics import permafrost, water
+from jtem.records import Selection
 from jtem.state import Cell, Climate, Controls, Forcing
-
-
-@dataclass(frozen=True)
-class Selection:
-    """What a run keeps. ``annual`` pairs a name with "sum", "mean", "last", "max" or "year" (once-a-year outputs)."""
-
-    monthly: tuple[str, ...] = ()
-    annual: tuple[tuple[str, str], ...] = ()
 
 
 def month_fields(output: step.MonthOutput) -> dict[str, Any]:

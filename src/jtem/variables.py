@@ -15,8 +15,8 @@ from typing import Any
 import numpy as np
 
 from jtem.constants import DAYS_IN_MONTH
-from jtem.datafiles import data_path
 from jtem.errors import InputError, suggest
+from jtem.files import data_path
 
 SECONDS_IN_MONTH = DAYS_IN_MONTH * 86400.0
 SECONDS_IN_YEAR = float(SECONDS_IN_MONTH.sum())

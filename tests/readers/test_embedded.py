@@ -5,8 +5,8 @@ import numpy as np
 import pytest
 import xarray as xr
 
-from jtem import datafiles
 from jtem.errors import InputError, suggest
+from jtem.files import data_path
 from jtem.readers import embedded
 
 SCENARIOS = ("ssp126", "ssp585", "rcp45", "rcp85")
@@ -186,7 +186,7 @@ def test_sites_have_names_and_printed_normals() -> None:
         (lambda: embedded.normals(embedded.sites().assign(latitude=("cell", np.full(8, 10.0)))), "no emulated climate"),
         (lambda: embedded.normals(embedded.sites().drop_vars("elevation")), "'elevation'"),
         (lambda: embedded.normals(embedded.sites().assign(elevation=("cell", np.full(8, np.nan)))), "missing values"),
-        (lambda: datafiles.data_path("embedded", "nothing.csv"), "nothing.csv"),
+        (lambda: data_path("embedded", "nothing.csv"), "nothing.csv"),
     ],
 )
 def test_bad_input_is_one_clear_sentence(call, message: str) -> None:
@@ -233,7 +233,7 @@ def test_emulator_error_against_the_real_climatology_is_the_stated_one(shared_da
 
 
 def test_embedded_files_are_small_and_name_no_machine_path() -> None:
-    folder = datafiles.data_path("embedded")
+    folder = data_path("embedded")
     files = [path for path in folder.iterdir() if path.is_file()]
     assert sum(path.stat().st_size for path in files) < 600_000
     assert (folder / "README.md").exists()

@@ -1,30 +1,15 @@
 """Regional numbers from files with known values."""
 
-from dataclasses import dataclass
-
 import numpy as np
 import pytest
 
-from jtem import output
 from jtem.errors import InputError
 from jtem.physics.soil_thermal import C25_B
+from jtem.records import Grid, StageInfo
 from jtem.report import diagnostics
+from jtem.writers.netcdf import NetcdfSink
 
-
-@dataclass(frozen=True)
-class Stage:
-    name: str
-    first_year: int
-    last_year: int
-    parent: str = "spinup"
-    expose: bool = False
-
-    @property
-    def years(self) -> int:
-        return self.last_year - self.first_year + 1
-
-
-GRID = output.Grid(
+GRID = Grid(
     latitude=np.array([70.0, 60.0, 50.0]),
     longitude=np.array([0.0, 10.0, 20.0]),
     area=np.array([1e6, 2e6, 4e6]),
@@ -34,7 +19,7 @@ GRID = output.Grid(
 ATTRIBUTES = {"title": "t", "institution": "unspecified"}
 
 
-def fields(stage: Stage, thaw: float, npp: float, exposed: float) -> dict:
+def fields(stage: StageInfo, thaw: float, npp: float, exposed: float) -> dict:
     shape = (3, stage.years)
     annual = {name: np.full(shape, 1000.0) for name in diagnostics.NEEDED}
     annual["active_layer_thickness"] = np.array([[thaw], [thaw + 1.0], [60.5]]) + np.zeros(shape)
@@ -48,11 +33,11 @@ def fields(stage: Stage, thaw: float, npp: float, exposed: float) -> dict:
 
 @pytest.fixture
 def folder(tmp_path):
-    with output.NetcdfSink(tmp_path, "r", GRID, attributes=ATTRIBUTES, heat_edges=C25_B, write_states=False) as sink:
+    with NetcdfSink(tmp_path, "r", GRID, attributes=ATTRIBUTES, heat_edges=C25_B, write_states=False) as sink:
         for stage, numbers in (
-            (Stage("historical", 2005, 2014), (1.0, 100.0, 0.0)),
-            (Stage("ssp585", 2015, 2024, "historical", True), (9.5, 120.0, 50.0)),
-            (Stage("ssp585_no_thaw", 2015, 2024, "historical"), (9.5, 110.0, 0.0)),
+            (StageInfo("historical", 2005, 2014), (1.0, 100.0, 0.0)),
+            (StageInfo("ssp585", 2015, 2024, "historical", True), (9.5, 120.0, 50.0)),
+            (StageInfo("ssp585_no_thaw", 2015, 2024, "historical"), (9.5, 110.0, 0.0)),
         ):
             sink.write(stage, slice(0, 3), slice(0, stage.years), {"annual": fields(stage, *numbers)})
         sink.finish({})

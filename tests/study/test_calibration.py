@@ -25,8 +25,8 @@ from calibration_twins import (
     write_heat_table,
 )
 from jtem import calibrate, calibration_plan, cli, parameters, step
-from jtem.datafiles import data_path
 from jtem.errors import InputError
+from jtem.files import data_path
 from jtem.readers import observations
 from jtem.report import calibration as figures
 from jtem.study import calibration, descent, least_squares, sampling, scores

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 from jtem import parameters, step
-from jtem.datafiles import data_path
 from jtem.errors import InputError
+from jtem.files import data_path
 from jtem.study import pest
 
 FOREST, TUNDRA = "boreal_forest", "wet_moist_tundra"

@@ -15,8 +15,8 @@ from typing import Any
 import numpy as np
 import xarray as xr
 
-from jtem.datafiles import data_path
 from jtem.errors import InputError, suggest
+from jtem.files import data_path
 from jtem.readers.embedded import EARTH_RADIUS_KM
 
 CLIMATE_NAMES = {"air_temperature": "tas", "precipitation": "pr", "shortwave_radiation": "rsds"}

@@ -16,8 +16,8 @@ from typing import Any
 import numpy as np
 import xarray as xr
 
-from jtem.datafiles import data_path
 from jtem.errors import InputError, suggest
+from jtem.files import data_path
 
 DOMAINS = ("pan_arctic", "plateau")
 SCENARIO_YEARS = {

@@ -16,8 +16,8 @@ import numpy as np
 import xarray as xr
 
 from jtem.constants import PERMAFROST_THAW_LIMIT
-from jtem.datafiles import data_path
 from jtem.errors import InputError
+from jtem.files import data_path
 from jtem.variables import SECONDS_IN_YEAR, VARIABLES
 
 BASE_YEARS = (2010, 2015)

@@ -15,8 +15,8 @@ import numpy as np
 import xarray as xr
 
 from jtem.constants import LAYER_EDGES, PERMAFROST_THAW_LIMIT
-from jtem.datafiles import data_path
 from jtem.errors import InputError
+from jtem.files import data_path
 from jtem.variables import SECONDS_IN_YEAR, VARIABLES
 
 LAYER_BOTTOM = np.asarray(LAYER_EDGES[1:])

@@ -15,8 +15,9 @@ import numpy as np
 import xarray as xr
 
 from jtem.errors import InputError
+from jtem.records import Score
 from jtem.report.figures import CLASS_COLOURS, CLASS_MARKERS, COLOURS, _matplotlib
-from jtem.report.site_panels import NO_DATA, Score
+from jtem.report.site_panels import NO_DATA
 from jtem.variables import VARIABLES
 
 YEARS = 10

@@ -12,12 +12,13 @@ import textwrap
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol, runtime_checkable
+from typing import Any
 
 import numpy as np
 
-from jtem.datafiles import data_path
 from jtem.errors import InputError
+from jtem.files import data_path
+from jtem.records import Score
 from jtem.report.calibration import BAND
 from jtem.report.figures import COLOURS, _matplotlib
 
@@ -45,20 +46,6 @@ COLUMNS = (
     *("site", "stream", "part", "n", "R2", "R2_paper", "squared_correlation", "RMSE", "bias"),
     *("paper", "figure", "run", "note"),
 )
-
-
-@runtime_checkable
-class Score(Protocol):
-    """What is read from a score (``study.scores.Score``)."""
-
-    site: str
-    stream: str
-    part: str
-    n: int
-    r2: float
-    rmse: float
-    bias: float
-    correlation: float
 
 
 @dataclass(frozen=True)

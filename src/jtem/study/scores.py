@@ -4,36 +4,16 @@ from __future__ import annotations
 
 import csv
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
 from jtem.errors import InputError
+from jtem.records import Score
 
 PARTS = ("fit", "held-out")
 ALL = "all"
 COLUMNS = ("site", "stream", "part", "n", "R2", "RMSE", "bias")
-
-
-@dataclass(frozen=True)
-class Score:
-    """Scores of one stream at one site ("all": all sites together) in one part.
-
-    ``n``: pairs in which both are known. ``r2``: coefficient of determination 1 - sum (sim - obs)^2 / sum (obs - mean)^2,
-    at most 1 and negative where the mean would do better. ``rmse`` and ``bias`` (mean of sim - obs): in the stream's
-    unit. ``correlation``: squared linear correlation, which forgives bias and scale (papers often print it as R2).
-    NaN where too few pairs or no variance.
-    """
-
-    site: str
-    stream: str
-    part: str
-    n: int
-    r2: float
-    rmse: float
-    bias: float
-    correlation: float
 
 
 def score(simulated: np.ndarray, observed: np.ndarray) -> tuple[int, float, float, float, float]:

@@ -16,7 +16,7 @@ import numpy as np
 
 from jtem import equilibrium, run, spinup, step
 from jtem.physics.permafrost import Thaw
-from jtem.run import Selection
+from jtem.records import Selection
 from jtem.state import Cell, Climate
 
 ClimateLoader = Callable[[np.ndarray], Climate]

@@ -1,6 +1,6 @@
 """The sink and state files, without running the model."""
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 import equinox as eqx
 import numpy as np
@@ -8,25 +8,15 @@ import pytest
 import xarray as xr
 from jaxtyping import Array, Float
 
-from jtem import output
 from jtem.errors import InputError
+from jtem.files import prepare_folder
 from jtem.physics.soil_thermal import C25_B
+from jtem.records import Grid, StageInfo
+from jtem.writers.netcdf import NetcdfSink
+from jtem.writers.states import load_state, save_state, state_attributes
 
-
-@dataclass(frozen=True)
-class Stage:
-    name: str = "historical"
-    first_year: int = 2001
-    last_year: int = 2004
-    parent: str = "spinup"
-    expose: bool = False
-
-    @property
-    def years(self) -> int:
-        return self.last_year - self.first_year + 1
-
-
-GRID = output.Grid(
+HISTORY = StageInfo("historical", 2001, 2004)
+GRID = Grid(
     latitude=np.array([60.0, 65.0, 70.0]),
     longitude=np.array([10.0, 20.0, -30.0]),
     area=np.array([100.0, 200.0, 300.0]),
@@ -59,10 +49,10 @@ def part(data: dict, columns: slice, years: slice) -> dict:
 
 def write_all(folder, chunks, failed=None):
     data = results(4, 4)
-    with output.NetcdfSink(folder, "t", GRID, attributes=ATTRIBUTES, heat_edges=C25_B) as sink:
+    with NetcdfSink(folder, "t", GRID, attributes=ATTRIBUTES, heat_edges=C25_B) as sink:
         for columns in chunks:
             for years in (slice(0, 3), slice(3, 4)):
-                sink.write(Stage(), columns, years, part(data, columns, years))
+                sink.write(HISTORY, columns, years, part(data, columns, years))
         sink.finish(failed or {}, {"spin_up_closed_columns": 4})
     return data
 
@@ -71,7 +61,7 @@ def test_files_are_cf_with_units_bounds_and_provenance(tmp_path):
     data = write_all(tmp_path, [slice(0, 4)])
     assert sorted(p.name for p in tmp_path.iterdir()) == ["t_historical_annual.nc", "t_historical_monthly.nc"]
     with xr.open_dataset(tmp_path / "t_historical_monthly.nc") as monthly:
-        assert monthly.attrs["Conventions"] == "CF-1.8"
+        assert monthly.attrs["Conventions"] == "CF-1.11"
         assert monthly.attrs["source"].startswith("jtem ")
         assert monthly.attrs["parameter_hash"] == "abc"
         assert monthly["npp"].dims == ("time", "cell")
@@ -125,9 +115,9 @@ def test_nothing_half_written_stays(tmp_path):
     data = results(4, 4)
     with (
         pytest.raises(KeyboardInterrupt),
-        output.NetcdfSink(folder, "t", GRID, attributes=ATTRIBUTES, heat_edges=C25_B) as sink,
+        NetcdfSink(folder, "t", GRID, attributes=ATTRIBUTES, heat_edges=C25_B) as sink,
     ):
-        sink.write(Stage(), slice(0, 4), slice(0, 4), data)
+        sink.write(HISTORY, slice(0, 4), slice(0, 4), data)
         assert any(folder.iterdir())
         raise KeyboardInterrupt
     assert not folder.exists()
@@ -136,15 +126,15 @@ def test_nothing_half_written_stays(tmp_path):
 def test_unwritable_folder_is_one_sentence(tmp_path):
     (tmp_path / "file").write_text("x")
     with pytest.raises(InputError, match=r"output folder cannot be written.*--out DIR"):
-        output.prepare_folder(tmp_path / "file" / "out")
+        prepare_folder(tmp_path / "file" / "out")
     (tmp_path / "a.nc").write_text("x")
     with pytest.raises(InputError, match=r"a.nc: exists already.*--force"):
-        output.prepare_folder(tmp_path, ["a.nc"], force=False)
+        prepare_folder(tmp_path, ["a.nc"], force=False)
 
 
 def test_implausible_values_are_noted(tmp_path):
-    with output.NetcdfSink(tmp_path, "t", GRID, attributes=ATTRIBUTES, heat_edges=C25_B) as sink:
-        sink.write(Stage(), slice(0, 4), slice(0, 4), {"annual": {"vegetation_carbon": np.full((4, 4), 1e9)}})
+    with NetcdfSink(tmp_path, "t", GRID, attributes=ATTRIBUTES, heat_edges=C25_B) as sink:
+        sink.write(HISTORY, slice(0, 4), slice(0, 4), {"annual": {"vegetation_carbon": np.full((4, 4), 1e9)}})
         assert "vegetation_carbon" in sink.implausible
 
 
@@ -170,34 +160,34 @@ def state() -> Outer:
 
 def test_a_state_comes_back_bitwise(tmp_path):
     before = state()
-    output.save_state(tmp_path / "s.nc", before, {"parameter_hash": "abc", "stage": "spinup"})
-    after = output.load_state(tmp_path / "s.nc", before, "abc")
+    save_state(tmp_path / "s.nc", before, {"parameter_hash": "abc", "stage": "spinup"})
+    after = load_state(tmp_path / "s.nc", before, "abc")
     assert eqx.tree_equal(before, after)
     assert [p.name for p in tmp_path.iterdir()] == ["s.nc"]
-    assert output.state_attributes(tmp_path / "s.nc")["stage"] == "spinup"
+    assert state_attributes(tmp_path / "s.nc")["stage"] == "spinup"
     with xr.open_dataset(tmp_path / "s.nc") as file:
         assert "soil.carbon" in file
 
 
 def test_a_state_that_does_not_fit_is_refused(tmp_path):
     before = state()
-    output.save_state(tmp_path / "s.nc", before, {"parameter_hash": "abc"})
+    save_state(tmp_path / "s.nc", before, {"parameter_hash": "abc"})
     with pytest.raises(InputError, match=r"parameters abc, this run has xyz.*--force"):
-        output.load_state(tmp_path / "s.nc", before, "xyz")
-    output.load_state(tmp_path / "s.nc", before, "xyz", force=True)
+        load_state(tmp_path / "s.nc", before, "xyz")
+    load_state(tmp_path / "s.nc", before, "xyz", force=True)
     with pytest.raises(InputError, match="permafrost scheme"):
-        output.load_state(tmp_path / "s.nc", replace(before, nothing=np.zeros((3, 4))), "abc")
+        load_state(tmp_path / "s.nc", replace(before, nothing=np.zeros((3, 4))), "abc")
     with pytest.raises(InputError, match="shape"):
-        output.load_state(tmp_path / "s.nc", replace(before, heat=np.zeros((3, 5), np.float32)), "abc")
+        load_state(tmp_path / "s.nc", replace(before, heat=np.zeros((3, 5), np.float32)), "abc")
     with pytest.raises(InputError, match="precision"):
-        output.load_state(tmp_path / "s.nc", replace(before, heat=np.zeros((3, 33))), "abc")
+        load_state(tmp_path / "s.nc", replace(before, heat=np.zeros((3, 33))), "abc")
     with pytest.raises(InputError, match="cannot be read"):
-        output.load_state(tmp_path / "no.nc", before, "abc")
+        load_state(tmp_path / "no.nc", before, "abc")
 
 
 def test_states_are_joined_over_chunks(tmp_path):
     whole = state()
-    with output.NetcdfSink(tmp_path, "t", GRID, attributes=ATTRIBUTES, heat_edges=C25_B) as sink:
+    with NetcdfSink(tmp_path, "t", GRID, attributes=ATTRIBUTES, heat_edges=C25_B) as sink:
         for columns in (slice(2, 3), slice(0, 2)):
             part_ = eqx.tree_at(
                 lambda s: (s.soil.carbon, s.soil.layers, s.nothing, s.heat),
@@ -206,4 +196,4 @@ def test_states_are_joined_over_chunks(tmp_path):
             )
             sink.state("spinup", columns, part_)
         sink.finish({})
-    assert eqx.tree_equal(output.load_state(tmp_path / "t_spinup_state.nc", whole, "abc"), whole)
+    assert eqx.tree_equal(load_state(tmp_path / "t_spinup_state.nc", whole, "abc"), whole)

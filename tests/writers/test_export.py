@@ -5,12 +5,14 @@ from dataclasses import replace
 import netCDF4
 import numpy as np
 import pytest
+from test_netcdf import ATTRIBUTES
 
-from jtem import export, plan
+from jtem import plan
 from jtem.errors import InputError
-from jtem.output import Grid, NetcdfSink
 from jtem.physics.soil_thermal import C25_B
-from test_output import ATTRIBUTES, Stage
+from jtem.records import Grid, StageInfo
+from jtem.writers import export
+from jtem.writers.netcdf import NetcdfSink
 
 GRID = Grid(
     latitude=np.array([60.25, 60.75, 60.75]),
@@ -25,7 +27,7 @@ WORDS = export.Words("Institute", "A Name <a@b.org>", "3b", "gfdl-esm4", "w5e5",
 @pytest.fixture
 def files(tmp_path):
     """Monthly and annual file of a stage 1850-1852 with known numbers."""
-    stage = Stage(name="historical", first_year=1850, last_year=1852)
+    stage = StageInfo("historical", 1850, 1852)
     months = np.arange(4 * 36, dtype=np.float64).reshape(4, 3, 12)
     ones = np.ones((4, 3))
     outputs = {

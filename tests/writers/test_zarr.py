@@ -3,19 +3,19 @@
 import netCDF4
 import numpy as np
 import pytest
+from test_netcdf import ATTRIBUTES, GRID, HISTORY, part, results
 
-from jtem import run
-from jtem.checkpoint import ChunkStore
 from jtem.errors import InputError
-from jtem.output import NetcdfSink
 from jtem.physics.soil_thermal import C25_B
-from test_output import ATTRIBUTES, GRID, Stage, part, results
+from jtem.records import Selection, StageInfo
+from jtem.writers.checkpoint import ChunkStore
+from jtem.writers.netcdf import NetcdfSink
 
 pytest.importorskip("zarr", reason="needs the extra 'distributed' (zarr)")
-from jtem.zarr_store import ZarrStore
+from jtem.writers.zarr import ZarrStore
 
-STAGES = (Stage(), Stage(name="warm", first_year=2005, last_year=2007, parent="historical", expose=True))
-SELECTION = run.Selection(
+STAGES = (HISTORY, StageInfo("warm", 2005, 2007, parent="historical", expose=True))
+SELECTION = Selection(
     ("net_primary_production", "soil_temperature"),
     (("net_primary_production", "sum"), ("vegetation_carbon", "last"), ("active_layer_thickness", "year"),
      ("layer_exposed_carbon", "year")),

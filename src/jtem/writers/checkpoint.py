@@ -18,28 +18,30 @@ from typing import Any, Protocol, runtime_checkable
 
 import jax
 import numpy as np
+from jaxtyping import PyTree
 
 from jtem.errors import InputError
+from jtem.files import whole
+from jtem.records import Block, Sink, StageLike
 
 FOLDER = ".jtem-work"
 
 
 @runtime_checkable
-class _Blocks(Protocol):
-    """A store that takes the results while the run goes on and gives them back block by block (``zarr_store``)."""
+class BlockStore(Protocol):
+    """A store that takes the results while the run goes on and gives them back block by block (``writers.zarr``)."""
 
-    def write(self, stage: Any, columns: slice, years: slice, outputs: dict[str, dict[str, np.ndarray]]) -> None: ...
+    def write(self, stage: StageLike, columns: slice, years: slice, outputs: Block) -> None:
+        """Take a block of results."""
+        ...
 
-    def blocks(self, stage: Any, columns: slice) -> Iterable[tuple[slice, dict[str, dict[str, np.ndarray]]]]: ...
+    def blocks(self, stage: StageLike, columns: slice) -> Iterable[tuple[slice, Block]]:
+        """Years and results of each block of a stage for a chunk of columns, as they were written."""
+        ...
 
-    def mark(self, columns: slice, failed: Mapping[int, str]) -> None: ...
-
-
-@runtime_checkable
-class _Sink(Protocol):
-    def write(self, stage: Any, columns: slice, years: slice, outputs: dict[str, dict[str, np.ndarray]]) -> None: ...
-
-    def state(self, stage_name: str, columns: slice, state: Any) -> None: ...
+    def mark(self, columns: slice, failed: Mapping[int, str]) -> None:
+        """The columns of a chunk are finished."""
+        ...
 
 
 class ChunkStore:
@@ -59,7 +61,7 @@ class ChunkStore:
         part: tuple[int, int] = (0, 1),
         fresh: bool = False,
         keep_states: bool = True,
-        results: _Blocks | None = None,
+        results: BlockStore | None = None,
         units: Sequence[str] = (),
     ):
         self.results, self.units = results, tuple(units)
@@ -84,7 +86,7 @@ class ChunkStore:
 
     # --- study.stages.Sink ------------------------------------------------------------------------------------------
 
-    def write(self, stage: Any, columns: slice, years: slice, outputs: dict[str, dict[str, np.ndarray]]) -> None:
+    def write(self, stage: StageLike, columns: slice, years: slice, outputs: Block) -> None:
         """Keep a block of results of a stage."""
         if self.results is not None:
             self.results.write(stage, columns, years, outputs)
@@ -94,7 +96,7 @@ class ChunkStore:
         path = self._chunk(columns) / f"out.{stage.name}.{years.start:05d}.npz"
         _save(path, {"slices": meta, **arrays})
 
-    def state(self, stage_name: str, columns: slice, state: Any) -> None:
+    def state(self, stage_name: str, columns: slice, state: PyTree) -> None:
         """Keep a state for the state files (leading column axis)."""
         if self.keep_states:
             leaves = {f"{k:03d}": np.asarray(leaf) for k, leaf in enumerate(jax.tree.leaves(state))}
@@ -149,7 +151,7 @@ class ChunkStore:
         """Chunks that lack one of the units."""
         return [c for c in chunks if any(not (self._path(c) / f"done.{u}.npz").is_file() for u in units)]
 
-    def replay(self, stages: Sequence[Any], structure: Any, sink: _Sink) -> None:
+    def replay(self, stages: Sequence[StageLike], structure: Any, sink: Sink) -> None:
         """Hand all kept results to ``sink``: chunks in order, stages in order, blocks in order; one block in memory."""
         by_name = {stage.name: stage for stage in stages}
         for chunk in sorted(self.folder.glob("columns.*")):
@@ -164,9 +166,7 @@ class ChunkStore:
                         leaves = [arrays[key] for key in sorted(arrays.files)]
                     sink.state(name, slice(start, stop), jax.tree.unflatten(structure, leaves))
 
-    def _blocks(
-        self, chunk: Path, stage: Any, columns: slice
-    ) -> Iterator[tuple[slice, dict[str, dict[str, np.ndarray]]]]:
+    def _blocks(self, chunk: Path, stage: StageLike, columns: slice) -> Iterator[tuple[slice, Block]]:
         """Blocks of a stage in order, from the folder of a chunk or from the store of results."""
         if self.results is not None:
             yield from self.results.blocks(stage, columns)
@@ -209,13 +209,10 @@ def _plain(key: str) -> str:
 
 
 def _save(path: Path, arrays: Mapping[str, np.ndarray]) -> None:
-    temporary = path.with_name(f"{path.name}.{os.getpid()}.partial")
-    with temporary.open("wb") as file:
+    with whole(path) as partial, partial.open("wb") as file:
         np.savez(file, **{key: np.asarray(value) for key, value in arrays.items()})  # pyright: ignore[reportArgumentType]
-    os.replace(temporary, path)
 
 
 def _write(path: Path, content: bytes) -> None:
-    temporary = path.with_name(f"{path.name}.{os.getpid()}.partial")
-    temporary.write_bytes(content)
-    os.replace(temporary, path)
+    with whole(path) as partial:
+        partial.write_bytes(content)

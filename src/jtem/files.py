@@ -1,0 +1,93 @@
+"""Files: where the packaged data lie, how a file is written whole or not at all, tables as CSV, the output folder."""
+
+from __future__ import annotations
+
+import contextlib
+import csv
+import os
+import tempfile
+from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
+
+from jtem.errors import InputError
+
+_PACKAGE = Path(__file__).resolve().parent
+_ROOTS = (_PACKAGE / "_data", _PACKAGE.parents[1] / "data")
+
+
+def data_path(*parts: str) -> Path:
+    """Return the path of a packaged data file or folder, for instance ``data_path("embedded", "co2.csv")``.
+
+    A wheel carries the data inside the package (``jtem/_data``); a checkout and an editable install have them in the
+    top-level folder ``data``. Raises :class:`jtem.errors.InputError` where neither place has the file.
+    """
+    for root in _ROOTS:
+        path = root.joinpath(*parts)
+        if path.exists():
+            return path
+    wanted = "/".join(parts) or "the data folder"
+    raise InputError(f"packaged data {wanted!r} not found under {_ROOTS[0]} or {_ROOTS[1]}; reinstall jtem")
+
+
+def partial_path(path: Path) -> Path:
+    """The hidden name beside ``path`` under which this process writes it until it is whole."""
+    return path.with_name(f".{path.name}.partial-{os.getpid()}")
+
+
+@contextlib.contextmanager
+def whole(path: Path | str) -> Iterator[Path]:
+    """Write a file whole or not at all: write to the path that this gives; it is renamed to ``path`` at the end.
+
+    An error inside leaves ``path`` as it was and removes what was written.
+    """
+    path = Path(path)
+    partial = partial_path(path)
+    try:
+        yield partial
+        os.replace(partial, path)
+    finally:
+        partial.unlink(missing_ok=True)
+
+
+def write_text(path: Path | str, text: str) -> Path:
+    """Write a text file (UTF-8), whole or not at all."""
+    with whole(path) as partial:
+        partial.write_text(text, encoding="utf-8")
+    return Path(path)
+
+
+def write_table(path: Path | str, rows: Iterable[Sequence[str]]) -> Path:
+    """Write rows of text as CSV, whole or not at all."""
+    with whole(path) as partial, partial.open("w", encoding="utf-8", newline="") as file:
+        csv.writer(file, lineterminator="\n").writerows(rows)
+    return Path(path)
+
+
+def read_table(*parts: str) -> list[dict[str, str]]:
+    """Rows of a packaged CSV table by column; lines that begin with ``#`` are remarks. Raises ``InputError``."""
+    with data_path(*parts).open(encoding="utf-8", newline="") as file:
+        return list(csv.DictReader(line for line in file if not line.startswith("#")))
+
+
+def prepare_folder(folder: Path | str, files: Sequence[str] = (), force: bool = True) -> bool:
+    """Make the output folder and try to write in it, before any computation. Returns whether it was made.
+
+    Raises ``InputError`` where it cannot be written or, unless ``force``, where one of ``files`` exists already.
+    """
+    folder = Path(folder)
+    made = not folder.exists()
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        handle, trial = tempfile.mkstemp(prefix=".jtem-", dir=folder)
+        os.close(handle)
+        os.unlink(trial)
+    except OSError as error:
+        raise InputError(
+            f"{folder}: output folder cannot be written ({error.strerror or error}); choose another with --out DIR"
+        ) from None
+    for name in files:
+        if (folder / name).exists() and not force:
+            raise InputError(
+                f"{folder / name}: exists already; choose another folder with --out or overwrite with --force"
+            )
+    return made

@@ -1,0 +1,104 @@
+"""States to restart files and back, exactly: every leaf of the state's tree under its readable name."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import jax
+import netCDF4
+import numpy as np
+from jaxtyping import PyTree
+
+from jtem import __version__
+from jtem.errors import InputError
+from jtem.files import prepare_folder, whole
+
+
+def _leaf_names(tree: PyTree) -> list[tuple[str, Any]]:
+    """Readable names (``carbon.soil.carbon``) and leaves of a state."""
+    leaves, _ = jax.tree_util.tree_flatten_with_path(tree)
+    return [
+        (".".join(str(getattr(key, "name", getattr(key, "idx", key))) for key in path), leaf) for path, leaf in leaves
+    ]
+
+
+def write_state(path: Path, state: PyTree, meta: Mapping[str, str | int | float]) -> None:
+    """Write a state (leaves lead with the column axis) to ``path``, which may be a temporary name."""
+    with netCDF4.Dataset(path, "w", format="NETCDF4") as target:
+        leaves = _leaf_names(state)
+        target.createDimension("column", np.shape(leaves[0][1])[0])
+        for name, leaf in leaves:
+            leaf = np.asarray(leaf)
+            if leaf.size == 0:
+                continue  # layers that this scheme does not have
+            dims = ["column"]
+            for length in leaf.shape[1:]:
+                dims.append(f"layer_{length}")
+                if dims[-1] not in target.dimensions:
+                    target.createDimension(dims[-1], length)
+            target.createVariable(name, leaf.dtype, tuple(dims))[:] = leaf
+        target.setncatts({"title": "state of jtem for a restart, house units", "source": f"jtem {__version__}", **meta})
+
+
+def save_state(path: Path | str, state: PyTree, meta: Mapping[str, str | int | float]) -> None:
+    """Write a state (leaves lead with the column axis) as netCDF, atomically; ``meta`` has ``parameter_hash``."""
+    prepare_folder(Path(path).parent)
+    with whole(path) as partial:
+        write_state(partial, state, meta)
+
+
+def load_state(path: Path | str, like: PyTree, parameter_hash: str, *, force: bool = False) -> PyTree:
+    """Read a state into the structure of ``like`` (arrays or shapes with a leading column axis), exactly as saved.
+
+    Raises ``InputError`` if the file was written with other parameters (unless ``force``), for other columns or another
+    permafrost scheme.
+    """
+    try:
+        source = netCDF4.Dataset(path)
+    except OSError as error:
+        raise InputError(f"{path}: state file cannot be read ({error.strerror or error}); check the path") from None
+    with source:
+        source.set_auto_mask(False)
+        found = getattr(source, "parameter_hash", "none")
+        if found != parameter_hash and not force:
+            raise InputError(
+                f"{path}: state was made with parameters {found}, this run has {parameter_hash}; use the same parameter "
+                "files or force it with --force"
+            )
+        leaves = []
+        named = _leaf_names(like)
+        for name, leaf in named:
+            shape = tuple(leaf.shape)
+            if 0 in shape[1:]:
+                leaves.append(np.zeros(shape, leaf.dtype))
+                continue
+            if name not in source.variables:
+                raise InputError(f"{path}: state lacks '{name}'; it was made with another permafrost scheme or version")
+            values = np.asarray(source.variables[name][:])
+            if values.shape != shape:
+                raise InputError(
+                    f"{path}: '{name}' has shape {values.shape}, this run needs {shape}; use the domain, mosaic and "
+                    "permafrost scheme of the state"
+                )
+            if values.dtype != leaf.dtype and not force:
+                raise InputError(
+                    f"{path}: '{name}' is {values.dtype}, this run has {leaf.dtype}; use the same precision or --force"
+                )
+            leaves.append(values.astype(leaf.dtype))
+        extra = set(source.variables) - {name for name, _ in named}
+        if extra:
+            raise InputError(
+                f"{path}: state has '{sorted(extra)[0]}', which this run does not know; use the same permafrost scheme"
+            )
+    return jax.tree.unflatten(jax.tree.structure(like), leaves)
+
+
+def state_attributes(path: Path | str) -> dict[str, Any]:
+    """Attributes of a state file: stage, last year, parameter hash, precision, plan."""
+    try:
+        with netCDF4.Dataset(path) as source:
+            return {name: source.getncattr(name) for name in source.ncattrs()}
+    except OSError as error:
+        raise InputError(f"{path}: state file cannot be read ({error.strerror or error}); check the path") from None
