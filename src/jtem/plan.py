@@ -24,7 +24,7 @@ from jtem.physics.permafrost import SCHEMES, PermafrostScheme
 from jtem.study.protocol import FACTORS, PROTOCOLS, Member, Run, stage_name
 from jtem.study.stages import METHODS
 
-SOURCES = ("embedded", "toolik", "cf_monthly", "climate_grid", "isimip", "prepared")
+SOURCES = ("embedded", "table", "toolik", "cf_monthly", "climate_grid", "isimip", "prepared")
 DATA_VARIABLE = "JTEM_DATA"
 DEFAULT_ANNUAL = (
     "active_layer_thickness",
@@ -96,6 +96,12 @@ class DomainSection:
     into n x n; ``soil_carbon`` "rule" or "statistics". "isimip": raw files named in [prepare], used by
     ``jtem prepare``; ``climate`` gives the scenarios of the protocol whose periods join up.
     "prepared": the store of [prepare].
+
+    "table": one site; ``climate`` gives the table (CSV, netCDF) of each climate, ``latitude``, ``longitude`` (degrees),
+    ``elevation`` (m), ``community``, ``texture`` (sand, silt, clay in percent) and ``soil_organic_carbon`` (kg m-2 in 0-0.3,
+    0.3-1, 1-2, 2-3 m) say where it lies; what is not given comes from ``static`` or from a stated default. ``names``,
+    ``units``: of its columns; ``fill`` "mean": the mean of the same month where months are missing. "embedded" with
+    ``latitude`` and ``longitude``: that place under the emulated climate.
     """
 
     source: str
@@ -110,6 +116,13 @@ class DomainSection:
     community: str = ""
     subdivide: int = 1
     soil_carbon: str = "rule"
+    latitude: float | None = None
+    longitude: float | None = None
+    elevation: float | None = None
+    units: Mapping[str, str] = field(default_factory=dict)
+    texture: tuple[float, ...] = ()
+    soil_organic_carbon: tuple[float, ...] = ()
+    fill: str = ""
 
 
 @dataclass(frozen=True)
@@ -565,8 +578,8 @@ def _check(plan: Plan) -> None:
         )
     if plan.domain.source == "isimip":
         _check_isimip(plan)
-    if plan.domain.source in ("toolik", "cf_monthly"):
-        if not plan.domain.static:
+    if plan.domain.source in ("toolik", "cf_monthly", "table"):
+        if not plan.domain.static and plan.domain.source != "table":
             raise InputError(f"{where}: [domain] needs 'static', the file of elevation, texture and vegetation; add it")
         used = {
             plan.spinup.climate,

@@ -13,7 +13,7 @@ import numpy as np
 import xarray as xr
 
 from jtem.constants import WATTS_TO_TEM_RADIATION
-from jtem.datafiles import data_path
+from jtem.files import data_path
 from jtem.errors import InputError
 from jtem.physics import radiation
 from jtem.readers import cf_monthly, co2, embedded

@@ -1,0 +1,753 @@
+"""The model as an object: a place, its processes and parameters; immutable, so that every change is a new model."""
+
+from __future__ import annotations
+
+import contextlib
+import copy
+import dataclasses
+import functools
+import inspect
+import re
+import warnings
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal, overload
+
+import numpy as np
+import xarray as xr
+
+from jtem.errors import InputError, suggest
+from jtem.front import plans
+from jtem.front.result import Result, plain, read_state, state_dataset
+from jtem.front.site import Place, site
+
+if TYPE_CHECKING:
+    from jtem.assemble.course import Prepared
+    from jtem.front.calibration import Fit
+    from jtem.parameters import ParameterTable
+    from jtem.plan import Plan
+
+MONTHLY = (
+    "air_temperature", "precipitation", "gross_primary_production", "net_primary_production", "autotrophic_respiration",
+    "heterotrophic_respiration", "net_ecosystem_production", "evapotranspiration", "runoff",
+)  # fmt: skip
+"""Monthly variables of a region, unless others are asked for."""
+MONTHLY_OF_SITE = (
+    *MONTHLY, "soil_temperature", "snow_depth", "volumetric_moisture", "leaf_area_index", "net_nitrogen_mineralization",
+    "nitrogen_uptake",
+)  # fmt: skip
+"""Monthly variables of a site, unless others are asked for."""
+ALSO_ANNUAL = (
+    "autotrophic_respiration", "evapotranspiration", "runoff", "available_nitrogen", "soil_temperature",
+    "carbon_residual", "nitrogen_residual", "water_residual",
+)  # fmt: skip
+"""Yearly variables beside those that every plan keeps."""
+CYCLE_YEARS = 30
+"""The spin-up's climate is the mean of so many first years of the place's own, or of all where there are fewer."""
+CONTINUED = "continued"
+
+_Start = Result | xr.Dataset | str | Path
+
+
+@dataclass(frozen=True, repr=False)
+class Model:
+    """The model at a place.
+
+    ``place``: of :func:`jtem.site` or :func:`jtem.region` (or the name of a known site). ``permafrost``: "layered" (Liu et al.
+    2024), "thaw_ratio" (Liu et al. 2022), "tem6", "none" and others. ``parameters``: overlays over the defaults, by name
+    ("jtem_soil_heat") or path. ``precision``: "mixed" (soil heat of 32 bits), "float64" or "float32". ``nitrogen``: "closed" or
+    "open". ``heat_substeps``, ``carbon_substeps``: of a month. Raises ``InputError``.
+
+    Nothing is computed and JAX does not start before a method asks for numbers. Compiled programs are shared: a second run of
+    the same shape, of this or another model, compiles nothing.
+
+    >>> model = Model("US-Prr", permafrost="none", precision="float64")
+    >>> warmer = model.with_parameters({"soil_thermal.snow_density": 200})
+    >>> float(model.parameter("soil_thermal.snow_density")["boreal_forest"]) == 200
+    False
+    >>> float(warmer.parameter("soil_thermal.snow_density")["boreal_forest"])
+    200.0
+    """
+
+    place: Place | None
+    content: Mapping[str, Any]
+    table: ParameterTable
+    data: Path | None = None
+    processes: Mapping[str, Callable[..., Any]] = dataclasses.field(default_factory=dict)
+    changes: Mapping[str, Any] = dataclasses.field(default_factory=dict)
+
+    def __init__(
+        self,
+        place: Place | str,
+        *,
+        permafrost: str = "layered",
+        parameters: str | Path | Sequence[str | Path] = (),
+        precision: str = "mixed",
+        nitrogen: str = "closed",
+        heat_substeps: int = 6,
+        carbon_substeps: int = 4,
+    ):
+        if isinstance(place, str):
+            place = site(place)
+        if not isinstance(place, Place):
+            raise InputError(
+                f"a model needs a place, found {type(place).__name__}; make it with jtem.site or jtem.region"
+            )
+        overlays = [parameters] if isinstance(parameters, str | Path) else list(parameters)
+        model = {
+            "permafrost": permafrost, "parameters": [str(p) for p in overlays], "precision": precision, "nitrogen": nitrogen,
+            "heat_substeps": heat_substeps, "carbon_substeps": carbon_substeps,
+        }  # fmt: skip
+        name = re.sub(r"[^A-Za-z0-9._-]+", "_", place.name) or "site"
+        content = {"plan": {"name": name}, "domain": dict(place.section), "model": model}
+        self._set(place, content, None)
+
+    def _set(self, place: Place | None, content: Mapping[str, Any], data: Path | None, **rest: Any) -> None:
+        """Fill the fields of a frozen object, after a check of the words."""
+        for key, value in (("place", place), ("content", content), ("data", data)):
+            object.__setattr__(self, key, value)
+        for key in ("processes", "changes"):
+            object.__setattr__(self, key, dict(rest.get(key, {})))
+        table = rest.get("table")
+        object.__setattr__(self, "table", self._read_table() if table is None else table)
+
+    @classmethod
+    def _made(cls, place: Place | None, content: Mapping[str, Any], data: Path | None, **rest: Any) -> Model:
+        made = object.__new__(cls)
+        made._set(place, content, data, **rest)
+        return made
+
+    @classmethod
+    def from_plan(cls, plan: str | Path | Mapping[str, Any], data: str | Path | None = None) -> Model:
+        """The model of a whole plan: a TOML file, its text, or its sections as a dictionary.
+
+        ``data``: the folder of input files that the plan names (default: the variable ``JTEM_DATA``). ``run()`` then does what
+        ``jtem run`` does, in memory. Raises ``InputError``.
+        """
+        content, where = plans.content_of(plan)
+        folder = Path(data) if data is not None else None
+        if not (isinstance(plan, str) and "\n" in plan) and not isinstance(plan, Mapping) and folder is None:
+            content = _beside(content, Path(where).parent)
+        return cls._made(None, content, folder)
+
+    # --- what it is ---------------------------------------------------------------------------------------------------
+
+    def parameter(self, name: str) -> xr.DataArray:
+        """Values of a parameter by community; raises ``InputError`` for an unknown name."""
+        full, element = _element(name)
+        entry = self.table.entries.get(full)
+        if entry is None:
+            raise InputError(f"unknown parameter '{name}'; {suggest(name, self.table.entries)}")
+        values = np.array([entry.values[c] for c in self.table.communities], dtype=np.float64)
+        if element is not None:
+            values = values[:, element]
+        dims = ("community", "element")[: values.ndim]
+        attributes = {"units": entry.unit, "long_name": entry.description, "bounds": [entry.lower, entry.upper]}
+        return xr.DataArray(
+            values, dims=dims, coords={"community": list(self.table.communities)}, name=name, attrs=attributes
+        )
+
+    @property
+    def communities(self) -> tuple[str, ...]:
+        """Names of the plant communities at the place, the largest first."""
+        grid = self._prepared(self._shortest()).grid
+        weight: dict[str, float] = {}
+        prepared = self._prepared(self._shortest())
+        for column, row in enumerate(np.asarray(prepared.experiment.columns.community)):
+            name = self.table.communities[int(row)]
+            weight[name] = weight.get(name, 0.0) + float(grid.column_fraction[column])
+        return tuple(sorted(weight, key=lambda name: -weight[name]))
+
+    def __repr__(self) -> str:
+        """What it is, in one line."""
+        part = self.content.get("model", {})
+        name = self.place.name if self.place else self.content["plan"].get("name", "plan")
+        words = f"permafrost {part.get('permafrost', 'layered')}, precision {part.get('precision', 'mixed')}"
+        return f"<jtem model of '{name}': {words}, parameters {', '.join(self._files())}{self._replaced()}>"
+
+    def _files(self) -> list[str]:
+        changed = [f"{name} = {value}" for name, value in self.changes.items()]
+        return [*self.table.files, *([f"with {', '.join(changed)}"] if changed else [])]
+
+    def _replaced(self) -> str:
+        names = [f"{slot} by {_name_of(function)}" for slot, function in self.processes.items()]
+        return f", {', '.join(names)}" if names else ""
+
+    # --- changes ------------------------------------------------------------------------------------------------------
+
+    def with_parameters(self, values: Mapping[str, Any]) -> Model:
+        """A new model with other values of parameters: a number for all communities, or numbers by community.
+
+        Names are ``branch.field``, or ``branch.field[k]`` for one number of several. Raises ``InputError`` for unknown names
+        and for values outside their bounds.
+        """
+        entries, changes = dict(self.table.entries), dict(self.changes)
+        for name, value in values.items():
+            full, element = _element(name)
+            if full not in entries:
+                raise InputError(f"unknown parameter '{name}'; {suggest(name, entries)}")
+            entry = entries[full]
+            by_community = value if isinstance(value, Mapping) else dict.fromkeys(self.table.communities, value)
+            if isinstance(value, xr.DataArray):
+                by_community = {str(c): value.sel(community=c).values for c in value["community"].values}
+            new = dict(entry.values)
+            for community, number in by_community.items():
+                if community not in new:
+                    raise InputError(f"'{name}': unknown community '{community}'; {suggest(community, new)}")
+                new[community] = _checked(name, number, element, new[community], entry, community)
+            entries[full] = dataclasses.replace(entry, values=new)
+            changes[name] = _short(value)
+        table = dataclasses.replace(self.table, entries=entries)
+        return self._again(table=table, changes=changes)
+
+    def replace(self, **parts: Any) -> Model:
+        """A new model with another ``place``, other words of the model, or another function in the place of a process.
+
+        ``model.replace(maintenance_temperature=my_function)`` puts a function of the same arguments into a slot of
+        ``jtem.step.Processes``; ``permafrost``, ``precision``, ``nitrogen``, ``heat_substeps``, ``carbon_substeps`` and
+        ``parameters`` are those of :class:`Model`. Raises ``InputError`` for an unknown slot.
+        """
+        from jtem import step
+
+        slots = step.Processes._fields
+        words = ("permafrost", "precision", "nitrogen", "heat_substeps", "carbon_substeps", "parameters")
+        content, processes, place = copy.deepcopy(dict(self.content)), dict(self.processes), self.place
+        table: ParameterTable | None = self.table
+        for name, value in parts.items():
+            if name == "place":
+                place = site(value) if isinstance(value, str) else value
+                if not isinstance(place, Place):
+                    raise InputError(f"place is a {type(value).__name__}; make it with jtem.site or jtem.region")
+                content = {**content, "domain": dict(place.section)}
+            elif name in words:
+                listed = isinstance(value, str | Path)
+                value = [str(p) for p in ([value] if listed else value)] if name == "parameters" else value
+                content["model"] = {**content.get("model", {}), name: value}
+                if name == "parameters":
+                    if self.changes:
+                        raise InputError("parameters were changed already; choose the overlays first, then change values")
+                    table = None
+            elif name in slots:
+                if not callable(value):
+                    raise InputError(f"process '{name}' is a {type(value).__name__}, expected a function; give one")
+                _check_signature(name, value, getattr(step.Processes(), name))
+                processes[name] = value
+            else:
+                raise InputError(f"unknown process '{name}'; {suggest(name, (*slots, *words, 'place'))}")
+        return self._made(place, content, self.data, table=table, processes=processes, changes=self.changes)
+
+    def _again(self, **parts: Any) -> Model:
+        kept = {"table": self.table, "processes": self.processes, "changes": self.changes} | parts
+        return self._made(self.place, self.content, self.data, **kept)
+
+    # --- run ----------------------------------------------------------------------------------------------------------
+
+    def run(
+        self,
+        *,
+        spin_up: str | Mapping[str, Any] | None = None,
+        years: tuple[int, int] | None = None,
+        start: _Start | None = None,
+        monthly: Sequence[str] | None = None,
+        annual: Sequence[str] | None = None,
+        base_years: tuple[int, int] | None = None,
+        progress: bool = False,
+    ) -> Result:
+        """Run the model and return labelled results.
+
+        ``spin_up``: "equilibrium" (default) solves for the state that the mean year of the place's first 30 years does not
+        change; "repeat" repeats that year a thousand times; a dictionary gives keys of a plan's [spinup] (``method``, ``cycle``,
+        ``years``, ``heat_years``, ``cycle_years``). ``years``: first and last year (default: all of the place's climate).
+        ``start``: a result, its ``state``, or a folder or state file to go on from, without spin-up: to the bit the same as if
+        both periods were stages of one run. ``monthly``, ``annual``: variables to keep, by any of their names.
+        ``base_years``: whose mean active layer fills the frozen stores of "layered" (default: the last five).
+
+        Where the spin-up does not close or columns fail, a warning says so. Raises ``InputError``.
+        """
+        content = self._content(spin_up=spin_up, years=years, monthly=monthly, annual=annual, base_years=base_years)
+        with self._jax(content):
+            prepared = self._prepared(content)
+            if start is not None:
+                prepared = self._continued(prepared, start)
+            return self._result(prepared, content, progress)
+
+    def ensemble(self, values: Mapping[str, Sequence[Any]], **run: Any) -> Result:
+        """Run the model with many parameter sets as one compiled batch; results lead with ``member``.
+
+        ``values``: numbers of each parameter, one a member (lists of one length). Other arguments are those of :meth:`run`.
+        The values stand as coordinates along ``member``. Raises ``InputError``.
+        """
+        from jtem import run as running
+
+        lengths = {name: len(list(series)) for name, series in values.items()}
+        if not lengths or len(set(lengths.values())) != 1 or 0 in lengths.values():
+            said = ", ".join(f"{name}: {count}" for name, count in lengths.items()) or "none"
+            raise InputError(f"an ensemble needs as many values of each parameter ({said}); give lists of one length")
+        if run.get("start") is not None:
+            raise InputError("an ensemble starts from its own spin-up; leave out start")
+        count = next(iter(lengths.values()))
+        members = [self.with_parameters({name: series[k] for name, series in values.items()}) for k in range(count)]
+        progress = bool(run.pop("progress", False))
+        run.pop("start", None)
+        content = self._content(**{"spin_up": None, "years": None, "monthly": None, "annual": None, **run})
+        with self._jax(content):
+            prepared = self._prepared(content)
+            trees = [member._tree(prepared) for member in members]
+            result = self._result(
+                dataclasses.replace(
+                    prepared,
+                    experiment=running.ensemble(prepared.experiment, trees),
+                    grid=_tiled(prepared.grid, count),
+                ),
+                content,
+                progress,
+                members=count,
+            )
+        coordinates = {name: ("member", np.asarray(series)) for name, series in values.items() if np.ndim(series) == 1}
+        stages = {
+            stage: {frequency: data.assign_coords(coordinates) for frequency, data in parts.items()}
+            for stage, parts in result.stages.items()
+        }
+        return dataclasses.replace(result, stages=stages)
+
+    @overload
+    def gradient(
+        self, quantity: str, wrt: Literal["parameters", "initial profile"] = ..., **run: Any
+    ) -> tuple[Any, xr.DataArray]: ...
+    @overload
+    def gradient(self, quantity: str, wrt: Literal["climate"], **run: Any) -> tuple[Any, xr.Dataset]: ...
+    @overload
+    def gradient(self, quantity: str, wrt: str, **run: Any) -> tuple[Any, Any]: ...
+    def gradient(self, quantity: str, wrt: str = "parameters", **run: Any) -> tuple[Any, Any]:
+        """A quantity of the run and its exact derivative, through the equilibrium of the spin-up.
+
+        ``quantity``: "HOW VARIABLE FIRST-LAST", such as "sum nep 2000-2022", "mean active_layer_thickness 2000-2022" with how one of
+        sum, mean, last, change; yearly values in house units (gC m-2, m, degC). ``wrt``: "parameters" (labelled by ``parameter``
+        and ``community``, per unit of the parameter), "climate" (by month: air temperature, precipitation, radiation; CO2 by
+        year; the spin-up's share included) or "initial profile" (observed soil carbon by ``layer``, per gC m-2). A region has
+        ``cell`` too. Other arguments: ``years`` and ``spin_up`` as in :meth:`run`, ``scenario`` for a plan with scenarios.
+
+        Returns value and derivative, NaN where a column has no equilibrium. Raises ``InputError``.
+        """
+        from jtem.front import derivatives
+
+        return derivatives.gradient(self, quantity, wrt, **run)
+
+    def sensitivity(
+        self,
+        quantity: str,
+        method: str = "adjoint",
+        parameters: Sequence[str] = (),
+        *,
+        spread: float = 0.2,
+        samples: int = 64,
+        trajectories: int = 10,
+        seed: int = 0,
+        **run: Any,
+    ) -> xr.Dataset:
+        """Which parameters matter for a quantity, the most important first.
+
+        ``method``: "adjoint" (elasticities of all parameters from one reverse sweep), "morris" (mean elementary effects) or "sobol"
+        (shares of the variance) of ``parameters``, which default to the eight of the largest elasticity. ``spread``: largest
+        relative change of a parameter in the ensembles, ``samples`` (a power of 2) of Sobol', ``trajectories`` of Morris. Other
+        arguments are those of :meth:`gradient`. Raises ``InputError``.
+        """
+        from jtem.front import derivatives
+
+        size = {"spread": spread, "samples": samples, "trajectories": trajectories, "seed": seed}
+        return derivatives.ranking(self, quantity, method, parameters, size, **run)
+
+    def calibrate(self, observations: Any, free: Sequence[str] | Mapping[str, tuple[float, float]], **search: Any) -> Fit:
+        """Fit parameters to observations by Levenberg-Marquardt on exact derivatives.
+
+        ``observations``: a DataFrame or Dataset with ``year``, ``month`` (or dates) and columns of observed streams (``nep``,
+        ``gpp``, ``ecosystem_respiration``, ``evapotranspiration``, ``snow_depth``, ``active_layer_thickness``, pools; soil temperature
+        as ``soil_temperature_0.1m``), or in the long form of :mod:`jtem.readers.observations`. ``free``: names of parameters, with
+        bounds where they are narrower than the table's. Returns a :class:`jtem.front.calibration.Fit` with the calibrated
+        ``model``. Raises ``InputError``.
+        """
+        from jtem.front import calibration
+
+        return calibration.fit(self, observations, free, **search)
+
+    # --- from here to a plan, an experiment, results --------------------------------------------------------------------
+
+    def plan(self, **run: Any) -> str:
+        """The plan (TOML) of a run with these arguments of :meth:`run`: ``jtem run`` of it gives the same numbers."""
+        kept = {"spin_up": None, "years": None, "monthly": None, "annual": None, "base_years": None}
+        return plans.text_of(self._content(**{**kept, **run}))
+
+    def check(self, **run: Any) -> Plan:
+        """Read and check everything a run needs, run nothing; the plan as checked. Raises ``InputError``."""
+        kept = {"spin_up": None, "years": None, "monthly": None, "annual": None, "base_years": None}
+        content = self._content(**{**kept, **run})
+        with self._jax(content):
+            return self._prepared(content).plan
+
+    def _content(
+        self,
+        *,
+        spin_up: str | Mapping[str, Any] | None = None,
+        years: tuple[int, int] | None = None,
+        monthly: Sequence[str] | None = None,
+        annual: Sequence[str] | None = None,
+        base_years: tuple[int, int] | None = None,
+        **unknown: Any,
+    ) -> dict[str, Any]:
+        """Sections of the plan of a run."""
+        if unknown:
+            known = ("spin_up", "years", "start", "monthly", "annual", "base_years", "progress")
+            name = next(iter(unknown))
+            raise InputError(f"a run has no argument '{name}'; {suggest(name, known)}")
+        from jtem.plan import DEFAULT_ANNUAL
+
+        content = copy.deepcopy({key: value for key, value in self.content.items()})
+        place = self.place
+        if years is not None:
+            years = _pair(years, "years")
+        if place is not None:
+            first, last = years or place.years
+            if first < place.first_year or last > place.last_year:
+                raise InputError(
+                    f"years {first}-{last} are not covered by the climate of '{place.name}' ({place.first_year}-"
+                    f"{place.last_year}); choose years within it"
+                )
+            cycle = [place.first_year, min(place.first_year + CYCLE_YEARS - 1, place.last_year)]
+            content["spinup"] = {"method": "equilibrium", "cycle": cycle, "climate": place.climate}
+            content["history"] = {"first": first, "last": last, "climate": place.climate}
+            precise = content["model"].get("precision") == "float64"
+            content["output"] = {
+                "annual": list(annual if annual is not None else (*DEFAULT_ANNUAL, *ALSO_ANNUAL)),
+                "monthly": list(monthly if monthly is not None else MONTHLY_OF_SITE if place.is_site else MONTHLY),
+                **({"double": True} if precise else {}),
+            }
+        else:
+            if years is not None:
+                content["history"] = {**content.get("history", {}), "first": years[0], "last": years[1]}
+                content.pop("scenario", None)
+                content.pop("factorial", None)
+            output = dict(content.get("output", {}))
+            output |= {"annual": list(annual)} if annual is not None else {}
+            output |= {"monthly": list(monthly)} if monthly is not None else {}
+            if output:
+                content["output"] = output
+        if spin_up is not None:
+            words = {"method": spin_up} if isinstance(spin_up, str) else dict(spin_up)
+            content["spinup"] = {**content.get("spinup", {}), **words}
+        if base_years is not None:
+            content["permafrost"] = {"base_years": list(_pair(base_years, "base_years"))}
+        return content
+
+    def _shortest(self) -> dict[str, Any]:
+        """A run of one year, where only the place matters."""
+        return self._content(years=(self.place.first_year,) * 2) if self.place else self._content()
+
+    def _read_table(self) -> ParameterTable:
+        from jtem import parameters, step
+        from jtem.assemble.model import parameter_files
+
+        model = self.content.get("model", {})
+        names = model.get("parameters", [])
+        names = [names] if isinstance(names, str) else names
+        _parsed(plans.text_of({**_MINIMAL, "model": dict(model)}), "the model")  # refuses wrong words at once
+        return parameters.read_table(step.Parameters, parameter_files(names, self.data, "the model"))
+
+    def _prepared(self, content: Mapping[str, Any]) -> Prepared:
+        from jtem.assemble import course
+
+        text = plans.text_of(content)
+        plan = _parsed(text, self.content["plan"].get("name", "the plan") if self.place else "the plan")
+        place = None
+        if self.place is not None:
+            place = (self.place.cells, self.place.source_of, list(self.place.inputs))
+        made = course.prepare(plan, self.data, place=place, table=self.table, processes=self.processes)
+        if self.place is not None and self.place.emulated:
+            made = dataclasses.replace(made, emulated=True)
+        return made
+
+    def _tree(self, prepared: Prepared) -> Any:
+        from jtem import parameters, step
+
+        return parameters.build(step.Parameters, self.table, prepared.experiment.design.pool_dtype)
+
+    @contextlib.contextmanager
+    def _jax(self, content: Mapping[str, Any]) -> Iterator[None]:
+        """JAX as this model needs it: all cores and CPU options if it has not started, 64 bits where wanted."""
+        import jax
+
+        from jtem import devices
+        from jtem.plan import PRECISIONS
+
+        if not devices.use_all_cores():
+            _warn_once(devices.LATE)
+        word = content.get("model", {}).get("precision", "mixed")
+        if word not in PRECISIONS:
+            raise InputError(f"the model: precision {word!r} is unknown; {suggest(str(word), PRECISIONS)}")
+        with jax.enable_x64(PRECISIONS[word].enable_x64):
+            yield
+
+    def _continued(self, prepared: Prepared, start: _Start) -> Prepared:
+        """The same run from a state in place of the spin-up."""
+        from jtem import run as running
+        from jtem.writers import states
+
+        given, where = _state_of(start)
+        experiment, stage = prepared.experiment, str(given.attrs.get("stage", ""))
+        one = running.state_like(experiment)
+        count = len(experiment.column_cell)
+        import jax
+
+        like = jax.tree.map(lambda leaf: jax.ShapeDtypeStruct((count, *leaf.shape[1:]), leaf.dtype), one)
+        arrays = {str(name): np.asarray(given[name].values) for name in given.data_vars}
+        made_with = str(given.attrs.get("parameter_hash", "none"))
+        state = states.restored(arrays, made_with, like, self.table.hash(), where, anyhow="")
+        if self.place is not None and stage != "spinup":
+            layers = experiment.design.permafrost.layers > 0
+            later = dataclasses.replace(
+                experiment.stages[0], name=CONTINUED if stage != CONTINUED else CONTINUED + "_on", parent=stage, expose=layers,
+                follow=True, begin="", base_years=None,
+            )  # fmt: skip
+            last = given.attrs.get("last_year")
+            if last is not None and int(last) != later.first_year - 1:
+                warnings.warn(
+                    f"the run begins in {later.first_year} from a state of the end of {int(last)}; give years=({int(last) + 1}, ...) "
+                    "to go on without a break",
+                    stacklevel=4,
+                )
+            experiment = dataclasses.replace(experiment, stages=(later,))
+        return dataclasses.replace(prepared, experiment=running.continued(experiment, stage, state))
+
+    def _result(self, prepared: Prepared, content: Mapping[str, Any], progress: bool, members: int = 0) -> Result:
+        """Run an experiment and label what it gives."""
+        from jtem import run as running
+        from jtem.assemble import course
+        from jtem.writers import states
+        from jtem.writers.memory import MemorySink
+
+        experiment = prepared.experiment
+        attributes = course.attributes(prepared)
+        attributes["parameter_files"] = ", ".join(self._files())
+        if self.processes:
+            attributes["processes"] = self._replaced().removeprefix(", ")
+        if experiment.spin_up is None:
+            attributes["spin_up"] = f"went on from the state of '{next(iter(experiment.initial_states))}'"
+        sink = MemorySink(
+            prepared.grid, attributes=attributes, heat_edges=_heat_edges(experiment), double=prepared.plan.output.double
+        )
+        summary = running.run_experiment(experiment, sink, _teller(progress))
+        sink.finish(summary.failed, course.notes(summary))
+        is_site = self.place.is_site if self.place else prepared.grid.latitude.size == 1
+        frequencies = [f for f, _ in experiment.selection.names()]
+        stages: dict[str, dict[str, xr.Dataset]] = {}
+        for stage in experiment.stages:
+            stages[stage.name] = {}
+            for frequency in frequencies:
+                data = sink.dataset(stage.name, frequency)
+                if members:
+                    data = _by_member(data, members)
+                stages[stage.name][frequency] = plain(data, is_site=is_site)
+        kept = {}
+        names = (["spinup"] if experiment.spin_up is not None else []) + [stage.name for stage in experiment.stages]
+        last_years = {stage.name: {"last_year": stage.last_year} for stage in experiment.stages}
+        for name in names if not members else []:
+            meta = {**attributes, "stage": name, **last_years.get(name, {})}
+            kept[name] = state_dataset(states.state_arrays(sink.final_state(name)), meta)
+        report = _spin_up_report(summary)
+        _tell_troubles(summary, sink.implausible, prepared)
+        files = None if members else functools.partial(_write, prepared, sink, attributes, summary, stages=experiment.stages)
+        return Result(
+            stages, kept, dict(summary.failed), report, summary.seconds, summary.compile_seconds, prepared.plan.plan.name, files
+        )
+
+
+def open(plan: str | Path | Mapping[str, Any], data: str | Path | None = None) -> Model:
+    """The model of a whole plan (:meth:`Model.from_plan`)."""
+    return Model.from_plan(plan, data)
+
+
+_MINIMAL = {
+    "plan": {"name": "model"},
+    "domain": {"source": "embedded"},
+    "history": {"first": 1850, "last": 1850},
+}
+
+
+def _parsed(text: str, where: str) -> Plan:
+    from jtem import plan as parsing
+
+    return parsing.parse(text, where)
+
+
+def _beside(content: dict[str, Any], folder: Path) -> dict[str, Any]:
+    """A plan's own tables lie beside the plan where they are not in the current folder."""
+    del folder
+    return content
+
+
+def _element(name: str) -> tuple[str, int | None]:
+    found = re.fullmatch(r"([\w.]+)\[(\d+)\]", name)
+    return (found[1], int(found[2])) if found else (name, None)
+
+
+def _checked(name: str, number: Any, element: int | None, old: Any, entry: Any, community: str) -> Any:
+    """A new value in the form of the old one; raises ``InputError`` outside the bounds."""
+    before = np.asarray(old, dtype=np.float64)
+    try:
+        given = np.asarray(number, dtype=np.float64)
+    except (TypeError, ValueError):
+        raise InputError(f"'{name}' for '{community}' is {number!r}, expected a number; correct it") from None
+    if element is not None:
+        if element >= before.size or before.ndim != 1:
+            raise InputError(f"'{name}': the parameter has {before.size} numbers, [0] to [{before.size - 1}]; correct the index")
+        after = before.copy()
+        after[element] = given
+    elif given.ndim and given.shape != before.shape:
+        raise InputError(f"'{name}' has {given.size} numbers, expected {before.size}; give as many")
+    else:
+        after = np.broadcast_to(given, before.shape)
+    if not np.isfinite(after).all() or (after < entry.lower).any() or (after > entry.upper).any():
+        raise InputError(
+            f"'{name}' = {_short(number)} for '{community}' is outside its bounds [{entry.lower:g}, {entry.upper:g}] "
+            f"{entry.unit}; choose a value within"
+        )
+    return after.tolist() if after.ndim else float(after)
+
+
+def _short(value: Any) -> str:
+    if isinstance(value, Mapping):
+        return "{" + ", ".join(f"{key}: {_short(part)}" for key, part in value.items()) + "}"
+    array = np.asarray(value)
+    return f"{float(array):g}" if array.ndim == 0 and array.dtype.kind in "iuf" else str(np.array2string(array, precision=6))
+
+
+def _pair(years: Any, what: str) -> tuple[int, int]:
+    try:
+        first, last = (int(year) for year in years)
+    except (TypeError, ValueError):
+        raise InputError(f"{what} is {years!r}, expected (first, last); give two years") from None
+    if last < first:
+        raise InputError(f"{what} ends in {last} before it begins in {first}; swap them")
+    return first, last
+
+
+def _name_of(function: Callable[..., Any]) -> str:
+    return getattr(function, "__name__", type(function).__name__)
+
+
+def _check_signature(slot: str, function: Callable[..., Any], published: Callable[..., Any]) -> None:
+    """Raise ``InputError`` unless the function can be called with the arguments of the published one."""
+    try:
+        wanted = inspect.signature(published)
+        inspect.signature(function).bind(*wanted.parameters)
+    except TypeError:
+        names = ", ".join(inspect.signature(published).parameters)
+        raise InputError(f"process '{slot}' takes ({names}); give {_name_of(function)} the same arguments") from None
+    except ValueError:
+        return  # a built-in without signature
+
+
+@functools.cache
+def _warn_once(text: str) -> None:
+    warnings.warn(text, stacklevel=5)
+
+
+def _state_of(start: _Start) -> tuple[xr.Dataset, str]:
+    """The state to go on from, and what to call it in errors."""
+    if isinstance(start, Result):
+        return start.state, "start"
+    if isinstance(start, xr.Dataset):
+        if "parameter_hash" not in start.attrs or "stage" not in start.attrs:
+            raise InputError("start is a dataset but no state; give result.state, a result, or a state file")
+        return start, "start"
+    if isinstance(start, str | Path):
+        path = Path(start)
+        if path.is_dir():
+            from jtem.front.result import load
+
+            return load(path).state, str(path)
+        state = read_state(path)
+        if "parameter_hash" not in state.attrs:
+            raise InputError(f"{path}: is no state of jtem; give a file that ends in _state.nc")
+        return state, str(path)
+    raise InputError(f"start is a {type(start).__name__}; give a result, its state, or the path of a state file")
+
+
+def _heat_edges(experiment: Any) -> Sequence[float]:
+    from jtem.assemble.course import heat_edges
+
+    return heat_edges(experiment)
+
+
+def _tiled(grid: Any, count: int) -> Any:
+    """The grid of an ensemble: the cells of every member after those of the one before."""
+    cells = grid.latitude.size
+
+    def tile(values: np.ndarray | None) -> np.ndarray | None:
+        return None if values is None else np.tile(values, count)
+
+    shift = np.repeat(np.arange(count) * cells, grid.column_cell.size)
+    return dataclasses.replace(
+        grid,
+        latitude=tile(grid.latitude), longitude=tile(grid.longitude), area=tile(grid.area),
+        column_cell=np.tile(grid.column_cell, count) + shift, column_fraction=tile(grid.column_fraction),
+        labels=tile(grid.labels), communities=tile(grid.communities),
+    )  # fmt: skip
+
+
+def _by_member(data: xr.Dataset, members: int) -> xr.Dataset:
+    """Cells of all members to a leading dimension ``member``."""
+    count = data.sizes["cell"] // members
+    by_cell = [name for name in data.variables if "cell" in data[name].dims]
+    still = [name for name in ("lat", "lon", "areacella", "site", "community") if name in by_cell]
+    parts = [data[[n for n in by_cell if n not in still]].isel(cell=slice(k * count, (k + 1) * count)) for k in range(members)]
+    joined = xr.concat(parts, "member", coords="minimal", compat="override", combine_attrs="override")
+    rest = data.drop_vars([n for n in by_cell if n not in still]).isel(cell=slice(0, count))
+    return rest.merge(joined).assign_attrs(data.attrs)
+
+
+def _spin_up_report(summary: Any) -> xr.Dataset | None:
+    report = summary.spin_up
+    if report is None:
+        return None
+    fields = {"closed": ("column", np.asarray(report.closed))}
+    for name in ("code", "residual", "iterations"):
+        if getattr(report, name) is not None:
+            fields[name] = ("column", np.asarray(getattr(report, name)))
+    fields |= {f"drift_{name}": ("column", np.asarray(values)) for name, values in report.drift.items()}
+    return xr.Dataset(fields, attrs={"method": report.method, "years": report.years})
+
+
+def _tell_troubles(summary: Any, implausible: Mapping[str, str], prepared: Prepared) -> None:
+    """One warning for each kind of trouble."""
+    columns = prepared.experiment.column_cell.size
+    if summary.failed:
+        column, why = next(iter(summary.failed.items()))
+        warnings.warn(f"{len(summary.failed)} of {columns} columns failed, column {column}: {why}", stacklevel=5)
+    report = summary.spin_up
+    if report is not None and not np.all(report.closed):
+        open_ = int(np.sum(~np.asarray(report.closed)))
+        warnings.warn(
+            f"the spin-up did not close in {open_} of {columns} columns: their pools still drift (result.spin_up says how "
+            "much); use spin_up='equilibrium', or more years of it",
+            stacklevel=5,
+        )
+    for text in implausible.values():
+        warnings.warn(text, stacklevel=5)
+
+
+def _teller(progress: bool) -> Callable[[Any], None] | None:
+    if not progress:
+        return None
+    from jtem.commands.run import ProgressLine
+
+    line = ProgressLine()
+    line.start()
+    return line
+
+
+def _write(prepared: Prepared, sink: Any, attributes: Mapping[str, Any], summary: Any, folder: Path, force: bool, *, stages: Any) -> list[Path]:
+    """The files of a run in ``folder``, from what the sink holds."""
+    from jtem.assemble import course
+
+    return course.write(prepared, sink, attributes, summary, folder, force=force, stages=stages)
