@@ -20,9 +20,11 @@ import time
 import jax
 import numpy as np
 
-from jtem import calibrate, calibration_plan
+from jtem import calibration_plan
+from jtem.assemble import sites
 from jtem.files import data_path
-from jtem.study import calibration, least_squares
+from jtem.study.calibration import least_squares, misfit
+from jtem.study.calibration.model import Model
 
 jax.config.update("jax_enable_x64", True)
 
@@ -66,7 +68,7 @@ STREAMS = ("nep", "gpp", "ecosystem_respiration")
 POOLS = ("vegetation_carbon", "soil_carbon", "available_nitrogen")
 
 
-def prepare(table: str, count: int = 10, thermal: int = 0) -> calibrate.Prepared:
+def prepare(table: str, count: int = 10, thermal: int = 0) -> sites.Prepared:
     """The problem with the first ``count`` parameters free; with soil heat and ``thermal`` of its own where that is not 0."""
     text = HEADER.replace("TABLE", table)
     if thermal:
@@ -74,7 +76,7 @@ def prepare(table: str, count: int = 10, thermal: int = 0) -> calibrate.Prepared
         text = text.replace("floor = { nep", "floor = { soil_temperature = 0.5, active_layer_thickness = 0.05, nep")
     for name, (low, high) in [*list(TEN.items())[:count], *list(THERMAL.items())[:thermal]]:
         text += f'\n[[parameter]]\nname = "{name}"\nbounds = [{low}, {high}]\n'
-    return calibrate.build(calibration_plan.parse(text), None, [data_path("parameters", "defaults.toml")])
+    return sites.build(calibration_plan.parse(text), None, [data_path("parameters", "defaults.toml")])
 
 
 def write_table(path: str, heat: bool = False) -> None:
@@ -89,7 +91,7 @@ def write_table(path: str, heat: bool = False) -> None:
             file.writelines(f"Toolik,{year},,{stream},1,\n" for stream in POOLS)
 
 
-def observed(prepared: calibrate.Prepared, noise: float, seed: int = 5) -> calibrate.Prepared:
+def observed(prepared: sites.Prepared, noise: float, seed: int = 5) -> sites.Prepared:
     """The same problem with what the defaults give as observations."""
     simulated, _ = prepared.model.sensitivity(prepared.model.start_values[None])
     o = prepared.problem.observations
@@ -97,10 +99,10 @@ def observed(prepared: calibrate.Prepared, noise: float, seed: int = 5) -> calib
     value = simulated[0] + noise * np.random.default_rng(seed).normal(size=o.value.size) * scale
     kept = dataclasses.replace(o, value=np.where(np.isfinite(o.value), value, np.nan), error=scale)
     problem = dataclasses.replace(prepared.problem, observations=kept)
-    return dataclasses.replace(prepared, problem=problem, model=calibration.Model(problem))
+    return dataclasses.replace(prepared, problem=problem, model=Model(problem))
 
 
-def starts(model: calibration.Model, count: int) -> np.ndarray:
+def starts(model: Model, count: int) -> np.ndarray:
     """Starts with parameters off by up to 40 % (of their distance to zero)."""
     rng = np.random.default_rng(2)
     values = model.start_values * (1 + rng.uniform(-0.4, 0.4, (count, len(model.names))))
@@ -128,12 +130,12 @@ class Traced:
         return (float(hit[0] + 1), self.times[hit[0]]) if hit.size else (float("nan"), float("nan"))
 
 
-def compare(prepared: calibrate.Prepared, count: int) -> dict[str, float]:
+def compare(prepared: sites.Prepared, count: int) -> dict[str, float]:
     """Ours and scipy's from the same starts."""
     from scipy.optimize import least_squares as scipy_least_squares
 
     model = prepared.model
-    values = calibration.program("values", model.setting)
+    values = misfit.program("values", model.setting)
     o, t = model.problem.observations, model.transform
 
     def plain(x: np.ndarray) -> np.ndarray:
@@ -194,24 +196,24 @@ def best_processor_times(calls, repeats: int = 7) -> list[tuple[float, float]]:
     return [(min(wall for wall, _ in own), min(cpu for _, cpu in own)) for own in times]
 
 
-def gradients(prepared: calibrate.Prepared, few: calibrate.Prepared | None) -> dict[str, float]:
+def gradients(prepared: sites.Prepared, few: sites.Prepared | None) -> dict[str, float]:
     """Reverse gradient against the values, and its growth with the number of parameters."""
     model = prepared.model
     x = jax.numpy.asarray(model.start)
     local = model._local(model.transform.values(model.start[None]))
-    forward = best_time(lambda: calibration.program("values", model.setting)(local, model.site, model.heat()))
-    with_jacobian = best_time(lambda: calibration.program("jacobian", model.setting)(local, model.site, model.heat()))
+    forward = best_time(lambda: misfit.program("values", model.setting)(local, model.site, model.heat()))
+    with_jacobian = best_time(lambda: misfit.program("jacobian", model.setting)(local, model.site, model.heat()))
     results = {
         "forward_seconds": forward,
         "forward_with_jacobian_10_parameters_seconds": with_jacobian,
         "jacobian_over_forward_10_parameters": with_jacobian / forward,
     }
-    run = calibration.gradient_program(model.setting)
+    run = misfit.gradient_program(model.setting)
     reverse = best_time(lambda: run(x, model.site, model.heat(), model._device_target))
     results |= {"gradient_10_parameters_seconds": reverse, "gradient_over_forward": reverse / forward}
     if few is not None:
         m = few.model
-        run = calibration.gradient_program(m.setting)
+        run = misfit.gradient_program(m.setting)
         y = jax.numpy.asarray(m.start)
         seconds = best_time(lambda: run(y, m.site, m.heat(), m._device_target))
         results |= {
@@ -221,7 +223,7 @@ def gradients(prepared: calibrate.Prepared, few: calibrate.Prepared | None) -> d
     return results
 
 
-def _enlarged(model: calibration.Model, sites: int, years: int):
+def _enlarged(model: Model, sites: int, years: int):
     """A model's site, its target and, where held, its heat, repeated to many sites and years."""
     history = jax.tree.map(
         lambda leaf: jax.numpy.repeat(leaf, -(-years // leaf.shape[1]), axis=1)[:, :years], model.site.history
@@ -240,13 +242,13 @@ def _enlarged(model: calibration.Model, sites: int, years: int):
     return site, target, heat
 
 
-def memory(prepared: calibrate.Prepared, sites: int = 27, years: int = 30) -> dict[str, float]:
+def memory(prepared: sites.Prepared, sites: int = 27, years: int = 30) -> dict[str, float]:
     """Temporary memory of the reverse gradient for many sites and years, from the compiler."""
     model = prepared.model
     site, target, heat = _enlarged(model, sites, years)
     assert heat is not None
     compiled = (
-        calibration.gradient_program(model.setting).lower(jax.numpy.asarray(model.start), site, heat, target).compile()
+        misfit.gradient_program(model.setting).lower(jax.numpy.asarray(model.start), site, heat, target).compile()
     )
     return {f"gradient_memory_{sites}_sites_{years}_years_megabytes": _megabytes(compiled)}
 
@@ -265,7 +267,7 @@ def with_heat(table: str, quick: bool, sites: int = 27, years: int = 30) -> dict
         model = prepare(table, count, thermal).model
         site, target, heat = _enlarged(model, sites, years)
         assert heat is None
-        x, run = jax.numpy.asarray(model.start), calibration.gradient_program(model.setting)
+        x, run = jax.numpy.asarray(model.start), misfit.gradient_program(model.setting)
         programs = {f"gradient_{count + thermal}_parameters": (run, (x, site, None, target))}
         if thermal == len(THERMAL):
             forward = jax.jit(functools.partial(_misfit, model.setting))
@@ -289,7 +291,7 @@ def with_heat(table: str, quick: bool, sites: int = 27, years: int = 30) -> dict
 
 
 def _misfit(setting, x, site, heat, target):
-    return calibration.misfit(setting, x, site, heat, target)[0]
+    return misfit.misfit(setting, x, site, heat, target)[0]
 
 
 def _heat_of_years(heat, years: int):
@@ -297,7 +299,7 @@ def _heat_of_years(heat, years: int):
     return heat._replace(months=jax.tree.map(longer, heat.months), thaw=jax.tree.map(longer, heat.thaw))
 
 
-def twin(prepared: calibrate.Prepared) -> dict[str, float]:
+def twin(prepared: sites.Prepared) -> dict[str, float]:
     """Noise-free recovery from starts off by up to 40 %, of the parameters that the observations depend on at all: a parameter
     with a column of zeros (the observations do not change) stays where it started, whatever the search does.
     """

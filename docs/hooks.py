@@ -103,11 +103,11 @@ def index() -> str:
 
 def printed(*arguments: str) -> str:
     """What a command of jtem prints."""
-    from jtem import cli
+    from jtem.commands.main import main
 
     stream = io.StringIO()
     with contextlib.redirect_stdout(stream):
-        cli.main(arguments)
+        main(arguments)
     return stream.getvalue()
 
 

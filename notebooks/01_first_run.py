@@ -23,7 +23,7 @@ from pathlib import Path
 import matplotlib.pyplot as plt
 import xarray as xr
 
-from jtem import cli
+from jtem.commands.main import main
 from jtem.variables import VARIABLES
 
 folder = Path(tempfile.mkdtemp())
@@ -65,8 +65,8 @@ annual = ["active_layer_thickness", "gpp", "npp", "rh", "nep", "cVeg", "cSoil", 
 # `jtem check` says what a plan would do; `jtem run` does it. In a shell: `jtem run first.toml --out first`.
 
 # %%
-assert cli.main(["check", str(plan)]) == 0
-assert cli.main(["run", str(plan), "--out", str(folder / "first")]) == 0
+assert main(["check", str(plan)]) == 0
+assert main(["run", str(plan), "--out", str(folder / "first")]) == 0
 sorted(path.name for path in (folder / "first").glob("*.nc"))
 
 # %% [markdown]

@@ -23,7 +23,8 @@ import jax.numpy as jnp
 import matplotlib.pyplot as plt
 import numpy as np
 
-from jtem import cli, plan, run
+from jtem import plan, run
+from jtem.assemble.course import prepare
 from jtem.physics.soil_thermal import C25_B
 
 text = """
@@ -43,7 +44,7 @@ last = 2014
 """
 parsed = plan.parse(text)
 plan.use_precision(parsed.model.precision.name)
-experiment = cli.prepare(parsed, None).experiment
+experiment = prepare(parsed, None).experiment
 design, cells = experiment.design, experiment.columns
 climate = experiment.stages[0].climate(np.array([0]))  # host arrays (cell, year, month)
 

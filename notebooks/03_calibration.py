@@ -27,6 +27,7 @@ import matplotlib.pyplot as plt
 import numpy as np
 
 from jtem import calibrate, calibration_plan
+from jtem.assemble import sites
 from jtem.files import data_path
 from jtem.study import scores
 
@@ -95,7 +96,7 @@ def write_table(values):
 
 def build():
     plan = calibration_plan.parse(PLAN)
-    return calibrate.build(plan, None, [data_path("parameters", "defaults.toml")])
+    return sites.build(plan, None, [data_path("parameters", "defaults.toml")])
 
 
 # %% [markdown]

@@ -27,7 +27,8 @@ import matplotlib.pyplot as plt
 import numpy as np
 from IPython.display import Image, display
 
-from jtem import cli, plan, step
+from jtem import plan, step
+from jtem.assemble.course import prepare
 from jtem.devices import use_all_cores
 from jtem.report import sensitivity as report
 from jtem.study import sensitivity
@@ -55,7 +56,7 @@ first = 2015
 last = 2030
 """
 use_all_cores(gradients=True)
-prepared = cli.prepare(plan.parse(text), None)
+prepared = prepare(plan.parse(text), None)
 experiment = dataclasses.replace(prepared.experiment, design=step.Design(thermal=None))
 quantities = (
     Quantity("soil_carbon", "soil_carbon", "last", "last", 2030, 2030, "gC m-2"),

@@ -26,7 +26,7 @@ import matplotlib.pyplot as plt
 import numpy as np
 import xarray as xr
 
-from jtem import cli
+from jtem.commands.main import main
 
 folder = Path(tempfile.mkdtemp())
 path = folder / "factorial.toml"
@@ -59,7 +59,7 @@ base_climate = "historical"
 state = false
 annual = ["nep", "cSoil", "thawed_permafrost_carbon", "rh", "gpp"]
 """)
-assert cli.main(["run", str(path), "--out", str(folder / "out")]) == 0
+assert main(["run", str(path), "--out", str(folder / "out")]) == 0
 files = sorted(p.name for p in (folder / "out").glob("*_annual.nc"))
 print(len(files), "files, for example", files[:3])
 

@@ -25,7 +25,7 @@ import matplotlib.pyplot as plt
 import numpy as np
 import xarray as xr
 
-from jtem import cli
+from jtem.commands.main import main
 
 folder = Path(tempfile.mkdtemp())
 path = folder / "plateau.toml"
@@ -57,7 +57,7 @@ base_climate = "historical"
 state = false
 annual = ["active_layer_thickness", "exposed_carbon", "cSoil", "nep", "frozen_carbon"]
 """)
-assert cli.main(["run", str(path), "--out", str(folder / "out")]) == 0
+assert main(["run", str(path), "--out", str(folder / "out")]) == 0
 
 # %%
 files = sorted(p.name for p in (folder / "out").glob("*_annual.nc"))

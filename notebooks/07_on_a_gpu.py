@@ -22,7 +22,8 @@ import time
 import jax
 import numpy as np
 
-from jtem import cli, plan, run
+from jtem import plan, run
+from jtem.assemble.course import prepare
 
 try:
     devices = jax.devices("gpu")
@@ -46,7 +47,7 @@ if devices:
     first = 2005
     last = 2014
     """
-    experiment = cli.prepare(plan.parse(text), None).experiment
+    experiment = prepare(plan.parse(text), None).experiment
     rows = experiment.column_cell
     climate = experiment.stages[0].climate(rows)
     controls = run.constant_controls(10)

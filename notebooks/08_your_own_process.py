@@ -24,7 +24,8 @@ import jax.numpy as jnp
 import matplotlib.pyplot as plt
 import numpy as np
 
-from jtem import cli, plan, run, step
+from jtem import plan, run, step
+from jtem.assemble.course import prepare
 from jtem.physics import respiration
 
 plan.use_precision("float64")
@@ -53,7 +54,7 @@ sites = ["US-Prr", "US-Atq"]
 first = 1995
 last = 2014
 """
-experiment = cli.prepare(plan.parse(text), None).experiment
+experiment = prepare(plan.parse(text), None).experiment
 climate = jax.tree.map(jnp.asarray, experiment.stages[0].climate(np.arange(2)))
 names = ("autotrophic_respiration", "net_primary_production")
 months = {}

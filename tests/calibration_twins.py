@@ -5,9 +5,10 @@ import csv
 import numpy as np
 import pytest
 
-from jtem import calibrate, calibration_plan
+from jtem import calibration_plan
+from jtem.assemble import sites
 from jtem.files import data_path
-from jtem.study import calibration
+from jtem.study.calibration import problem as problems
 
 DEFAULTS = [data_path("parameters", "defaults.toml")]
 YEARS = (1996, 1997, 1998, 1999)
@@ -221,7 +222,7 @@ def save(path, rows, values):
 
 def build(text, table):
     plan = calibration_plan.parse(text.replace("TABLE", str(table)))
-    return calibrate.build(plan, None, DEFAULTS)
+    return sites.build(plan, None, DEFAULTS)
 
 
 def truth(prepared):
@@ -229,7 +230,7 @@ def truth(prepared):
     made = []
     for name, start in zip(prepared.model.names, prepared.model.start_values, strict=True):
         field = name.split(":")[0]
-        base, element = calibration.element_of(field)
+        base, element = problems.element_of(field)
         if base in prepared.table.entries:
             value = np.asarray(prepared.table.entries[base].values[prepared.problem.communities[-1]])
             made.append(float(value if element is None else value[element]))

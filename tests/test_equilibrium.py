@@ -382,7 +382,7 @@ def test_a_history_from_equilibrium_equals_one_from_20000_years():
     """Yearly fluxes 1901-2015 of embedded columns (soil heat from the same spin-up) differ by less than 0.1 %."""
     text = (benchmark.ROOT / "experiments/demo/plan.toml").read_text(encoding="utf-8")
     columns = benchmark.embedded(stride=15)
-    prepared = benchmark.cli.prepare(benchmark.plan.parse(text), None)
+    prepared = benchmark.prepare(benchmark.plan.parse(text), None)
     experiment = prepared.experiment
     rows = np.arange(0, len(experiment.column_cell), 15)
     climate = experiment.stages[0].climate(experiment.column_cell[rows])

@@ -384,7 +384,7 @@ def test_two_processes_give_bitwise_the_states_of_one(how, tmp_path):
         command = [
             sys.executable,
             "-m",
-            "jtem.cli",
+            "jtem",
             "run",
             str(tmp_path / plan_name),
             "--out",
@@ -433,7 +433,7 @@ def test_ten_kills_at_random_moments_leave_the_same_bytes(how, tmp_path):
     environment.pop("XLA_FLAGS", None)
 
     def command(out):
-        return [sys.executable, "-m", "jtem.cli", "run", str(tmp_path / "plan.toml"), "--out", str(tmp_path / out)]
+        return [sys.executable, "-m", "jtem", "run", str(tmp_path / "plan.toml"), "--out", str(tmp_path / out)]
 
     subprocess.run(command("whole"), env=environment, check=True, capture_output=True)
     begin = time.monotonic()

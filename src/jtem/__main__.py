@@ -2,6 +2,6 @@
 
 import sys
 
-from jtem.cli import main
+from jtem.commands.main import main
 
 sys.exit(main())

@@ -15,7 +15,7 @@ from pathlib import Path
 from jtem.errors import InputError
 from jtem.physics.permafrost import SCHEMES, PermafrostScheme
 from jtem.plan import PRECISIONS, ModelSection, Precision, _choose, read_text, sections
-from jtem.study.calibration import MODES, SCOPES
+from jtem.study.calibration.problem import MODES, SCOPES
 
 SOURCES = (
     *("flux_sites", "fluxnet", "alaska", "plateau", "toolik", "active_layer", "calibration_targets"),

@@ -1,9 +1,12 @@
-"""The one exception that means "the user must change something"."""
+"""The one exception that means "the user must change something", and the exit codes of the command."""
 
 from __future__ import annotations
 
 import difflib
 from collections.abc import Iterable
+
+DONE, FAILED_CELLS, USER_ERROR, STOPPED = 0, 1, 2, 130
+"""Exit codes: done; finished but some cells failed (named); the user must change something (one sentence); Ctrl-C."""
 
 
 class InputError(ValueError):

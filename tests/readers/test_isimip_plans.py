@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from isimip_files import LATITUDE, LONGITUDE, name_3b, write_daily, write_map, write_maps, write_ncscd
 
-from jtem import cli
+from jtem.commands.main import main
 from jtem.readers import prepare
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -47,14 +47,14 @@ def test_plan_of_liu2024_is_prepared_and_checked(tmp_path, monkeypatch, capsys):
     }
     plan = shortened("liu2024", tmp_path, changes)
     monkeypatch.chdir(tmp_path)
-    assert cli.main(["prepare", str(plan), "--data", str(tmp_path)]) == 0, capsys.readouterr().err
+    assert main(["prepare", str(plan), "--data", str(tmp_path)]) == 0, capsys.readouterr().err
     assert prepare.years("liu2024_gfdl-esm4.nc") == {
         "historical": (2001, 2014),
         "ssp126": (2015, 2018),
         "ssp585": (2015, 2018),
     }
     capsys.readouterr()
-    assert cli.main(["check", str(plan)]) == 0
+    assert main(["check", str(plan)]) == 0
     text = capsys.readouterr().out
     assert text.count("stage ") == 21 and "roots_by_depth.toml" in text
 
@@ -96,9 +96,9 @@ def test_plan_of_liu2022_is_prepared_and_checked_for_its_models(model, calendar,
     }
     plan = shortened("liu2022", tmp_path, changes)
     monkeypatch.chdir(tmp_path)
-    assert cli.main(["prepare", str(plan), "--data", str(tmp_path)]) == 0, capsys.readouterr().err
+    assert main(["prepare", str(plan), "--data", str(tmp_path)]) == 0, capsys.readouterr().err
     cells = prepare.read_cells(f"liu2022_{model}.nc")
     assert cells.sizes["cell"] > 100 and float(cells["longitude"].max()) < 91.0
     capsys.readouterr()
-    assert cli.main(["check", str(plan)]) == 0
+    assert main(["check", str(plan)]) == 0
     assert capsys.readouterr().out.count("stage ") == 5  # history, S_T and S_R under two pathways

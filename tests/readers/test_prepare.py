@@ -17,7 +17,7 @@ from isimip_files import (
     write_tree,
 )
 
-from jtem import cli
+from jtem.commands.main import main
 from jtem.readers import isimip, prepare, to_model
 
 PLAN = """
@@ -80,7 +80,7 @@ def one_sentence(capsys) -> str:
 
 def test_raw_files_to_a_store_and_a_checked_plan(raw, tmp_path, capsys):
     plan = write_plan(tmp_path)
-    assert cli.main(["prepare", str(plan), "--data", str(raw)]) == 0
+    assert main(["prepare", str(plan), "--data", str(raw)]) == 0
     text = capsys.readouterr().out
     assert "10 cells, climates historical, ssp585" in text and "soil carbon observed in 10 of 10 cells" in text
     assert [p.name for p in tmp_path.glob("store*")] == ["store.nc"]
@@ -102,13 +102,13 @@ def test_raw_files_to_a_store_and_a_checked_plan(raw, tmp_path, capsys):
         said = data.inputs
         assert "gfdl-esm4_r1i1p1f1_w5e5_historical_pr_global_daily_1991_2000.nc" in said and "bytes" in said
         assert data.plan == plan.read_text() and "nearest" in data.notes
-    assert cli.main(["check", str(plan)]) == 0  # the raw files are not needed any more
+    assert main(["check", str(plan)]) == 0  # the raw files are not needed any more
     text = capsys.readouterr().out
     assert "cells    10, columns 11" in text and "store.nc" in text
-    assert cli.main(["prepare", str(plan), "--data", str(raw)]) == 0
+    assert main(["prepare", str(plan), "--data", str(raw)]) == 0
     assert "nothing to do" in capsys.readouterr().out
     write_plan(tmp_path, ('source = "isimip"', 'source = "prepared"\nstride = 2'))
-    assert cli.main(["check", str(plan)]) == 0
+    assert main(["check", str(plan)]) == 0
     assert "cells    5, columns" in capsys.readouterr().out
 
 
@@ -116,7 +116,7 @@ def test_raw_files_to_a_store_and_a_checked_plan(raw, tmp_path, capsys):
 def test_a_prepared_tree_is_run(raw, tmp_path):
     plan = write_plan(tmp_path)
     for words in (["prepare", str(plan), "--data", str(raw)], ["run", str(plan), "--out", str(tmp_path / "out")]):
-        done = subprocess.run([sys.executable, "-m", "jtem.cli", *words], capture_output=True, text=True, check=False)
+        done = subprocess.run([sys.executable, "-m", "jtem", *words], capture_output=True, text=True, check=False)
         assert done.returncode == 0, done.stderr
     with xr.open_dataset(tmp_path / "out/arctic_ssp585_annual.nc", decode_times=False) as data:
         assert data["npp"].sizes["time"] == 7 and np.isfinite(data["npp"].values).sum() == 70
@@ -128,7 +128,7 @@ def test_other_calendars(raw, tmp_path, calendar):
     write_ncscd(tmp_path / "ncscd", (120, 300, 150, 100))
     write_tree(tmp_path, {"historical": [(1991, 2014)], "ssp585": [(2015, 2021)]}, calendar, "box_a")
     plan = write_plan(tmp_path, ('co2 = "isimip"', 'co2 = "embedded"'))
-    assert cli.main(["prepare", str(plan), "--data", str(tmp_path)]) == 0
+    assert main(["prepare", str(plan), "--data", str(tmp_path)]) == 0
     source, _ = prepare.source(tmp_path / "store.nc", "historical")
     rain = source(np.arange(1), 2001, 2001)["precipitation"].values[0, 0]
     assert rain[0] / rain[11] == pytest.approx({"noleap": 1.0, "360_day": 1.0}[calendar], rel=0.01)
@@ -145,7 +145,7 @@ def test_finer_cells_share_climate_with_a_lapse_rate(raw, tmp_path):
         ("[spinup]", "lapse_rate = 6.5\nresolution = 0.1\nbox = [68, 69.5, -150.5, -148.5]\n[spinup]"),
     )
     plan = write_plan(tmp_path, *changes)
-    assert cli.main(["prepare", str(plan), "--data", str(raw)]) == 0
+    assert main(["prepare", str(plan), "--data", str(raw)]) == 0
     with netCDF4.Dataset(str(tmp_path / "store.nc")) as data:
         assert len(data.dimensions["cell"]) == 250 and len(data.dimensions["source"]) == 10
         assert data["temperature_offset"][0] == pytest.approx(-6.5) and data["temperature_offset"][1] == 0
@@ -172,7 +172,7 @@ def test_other_kinds_of_maps_and_nitrogen(raw, tmp_path, capsys):
         ('soil_carbon = ["ncscd"]', ""),
         ("[spinup]", '[prepare.nitrogen]\nhistorical = ["histsoc"]\n[spinup]'),
     )
-    assert cli.main(["prepare", str(plan), "--data", str(raw)]) == 0
+    assert main(["prepare", str(plan), "--data", str(raw)]) == 0
     cells = prepare.read_cells(tmp_path / "store.nc")
     assert cells["community"].values[0].tolist() == ["wet_moist_tundra", "boreal_forest"]
     np.testing.assert_allclose(cells["community_area_fraction"].values[0], [2 / 3, 1 / 3])
@@ -182,7 +182,7 @@ def test_other_kinds_of_maps_and_nitrogen(raw, tmp_path, capsys):
     source, _ = prepare.source(tmp_path / "store.nc", "historical")
     climate = source(np.array([3]), 1992, 1993)
     np.testing.assert_allclose(climate["nitrogen_input"].values[0, 1], 0.03 + 0.002 * np.arange(24, 36), rtol=1e-5)
-    assert cli.main(["check", str(plan)]) == 0
+    assert main(["check", str(plan)]) == 0
     assert "inputs   " in (text := capsys.readouterr().out) and " inputs, hash " in text
 
 
@@ -193,7 +193,7 @@ def test_masks_choose_the_cells(raw, tmp_path, capsys):
     write_map(raw / "maps/permafrost.nc", {"class": (frozen, "", {})})
     more = 'land_mask = "maps/mask.nc"\npermafrost_map = "maps/permafrost.nc"\npermafrost_codes = [1, 2]\n[spinup]'
     plan = write_plan(tmp_path, ("[spinup]", more))
-    assert cli.main(["prepare", str(plan), "--data", str(raw)]) == 0
+    assert main(["prepare", str(plan), "--data", str(raw)]) == 0
     cells = prepare.read_cells(tmp_path / "store.nc")
     assert sorted(zip(cells["latitude"].values.tolist(), cells["longitude"].values.tolist(), strict=True)) == [
         (68.75, -150.25), (68.75, -149.75), (69.25, -149.75), (69.25, -149.25),
@@ -237,24 +237,24 @@ def test_one_sentence_and_no_output(raw, tmp_path, capsys, mistake):
     else:
         expected = MISTAKES[mistake][2] if mistake in MISTAKES else "years 2001-2010 are missing before"
     plan = write_plan(tmp_path, ('co2 = "isimip"', 'co2 = "embedded"'))
-    assert cli.main(["prepare", str(plan), "--data", str(tmp_path)]) == 2
+    assert main(["prepare", str(plan), "--data", str(tmp_path)]) == 2
     assert expected in one_sentence(capsys)
     assert not list(tmp_path.glob("store*"))
 
 
 def test_a_store_that_does_not_fit_the_plan(raw, tmp_path, capsys):
     plan = write_plan(tmp_path)
-    assert cli.main(["run", str(plan), "--out", str(tmp_path / "out")]) == 2
+    assert main(["run", str(plan), "--out", str(tmp_path / "out")]) == 2
     assert "store.nc not found; run: jtem prepare" in one_sentence(capsys)
     assert not (tmp_path / "out").exists()
-    assert cli.main(["prepare", str(plan), "--data", str(raw)]) == 0
+    assert main(["prepare", str(plan), "--data", str(raw)]) == 0
     capsys.readouterr()
     write_plan(tmp_path, ('soil_carbon = ["ncscd"]', "lapse_rate = 6.5"))
     for command in (["check", str(plan)], ["prepare", str(plan), "--data", str(raw)]):
-        assert cli.main(command) == 2
+        assert main(command) == 2
         assert "prepared with other settings (lapse_rate, soil_carbon)" in one_sentence(capsys)
     write_plan(tmp_path, ("last = 2021", "last = 2023"))
-    assert cli.main(["check", str(plan)]) == 2
+    assert main(["check", str(plan)]) == 2
     assert "climate 'ssp585' has 2015-2021, the plan needs 2015-2023" in one_sentence(capsys)
     store = tmp_path / "store.nc"
     content = bytearray(store.read_bytes())
@@ -262,10 +262,10 @@ def test_a_store_that_does_not_fit_the_plan(raw, tmp_path, capsys):
         assert data["climate_historical"]["precipitation"].shape == (10, 24, 12)
     store.write_bytes(bytes(content[: len(content) // 2]))
     write_plan(tmp_path)
-    assert cli.main(["check", str(plan)]) == 2
+    assert main(["check", str(plan)]) == 2
     assert "store.nc: not a readable netCDF file" in one_sentence(capsys)
     write_map(store, {"z": (1.0, "m", {})})
-    assert cli.main(["check", str(plan)]) == 2
+    assert main(["check", str(plan)]) == 2
     assert "not a store of 'jtem prepare'" in one_sentence(capsys)
 
 
@@ -287,7 +287,7 @@ def test_a_store_that_does_not_fit_the_plan(raw, tmp_path, capsys):
 )
 def test_plans_that_are_refused(raw, tmp_path, capsys, change, match):
     plan = write_plan(tmp_path, change)
-    assert cli.main(["prepare", str(plan), "--data", str(raw)]) == 2
+    assert main(["prepare", str(plan), "--data", str(raw)]) == 2
     assert match in one_sentence(capsys)
     assert not list(tmp_path.glob("store*"))
 
@@ -375,10 +375,10 @@ first = 2015
 last = 2030
 """
     )
-    assert cli.main(["check", str(path), "--data", str(shared_data)]) == 0
+    assert main(["check", str(path), "--data", str(shared_data)]) == 0
     assert "cells    48" in capsys.readouterr().out
-    assert cli.main(["prepare", str(path), "--data", str(shared_data)]) == 0
+    assert main(["prepare", str(path), "--data", str(shared_data)]) == 0
     assert prepare.years(tmp_path / "store.nc") == {"historical": (1850, 2014), "rcp85_weak": (2015, 2030)}
     path.write_text(path.read_text().replace('"climate_grid"', '"prepared"').replace("stride = 100", ""))
-    assert cli.main(["check", str(path)]) == 0
+    assert main(["check", str(path)]) == 0
     assert "cells    48" in capsys.readouterr().out

@@ -6,7 +6,7 @@ import netCDF4
 import numpy as np
 import pytest
 
-from jtem import cli
+from jtem.commands.main import main
 from jtem.report import profiles as shown
 
 DEPTHS = np.array([0.0, 0.3, 1.0, 2.0, 3.0])
@@ -39,7 +39,7 @@ def active_carbon(k, thaw):
 
 def test_tables_and_figures(table, tmp_path, capsys):
     out = tmp_path / "out"
-    assert cli.main(["report", "--profiles", str(table), "--out", str(out)]) == 0
+    assert main(["report", "--profiles", str(table), "--out", str(out)]) == 0
     rows = {(r["vegetation"], r["element"]): r for r in read(out / "profile_parameters.csv")}
     for vegetation, half_depth in HALF_DEPTHS.items():
         for element in ("carbon", "nitrogen"):
@@ -70,7 +70,7 @@ def test_active_layers_of_a_table(table, tmp_path, capsys):
     simulated.write_text("\n".join(lines) + "\n")
     out = tmp_path / "out"
     arguments = ["report", "--profiles", str(table), "--simulated", str(simulated), "--out", str(out)]
-    assert cli.main(arguments) == 0
+    assert main(arguments) == 0
     rows = {(r["site"], r["stream"]): r for r in read(out / "active_layer_scores.csv")}
     observed = np.array([active_carbon(k, 2.0) for k in range(6)]) * 1000
     together = rows["all", "active_layer_carbon"]
@@ -88,7 +88,7 @@ def drawn(table, simulated, out, monkeypatch):
     seen = []
     real = matplotlib.figure.Figure.savefig
     monkeypatch.setattr(matplotlib.figure.Figure, "savefig", lambda f, *a, **k: (seen.append(f), real(f, *a, **k))[1])
-    assert cli.main(["report", "--profiles", str(table), "--simulated", str(simulated), "--out", str(out)]) == 0
+    assert main(["report", "--profiles", str(table), "--simulated", str(simulated), "--out", str(out)]) == 0
     figure = seen[-1]
     points = [{line.get_label(): np.transpose(line.get_data()) for line in axis.lines} for axis in figure.axes]
     texts = [axis.get_title(loc="left") + "".join(t.get_text() for t in axis.texts) for axis in figure.axes]
@@ -141,9 +141,7 @@ def test_active_layers_of_a_run(table, tmp_path, capsys):
     carbon = [active_carbon(0, 1.5), active_carbon(1, 2.5)]
     annual(path, [33.1, 34.0], [90.1, 91.0], [1.5, 2.5], carbon)
     out = tmp_path / "out"
-    assert (
-        cli.main(["report", "--profiles", str(table), "--simulated", str(path), "--no-figures", "--out", str(out)]) == 0
-    )
+    assert main(["report", "--profiles", str(table), "--simulated", str(path), "--no-figures", "--out", str(out)]) == 0
     assert "2 of 6 profiles lie in a cell" in capsys.readouterr().out  # the others are further than 50 km
     rows = read(out / "active_layer_stocks.csv")
     assert [r["site"] for r in rows] == ["S0", "S1"]
@@ -153,12 +151,10 @@ def test_active_layers_of_a_run(table, tmp_path, capsys):
         middle = 0.5 * (active_carbon(k, thaw - 0.5) + active_carbon(k, thaw + 0.5))  # uniform within an interval
         assert float(row["observed_kg_m2"]) == pytest.approx(middle, rel=1e-4)
     annual(path, [70.0], [0.0], [1.5], [10.0])
-    assert cli.main(["report", "--profiles", str(table), "--simulated", str(path), "--out", str(out)]) == 2
+    assert main(["report", "--profiles", str(table), "--simulated", str(path), "--out", str(out)]) == 2
     assert "no profile is known down to the simulated active layer" in capsys.readouterr().err
     annual(path, [33.1, 34.0], [90.1, 91.0], [1.5, 7.0], carbon)  # deeper than the second profile
-    assert (
-        cli.main(["report", "--profiles", str(table), "--simulated", str(path), "--no-figures", "--out", str(out)]) == 0
-    )
+    assert main(["report", "--profiles", str(table), "--simulated", str(path), "--no-figures", "--out", str(out)]) == 0
     assert [r["site"] for r in read(out / "active_layer_stocks.csv")] == ["S0"]
 
 
@@ -188,5 +184,5 @@ def test_arguments_that_do_not_belong_together(table, tmp_path, capsys):
         (["report", str(tmp_path), "--profiles", str(table)], "on its own"),
         (["report", "--profiles", str(tmp_path / "none.csv")], "file not found"),
     ):
-        assert cli.main(arguments) == 2
+        assert main(arguments) == 2
         assert message in capsys.readouterr().err

@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from jtem import cli
+from jtem.commands.main import main
 from jtem.errors import InputError
 from jtem.report import site_panels
 
@@ -57,7 +57,7 @@ def written(path: Path) -> list[dict[str, str]]:
 
 def test_panels_and_scores_of_a_folder_of_calibrations(folders, tmp_path, capsys):
     out = tmp_path / "report"
-    assert cli.main(["report", str(folders), "--out", str(out)]) == 0
+    assert main(["report", str(folders), "--out", str(out)]) == 0
     rows = written(out / "scores_beside_papers.csv")
 
     def one(site, stream, part, figure):
@@ -102,9 +102,9 @@ def test_panels_and_scores_of_a_folder_of_calibrations(folders, tmp_path, capsys
 def test_folders_one_by_one_and_without_figures(folders, tmp_path):
     out = tmp_path / "report"
     arguments = ["report", str(folders / "prr"), str(folders / "plateau"), "--no-figures", "--out", str(out)]
-    assert cli.main(arguments) == 0
+    assert main(arguments) == 0
     assert [path.name for path in out.iterdir()] == ["scores_beside_papers.csv"]
-    assert cli.main(["report", str(folders / "prr"), "--no-figures"]) == 0
+    assert main(["report", str(folders / "prr"), "--no-figures"]) == 0
     assert (folders / "prr" / "report" / "scores_beside_papers.csv").is_file()
 
 
@@ -127,14 +127,14 @@ def own_scores(run):
 
 
 def test_what_is_refused(folders, tmp_path, capsys):
-    assert cli.main(["report", str(folders / "prr"), str(tmp_path / "nothing")]) == 2
+    assert main(["report", str(folders / "prr"), str(tmp_path / "nothing")]) == 2
     assert "holds no simulated.csv" in capsys.readouterr().err
     calibration(folders / "twice", months("US-Prr", "nep", 2011, "fit", 0.0))
-    assert cli.main(["report", str(folders)]) == 2
+    assert main(["report", str(folders)]) == 2
     assert "stream 'nep' of site 'US-Prr' is in two calibrations, prr and twice" in capsys.readouterr().err
     empty = tmp_path / "empty"
     empty.mkdir()
-    assert cli.main(["report", str(empty)]) == 2
+    assert main(["report", str(empty)]) == 2
     assert "no annual files of a finished run and no simulated.csv" in capsys.readouterr().err
     path = folders / "prr" / "simulated.csv"
     path.write_text(path.read_text().replace(",fit,", ",test,"))

@@ -7,8 +7,11 @@ import numpy as np
 import pytest
 
 from calibration_twins import CARBON, DEFAULTS, MONTHLY, build, carbon_twin, check_gradient, joint_twin, truth
-from jtem import calibrate, calibration_plan, cli
-from jtem.study import calibration, pest
+from jtem import calibrate, calibration_plan
+from jtem.assemble import sites
+from jtem.commands.main import main
+from jtem.study.calibration import pest
+from jtem.study.calibration import problem as problems
 
 # --- heat and carbon together: compiling takes 70 s of a quiet core for the Jacobian, 80 s for the reverse gradient -----
 
@@ -33,7 +36,7 @@ def test_heat_acts_on_fluxes_and_carbon_does_not_act_on_heat(joint):
     assert 0 < flux.sum() < flux.size
     for free, column in zip(problem.free, slope[0].T, strict=True):
         assert np.any(column[flux] != 0), free.label
-        assert np.any(column[~flux] != 0) == calibration.acts_on_heat(free.names[0]), free.label
+        assert np.any(column[~flux] != 0) == problems.acts_on_heat(free.names[0]), free.label
 
 
 @pytest.mark.slow
@@ -69,7 +72,7 @@ def test_searches_by_gradients_end_close_to_levenberg_marquardt(method, noisy, c
     search = f'method = "{method}"\nrate = 0.05\niterations = {RUNS[method]}'
     plan, out = folder / f"{method}.toml", folder / method
     plan.write_text(text.replace("iterations = 40", search))
-    assert cli.main(["calibrate", str(plan), "--out", str(out)]) == 0
+    assert main(["calibrate", str(plan), "--out", str(out)]) == 0
     kept = json.loads((out / calibrate.STATE).read_text())["searches"][0]
     within = next((k for k, misfit in enumerate(kept["history"]) if misfit <= 1.02 * lowest), None)
     print(
@@ -86,7 +89,7 @@ def test_searches_by_gradients_end_close_to_levenberg_marquardt(method, noisy, c
 @pytest.mark.parametrize("method", RUNS)
 def test_a_stopped_descent_goes_on_to_the_same_bits(method, noisy, tmp_path):
     text = noisy[0].replace("iterations = 40", f'method = "{method}"\niterations = 12\nstarts = 2')
-    prepared = calibrate.build(calibration_plan.parse(text), None, DEFAULTS)
+    prepared = sites.build(calibration_plan.parse(text), None, DEFAULTS)
 
     class Stop(Exception):
         pass
@@ -137,7 +140,7 @@ def test_a_run_for_pest_gives_the_model_at_the_values_of_pest(sensitivity, noisy
     text, _, folder = noisy
     plan = tmp_path / "shared.toml"
     plan.write_text(text[: text.index("[[parameter]]")] + PEST)
-    assert cli.main(["calibrate", str(plan), "--pest", str(tmp_path)]) == 0
+    assert main(["calibrate", str(plan), "--pest", str(tmp_path)]) == 0
     control = pest.read_control(tmp_path / "twin.pst", tmp_path / "twin.names.csv")
     assert [p.value for p in control.parameters] == [-6.0, 0.1]
     known = pest.read_names(tmp_path / "twin.names.csv")["parameter"]
@@ -146,7 +149,7 @@ def test_a_run_for_pest_gives_the_model_at_the_values_of_pest(sensitivity, noisy
     (tmp_path / "parameters.toml").write_text(pest.fill(tmp_path / "twin.tpl", values))
     monkeypatch.chdir(tmp_path)
     again = ["--overlay", "parameters.toml", "--pest-run", "simulated.txt"]
-    assert cli.main(["calibrate", str(plan), *again]) == 0
+    assert main(["calibrate", str(plan), *again]) == 0
     found = np.array([float(line.split()[-1]) for line in (tmp_path / "simulated.txt").read_text().splitlines()])
     prepared = build(CARBON, folder / "observed.csv")
     point = truth(prepared)

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from jtem.errors import InputError
-from jtem.study import least_squares as ls
+from jtem.study.calibration import least_squares as ls
 
 
 def rosenbrock(x):

@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 
 from jtem import parameters, step
-from jtem.errors import InputError
 from jtem.files import data_path
-from jtem.study import pest
+from jtem.errors import InputError
+from jtem.study.calibration import pest
 
 FOREST, TUNDRA = "boreal_forest", "wet_moist_tundra"
 PROBLEM = pest.Problem(

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from jtem.errors import InputError
-from jtem.study import sampling
+from jtem.study.calibration import sampling
 
 NEEDED = "blackjax is optional: pip install 'jtem[calibration]'"
 MEAN = np.array([1.0, -2.0, 30.0])

@@ -11,7 +11,8 @@ import numpy as np
 import pytest
 
 import gradient_cases
-from jtem import cli, equilibrium, run, step
+from jtem import equilibrium, run, step
+from jtem.commands.sensitivity import quantity_of, read_covariance
 from jtem.errors import InputError
 from jtem.physics import permafrost
 from jtem.study import ensembles, sensitivity
@@ -285,26 +286,26 @@ def test_what_cannot_be_asked_is_refused_in_one_sentence(model):
 
 
 def test_words_of_a_plan_become_quantities():
-    found = cli.quantity_of("loss", "sum RH_PF 2015-2100", "plan.toml")
+    found = quantity_of("loss", "sum RH_PF 2015-2100", "plan.toml")
     assert (found.variable, found.how, found.first, found.last, found.unit) == (
         "heterotrophic_respiration_thawed_permafrost", "sum", 2015, 2100, "gC m-2"
     )  # fmt: skip
-    assert cli.quantity_of("g", "mean GPP 2015-2024", "p").unit == "gC m-2 year-1"
+    assert quantity_of("g", "mean GPP 2015-2024", "p").unit == "gC m-2 year-1"
     for text in ("sum RH_PF", "sum RH_PF then-now", "sum RH_PFF 2015-2100", "sum layer_respiration 2015-2100"):
         with pytest.raises(InputError, match=r"\[sensitivity.quantities\] loss"):
-            cli.quantity_of("loss", text, "plan.toml")
+            quantity_of("loss", text, "plan.toml")
 
 
 def test_a_covariance_is_read_from_its_table(tmp_path):
     path = tmp_path / "posterior.csv"
     path.write_text("name,value,litter.carbon_rate,litter.nitrogen_rate\n"
                     "litter.carbon_rate,0.02,1e-6,5e-7\nlitter.nitrogen_rate,0.01,5e-7,1e-6\n")  # fmt: skip
-    found = cli.read_covariance(path)
+    found = read_covariance(path)
     assert found.names == ("litter.carbon_rate", "litter.nitrogen_rate")
     np.testing.assert_allclose(found.relative, [[1e-6 / 4e-4, 5e-7 / 2e-4], [5e-7 / 2e-4, 1e-6 / 1e-4]])
     path.write_text("name,value,x\nlitter.carbon_rate,0.02,1e-6\n")
     with pytest.raises(InputError, match="not a covariance"):
-        cli.read_covariance(path)
+        read_covariance(path)
 
 
 # --- with soil heat and permafrost ------------------------------------------------------------------------------------------

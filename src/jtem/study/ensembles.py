@@ -17,7 +17,7 @@ import numpy as np
 
 from jtem.errors import InputError
 from jtem.study import sensitivity
-from jtem.study.least_squares import Transform
+from jtem.study.calibration.least_squares import Transform
 from jtem.study.sensitivity import Model, Quantity
 
 

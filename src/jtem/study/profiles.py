@@ -16,7 +16,8 @@ import numpy as np
 from jaxtyping import Array, Float
 
 from jtem.physics.permafrost import fitted_hyperbola, hyperbolic_share
-from jtem.study import least_squares, scores
+from jtem.study import scores
+from jtem.study.calibration import least_squares
 
 Profile = tuple[np.ndarray, np.ndarray]
 REFERENCE_DEPTH = 3.0  # m; hyperbolic above, uniform below (Liu et al. 2022, Eq. 1-2)

@@ -1,0 +1,69 @@
+"""``jtem export``: other files of a finished run."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from jtem.commands.report import written_plan
+from jtem.errors import DONE, InputError
+
+if TYPE_CHECKING:
+    from jtem.plan import Plan
+
+
+def command_export(arguments: argparse.Namespace) -> int:
+    """Other files of a finished run: on a regular grid, for ISIMIP, or netCDF from its Zarr store."""
+    from jtem.writers import export
+    from jtem import plan as plans
+    from jtem.files import prepare_folder
+    from jtem.writers.netcdf import NetcdfSink
+    from jtem.writers.zarr import ZarrStore
+
+    folder: Path = arguments.folder
+    out: Path = arguments.out or folder / arguments.profile
+    if arguments.profile == "netcdf":
+        stores = sorted(folder.glob("*.zarr"))
+        if len(stores) != 1:
+            raise InputError(f"{folder}: holds {len(stores)} Zarr stores, expected one; give the folder of one run")
+        store = ZarrStore.open(stores[0])
+        prepare_folder(out)
+        said = {k: v for k, v in store.meta.items() if k not in ("stages", "labels", "communities", "units")}
+        with NetcdfSink(
+            out,
+            stores[0].stem,
+            store.grid(),
+            attributes=said,
+            heat_edges=store.root["heat_edges"][:],
+            write_states=False,
+            double=arguments.double,
+        ) as sink:
+            store.replay(sink)
+            written = sink.finish(store.failed())
+    else:
+        files = sorted([*folder.glob("*_annual.nc"), *folder.glob("*_monthly.nc")])
+        plan = plans.parse(written_plan(folder), f"the plan in {folder}")
+        if arguments.profile == "isimip":
+            words = export.isimip_words(plan.plan.institution, plan.plan.contact, plan.isimip, f"the plan in {folder}")
+            prepare_folder(out)
+            written = export.isimip(files, out, words, {s: plan.isimip.scenarios.get(c, c) for s, c in climates(plan)})
+        else:
+            prepare_folder(out)
+            written = [export.gridded(path, out / path.name) for path in files]
+    if not written:
+        raise InputError(
+            f"{folder}: has nothing for the profile '{arguments.profile}'; add variables to [output] and run"
+        )
+    print(f"{len(written)} files in {out}")
+    return DONE
+
+
+def climates(plan: Plan) -> list[tuple[str, str]]:
+    """Stage and climate of every stage in which nothing is held."""
+    from jtem.study.protocol import stage_name
+
+    f = plan.factorial
+    free = [run for run in f.protocol if not run.held] if f.scenarios else []
+    result = [(plan.history.name, plan.history.climate), *((s.name, s.climate) for s in plan.scenario if s.expose)]
+    return result + [(stage_name(r, s, m), s) for s in f.scenarios for m in f.ensemble for r in free]

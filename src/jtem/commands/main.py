@@ -1,0 +1,163 @@
+"""The command ``jtem``: its options, and how a mistake of the user or a stop ends (``errors.py`` has the exit codes).
+
+Each command's module is imported when the command runs, so that ``--help`` is quick and the number of devices can be set
+before JAX starts.
+"""
+
+from __future__ import annotations
+
+import argparse
+import importlib
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from jtem import __version__
+from jtem.errors import DONE, STOPPED, USER_ERROR, InputError
+from jtem.parameters import ParameterError
+
+
+def part_of(text: str) -> tuple[int, int]:
+    """``2/8``: the second of eight parts, as (1, 8)."""
+    try:
+        part, parts = (int(word) for word in text.split("/"))
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"{text!r} is not I/N, e.g. 2/8") from None
+    if not 1 <= part <= parts:
+        raise argparse.ArgumentTypeError(f"{text!r}: the part must lie within 1..{parts}")
+    return part - 1, parts
+
+
+def parser() -> argparse.ArgumentParser:
+    """All commands and options."""
+    top = argparse.ArgumentParser(prog="jtem", description="A JAX-differentiable Terrestrial Ecosystem Model.")
+    top.add_argument("--version", action="version", version=f"jtem {__version__}")
+    commands = top.add_subparsers(dest="command", required=True, metavar="COMMAND")
+
+    def add(name: str, action: str, help_text: str) -> argparse.ArgumentParser:
+        command = commands.add_parser(name, help=help_text, description=help_text)
+        command.set_defaults(action=action)
+        return command
+
+    demo = add(
+        "demo", "run.command_demo", "run the embedded default (emulated climate): table, netCDF files, one figure"
+    )
+    demo.add_argument("--out", type=Path, default=Path("jtem_demo"), metavar="DIR", help="output folder (jtem_demo)")
+    run = add("run", "run.command_run", "run a plan")
+    reporting = add(
+        "report", "report.command_report", "tables and figures of a finished run or of finished calibrations"
+    )
+    reporting.add_argument(
+        "folders",
+        type=Path,
+        nargs="*",
+        metavar="DIR",
+        help="folder of a run; or of calibrations, or a folder that holds them",
+    )
+    reporting.add_argument(
+        "--out",
+        type=Path,
+        metavar="DIR",
+        help="folder of the report (default: DIR/report; calibration_report for several)",
+    )
+    reporting.add_argument("--no-figures", action="store_true", help="tables only")
+    reporting.add_argument(
+        "--profiles", type=Path, metavar="TABLE.csv", help="half depths and mean profiles of a table of soil profiles"
+    )
+    reporting.add_argument(
+        "--by", default="", metavar="COLUMN", help="with --profiles: the column that names vegetation types"
+    )
+    reporting.add_argument(
+        "--simulated",
+        type=Path,
+        metavar="FILE",
+        help="with --profiles: annual file of a run (or CSV) whose active layers to score",
+    )
+    exporting = add(
+        "export", "export.command_export", "other files of a finished run: lat-lon grid, ISIMIP, netCDF from Zarr"
+    )
+    exporting.add_argument("folder", type=Path, metavar="RUN_DIR")
+    exporting.add_argument(
+        "--profile", choices=("grid", "isimip", "netcdf"), default="grid", help="what to write (grid)"
+    )
+    exporting.add_argument("--out", type=Path, metavar="DIR", help="folder of the files (default: RUN_DIR/PROFILE)")
+    exporting.add_argument("--double", action="store_true", help="netcdf: numbers of 64 bits")
+    check = add(
+        "check", "run.command_check", "validate a plan and all its inputs; estimate memory and time; run nothing"
+    )
+    ready = add(
+        "prepare", "prepare.command_prepare", "turn raw files into one prepared store, once; runs then start in seconds"
+    )
+    ready.add_argument("--force", action="store_true", help="prepare again over an existing store")
+    sensing = add(
+        "sensitivity",
+        "sensitivity.command_sensitivity",
+        "derivatives, Sobol indices and uncertainty of a plan's quantities",
+    )
+    sensing.add_argument("--no-figures", action="store_true", help="datasets and tables only")
+    for command in (run, check, ready, sensing):
+        command.add_argument("plan", type=Path, metavar="PLAN.toml")
+        command.add_argument(
+            "--data", type=Path, metavar="DIR", help="folder of input files (or the variable JTEM_DATA)"
+        )
+    run.add_argument("--out", type=Path, metavar="DIR", help="output folder (default: the plan's name)")
+    sensing.add_argument("--out", type=Path, metavar="DIR", help="output folder (default: NAME_sensitivity)")
+    run.add_argument(
+        "--force",
+        action="store_true",
+        help="overwrite files, discard unfinished work; accept a state of other parameters",
+    )
+    run.add_argument(
+        "--resume", action="store_true", help="go on with the unfinished run in the output folder, or refuse"
+    )
+    run.add_argument(
+        "--part",
+        type=part_of,
+        metavar="I/N",
+        help="only every N-th chunk from the I-th (job array); then run without it",
+    )
+    run.add_argument(
+        "--distributed",
+        metavar="auto|HOST:PORT,I,N",
+        help="share the chunks among the processes of JAX's distributed runtime; the first one writes the files",
+    )
+    fitting = add("calibrate", "calibrate.command_calibrate", "fit parameters to observations by exact derivatives")
+    fitting.add_argument("plan", type=Path, metavar="PLAN.toml")
+    fitting.add_argument("--data", type=Path, metavar="DIR", help="folder of input files (or the variable JTEM_DATA)")
+    fitting.add_argument("--out", type=Path, metavar="DIR", help="output folder (default: the plan's name)")
+    fitting.add_argument(
+        "--resume",
+        action="store_true",
+        help="go on with the search, and with the draws of [posterior], in the output folder",
+    )
+    fitting.add_argument("--overlay", action="append", default=[], metavar="NAME", help="one more parameter overlay")
+    fitting.add_argument("--pest", type=Path, metavar="DIR", help="write the problem as PEST files and stop")
+    fitting.add_argument(
+        "--pest-run", type=Path, metavar="FILE", help="one model run for PEST: write its output and stop"
+    )
+    fitting.add_argument("--verbose", action="store_true", help="what the readers left out")
+    listing = add("variables", "tables.command_variables", "list all output variables")
+    listing.add_argument("--markdown", action="store_true", help="as a Markdown table")
+    values = add("parameters", "tables.command_parameters", "list all parameters with value, unit, bounds and source")
+    values.add_argument("--community", metavar="NAME", help="values of one community")
+    values.add_argument("--overlay", action="append", default=[], metavar="NAME", help="with an overlay, e.g. liu2024")
+    values.add_argument("--markdown", action="store_true", help="as a Markdown table, with sources")
+    add("info", "tables.command_info", "versions, devices, data")
+    return top
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Entry point; returns the exit code."""
+    arguments = parser().parse_args(argv)
+    try:
+        module, _, name = arguments.action.partition(".")
+        return getattr(importlib.import_module(f"jtem.commands.{module}"), name)(arguments)
+    except (InputError, ParameterError) as error:
+        print(f"jtem: {' '.join(str(error).split())}", file=sys.stderr)
+        return USER_ERROR
+    except KeyboardInterrupt:
+        print("\njtem: stopped; the same command goes on from the last finished piece of work", file=sys.stderr)
+        return STOPPED
+    except BrokenPipeError:
+        sys.stderr.close()
+        return DONE

@@ -1,0 +1,90 @@
+"""``jtem prepare``: raw files to one prepared store, once."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import time
+from pathlib import Path
+
+from jtem import __version__
+from jtem.assemble.domain import domain
+from jtem.assemble.model import parameter_files
+from jtem.assemble.store import isimip_recipe, recipe_words
+from jtem.errors import DONE, InputError
+
+
+def command_prepare(arguments: argparse.Namespace) -> int:
+    """Raw files to one prepared store, once."""
+    import json
+
+    from jtem import parameters, step
+    from jtem import plan as plans
+    from jtem.readers import prepare as stores
+    from jtem.readers import to_model
+
+    begin = time.perf_counter()
+    plan, data = plans.read(arguments.plan), arguments.data
+    path, words = plan.store, recipe_words(plan)
+    if plan.domain.source == "prepared":
+        raise InputError(f"{plan.where}: [domain] source is 'prepared' already; run the plan, or name the raw source")
+    if path.exists() and not arguments.force:
+        differing, have = stores.differences(path, words), stores.years(path)
+        fits = all(
+            name in have and have[name][0] <= a <= b <= have[name][1] for name, (a, b) in plan.climate_years.items()
+        )
+        if not differing and fits:
+            print(f"{path}: prepared already with these settings; nothing to do")
+            return DONE
+        what = ", ".join(differing) or "years"
+        raise InputError(
+            f"{path}: exists, prepared with other settings ({what}); use --force or another [prepare] store"
+        )
+    table = parameters.read_table(
+        step.Parameters, parameter_files(plan.model.parameters, data, f"{plan.where}: [model]")
+    )
+    files: list[Path] = []
+    if plan.domain.source == "isimip":
+        recipe = isimip_recipe(plan, data)
+        cells, notes = stores.isimip_cells(recipe, table.communities)
+        inputs = [str(recipe.vegetation)]
+    else:
+        cells, source_of, inputs = domain(plan, data)
+        notes = []
+    to_model.check_cells(cells, table.communities, inputs[0])
+    climate_cell, offset = None, None
+    if plan.domain.source == "isimip":
+        climates, sharing, offset, said, files = stores.isimip_climates(recipe, cells)
+        climate_cell, notes = sharing.index, [*notes, *said]
+        maps = (recipe.vegetation, recipe.texture, recipe.texture_layers, recipe.elevation, recipe.land_mask)
+        maps += (recipe.permafrost_map, recipe.climate_elevation)
+        files += [name for name in maps if name is not None]
+    else:
+        climates = {}
+        for name, (first, last) in plan.climate_years.items():
+            source, where = source_of(name)
+            climates[name] = stores.from_source(source, cells.sizes["cell"], first, last, where)
+    print(f"preparing {path}: {cells.sizes['cell']:,} cells, climates {', '.join(climates)}", flush=True)
+    attributes = {
+        "title": plan.plan.title or plan.plan.name,
+        "institution": plan.plan.institution,
+        "source": f"jtem {__version__} prepare",
+        "date_created": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
+        "plan": plan.text,
+        "recipe": json.dumps(words, sort_keys=True),
+        "inputs": "; ".join([f"{name.name} ({name.stat().st_size} bytes)" for name in files] or inputs),
+        "notes": "; ".join(notes),
+    }
+    stores.write(
+        path,
+        cells,
+        climates,
+        climate_cell=climate_cell,
+        offset=offset,
+        attributes=attributes,
+        progress=lambda text: print(f"  {text}", file=sys.stderr, flush=True),
+    )
+    for note in notes:
+        print(f"  {note}")
+    print(f"{path}: {path.stat().st_size / 1e6:.1f} MB in {time.perf_counter() - begin:.1f} s")
+    return DONE

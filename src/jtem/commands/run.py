@@ -1,0 +1,361 @@
+"""``jtem demo``, ``jtem run``, ``jtem check``: a plan's experiment run into files, with progress and what failed."""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TextIO
+
+import numpy as np
+
+from jtem import __version__
+from jtem.assemble.course import attributes, open_plan
+from jtem.commands.report import report
+from jtem.devices import usable_cores, use_all_cores
+from jtem.errors import DONE, FAILED_CELLS, InputError
+
+if TYPE_CHECKING:
+    from jtem.assemble.course import Prepared
+    from jtem.study.stages import Progress, SpinUpReport, Summary
+
+
+def demo_plan() -> Path:
+    """The plan of ``jtem demo``: inside an installed package, or in a checkout."""
+    package = Path(__file__).resolve().parents[1]
+    for path in (
+        package / "_data" / "plans" / "demo.toml",
+        package.parents[1] / "experiments" / "demo" / "plan.toml",
+    ):
+        if path.is_file():
+            return path
+    raise InputError("the demo's plan is not in this installation; reinstall jtem")
+
+
+@contextlib.contextmanager
+def output_folder(folder: Path):
+    """The output folder, tried before anything else; a folder made for a run that ends in an error goes again."""
+    from jtem.files import prepare_folder
+
+    made = prepare_folder(folder)
+    try:
+        yield
+    except BaseException:
+        if made:
+            with contextlib.suppress(OSError):  # not empty
+                folder.rmdir()
+        raise
+
+
+class ProgressLine:
+    """Says how far a run is: one line that is rewritten on a terminal, a few plain lines elsewhere."""
+
+    def __init__(self, stream: TextIO | None = None, every: float = 0.1):
+        self.stream = stream or sys.stderr
+        self.live = self.stream.isatty()
+        self.every, self.next_share, self.width = every, 0.0, 0
+
+    def start(self) -> None:
+        """The first program compiles before the first message."""
+        self.stream.write("compiling ...\n")
+        self.stream.flush()
+
+    def __call__(self, message: Progress) -> None:
+        """Take one message of the run."""
+        share = message.column_years_done / max(message.column_years_total, 1)
+        if not self.live and share < self.next_share:
+            return
+        self.next_share = share + self.every
+        running = max(message.seconds - message.compile_seconds, 1e-3)
+        rate = message.column_years_done / running
+        left = (message.column_years_total - message.column_years_done) / max(rate, 1e-9)
+        chunk = f", chunk {message.chunk + 1}/{message.chunks}" if message.chunks > 1 else ""
+        text = (
+            f"{100 * share:3.0f} %  {message.stage}{chunk}  {rate:,.0f} cells x years/s  {duration(left)} left  "
+            f"(compiled in {message.compile_seconds:.0f} s)"
+        )
+        if self.live:
+            self.stream.write("\r" + text.ljust(self.width))
+            self.width = len(text)
+        else:
+            self.stream.write(text + "\n")
+        self.stream.flush()
+
+    def end(self) -> None:
+        """Leave the line."""
+        if self.live and self.width:
+            self.stream.write("\n")
+
+
+def duration(seconds: float) -> str:
+    """Seconds as people say them."""
+    if seconds < 90:
+        return f"{seconds:.0f} s"
+    if seconds < 5400:
+        return f"{seconds / 60:.0f} min"
+    return f"{seconds / 3600:.1f} h"
+
+
+def execute(
+    prepared: Prepared, folder: Path, *, force: bool, part: tuple[int, int] = (0, 1), resume: bool = False
+) -> tuple[int, Summary]:
+    """Run an experiment and write its files; returns the exit code and the summary.
+
+    Work is kept in the folder chunk by chunk until all files are written, so that a killed run goes on (``resume``: refuse
+    where there is nothing to go on from). ``part`` (i, n): only every n-th chunk; then no files are written.
+    """
+    import jax
+
+    from jtem.writers.checkpoint import ChunkStore
+    from jtem.files import prepare_folder
+    from jtem.writers.netcdf import NetcdfSink, file_names
+    from jtem.physics.soil_thermal import C25_B
+    from jtem.study import stages as work
+
+    plan, experiment = prepared.plan, prepared.experiment
+    frequencies = [
+        f for f, names in (("monthly", experiment.selection.monthly), ("annual", experiment.selection.annual)) if names
+    ]
+    stages = [stage.name for stage in experiment.stages]
+    names = file_names(plan.plan.name, stages, frequencies, plan.output.state) if plan.output.netcdf else []
+    begun = (folder / ".jtem-work").is_dir() and not force
+    if resume and not begun:
+        raise InputError(f"{folder}: holds no unfinished run to resume; leave out --resume to start one")
+    prepare_folder(folder, names, force or begun)
+    results = zarr_results(prepared, folder, fresh=force, known=begun or part[1] > 1) if plan.output.zarr else None
+    units = work.units(experiment)
+    store = ChunkStore(
+        folder, identity(prepared), part=part, fresh=force, keep_states=plan.output.state, results=results, units=units
+    )
+    if store.resumed:
+        print(f"going on with the unfinished run in {folder}", flush=True)
+    progress = ProgressLine()
+    progress.start()
+    summary = work.run_experiment(experiment, store, progress)
+    progress.end()
+    print(
+        f"{summary.column_years:,} cells x years in {summary.seconds:.1f} s, of which {summary.compile_seconds:.1f} s "
+        "compiling",
+        flush=True,
+    )
+    if part[1] > 1:
+        left = len(store.unfinished(work.chunks(experiment), units))
+        print(f"part {part[0] + 1} of {part[1]} is done; {left} chunks left; without --part the files are written")
+        return report_failed(prepared, summary), summary
+    for left in folder.glob(f".{plan.plan.name}_*.partial-*"):  # of a process that was killed while it wrote files
+        left.unlink(missing_ok=True)
+    with NetcdfSink(
+        folder,
+        plan.plan.name,
+        prepared.grid,
+        attributes=attributes(prepared),
+        heat_edges=C25_B,
+        write_files=plan.output.netcdf,
+        write_states=plan.output.state,
+        double=plan.output.double,
+    ) as sink:
+        structure = jax.tree.structure(work.state_like(experiment)) if plan.output.state else None
+        store.replay(experiment.stages, structure, sink)
+        notes: dict[str, str | int | float] = {}
+        if summary.spin_up is not None:
+            notes["spin_up_closed_columns"] = int(np.sum(summary.spin_up.closed))
+            notes["spin_up_columns"] = int(np.size(summary.spin_up.closed))
+            notes["spin_up_method"] = summary.spin_up.method
+            if summary.spin_up.code is not None:
+                notes["spin_up_equilibrium_columns"] = int(np.sum(summary.spin_up.code == 0))
+                notes["spin_up_repeated_columns"] = " ".join(map(str, np.flatnonzero(summary.spin_up.code)))
+        written = sink.finish(summary.failed, notes)
+        for text in sink.implausible.values():
+            print(f"note: {text}", file=sys.stderr)
+    store.remove()
+    print(f"{len(written)} files in {folder}")
+    return report_failed(prepared, summary), summary
+
+
+def zarr_results(prepared: Prepared, folder: Path, *, fresh: bool, known: bool):
+    """The Zarr store of a run: emptied where ``fresh``, gone on with where ``known``, else it must not exist yet."""
+    import shutil
+
+    from jtem.physics.soil_thermal import C25_B
+    from jtem.writers.zarr import ZarrStore
+
+    plan, experiment = prepared.plan, prepared.experiment
+    path = folder / f"{plan.plan.name}.zarr"
+    if fresh and path.exists():
+        shutil.rmtree(path)
+    if path.exists() and not known:
+        raise InputError(f"{path}: exists already; choose another folder with --out or overwrite with --force")
+    result = ZarrStore.create(
+        path,
+        prepared.grid,
+        experiment.stages,
+        experiment.selection,
+        chunk_columns=experiment.chunk_columns,
+        block_years=experiment.block_years,
+        attributes=attributes(prepared),
+        heat_edges=C25_B,
+        double=plan.output.double,
+    )
+    if result.meta["plan"] != plan.text:
+        raise InputError(
+            f"{path}: was made by another plan; choose another folder with --out or overwrite with --force"
+        )
+    return result
+
+
+def identity(prepared: Prepared) -> dict[str, Any]:
+    """What must be the same for a run to go on with unfinished work."""
+    import jax
+
+    devices = jax.local_devices()
+    return {
+        "plan": prepared.plan.text,
+        "parameters": prepared.table.hash(),
+        "version": __version__,
+        "inputs": list(prepared.inputs),
+        "devices": f"{len(devices)} {devices[0].platform}",
+        "columns": len(prepared.experiment.column_cell),
+    }
+
+
+def report_failed(prepared: Prepared, summary: Summary) -> int:
+    """Name failed cells; exit code 1 if there are any."""
+    if not summary.failed:
+        return DONE
+    grid = prepared.grid
+    print(f"{len(summary.failed)} of {grid.column_cell.size} columns failed (missing in the files):", file=sys.stderr)
+    for column, reason in list(summary.failed.items())[:20]:
+        cell = grid.column_cell[column]
+        print(f"  ({grid.latitude[cell]:.3f}, {grid.longitude[cell]:.3f}): {reason}", file=sys.stderr)
+    if len(summary.failed) > 20:
+        print("  ... all are in the attribute 'failed_cells' of the files", file=sys.stderr)
+    return FAILED_CELLS
+
+
+def spin_up_text(report: SpinUpReport | None) -> str:
+    """Length of the spin-up and the drift of its last year beside TEM's closure tolerances."""
+    if report is None:
+        return "no spin-up (restart)"
+    from jtem.spinup import CLOSURE_TOLERANCE
+    from jtem.study.stages import tolerance_kind
+
+    units = {"water": "mm", "carbon": "gC m-2", "nitrogen": "gN m-2"}
+    made = f"{report.years} years"
+    if report.code is not None:
+        repeated = np.flatnonzero(report.code)
+        made = f"equilibrium in {report.code.size - repeated.size} columns, {report.years} repeated years in {repeated.size}"
+        if repeated.size:
+            made += f" (columns {', '.join(map(str, repeated[:10]))}{', ...' if repeated.size > 10 else ''})"
+    lines = [
+        f"spin-up: {made}; {int(np.sum(report.closed))} of {report.closed.size} columns within TEM's closure "
+        "tolerances in the last year",
+        f"  {'drift of the last year':42}{'median':>11}{'largest':>11}{'tolerance':>11}",
+    ]
+    for name, values in report.drift.items():
+        kind = tolerance_kind(name)
+        size = np.abs(np.asarray(values))
+        lines.append(
+            f"  {name.replace('_', ' '):42}{np.median(size):11.2g}{size.max():11.2g}{CLOSURE_TOLERANCE[kind]:11.2g}  "
+            f"{units[kind]} yr-1"
+        )
+    return "\n".join(lines)
+
+
+def command_demo(arguments: argparse.Namespace) -> int:
+    """The embedded default: two futures, each with and without permafrost thaw; table, files, figure."""
+    begin = time.perf_counter()
+    with output_folder(arguments.out):
+        prepared = open_plan(demo_plan(), None)
+        plan = prepared.plan
+        cells = f"{prepared.grid.latitude.size} cells ({prepared.grid.column_cell.size} columns)"
+        print(f"jtem {__version__}: {plan.plan.title}; {cells}, emulated climate", flush=True)
+        code, summary = execute(prepared, arguments.out, force=True)
+    print(spin_up_text(summary.spin_up))
+    report(plan, arguments.out, figure=True)
+    print(f"done in {time.perf_counter() - begin:.0f} s; every number and figure here is from emulated climate")
+    return code
+
+
+def command_run(arguments: argparse.Namespace) -> int:
+    """Run a plan."""
+    from jtem import plan as plans
+
+    folder = arguments.out or Path(plans.read(arguments.plan).plan.name)
+    part, wait = arguments.part or (0, 1), None
+    if arguments.distributed:
+        if arguments.part:
+            raise InputError("--part and --distributed both share out the chunks; give one of them")
+        use_all_cores()
+        part, wait = joined_processes(arguments.distributed)
+    with output_folder(folder):
+        prepared = open_plan(arguments.plan, arguments.data, force=arguments.force)
+        code, summary = execute(prepared, folder, force=arguments.force, part=part, resume=arguments.resume)
+        if wait is not None and part[1] > 1:
+            wait()
+            if part[0] == 0:  # everything is remembered: this only writes the files
+                code, summary = execute(prepared, folder, force=False)
+    print(spin_up_text(summary.spin_up))
+    return code
+
+
+COLUMN_YEARS_PER_SECOND = {"mixed": 11000.0, "float64": 7000.0, "float32": 14000.0}
+"""Of one core, whole step; for the estimate of ``jtem check`` only. ``benchmarks/throughput.py`` measures it."""
+
+
+COMPILE_SECONDS = 40.0
+
+
+def command_check(arguments: argparse.Namespace) -> int:
+    """Validate everything and say what a run would take, without running."""
+    prepared = open_plan(arguments.plan, arguments.data)
+    plan, experiment = prepared.plan, prepared.experiment
+    rate = COLUMN_YEARS_PER_SECOND[plan.model.precision.name] * usable_cores()
+    seconds = COMPILE_SECONDS + prepared.column_years / rate
+    spin = experiment.spin_up
+    print(f"{plan.where}: fine")
+    print(f"  cells    {prepared.grid.latitude.size:,}, columns {prepared.grid.column_cell.size:,}")
+    if spin is not None:
+        carbon = "equilibrium" if spin.method == "equilibrium" else f"{spin.years} years"
+        print(f"  spin-up  {spin.heat_years} years of heat, {carbon} of carbon, {spin.cycle_years} years cycling")
+    for stage in experiment.stages:
+        thaw = "thaw exposes permafrost" if stage.expose else "no exposure"
+        print(f"  stage    {stage.name} {stage.first_year}-{stage.last_year} after {stage.parent}, {thaw}")
+    print(f"  years    {sum(s.years for s in experiment.stages):,}; cells x years {prepared.column_years:,}")
+    print(f"  model    permafrost {plan.model.permafrost.name}, precision {plan.model.precision.name}")
+    print(f"  parameters {', '.join(prepared.table.files)} (hash {prepared.table.hash()})")
+    print(f"  inputs   {'; '.join(prepared.inputs)}")
+    print(f"  memory   about {prepared.memory_bytes() / 1e9:.1f} GB")
+    print(f"  time     about {duration(seconds)} on {usable_cores()} cores, compilation included")
+    return DONE
+
+
+def joined_processes(words: str) -> tuple[tuple[int, int], Callable[[], None]]:
+    """Join JAX's distributed runtime: this process's share of the chunks (i, n), and how to leave it.
+
+    ``words``: "auto" (a cluster that JAX knows, such as Slurm) or "HOST:PORT,I,N" with I from 0. Cells do not speak to one
+    another, so processes share nothing but the folder; the runtime tells each its number and stops all if one dies. Leaving
+    waits for the others, for as long as they work (collectives would give up after seconds).
+    """
+    import jax
+
+    patience = 30 * 86400
+    try:
+        if words == "auto":
+            jax.distributed.initialize(shutdown_timeout_seconds=patience)
+        else:
+            address, index, count = words.split(",")
+            jax.distributed.initialize(
+                coordinator_address=address,
+                num_processes=int(count),
+                process_id=int(index),
+                shutdown_timeout_seconds=patience,
+            )
+    except (ValueError, RuntimeError) as error:
+        raise InputError(
+            f"--distributed {words!r}: JAX's processes could not be joined ({str(error).splitlines()[0]}); give 'auto' on a "
+            "cluster that JAX knows, or HOST:PORT,I,N with I from 0"
+        ) from None
+    return (jax.process_index(), jax.process_count()), jax.distributed.shutdown

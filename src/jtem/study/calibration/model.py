@@ -1,0 +1,288 @@
+"""Residuals, Jacobian and log-posterior of a problem, laid out by sites and slots."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import cached_property
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from jtem import parameters
+from jtem.constants import MONTHS_PER_YEAR
+from jtem.errors import InputError
+from jtem.study.calibration import misfit
+from jtem.study.calibration.least_squares import Transform
+from jtem.study.calibration.problem import Free, Problem, check_free, element_of
+
+
+class Model:
+    """Residuals, Jacobian and log-posterior of a :class:`Problem`, compiled once.
+
+    Points are free coordinates x (..., coordinate) on the real line (``transform``); residuals are those of fitted
+    observations, divided by their errors, then one for each prior. ``names``: labels of the coordinates. Raises
+    ``InputError`` for a problem that cannot be calibrated; nothing is compiled by then.
+    """
+
+    def __init__(self, problem: Problem):
+        """Check the problem and lay it out by sites and slots."""
+        self.problem = problem
+        self.setting = misfit.Setting(
+            problem.design,
+            problem.heat_years,
+            problem.channels,
+            tuple((f.names, f.mode) for f in problem.free),
+            problem.heat_differences,
+        )
+        self._lay_out_coordinates()
+        self._lay_out_observations()
+        self._heat: misfit.Heat | None = None
+        self._last: tuple[np.ndarray, ...] | None = None
+
+    # --- layout
+
+    def _lay_out_coordinates(self) -> None:
+        problem = self.problem
+        names, lower, upper, scales, start, prior = [], [], [], [], [], []
+        count = len(problem.sites)
+        self.index = np.zeros((count, len(problem.free)), dtype=int)
+        self.applies = np.zeros((count, len(problem.free)), dtype=bool)
+        for k, free in enumerate(problem.free):
+            check_free(free, problem)
+            mine = range(count) if free.sites is None else free.sites
+            groups: dict[str, list[int]] = {}
+            for s in mine:
+                key = {"shared": "", "community": problem.communities[s], "site": problem.sites[s]}[free.scope]
+                groups.setdefault(key, []).append(s)
+            for key, members in groups.items():
+                label = free.label + (f":{key}" if key else "")
+                self.index[members, k], self.applies[members, k] = len(names), True
+                names.append(label)
+                lower.append(free.lower)
+                upper.append(free.upper)
+                scales.append(free.scale)
+                start.append(self._start(free, members, label))
+                prior.append(free.prior)
+        if not names:
+            raise InputError("no parameter is free; name at least one that acts on the sites")
+        self.transform = Transform(tuple(names), np.array(lower), np.array(upper), tuple(scales))
+        self.start_values = np.array(start)
+        self.transform.free(self.start_values)  # refuses a start outside the bounds
+        self.prior = prior
+
+    def _start(self, free: Free, members: Sequence[int], label: str) -> float:
+        if free.start is not None:
+            return free.start
+        if free.mode == "factor":
+            return 1.0
+        values = [np.asarray(self.value_in_table(free.names[0], s), dtype=float) for s in members]
+        flat = np.concatenate([np.ravel(v) for v in values])
+        if np.ptp(flat) > 1e-12 * max(1.0, float(np.abs(flat).max())):
+            raise InputError(
+                f"parameter '{label}' has the values {flat.min():g} to {flat.max():g} at its sites; give a 'start', "
+                "choose mode 'factor' or another scope"
+            )
+        return float(flat[0])
+
+    def value_in_table(self, full: str, s: int):
+        """A parameter of site ``s`` before anything is fitted; one element where ``full`` names one."""
+        name, element = element_of(full)
+        leaf = np.asarray(parameters.get(self.problem.rows, name))[s]
+        return leaf if element is None else leaf[element]
+
+    def _lay_out_observations(self) -> None:
+        problem, o = self.problem, self.problem.observations
+        if not o.fitted.any():
+            raise InputError("no observation is left to fit; check sites, streams, years and quality")
+        if not np.all(o.error[o.fitted] > 0):
+            raise InputError("an observation to fit has no positive error; give one for its stream")
+        count = len(problem.sites)
+        number = np.bincount(o.site, minlength=count)
+        width = int(number.max())
+        self.position = np.zeros(o.site.size, dtype=int)
+        for s in range(count):
+            self.position[o.site == s] = np.arange(number[s])
+        shape = (count, width)
+        channel, begin, end = (np.zeros(shape, dtype=int) for _ in range(3))
+        share = np.zeros(shape)
+        at = (o.site, self.position)
+        channel[at], begin[at], end[at] = o.channel, o.begin, o.end
+        share[at] = np.where(o.how == "sum", 1.0, 1.0 / np.maximum(o.end - o.begin, 1))
+        months = problem.history.co2.shape[1] * MONTHS_PER_YEAR
+        if np.any(o.begin < 0) or np.any(o.end > months) or np.any(o.end <= o.begin):
+            raise InputError("an observation lies outside the years of history; lengthen them")
+        dtype = problem.design.pool_dtype
+
+        def numbers(tree):
+            return jax.tree.map(
+                lambda leaf: jnp.asarray(leaf, dtype if np.asarray(leaf).dtype.kind == "f" else None), tree
+            )
+
+        self.site = misfit.SiteInputs(
+            cell=numbers(problem.cells),
+            row=numbers(problem.rows),
+            spin_up=numbers(problem.spin_up),
+            history=numbers(problem.history),
+            applies=jnp.asarray(self.applies),
+            width=jnp.asarray(np.tile(_widths(problem.free), (count, 1)), dtype),
+            logarithmic=jnp.asarray(np.tile([f.scale == "log" for f in problem.free], (count, 1))),
+            channel=jnp.asarray(channel),
+            begin=jnp.asarray(begin),
+            end=jnp.asarray(end),
+            share=jnp.asarray(share, dtype),
+        )
+        self.fitted = np.flatnonzero(o.fitted)
+        self.with_prior = np.flatnonzero([p is not None for p in self.prior])
+        transform = self.transform
+        logs = np.array([s == "log" for s in transform.scales])
+        low, high = (np.where(logs, np.log(np.where(logs, v, 1.0)), v) for v in (transform.lower, transform.upper))
+        mean = np.array([0.0 if p is None else p[0] for p in self.prior])
+        self.target = misfit.Target(
+            index=self.index,
+            observed=np.zeros(shape),
+            weight=np.zeros(shape),
+            low=low,
+            width=high - low,
+            logarithmic=logs,
+            prior_mean=np.where(logs & (mean > 0), np.log(np.where(mean > 0, mean, 1.0)), mean),
+            prior_weight=np.array([0.0 if p is None else 1.0 / p[1] for p in self.prior]),
+        )
+        at = (o.site[self.fitted], self.position[self.fitted])
+        self.target.observed[at] = o.value[self.fitted]
+        self.target.weight[at] = 1.0 / o.error[self.fitted]
+
+    # --- compiled pieces
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Labels of the coordinates."""
+        return self.transform.names
+
+    @property
+    def start(self) -> np.ndarray:
+        """The start in free coordinates, (coordinate,)."""
+        return self.transform.free(self.start_values)
+
+    def heat(self) -> misfit.Heat | None:
+        """Heat of all sites where no free parameter acts on it (found once), else None."""
+        if self.setting.heat_slots:
+            return None
+        if self._heat is None:
+            self._heat = misfit.program("heat", self.setting)(self._local(self.start_values), self.site)
+        return self._heat
+
+    def _local(self, values) -> Any:
+        """Values (..., coordinate) by site and slot (..., site, slot)."""
+        dtype = self.problem.design.pool_dtype
+        return jnp.asarray(values, dtype)[..., self.index]
+
+    # --- for least squares
+
+    def simulate(self, values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Simulated counterpart of every observation (..., observation) and codes (..., site), for values
+        (..., coordinate) in the parameters' own units.
+        """
+        values = np.asarray(values, dtype=np.float64)
+        flat = values.reshape(-1, values.shape[-1])
+        out, code = misfit.program("values", self.setting)(self._local(flat), self.site, self.heat())
+        o = self.problem.observations
+        picked = np.asarray(out)[:, o.site, self.position]
+        return picked.reshape(*values.shape[:-1], -1), np.asarray(code).reshape(*values.shape[:-1], -1)
+
+    def sensitivity(self, values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Simulated (start, observation) and its derivative by the values (start, observation, coordinate)."""
+        if self._last is not None and np.array_equal(self._last[0], values):
+            return self._last[1], self._last[2]
+        out, code, slope = misfit.program("jacobian", self.setting)(self._local(values), self.site, self.heat())
+        o = self.problem.observations
+        simulated = np.asarray(out, dtype=np.float64)[:, o.site, self.position]
+        local = np.asarray(slope, dtype=np.float64)[:, o.site, self.position]  # (start, observation, slot)
+        full = np.zeros((*simulated.shape, len(self.names)))
+        rows = np.arange(o.site.size)
+        for k in range(len(self.problem.free)):
+            on = self.applies[o.site, k]
+            full[:, rows[on], self.index[o.site[on], k]] += local[:, on, k]
+        self._last = (np.array(values), simulated, full, np.asarray(code))
+        return simulated, full
+
+    def codes(self, values: np.ndarray) -> np.ndarray:
+        """Result codes of the equilibrium (start, site) at the values (start, coordinate)."""
+        self.sensitivity(values)
+        assert self._last is not None
+        return self._last[3]
+
+    def _on_scale(self, values: np.ndarray) -> np.ndarray:
+        logs = np.array([s == "log" for s in self.transform.scales])
+        return np.where(logs, np.log(np.where(logs, values, 1.0)), values)
+
+    def residuals(self, x: np.ndarray) -> np.ndarray:
+        """Residuals (start, residual) at x (start, coordinate).
+
+        The Jacobian is found with them (an accepted point wants it, and it costs little more than the values).
+        """
+        values = self.transform.values(x)
+        simulated, _ = self.sensitivity(values)
+        o, t = self.problem.observations, self.target
+        made = (simulated[:, self.fitted] - o.value[self.fitted]) / o.error[self.fitted]
+        prior = (self._on_scale(values) - t.prior_mean) * t.prior_weight
+        return np.concatenate([made, prior[:, self.with_prior]], axis=1)
+
+    def jacobian(self, x: np.ndarray) -> np.ndarray:
+        """Derivative of the residuals by x, (start, residual, coordinate)."""
+        values, slope = self.transform.values(x), self.transform.slope(x)
+        _, by_values = self.sensitivity(values)
+        o, t = self.problem.observations, self.target
+        made = by_values[:, self.fitted] / o.error[self.fitted][:, None] * slope[:, None, :]
+        logs = np.array([s == "log" for s in self.transform.scales])
+        by_x = np.where(logs, slope / np.where(logs, values, 1.0), slope) * t.prior_weight
+        rows = np.zeros((x.shape[0], self.with_prior.size, x.shape[1]))
+        rows[:, np.arange(self.with_prior.size), self.with_prior] = by_x[:, self.with_prior]
+        return np.concatenate([made, rows], axis=1)
+
+    # --- for gradients
+
+    def misfit_and_gradient(self, x: np.ndarray) -> tuple[float, np.ndarray]:
+        """The misfit (residuals squared and summed) at x (coordinate,) and its gradient, by one reverse sweep."""
+        run_ = misfit.gradient_program(self.setting)
+        value, slope = run_(jnp.asarray(x, self.problem.design.pool_dtype), self.site, self.heat(), self._device_target)
+        return float(value), np.asarray(slope, dtype=np.float64)
+
+    def log_posterior(self, x):
+        """Unnormalised log-density at x (coordinate,) as a traceable function: -misfit/2 and the density of the change of
+        variables (within its bounds a parameter without prior is uniform on its scale).
+        """
+        return misfit.log_density(self.setting)(x, *self.density_arguments())
+
+    def log_posterior_and_gradient(self, x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """:meth:`log_posterior` (start,) and its gradient (start, coordinate) at x (start, coordinate), by the Jacobian: no
+        program but that of the search.
+        """
+        residual, jacobian = self.residuals(x), self.jacobian(x)
+        share = 1.0 / (1.0 + np.exp(-x))
+        change = -(np.logaddexp(0.0, -x) + np.logaddexp(0.0, x)).sum(axis=1)
+        value = -0.5 * (residual**2).sum(axis=1) + change
+        return value, -np.einsum("sr,src->sc", residual, jacobian) + 1.0 - 2.0 * share
+
+    def density_arguments(self) -> tuple[Any, ...]:
+        """What :func:`log_density` reads beside x; handed over and not compiled in, one program serves other observations."""
+        return self.site, self.heat(), self._device_target
+
+    @cached_property
+    def _device_target(self) -> misfit.Target:
+        dtype = self.problem.design.pool_dtype
+        return jax.tree.map(lambda leaf: jnp.asarray(leaf, dtype if leaf.dtype.kind == "f" else None), self.target)
+
+
+def near_posterior(jacobian: np.ndarray) -> np.ndarray:
+    """Covariance (coordinate, coordinate) of a Gaussian near the log-posterior, from the Jacobian of the residuals
+    (residual, coordinate) at the best fit: (J'J + 3/pi^2 I)^-1. The second term is the precision of a logistic
+    distribution, which a parameter uniform within its bounds has in x, so undetermined coordinates stay finite.
+    """
+    return np.linalg.inv(jacobian.T @ jacobian + 3.0 / np.pi**2 * np.eye(jacobian.shape[1]))
+
+
+def _widths(free: Sequence[Free]) -> np.ndarray:
+    """Distance between the bounds on each quantity's scale, (slot,)."""
+    return np.array([np.log(f.upper / f.lower) if f.scale == "log" else f.upper - f.lower for f in free])
