@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from jtem.writers.netcdf import Grid
     from jtem.parameters import ParameterTable
     from jtem.plan import Plan
-    from jtem.study.stages import Experiment
+    from jtem.run import Experiment
 
 
 STATE_BYTES = 4096  # of one column, rounded up
@@ -92,7 +92,7 @@ def prepare(
     from jtem.physics import permafrost, radiation
     from jtem.physics.soil_thermal import ThermalDesign
     from jtem.readers import to_model
-    from jtem.study.stages import Experiment, SpinUp
+    from jtem.run import Experiment, SpinUp
 
     model = plan.model
     design = step.Design(
@@ -184,7 +184,7 @@ def selection(plan: Plan):
 
 def build_stages(plan: Plan, loader: Callable[..., Any]) -> tuple:
     """History and scenarios; the permafrost scheme decides when frozen stores are filled and what thaw exposes."""
-    from jtem.study.stages import Stage
+    from jtem.run import Stage
 
     scheme = plan.model.permafrost
     layered = scheme.name == "layered"
@@ -222,7 +222,7 @@ def build_stages(plan: Plan, loader: Callable[..., Any]) -> tuple:
 
 def factorial_stages(plan: Plan, loader: Callable[..., Any]) -> tuple:
     """Stages of ``[factorial]``; none where the plan has no such section."""
-    from jtem.study import protocol
+    from jtem.run import factorial as protocol
 
     f, history = plan.factorial, plan.history
     if not f.scenarios:

@@ -20,7 +20,7 @@ from jtem.errors import DONE, FAILED_CELLS, InputError
 
 if TYPE_CHECKING:
     from jtem.assemble.course import Prepared
-    from jtem.study.stages import Progress, SpinUpReport, Summary
+    from jtem.run import Progress, SpinUpReport, Summary
 
 
 def demo_plan() -> Path:
@@ -113,7 +113,7 @@ def execute(
     from jtem.files import prepare_folder
     from jtem.writers.netcdf import NetcdfSink, file_names
     from jtem.physics.soil_thermal import C25_B
-    from jtem.study import stages as work
+    from jtem import run as work
 
     plan, experiment = prepared.plan, prepared.experiment
     frequencies = [
@@ -239,8 +239,8 @@ def spin_up_text(report: SpinUpReport | None) -> str:
     """Length of the spin-up and the drift of its last year beside TEM's closure tolerances."""
     if report is None:
         return "no spin-up (restart)"
-    from jtem.spinup import CLOSURE_TOLERANCE
-    from jtem.study.stages import tolerance_kind
+    from jtem.run.spinup import CLOSURE_TOLERANCE
+    from jtem.run import tolerance_kind
 
     units = {"water": "mm", "carbon": "gC m-2", "nitrogen": "gN m-2"}
     made = f"{report.years} years"

@@ -23,7 +23,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from jtem import equilibrium, parameters, run, spinup, step
+from jtem import parameters, run, step
+from jtem.run import equilibrium, spinup
 from jtem.constants import DAYS_IN_MONTH, MONTHS_PER_YEAR
 from jtem.physics import permafrost
 from jtem.state import Cell, Climate, Controls

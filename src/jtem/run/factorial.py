@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from jtem.state import Climate
-from jtem.study.stages import Stage
+from jtem.run.course import Stage
 
 FACTORS = ("permafrost", "co2", "temperature", "precipitation")
 """What can be held. "permafrost": no matter moves and the accessible shares keep the active layer they refer to."""
