@@ -27,12 +27,17 @@ _HOMES = {
     "load": "jtem.front.result",
     "plot": "jtem.front.plot",
     "InputError": "jtem.errors",
+    "use_all_cores": "jtem.devices",
 }
 """Where the public names live; imported when first asked for, so that ``import jtem`` starts nothing."""
 
-__all__ = ["InputError", "Model", "Place", "Result", "__version__", "known_sites", "load", "open", "plot", "region", "site"]
+__all__ = [
+    "InputError", "Model", "Place", "Result", "__version__", "known_sites", "load", "open", "plot", "region", "site",
+    "use_all_cores",
+]  # fmt: skip
 
 if TYPE_CHECKING:
+    from jtem.devices import use_all_cores
     from jtem.errors import InputError
     from jtem.front import plot
     from jtem.front.model import Model, open

@@ -522,6 +522,7 @@ class Model:
         """Run an experiment and label what it gives."""
         from jtem import run as running
         from jtem.assemble import course
+        from jtem.physics.soil_thermal import C25_B as DEFAULT_EDGES
         from jtem.writers import states
         from jtem.writers.memory import MemorySink
 
@@ -532,13 +533,15 @@ class Model:
             attributes["processes"] = self._replaced().removeprefix(", ")
         if experiment.spin_up is None:
             attributes["spin_up"] = f"went on from the state of '{next(iter(experiment.initial_states))}'"
+        raw = running.run_in_memory(experiment, _teller(progress))
+        summary = raw.summary
         sink = MemorySink(
-            prepared.grid, attributes=attributes, heat_edges=_heat_edges(experiment), double=prepared.plan.output.double
+            prepared.grid, attributes=attributes, heat_edges=DEFAULT_EDGES, double=prepared.plan.output.double
         )
-        summary = running.run_experiment(experiment, sink, _teller(progress))
+        _replay(raw, experiment, sink)
         sink.finish(summary.failed, course.notes(summary))
         is_site = self.place.is_site if self.place else prepared.grid.latitude.size == 1
-        frequencies = [f for f, _ in experiment.selection.names()]
+        frequencies = ["annual", *(["monthly"] if experiment.selection.monthly else [])]
         stages: dict[str, dict[str, xr.Dataset]] = {}
         for stage in experiment.stages:
             stages[stage.name] = {}
@@ -552,10 +555,11 @@ class Model:
         last_years = {stage.name: {"last_year": stage.last_year} for stage in experiment.stages}
         for name in names if not members else []:
             meta = {**attributes, "stage": name, **last_years.get(name, {})}
-            kept[name] = state_dataset(states.state_arrays(sink.final_state(name)), meta)
+            state = raw.start if name == "spinup" else raw.stages[name].state
+            kept[name] = state_dataset(states.state_arrays(state), meta)
         report = _spin_up_report(summary)
         _tell_troubles(summary, sink.implausible, prepared)
-        files = None if members else functools.partial(_write, prepared, sink, attributes, summary, stages=experiment.stages)
+        files = None if members else functools.partial(_write, prepared, raw, attributes)
         return Result(
             stages, kept, dict(summary.failed), report, summary.seconds, summary.compile_seconds, prepared.plan.plan.name, files
         )
@@ -673,12 +677,6 @@ def _state_of(start: _Start) -> tuple[xr.Dataset, str]:
     raise InputError(f"start is a {type(start).__name__}; give a result, its state, or the path of a state file")
 
 
-def _heat_edges(experiment: Any) -> Sequence[float]:
-    from jtem.assemble.course import heat_edges
-
-    return heat_edges(experiment)
-
-
 def _tiled(grid: Any, count: int) -> Any:
     """The grid of an ensemble: the cells of every member after those of the one before."""
     cells = grid.latitude.size
@@ -746,8 +744,34 @@ def _teller(progress: bool) -> Callable[[Any], None] | None:
     return line
 
 
-def _write(prepared: Prepared, sink: Any, attributes: Mapping[str, Any], summary: Any, folder: Path, force: bool, *, stages: Any) -> list[Path]:
-    """The files of a run in ``folder``, from what the sink holds."""
-    from jtem.assemble import course
+def _replay(raw: Any, experiment: Any, sink: Any) -> None:
+    """Hand a run's raw results to a sink, residuals of the budgets included."""
+    count = len(experiment.column_cell)
+    for stage in experiment.stages:
+        found = raw.stages[stage.name]
+        outputs = {"monthly": found.monthly, "annual": {**found.annual, **found.residuals}}
+        sink.write(stage, slice(0, count), slice(0, stage.years), {k: v for k, v in outputs.items() if v})
 
-    return course.write(prepared, sink, attributes, summary, folder, force=force, stages=stages)
+
+def _write(prepared: Prepared, raw: Any, attributes: Mapping[str, Any], folder: Path, force: bool) -> list[Path]:
+    """The files of a run, as the command line writes them."""
+    from jtem.assemble import course
+    from jtem.files import prepare_folder
+    from jtem.physics.soil_thermal import C25_B as DEFAULT_EDGES
+    from jtem.writers.netcdf import NetcdfSink, file_names
+
+    plan, experiment = prepared.plan, prepared.experiment
+    frequencies = ["annual", *(["monthly"] if experiment.selection.monthly else [])]
+    names = file_names(plan.plan.name, [stage.name for stage in experiment.stages], frequencies, plan.output.state)
+    prepare_folder(folder, names, force)
+    count = len(experiment.column_cell)
+    with NetcdfSink(
+        folder, plan.plan.name, prepared.grid, attributes=attributes, heat_edges=DEFAULT_EDGES,
+        write_states=plan.output.state, double=plan.output.double,
+    ) as sink:  # fmt: skip
+        _replay(raw, experiment, sink)
+        if raw.start is not None:
+            sink.state("spinup", slice(0, count), raw.start)
+        for name, found in raw.stages.items():
+            sink.state(name, slice(0, count), found.state)
+        return sink.finish(raw.summary.failed, course.notes(raw.summary))
