@@ -28,13 +28,11 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from jtem import equilibrium, parameters, plan, run, spinup, step
-from jtem.assemble.course import prepare
-from jtem.assemble.model import parameter_files
-from jtem.constants import DAYS_IN_MONTH
-from jtem.files import data_path
+from jtem import cli, parameters, plan, run, step
+from jtem.datafiles import data_path
 from jtem.devices import use_all_cores
 from jtem.physics import permafrost, radiation
+from jtem.run import equilibrium, spinup
 from jtem.state import Cell, Climate
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -66,18 +64,18 @@ class Columns(NamedTuple):
 
 def tree_of_parameters() -> step.Parameters:
     """Defaults with the overlay of the demonstration plan, float64."""
-    table = parameters.read_table(step.Parameters, parameter_files(PARAMETERS_OF, None, "benchmark"))
+    table = parameters.read_table(step.Parameters, cli.parameter_files(PARAMETERS_OF, None, "benchmark"))
     return parameters.build(step.Parameters, table, "float64")
 
 
 def of_plan(text: str, name: str, data: Path | None = None, stride: int = 1) -> Columns:
     """Columns and the mean year of the spin-up cycle of a plan."""
-    prepared = prepare(plan.parse(text), data)
+    prepared = cli.prepare(plan.parse(text), data)
     experiment = prepared.experiment
     assert experiment.spin_up is not None
     rows = np.arange(0, len(experiment.column_cell), stride)
     cycle = experiment.spin_up.climate(experiment.column_cell[rows])
-    year = jax.vmap(spinup.mean_year)(jax.tree.map(lambda leaf: jnp.asarray(leaf, "float64"), cycle))
+    year = jax.vmap(run.mean_year)(jax.tree.map(lambda leaf: jnp.asarray(leaf, "float64"), cycle))
     cells = jax.tree.map(lambda leaf: jnp.asarray(leaf)[rows], experiment.columns)
     return Columns([f"{name} {i}" for i in rows], cells, year)
 
@@ -164,9 +162,7 @@ def many(columns: Columns, count: int) -> Columns:
 
 def start(p, cell, year):
     """Initial state and periodic heat of one column."""
-    site = step.derive(p, cell, DESIGN)
-    days = jnp.asarray(DAYS_IN_MONTH, jnp.float64)
-    state = step.initial_state(site, cell, year.air_temperature, year.shortwave_radiation, days, DESIGN)
+    site, state = run.course.start(p, cell, year, design=DESIGN)
     _, heat = spinup.periodic_heat(state.thermal, year, cell, site, years=HEAT_YEARS, design=DESIGN)
     return state.water, state.carbon, heat
 
@@ -188,7 +184,7 @@ def repeated(years: int):
 
 def compiled(one, devices):
     """A program of one column over stacked columns on all devices."""
-    return run.split_over(lambda p, *stacked: jax.vmap(lambda *x: one(p, *x))(*stacked), devices)
+    return run.batch.compiled(one, devices)
 
 
 def on_devices(columns: Columns, devices):

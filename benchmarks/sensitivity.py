@@ -28,12 +28,12 @@ from pathlib import Path
 
 import numpy as np
 
-from jtem import equilibrium, plan
-from jtem.assemble.course import prepare
+from jtem import cli, plan
 from jtem.devices import usable_cores, use_all_cores
 from jtem.report import sensitivity as shown
-from jtem.study import ensembles, sensitivity
-from jtem.study.sensitivity import Quantity
+from jtem.run import equilibrium
+from jtem.study import sensitivity
+from jtem.study.sensitivity import Quantity, ensembles
 
 PLAN = """
 [plan]
@@ -83,7 +83,7 @@ def model_of(scheme: str, stride: int, chunk: int, sites: tuple[str, ...] = ()):
         text = text.replace(f"stride = {stride}", f"sites = {json.dumps(sites)}")
     read = plan.parse(text)
     plan.use_precision(read.model.precision.name)
-    prepared = prepare(read, None)
+    prepared = cli.prepare(read, None)
     annual = tuple((q.variable, q.reduction) for q in asked(scheme))
     settings = equilibrium.Settings(tolerance=1e-9)
     model = sensitivity.model_of(

@@ -21,8 +21,8 @@ from typing import Any
 from jtem import variables
 from jtem.errors import InputError, suggest
 from jtem.physics.permafrost import SCHEMES, PermafrostScheme
-from jtem.run.factorial import FACTORS, PROTOCOLS, Member, Run, stage_name
 from jtem.run import METHODS
+from jtem.run.factorial import FACTORS, PROTOCOLS, Member, Run, stage_name
 
 SOURCES = ("embedded", "table", "toolik", "cf_monthly", "climate_grid", "isimip", "prepared")
 DATA_VARIABLE = "JTEM_DATA"

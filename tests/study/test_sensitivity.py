@@ -11,13 +11,12 @@ import numpy as np
 import pytest
 
 import gradient_cases
-from jtem import equilibrium, run, step
-from jtem.commands.sensitivity import quantity_of, read_covariance
+from jtem import cli, run, step
 from jtem.errors import InputError
 from jtem.physics import permafrost
-from jtem.study import ensembles, sensitivity
-from jtem.study.sensitivity import Quantity
-from jtem.study.stages import Experiment, SpinUp, Stage
+from jtem.run import Experiment, SpinUp, Stage, equilibrium
+from jtem.study import sensitivity
+from jtem.study.sensitivity import Quantity, ensembles
 from sites import BONANZA_CREEK, TABLE, TOOLIK, make, parameter_tree
 
 CASES = [(BONANZA_CREEK, 0.366, "boreal_forest", 0.0), (TOOLIK, 0.3665, "wet_moist_tundra", 1.0)]
@@ -286,26 +285,26 @@ def test_what_cannot_be_asked_is_refused_in_one_sentence(model):
 
 
 def test_words_of_a_plan_become_quantities():
-    found = quantity_of("loss", "sum RH_PF 2015-2100", "plan.toml")
+    found = cli.quantity_of("loss", "sum RH_PF 2015-2100", "plan.toml")
     assert (found.variable, found.how, found.first, found.last, found.unit) == (
         "heterotrophic_respiration_thawed_permafrost", "sum", 2015, 2100, "gC m-2"
     )  # fmt: skip
-    assert quantity_of("g", "mean GPP 2015-2024", "p").unit == "gC m-2 year-1"
+    assert cli.quantity_of("g", "mean GPP 2015-2024", "p").unit == "gC m-2 year-1"
     for text in ("sum RH_PF", "sum RH_PF then-now", "sum RH_PFF 2015-2100", "sum layer_respiration 2015-2100"):
         with pytest.raises(InputError, match=r"\[sensitivity.quantities\] loss"):
-            quantity_of("loss", text, "plan.toml")
+            cli.quantity_of("loss", text, "plan.toml")
 
 
 def test_a_covariance_is_read_from_its_table(tmp_path):
     path = tmp_path / "posterior.csv"
     path.write_text("name,value,litter.carbon_rate,litter.nitrogen_rate\n"
                     "litter.carbon_rate,0.02,1e-6,5e-7\nlitter.nitrogen_rate,0.01,5e-7,1e-6\n")  # fmt: skip
-    found = read_covariance(path)
+    found = cli.read_covariance(path)
     assert found.names == ("litter.carbon_rate", "litter.nitrogen_rate")
     np.testing.assert_allclose(found.relative, [[1e-6 / 4e-4, 5e-7 / 2e-4], [5e-7 / 2e-4, 1e-6 / 1e-4]])
     path.write_text("name,value,x\nlitter.carbon_rate,0.02,1e-6\n")
     with pytest.raises(InputError, match="not a covariance"):
-        read_covariance(path)
+        cli.read_covariance(path)
 
 
 # --- with soil heat and permafrost ------------------------------------------------------------------------------------------

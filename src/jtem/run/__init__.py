@@ -1,7 +1,7 @@
 """Years, columns and experiments: how the monthly step becomes a run.
 
-``years`` (time), ``batch`` (space), ``spinup`` and ``equilibrium`` (the state before history), ``course`` (what an experiment is),
-``runner`` and ``memory`` (run it), ``factorial`` (experiments that hold factors).
+``years`` (time), ``batch`` (space), ``spinup`` and ``equilibrium`` (the state before history), ``course`` (what an experiment
+is), ``runner`` and ``memory`` (run it), ``factorial`` (experiments that hold factors).
 """
 
 from jtem.run import batch, course, equilibrium, factorial, memory, runner, spinup, years

@@ -1,7 +1,7 @@
 """Space: many columns in one compiled program. ``vmap``, tiles that fit a core's cache, devices, padding.
 
-:func:`compiled` keeps one program a (function, devices, fixed arguments) for as long as the process lives, so that a second run of
-the same design, shapes and selection compiles nothing. Numbers are arguments of the programs, never closed over.
+:func:`compiled` keeps one program a (function, devices, fixed arguments) for as long as the process lives, so that a second
+run of the same design, shapes and selection compiles nothing. Numbers are arguments of the programs, never closed over.
 """
 
 from __future__ import annotations
@@ -164,7 +164,7 @@ def _carbon(parameters, active, of_run, controls, state, drivers, co2, cells, *,
 
 
 def inline_program(design: step.Design, selection: Selection, devices: tuple, *, rests: bool = True) -> Program:
-    """Years inline: (parameters, controls, active, state, climate, cells). ``rests``: whether years that are not active rest."""
+    """Years inline: (parameters, controls, active, state, climate, cells). ``rests``: years that are not active rest."""
     return compiled(_inline, devices, shared=3, design=design, selection=selection, rests=rests)
 
 
@@ -195,7 +195,7 @@ def simulate_cells(
     devices: tuple | None = None,
     active=None,
 ) -> tuple[step.State, Outputs]:
-    """:func:`jtem.run.years.simulate` for stacked cells (leading axis), compiled once, split over ``devices`` (default: all local).
+    """:func:`jtem.run.years.simulate` for stacked cells (leading axis), compiled once, split over ``devices`` (default: all).
 
     The number of cells must be a multiple of the number of devices: :func:`pad_cells` does that.
     """

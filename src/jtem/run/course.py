@@ -166,8 +166,8 @@ def ensemble(experiment: Experiment, members: Sequence[step.Parameters]) -> Expe
     """The experiment with every parameter set of ``members`` on all of its columns, in one compiled program.
 
     Columns of the first set come first, then those of the second (:meth:`jtem.run.memory.Results.member` takes them apart).
-    ``members``: trees with a leading community axis, as ``experiment.parameters``. ``chunk_columns`` is multiplied, so that the
-    sets of a chunk run together; set it smaller where memory is short.
+    ``members``: trees with a leading community axis, as ``experiment.parameters``. ``chunk_columns`` is multiplied, so that
+    the sets of a chunk run together; set it smaller where memory is short. Raises ``InputError`` for no set.
     """
     if not members:
         raise InputError("an ensemble needs at least one parameter set")
@@ -193,8 +193,8 @@ def ensemble(experiment: Experiment, members: Sequence[step.Parameters]) -> Expe
 class Leg:
     """One piece of a column's way: "spin" it up, "fill" its frozen stores, or run the "years" of stages.
 
-    ``stages``: those that run together. ``base``: for a fill, rows of the years before it whose mean thaw it takes; None: the thaw
-    of the year before.
+    ``stages``: those that run together. ``base``: for a fill, rows of the years before it whose mean thaw it takes; None: the
+    thaw of the year before.
     """
 
     kind: Literal["spin", "fill", "years"]
@@ -307,7 +307,7 @@ def spin(
     settings: equilibrium.Settings | None = None,
     differentiable: bool = False,
 ) -> Spun:
-    """A column from its start through periodic heat and, by ``method``, ``years`` of carbon or its equilibrium, on one repeated year.
+    """A column through periodic heat and, by ``method``, ``years`` of carbon or its equilibrium, all on one repeated year.
 
     ``differentiable`` (equilibrium only): derivatives are those of the fixed points.
     """
@@ -324,14 +324,12 @@ def spin(
     return Spun(state, heat.thaw, found.drift, {name: getattr(found, name) for name in SOLVER})
 
 
-def fill(
-    parameters: step.Parameters, state: step.State, cell: Cell, thaw: Thaw, *, design: step.Design
-) -> step.State:
+def fill(parameters: step.Parameters, state: step.State, cell: Cell, thaw: Thaw, *, design: step.Design) -> step.State:
     """Fill the frozen stores of a column from what the active layer does not reach."""
     return step.begin_permafrost(state, cell, step.derive(parameters, cell, design), thaw, design)
 
 
-# --- many columns at once, without splitting them over devices -------------------------------------------------------------------
+# --- many columns, where they are -------------------------------------------------------------------------------------------
 
 
 @functools.lru_cache(maxsize=64)

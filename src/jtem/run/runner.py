@@ -8,7 +8,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Hashable, Iterator
 from dataclasses import dataclass
-from typing import Any, NamedTuple, Protocol, runtime_checkable
+from typing import NamedTuple, Protocol, runtime_checkable
 
 import jax
 import jax.numpy as jnp
@@ -39,8 +39,8 @@ RESIDUALS = {
 class Progress:
     """One message to the progress callback.
 
-    ``seconds``: since the start; ``compile_seconds``: of those in calls that compiled. ``seconds_left``: from the speed of work in
-    which nothing compiled; None before there was any.
+    ``seconds``: since the start; ``compile_seconds``: of those in calls that compiled. ``seconds_left``: from the speed of
+    work in which nothing compiled; None before there was any.
     """
 
     stage: str
@@ -145,9 +145,7 @@ def _joined(experiment: Experiment, reports: list[dict[str, np.ndarray]]) -> Spi
         return None
     joined = {name: np.concatenate([report[name] for report in reports]) for name in reports[0]}
     solver = {name: joined.pop(name) for name in SOLVER if name in joined}
-    return SpinUpReport(
-        closed=joined.pop("closed"), drift=joined, years=spin.years, method=spin.method, **solver
-    )
+    return SpinUpReport(closed=joined.pop("closed"), drift=joined, years=spin.years, method=spin.method, **solver)
 
 
 # --- how much is done ----------------------------------------------------------------------------------------------------------
@@ -167,7 +165,7 @@ class _Work:
         self.steady_seconds, self.steady_done = 0.0, 0
 
     def call(self, program: batch.Program, *arguments):
-        """The result of a program, waited for; a call that compiles counts as compiling (what it ran for is small beside that)."""
+        """The result of a program, waited for. A call that compiles counts as compiling: what it ran for is small beside."""
         begin, compiles = time.perf_counter(), program.compiles(*arguments)
         result = jax.block_until_ready(program(*arguments))
         if compiles:
@@ -207,7 +205,7 @@ class _Work:
 
 
 class _End(NamedTuple):
-    """Where a stage ends: state and thaw of the last year, padded and placed, and the thaw of its years, host arrays (column, year)."""
+    """Where a stage ends: state and thaw of its last year (padded, placed), thaw of all years (host arrays, column and year)."""
 
     state: step.State
     thaw: Thaw | None
@@ -258,9 +256,7 @@ class _Chunk:
                 del ends[name]
         return report
 
-    def _done(
-        self, unit: Unit, ends: dict[str, _End], used: set[str]
-    ) -> tuple[dict[str, _End], dict[str, np.ndarray]]:
+    def _done(self, unit: Unit, ends: dict[str, _End], used: set[str]) -> tuple[dict[str, _End], dict[str, np.ndarray]]:
         """Ends of a unit's stages, after its results and states went to the sink and into the memory."""
         made, extra = self._walk(unit, ends)
         for name, end in made.items():
@@ -346,7 +342,9 @@ class _Chunk:
     def _years(self, stages: tuple[Stage, ...], begin: _End, cycle: Climate | None = None) -> dict[str, _End]:
         """Years of a family of stages, inline or in passes; ``cycle``: host climate that is repeated and not written."""
         if self.e.splits:
-            climates = [_cast(stage.climate(self.indices), self.e.design) if cycle is None else cycle for stage in stages]
+            climates = [
+                _cast(stage.climate(self.indices), self.e.design) if cycle is None else cycle for stage in stages
+            ]
             return _Passes(self, stages, begin, climates, cycle is not None).run()
         ends = {}
         for stage in stages:
@@ -448,9 +446,7 @@ class _Passes:
     :func:`_treatment`, those of carbon by ``Stage.batch``.
     """
 
-    def __init__(
-        self, chunk: _Chunk, stages: tuple[Stage, ...], begin: _End, climates: list[Climate], cyclic: bool
-    ):
+    def __init__(self, chunk: _Chunk, stages: tuple[Stage, ...], begin: _End, climates: list[Climate], cyclic: bool):
         self.chunk, self.stages, self.cyclic = chunk, stages, cyclic
         moves_water = chunk.e.design.permafrost.moves_water
         self.treatments = [_treatment(stage, moves_water) for stage in stages]
@@ -492,7 +488,9 @@ class _Passes:
             self.thermal[key], made[key] = chunk.work.call(
                 program, chunk.e.parameters, block.active, self.thermal[key], climates[k], chunk.placed_cells()
             )
-            self.recent[key].append(tuple(np.asarray(leaf)[:, : block.live] for leaf in jax.tree.leaves(made[key].thaw)))
+            self.recent[key].append(
+                tuple(np.asarray(leaf)[:, : block.live] for leaf in jax.tree.leaves(made[key].thaw))
+            )
         return made
 
     def _water(

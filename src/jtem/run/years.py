@@ -1,9 +1,9 @@
 """Time: twelve months make a year, years follow each other. The only file with a loop over months.
 
-Heat and water do not depend on carbon or CO2. So a year is either :func:`inline` (heat, water and carbon of a month one after the
-other) or passes that run apart on what the pass before it gives: :func:`heat`, :func:`water`, :func:`carbon`. :func:`pools` is
-water and carbon together on given heat, as a spin-up repeats it. All are of one column and made of the same functions of ``step``:
-there is one physics. Batches run :func:`cells_last`.
+Heat and water do not depend on carbon or CO2. So a year is either :func:`inline` (heat, water and carbon of a month one after
+the other) or passes that run apart, each on what those before it give: :func:`heat`, :func:`water`, :func:`carbon`.
+:func:`pools` is water and carbon together on given heat, as a spin-up repeats it. All are of one column and made of the same
+functions of ``step``: there is one physics. Batches run :func:`cells_last`.
 """
 
 from __future__ import annotations
@@ -243,7 +243,8 @@ def inline(
 
 @functools.lru_cache(maxsize=256)
 def cells_last(year: Callable[..., Any], **fixed) -> Callable[..., Any]:
-    """``year`` with its keyword arguments ``fixed``, which ``vmap`` runs on arrays with cells last. One object each: traces are shared.
+    """``year`` with its keyword arguments ``fixed``, which ``vmap`` runs on arrays with cells last; one object each, so that
+    traces are shared.
 
     Passes run apart and years run inline are batched by the same function, so that both round alike.
     """

@@ -1,519 +1,279 @@
-"""Local sensitivity: adjoint (one quantity, everything it depends on), tangent (one direction, all outputs in time),
-Hessian-vector products.
+"""Derivatives of yearly outputs: adjoint (one quantity, everything it depends on), tangent (one direction, all outputs in time),
+Hessian-vector products, and :func:`gradient` of any function of the outputs.
 
-The model seen from here is a function of one column: a vector of its trainable parameters, its climate and its soil carbon
-profile give yearly outputs, through the equilibrium (implicit derivative, ``equilibrium``), history, the base year of
-``layered`` and a scenario. A :class:`Quantity` is a weighted sum of those outputs, so one compiled program serves all quantities.
-Columns never touch each other: one reverse pass of the sum over columns is the gradient of every column.
-
-Parameters are per community; a derivative here is with respect to the value that the column's community has.
+A column goes through the equilibrium (implicit derivative, ``run.equilibrium``), history, the base year of ``layered`` and a
+scenario. A :class:`~jtem.study.sensitivity.model.Quantity` is a weighted sum of yearly outputs, so one compiled program serves
+all. Columns never touch each other: one reverse pass of the sum over columns is the gradient of every column.
 """
 
 from __future__ import annotations
 
-import functools
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any, NamedTuple
+from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 
-from jtem import equilibrium, parameters, run, spinup, step
+from jtem import parameters
 from jtem.errors import InputError, suggest
 from jtem.physics.permafrost import Thaw
-from jtem.state import Cell, Climate
-from jtem.study.stages import Experiment, Stage
+from jtem.run import Experiment, batch, course, equilibrium, years
+from jtem.run.course import THAW, Leg
+from jtem.state import Climate
+from jtem.study.sensitivity.model import Chain, Drivers, Model, Quantity, Vector, model_of
 
-HOW = ("sum", "mean", "last", "change")
-"""How a quantity is made of years: their sum, their mean, the last of them, the last less the first."""
-
-_THAW = ("active_layer_thickness", "maximum_unfrozen_thickness")
-
-
-# --- what is asked -----------------------------------------------------------------------------------------------------
-
-
-@dataclass(frozen=True)
-class Quantity:
-    """A number of each column: ``how`` of the yearly ``variable`` over ``first``-``last`` (inclusive), in ``unit``.
-
-    ``reduction``: how the months make a year ("sum", "mean", "last", "max", "year").
-    """
-
-    name: str
-    variable: str
-    reduction: str
-    how: str
-    first: int
-    last: int
-    unit: str
-
-    def __post_init__(self):
-        """Refuse a word without meaning."""
-        if self.how not in HOW:
-            raise InputError(f"quantity '{self.name}': {self.how!r} is unknown; {suggest(self.how, HOW)}")
-        if self.last < self.first:
-            raise InputError(f"quantity '{self.name}' ends in {self.last} before it begins in {self.first}; swap them")
-
-    def weights(self, years: np.ndarray) -> np.ndarray:
-        """Weight of each of ``years`` (year,); raises ``InputError`` where the window is not among them."""
-        inside = (years >= self.first) & (years <= self.last)
-        if inside.sum() != self.last - self.first + 1:
-            raise InputError(
-                f"quantity '{self.name}' needs {self.first}-{self.last} but the run has {years[0]}-{years[-1]}; "
-                "change the window"
-            )
-        weights = np.zeros(years.size)
-        if self.how == "sum":
-            weights[inside] = 1.0
-        elif self.how == "mean":
-            weights[inside] = 1.0 / inside.sum()
-        else:
-            weights[years == self.last] += 1.0
-            if self.how == "change":
-                weights[years == self.first] -= 1.0
-        return weights
-
-
-@dataclass(frozen=True)
-class Vector:
-    """The trainable parameters of a column as one vector: ``names`` (n,) "branch.field" or "branch.field[k]"."""
-
-    names: tuple[str, ...]
-    leaves: tuple[str, ...]
-    sizes: tuple[int, ...]
-
-    def flatten(self, rows: step.Parameters) -> np.ndarray:
-        """Parameter rows of columns (leading axis) to vectors (column, n)."""
-        rows = jax.tree.map(jnp.asarray, rows)
-        parts = [np.asarray(parameters.get(rows, leaf), np.float64) for leaf in self.leaves]
-        return np.concatenate([part.reshape(part.shape[0], -1) for part in parts], axis=1)
-
-    def put(self, row: step.Parameters, vector: Any) -> step.Parameters:
-        """One row with the values of ``vector`` (n,)."""
-        start = 0
-        for leaf, size in zip(self.leaves, self.sizes, strict=True):
-            old = parameters.get(row, leaf)
-            row = parameters.replace(row, leaf, vector[start : start + size].reshape(old.shape).astype(old.dtype))
-            start += size
-        return row
-
-    def index(self, names: Sequence[str]) -> list[int]:
-        """Places of parameters, named wholly ("litter.carbon_rate"), by element ("x.y[1]") or by branch ("litter")."""
-        found: list[int] = []
-        for name in names:
-            here = [i for i, n in enumerate(self.names) if name in (n, n.split("[")[0], n.split(".")[0])]
-            if not here:
-                raise InputError(f"unknown trainable parameter '{name}'; {suggest(name, self.names)}")
-            found += here
-        return list(dict.fromkeys(found))
-
-
-def vector_of(table: parameters.ParameterTable, rows: step.Parameters) -> Vector:
-    """The layout of all trainable parameters of ``table``; ``rows`` tell how many numbers each has."""
-    rows = jax.tree.map(jnp.asarray, rows)
-    leaves = [name for name, entry in table.entries.items() if entry.trainable]
-    sizes = [int(np.prod(parameters.get(rows, name).shape[1:])) for name in leaves]
-    names: list[str] = []
-    for leaf, size in zip(leaves, sizes, strict=True):
-        names += [leaf] if size == 1 else [f"{leaf}[{k}]" for k in range(size)]
-    return Vector(tuple(names), tuple(leaves), tuple(sizes))
-
-
-# --- the model as a function -------------------------------------------------------------------------------------------
-
-
-@dataclass(frozen=True)
-class Part:
-    """One stage as the program sees it. ``base``: rows of the years whose mean thaw fills the frozen stores at its end."""
-
-    years: int
-    expose: bool
-    follow: bool
-    begin: str
-    base: tuple[int, int]
-
-
-@dataclass(frozen=True)
-class Chain:
-    """What fixes the compiled program: equilibrium, history, one scenario."""
-
-    design: step.Design
-    heat_years: int
-    parts: tuple[Part, ...]
-    selection: run.Selection
-    settings: equilibrium.Settings = equilibrium.Settings()  # noqa: RUF009 - frozen
-
-
-class Drivers(NamedTuple):
-    """Climates of a column: the spin-up's cycle, and one of each part; years first."""
-
-    cycle: Climate
-    parts: tuple[Climate, ...]
-
-
-@dataclass(frozen=True)
-class Model:
-    """Columns, their drivers and their parameters, ready to be differentiated; host arrays, leading column axis.
-
-    ``drivers``: of each scenario. ``years``: calendar years of the outputs. ``vectors`` (column, n): the trainable parameters of
-    the column's community. ``units``: of the parameters (n,). ``report``: told of finished work, ``report(scenario, done,
-    total, what)``; not called from compiled code.
-    """
-
-    chain: Chain
-    vector: Vector
-    vectors: np.ndarray
-    rows: step.Parameters
-    cells: Cell
-    drivers: dict[str, Drivers]
-    years: np.ndarray
-    column_cell: np.ndarray
-    communities: tuple[str, ...]
-    units: tuple[str, ...]
-    bounds: np.ndarray  # (n, 2)
-    chunk_columns: int = 256
-    report: Callable[[str, int, int, str], None] | None = None
-
-    @property
-    def variables(self) -> tuple[str, ...]:
-        """Names of the yearly outputs."""
-        return tuple(name for name, _ in self.chain.selection.annual)
-
-    @property
-    def columns(self) -> int:
-        """Number of columns."""
-        return len(self.column_cell)
-
-    def weights(self, quantities: Sequence[Quantity]) -> np.ndarray:
-        """Quantities as weights of the outputs, (quantity, variable, year)."""
-        result = np.zeros((len(quantities), len(self.variables), self.years.size))
-        for k, quantity in enumerate(quantities):
-            result[k, self.variables.index(quantity.variable)] = quantity.weights(self.years)
-        return result
-
-    def take(self, columns: np.ndarray) -> Model:
-        """The model of some columns."""
-        part = jax.tree.map(lambda leaf: leaf[columns], (self.vectors, self.rows, self.cells, self.drivers))
-        vectors, rows, cells, drivers = part
-        return replace(
-            self,
-            vectors=vectors,
-            rows=rows,
-            cells=cells,
-            drivers=drivers,
-            column_cell=self.column_cell[columns],
-            communities=tuple(np.asarray(self.communities)[columns]),
-        )
-
-
-def model_of(
-    experiment: Experiment,
-    table: parameters.ParameterTable,
-    scenarios: Sequence[str],
-    annual: Sequence[tuple[str, str]],
-    *,
-    settings: equilibrium.Settings | None = None,
-    chunk_columns: int = 256,
-) -> Model:
-    """The model of an experiment's history and of each of ``scenarios`` (names of its stages, of equal length and switches).
-
-    ``annual``: (variable, reduction) of the outputs. Raises ``InputError`` for a restart, for spin-up years that cycle the
-    climate (they have no derivative here) and for scenarios that are not stages after history.
-    """
-    if experiment.spin_up is None:
-        raise InputError("a sensitivity needs the spin-up; leave out [run] restart")
-    if experiment.spin_up.cycle_years:
-        raise InputError(
-            "a sensitivity starts at the equilibrium of the cycle's mean year; set [spinup] cycle_years to 0"
-        )
-    stages = {stage.name: stage for stage in experiment.stages}
-    history = experiment.stages[0]
-    known = [stage.name for stage in experiment.stages if stage.parent == history.name]
-    for name in scenarios:
-        if name not in known:
-            raise InputError(f"[sensitivity] scenario {name!r} is not a scenario of the plan; {suggest(name, known)}")
-    parts = {tuple(_part(stage) for stage in (history, stages[name])) for name in scenarios}
-    if len(parts) != 1:
-        raise InputError("scenarios of a sensitivity must have the same years and the same exposure; make them equal")
-    design = experiment.design
-    names = dict(annual) | dict.fromkeys(_THAW, "year")
-    cast = lambda climate: jax.tree.map(lambda leaf: np.asarray(leaf, design.pool_dtype), climate)  # noqa: E731
-    past, cycle = (
-        cast(history.climate(experiment.column_cell)),
-        cast(experiment.spin_up.climate(experiment.column_cell)),
-    )
-    community = np.asarray(experiment.columns.community)
-    rows = jax.tree.map(lambda leaf: np.asarray(leaf)[community], experiment.parameters)
-    vector = vector_of(table, rows)
-    entries = [table.entries[name.split("[")[0]] for name in vector.names]
-    last = stages[scenarios[0]]
-    return Model(
-        chain=Chain(
-            design,
-            experiment.spin_up.heat_years,
-            parts.pop(),
-            run.Selection(annual=tuple(names.items())),
-            settings or equilibrium.Settings(),
-        ),
-        vector=vector,
-        vectors=vector.flatten(rows).astype(design.pool_dtype),
-        rows=rows,
-        cells=jax.tree.map(np.asarray, experiment.columns),
-        drivers={
-            name: Drivers(cycle, (past, cast(stages[name].climate(experiment.column_cell)))) for name in scenarios
-        },
-        years=np.arange(history.first_year, last.last_year + 1),
-        column_cell=np.asarray(experiment.column_cell),
-        communities=tuple(table.communities[k] for k in community),
-        units=tuple(entry.unit for entry in entries),
-        bounds=np.array([(entry.lower, entry.upper) for entry in entries]),
-        chunk_columns=min(chunk_columns, experiment.chunk_columns),
-    )
-
-
-def _part(stage: Stage) -> Part:
-    first, last = stage.base_years or (stage.last_year, stage.last_year)
-    return Part(
-        stage.years, stage.expose, stage.follow, stage.begin, (first - stage.first_year, last - stage.first_year)
-    )
+BLOCK_YEARS = 50
+"""At most so many years in one compiled block; reverse mode keeps the states between blocks and those of one block's years."""
 
 
 # --- compiled pieces ---------------------------------------------------------------------------------------------------
-# The way from the equilibrium to the last year is cut at the stages and into blocks of years of one length: a piece compiles
-# once whatever the plan's years, and reverse mode keeps the states between blocks instead of everything.
+# The way of a column is cut at its legs, and years into blocks of one length: a piece compiles once whatever the plan's years,
+# and reverse mode keeps the states between blocks instead of everything. A piece takes what may move (first the vector, already
+# put into a row of parameters), what stays (the cell) and what all columns share; it gives a value and a code, the code without
+# a derivative.
 
 
-def _spin(chain: Chain, shared, moving, still, differentiable: bool):
-    """Initial state, periodic heat, equilibrium: (vector, cycle) to (state, thaw) and the result code."""
+def _spin(chain: Chain, shared, moving, cell, differentiable: bool):
+    """(vector, cycle) to (state, thaw) and the equilibrium's code."""
     del shared
-    (row, cycle), (cell,) = moving, still
-    design = chain.design
-    site = step.derive(row, cell, design)
-    year = spinup.mean_year(cycle)
-    days = jnp.asarray(run.DAYS_IN_MONTH, year.air_temperature.dtype)
-    state = step.initial_state(site, cell, year.air_temperature, year.shortwave_radiation, days, design)
-    state, found, heat = equilibrium.spin_up(
-        state, year, cell, row, heat_years=chain.heat_years, design=design, settings=chain.settings,
-        differentiable=differentiable,
+    row, cycle = moving
+    spun = course.spin(
+        row, cell, years.mean_year(cycle), design=chain.design, method="equilibrium", heat_years=chain.heat_years,
+        settings=chain.settings, differentiable=differentiable,
     )  # fmt: skip
-    return (state, heat.thaw), found.code
+    return (spun.state, spun.thaw), spun.solver["code"]
 
 
-def _begin(chain: Chain, shared, moving, still, differentiable: bool):
-    """Fill the frozen stores: (vector, state, thaw, profile) to the state."""
+def _fill(chain: Chain, shared, moving, cell, differentiable: bool):
+    """(vector, state, thaw, profile) to the state with its frozen stores filled."""
     del shared, differentiable
-    (row, state, thaw, profile), (cell,) = moving, still
+    row, state, thaw, profile = moving
     cell = replace(cell, soil_carbon_profile=profile)
-    return step.begin_permafrost(state, cell, step.derive(row, cell, chain.design), thaw, chain.design), jnp.zeros(())
+    return course.fill(row, state, cell, thaw, design=chain.design), jnp.zeros(())
 
 
-def _years(chain: Chain, shared, moving, still, differentiable: bool):
+def _years(chain: Chain, shared, moving, cell, differentiable: bool):
     """A block of years: (vector, state, climate) to (state, outputs (variable, year)). ``shared``: which years run, controls."""
     del differentiable
-    (row, state, climate), (cell,) = moving, still
+    row, state, climate = moving
     active, controls = shared
-    state, out = run.simulate(
+    state, out = years.simulate(
         state, climate, cell, row, controls, design=chain.design, selection=chain.selection, active=active
     )
     series = jnp.stack([out["annual"][name] for name, _ in chain.selection.annual])
     return (state, series), jnp.zeros(())
 
 
-_PIECES = {"spin": _spin, "begin": _begin, "years": _years}
+def _stacked(piece, chain: Chain, vector: Vector, shared, rows, moving, cells, differentiable: bool):
+    def one(row, moves, cell):
+        return piece(chain, shared, (vector.put(row, moves[0]), *moves[1:]), cell, differentiable)
+
+    return jax.vmap(one)(rows, moving, cells)
 
 
-@functools.lru_cache(maxsize=32)
-def _program(which: str, mode: str, chain: Chain, vector: Vector, devices: tuple):
-    """A piece over stacked columns, compiled: ``(shared, rows, moving, still, seeds)``, results with the column axis first.
+def _swapped(tree):
+    return jax.tree.map(lambda leaf: jnp.swapaxes(leaf, 0, 1), tree)
 
-    ``mode`` "forward": value and code. "adjoint": ``seeds`` (column, quantity, ...) of the value give derivatives by ``moving``.
-    "tangent": ``seeds`` (column, direction, ...) of ``moving`` give value, code and derivatives of the value.
-    """
-    piece = _PIECES[which]
 
-    def stacked(shared, rows, moving, still, differentiable):
-        def one(row, mine, fixed):
-            return piece(chain, shared, (vector.put(row, mine[0]), *mine[1:]), fixed, differentiable)
+def _forward(shared, rows, moving, cells, *, piece, chain, vector):
+    """Value and code of stacked columns."""
+    return _stacked(piece, chain, vector, shared, rows, moving, cells, False)
 
-        return jax.vmap(one)(rows, moving, still)
 
-    def swapped(tree):
-        return jax.tree.map(lambda leaf: jnp.swapaxes(leaf, 0, 1), tree)
+def _adjoint(shared, rows, moving, cells, seeds, *, piece, chain, vector):
+    """Derivatives by ``moving`` (column, quantity, ...) of the value weighted by ``seeds`` (column, quantity, ...)."""
+    _, pull, _ = jax.vjp(lambda m: _stacked(piece, chain, vector, shared, rows, m, cells, True), moving, has_aux=True)
+    return _swapped(jax.lax.map(lambda seed: pull(seed)[0], _swapped(seeds)))
 
-    def forward(shared, rows, moving, still):
-        return stacked(shared, rows, moving, still, False)
 
-    def adjoint(shared, rows, moving, still, seeds):
-        _, pull, _ = jax.vjp(lambda m: stacked(shared, rows, m, still, True), moving, has_aux=True)
-        return swapped(jax.lax.map(lambda seed: pull(seed)[0], swapped(seeds)))
+def _tangent(shared, rows, moving, cells, seeds, *, piece, chain, vector):
+    """Value, derivative of the value along ``seeds`` (column, direction, ...) of ``moving``, and code."""
 
-    def tangent(shared, rows, moving, still, seeds):
-        def along(seed):
-            value, moved, code = jax.jvp(
-                lambda m: stacked(shared, rows, m, still, True), (moving,), (seed,), has_aux=True
-            )
-            return (value, code), moved
+    def along(seed):
+        value, moved, code = jax.jvp(
+            lambda m: _stacked(piece, chain, vector, shared, rows, m, cells, True), (moving,), (seed,), has_aux=True
+        )
+        return (value, code), moved
 
-        (value, code), moved = jax.vmap(along, out_axes=(None, 0))(swapped(seeds))
-        return value, code, swapped(moved)
+    (value, code), moved = jax.vmap(along, out_axes=(None, 0))(_swapped(seeds))
+    return value, _swapped(moved), code
 
-    return run.split_over({"forward": forward, "adjoint": adjoint, "tangent": tangent}[mode], devices)
+
+# --- one chunk of columns ------------------------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True)
 class _Block:
-    """Years ``rows`` of part ``part``; ``live`` of them run. ``columns`` are placed arrays of one chunk."""
+    """Years ``rows`` of stage number ``stage``; ``live`` of them run."""
 
-    part: int
+    stage: int
     rows: np.ndarray
     live: int
 
 
+@dataclass(frozen=True)
+class _Played:
+    """A piece that has run: which leg or block it was and what moved in it."""
+
+    piece: Callable[..., Any]
+    where: Leg | _Block | None
+    moving: tuple
+    shared: Any
+
+
 class _Chunk:
-    """The chain of one chunk of columns: goes forward keeping what reverse mode needs, then backward."""
+    """The way of one chunk of columns: walked forward, alone or with derivatives along directions, then backward.
+
+    What moves on the way is a tuple: the value (column, ...) and, in tangent mode, its derivatives (column, direction, ...).
+    """
 
     def __init__(self, model: Model, scenario: str, columns: slice, size: int, devices: tuple):
         self.model, self.chain, self.devices = model, model.chain, devices
-        self.live = columns.stop - columns.start
-        placed = lambda tree: run.place(  # noqa: E731
-            run.pad_cells(jax.tree.map(lambda leaf: np.asarray(leaf)[columns], tree), size), devices
-        )
-        self.placed = placed
-        self.rows, self.vectors, self.cells = placed(model.rows), placed(model.vectors), placed(model.cells)
+        self.columns, self.size = columns, size
+        self.rows, self.vectors, self.cells = map(self.placed, (model.rows, model.vectors, model.cells))
         drivers = model.drivers[scenario]
-        self.cycle, self.climates = placed(drivers.cycle), [placed(part) for part in drivers.parts]
+        self.cycle, self.climates = self.placed(drivers.cycle), [self.placed(part) for part in drivers.parts]
+        self.legs = tuple(course.legs(model.stages))
         self.names = list(model.variables)
-        longest = self.chain.parts[-1].years
+        longest = model.stages[-1].years
         self.block = -(-longest // -(-longest // BLOCK_YEARS))
 
-    def call(self, which: str, mode: str, moving, shared=None, *seeds):
-        program = _program(which, mode, self.chain, self.model.vector, self.devices)
+    def placed(self, tree):
+        """Columns of the chunk of host arrays, padded, on the devices."""
+        rows = jax.tree.map(lambda leaf: np.asarray(leaf)[self.columns], tree)
+        return batch.place(batch.pad_cells(rows, self.size), self.devices)
+
+    def call(self, piece, mode, shared, moving, *seeds):
+        """A piece of all columns."""
+        program = batch.compiled(
+            mode, self.devices, each=False, piece=piece, chain=self.chain, vector=self.model.vector
+        )
         shared = jnp.zeros(()) if shared is None else shared
-        return program(shared, self.rows, moving, (self.cells,), *seeds)
+        return program(shared, self.rows, moving, self.cells, *seeds)
 
-    def blocks(self, part: int) -> list[_Block]:
-        years = self.chain.parts[part].years
-        spans = [np.arange(first, first + self.block) for first in range(0, years, self.block)]
-        return [_Block(part, np.minimum(span, years - 1), int((span < years).sum())) for span in spans]
+    def blocks(self, stage: int) -> list[_Block]:
+        """Years of a stage in blocks of one length."""
+        length = self.model.stages[stage].years
+        spans = [np.arange(first, first + self.block) for first in range(0, length, self.block)]
+        return [_Block(stage, np.minimum(span, length - 1), int((span < length).sum())) for span in spans]
 
-    def shared(self, block: _Block):
-        part = self.chain.parts[block.part]
+    def switches(self, block: _Block):
+        """Which years run, and their controls."""
+        stage = self.model.stages[block.stage]
         active = jnp.asarray(np.arange(self.block) < block.live)
-        return active, run.constant_controls(self.block, expose=part.expose, follow=part.follow)
+        return active, years.constant_controls(self.block, expose=stage.expose, follow=stage.follow)
 
-    def climate(self, block: _Block) -> Climate:
-        return jax.tree.map(lambda leaf: leaf[:, block.rows], self.climates[block.part])
+    def base(self, leg: Leg, series: jax.Array) -> Thaw:
+        """Mean thaw of the years that a leg fills from; ``series`` (..., variable, year)."""
+        assert leg.base is not None
+        window = series[..., leg.base[0] : leg.base[1] + 1].mean(axis=-1)
+        return Thaw(*[window[..., self.names.index(name)] for name in THAW])
 
-    def base(self, part: Part, series: jax.Array) -> Thaw:
-        """Mean thaw of the base years from the part's outputs (column, variable, year)."""
-        window = series[..., part.base[0] : part.base[1] + 1].mean(axis=-1)
-        return Thaw(*[window[..., self.names.index(name)] for name in _THAW])
+    def walk(self, steps=None, tape: list[_Played] | None = None):
+        """All legs: outputs (column, variable, year), codes, end state; each with derivatives along ``steps`` where given.
 
-    def forward(self, keep: bool = False):
-        """Outputs (column, variable, year), codes, and where asked the tape: pieces with their inputs, in order."""
-        tape: list[tuple] = []
-        (state, thaw), code = self.call("spin", "forward", (self.vectors, self.cycle))
-        whole = []
-        for k, part in enumerate(self.chain.parts):
-            if part.begin == "start":
-                tape.append(("begin", k, (self.vectors, state, thaw, self.cells.soil_carbon_profile)))
-                state, _ = self.call("begin", "forward", tape[-1][2])
-            series = []
-            for block in self.blocks(k):
-                tape.append(("years", block, (self.vectors, state, self.climate(block))))
-                (state, values), _ = self.call("years", "forward", tape[-1][2], self.shared(block))
-                series.append(values[..., : block.live])
-            series = jnp.concatenate(series, axis=-1)
-            if part.begin == "base_years":
-                tape.append(
-                    ("begin", k, (self.vectors, state, self.base(part, series), self.cells.soil_carbon_profile))
-                )
-                state, _ = self.call("begin", "forward", tape[-1][2])
-            whole.append(series)
-            if not keep:
-                tape.clear()
-        return jnp.concatenate(whole, axis=-1), code, state, tape
+        ``steps``: directions of vectors and drivers, (column, direction, ...). ``tape`` takes the pieces in order.
+        """
+        still = self.cells.soil_carbon_profile
+        profile, vectors, cycle = (still,), (self.vectors,), (self.cycle,)
+        climates = [(climate,) for climate in self.climates]
+        if steps is not None:
+            by_vector, drivers = self.placed(steps)
+            vectors, cycle = (*vectors, by_vector), (*cycle, drivers.cycle)
+            climates = [(*climate, moved) for climate, moved in zip(climates, drivers.parts, strict=True)]
+            profile = (still, jnp.zeros((still.shape[0], by_vector.shape[1], *still.shape[1:]), still.dtype))
 
-    def adjoint(self, weights: np.ndarray):
-        """Outputs, codes and the gradients of every quantity; ``weights`` (quantity, variable, year)."""
-        y, code, state, tape = self.forward(keep=True)
-        columns, count = y.shape[0], len(weights)
-        seed = np.broadcast_to(weights[None], (columns, *weights.shape)).astype(y.dtype)
-        seeds, first = [], 0
-        for part in self.chain.parts:
-            seeds.append(jnp.asarray(seed[..., first : first + part.years]))
-            first += part.years
-
-        def zeros(tree):
-            return jax.tree.map(lambda leaf: jnp.zeros((columns, count, *leaf.shape[1:]), leaf.dtype), tree)
-
-        by_state, by_thaw = zeros(state), Thaw(*[jnp.zeros((columns, count), y.dtype) for _ in _THAW])
-        by_vector, by_profile = zeros(self.vectors), zeros(self.cells.soil_carbon_profile)
-        by_climate = [zeros(climate) for climate in self.climates]
-        while tape:
-            kind, where, moving = tape.pop()
-            if kind == "begin":
-                more, by_state, by_thaw, profile = self.call("begin", "adjoint", moving, None, by_state)
-                by_profile = by_profile + profile
-                part = self.chain.parts[where]
-                if part.begin == "base_years":  # the thaw is the mean of outputs of this part
-                    low, high = part.base
-                    for name in _THAW:
-                        at = (slice(None), slice(None), self.names.index(name), slice(low, high + 1))
-                        seeds[where] = seeds[where].at[at].add((getattr(by_thaw, name) / (high - low + 1))[..., None])
-                    by_thaw = jax.tree.map(jnp.zeros_like, by_thaw)
+        def play(piece, where, shared, *moving):
+            values, *seeds = zip(*moving, strict=True)
+            if tape is not None:
+                tape.append(_Played(piece, where, values, shared))
+            if seeds:
+                *results, code = self.call(piece, _tangent, shared, values, seeds[0])
             else:
-                rows = where.rows[: where.live]
-                mine = seeds[where.part][..., rows]
-                mine = jnp.pad(mine, [(0, 0)] * 3 + [(0, self.block - where.live)])
-                more, by_state, climate = self.call("years", "adjoint", moving, self.shared(where), (by_state, mine))
-                by_climate[where.part] = jax.tree.map(
-                    lambda total, part, r=rows, n=where.live: total.at[:, :, r].add(part[:, :, :n]),
-                    by_climate[where.part],
-                    climate,
-                )
-            by_vector = by_vector + more
-        more, by_cycle = self.call("spin", "adjoint", (self.vectors, self.cycle), None, (by_state, by_thaw))
-        return y, code, by_vector + more, by_cycle, [_untied(climate) for climate in by_climate], by_profile
+                *results, code = self.call(piece, _forward, shared, values)
+            return results, code
+
+        results, code = play(_spin, None, None, vectors, cycle)
+        state, thaw = zip(*results, strict=True)
+        series, whole = (), []
+        for leg in self.legs:
+            if leg.kind == "fill":
+                source = thaw if leg.base is None else tuple(self.base(leg, part) for part in series)
+                state, _ = play(_fill, leg, None, vectors, state, source, profile)
+            elif leg.kind == "years":
+                parts = []
+                for block in self.blocks(self.model.stages.index(leg.stages[0])):
+                    climate = tuple(_years_of(tree, block, axis) for axis, tree in enumerate(climates[block.stage], 1))
+                    results, _ = play(_years, block, self.switches(block), vectors, state, climate)
+                    state, values = zip(*results, strict=True)
+                    parts.append([part[..., : block.live] for part in values])
+                series = tuple(jnp.concatenate(pieces, axis=-1) for pieces in zip(*parts, strict=True))
+                whole.append(series)
+        outputs = tuple(jnp.concatenate(pieces, axis=-1) for pieces in zip(*whole, strict=True))
+        return outputs, code, state
+
+    def forward(self):
+        """Outputs (column, variable, year) and codes."""
+        outputs, code, _ = self.walk()
+        return outputs[0], code
 
     def tangent(self, steps):
         """Outputs, codes and derivatives (column, direction, variable, year) along ``steps`` of all columns."""
-        by_vector, drivers = self.placed(steps)
-        count = by_vector.shape[1]
-        (state, thaw), code, (moved, moved_thaw) = self.call(
-            "spin", "tangent", (self.vectors, self.cycle), None, (by_vector, drivers.cycle)
-        )
-        profile = self.cells.soil_carbon_profile
-        still = jnp.zeros((profile.shape[0], count, *profile.shape[1:]), profile.dtype)
-        whole, whole_moved = [], []
-        for k, part in enumerate(self.chain.parts):
-            if part.begin == "start":
-                moving, seeds = (self.vectors, state, thaw, profile), (by_vector, moved, moved_thaw, still)
-                state, _, moved = self.call("begin", "tangent", moving, None, seeds)
-            series, series_moved = [], []
-            for block in self.blocks(k):
-                climate_moved = jax.tree.map(lambda leaf, r=block.rows: leaf[:, :, r], drivers.parts[k])
-                (state, values), _, (moved, values_moved) = self.call(
-                    "years", "tangent", (self.vectors, state, self.climate(block)), self.shared(block),
-                    (by_vector, moved, climate_moved),
-                )  # fmt: skip
-                series.append(values[..., : block.live])
-                series_moved.append(values_moved[..., : block.live])
-            series, series_moved = jnp.concatenate(series, axis=-1), jnp.concatenate(series_moved, axis=-1)
-            if part.begin == "base_years":
-                moving = (self.vectors, state, self.base(part, series), profile)
-                seeds = (by_vector, moved, self.base(part, series_moved), still)
-                state, _, moved = self.call("begin", "tangent", moving, None, seeds)
-            whole.append(series)
-            whole_moved.append(series_moved)
-        return jnp.concatenate(whole, axis=-1), code, jnp.concatenate(whole_moved, axis=-1)
+        (y, moved), code, _ = self.walk(steps)
+        return y, code, moved
+
+    def adjoint(self, weights: np.ndarray):
+        """Outputs, codes and the gradients of every quantity; ``weights`` (column, quantity, variable, year) of all columns."""
+        tape: list[_Played] = []
+        (y,), code, (state,) = self.walk(tape=tape)
+        weights = self.placed(weights.astype(y.dtype))
+        count, first, seeds = weights.shape[1], 0, []
+        for stage in self.model.stages:
+            seeds.append(weights[..., first : first + stage.years])
+            first += stage.years
+
+        def zeros(tree):
+            return jax.tree.map(lambda leaf: jnp.zeros((leaf.shape[0], count, *leaf.shape[1:]), leaf.dtype), tree)
+
+        by_state, by_thaw = zeros(state), zeros(Thaw(*[y[:, 0, 0] for _ in THAW]))
+        by_vector, by_profile = zeros(self.vectors), zeros(self.cells.soil_carbon_profile)
+        by_climates, by_cycle = [zeros(climate) for climate in self.climates], None
+        while tape:
+            played = tape.pop()
+            where, again = played.where, (played.piece, _adjoint, played.shared, played.moving)
+            if isinstance(where, _Block):
+                outputs = jnp.pad(
+                    seeds[where.stage][..., where.rows[: where.live]], [(0, 0)] * 3 + [(0, self.block - where.live)]
+                )
+                more, by_state, climate = self.call(*again, (by_state, outputs))
+                by_climates[where.stage] = _added(by_climates[where.stage], climate, where)
+            elif where is not None:
+                more, by_state, by_thaw, profile = self.call(*again, by_state)
+                by_profile = by_profile + profile
+                if where.base is not None:  # the thaw is the mean of outputs of this stage
+                    stage, (low, high) = self.model.stages.index(where.stages[0]), where.base
+                    for name in THAW:
+                        at = (slice(None), slice(None), self.names.index(name), slice(low, high + 1))
+                        share = (getattr(by_thaw, name) / (high - low + 1))[..., None]
+                        seeds[stage] = seeds[stage].at[at].add(share)
+                    by_thaw = jax.tree.map(jnp.zeros_like, by_thaw)
+            else:
+                more, by_cycle = self.call(*again, (by_state, by_thaw))
+            by_vector = by_vector + more
+        return y, code, by_vector, by_cycle, [_untied(climate) for climate in by_climates], by_profile
 
 
-BLOCK_YEARS = 50
-"""At most so many years in one compiled block; reverse mode keeps the states between blocks and those of one block's years."""
+def _years_of(climate: Climate, block: _Block, axis: int) -> Climate:
+    """The block's years; they are on axis 1 of values, 2 of derivatives."""
+    return jax.tree.map(lambda leaf: leaf[(slice(None),) * axis + (block.rows,)], climate)
+
+
+def _added(total: Climate, part: Climate, block: _Block) -> Climate:
+    """The gradient of a block's years (column, quantity, year, ...) added to that of the stage."""
+    rows = block.rows[: block.live]
+    return jax.tree.map(lambda whole, leaf: whole.at[:, :, rows].add(leaf[:, :, : block.live]), total, part)
 
 
 def _untied(gradient: Climate) -> Climate:
@@ -530,7 +290,7 @@ def _tied(direction: Climate) -> Climate:
 
 
 def _in_chunks(model: Model, scenario: str, chunk: int, work):
-    """``work(chunk, columns)`` over chunks of one size (the last one padded, its padding dropped), joined as host arrays."""
+    """``work(chunk)`` over chunks of one size (the last one padded, its padding dropped), joined as host arrays."""
     devices = tuple(jax.local_devices())
     count = model.columns
     size = min(chunk, count)
@@ -538,7 +298,7 @@ def _in_chunks(model: Model, scenario: str, chunk: int, work):
     pieces = []
     for start in range(0, count, size):
         columns = slice(start, min(start + size, count))
-        result = work(_Chunk(model, scenario, columns, size, devices), columns)
+        result = work(_Chunk(model, scenario, columns, size, devices))
         pieces.append(jax.tree.map(lambda leaf, n=columns.stop - start: np.asarray(leaf)[:n], result))
         if model.report is not None:
             model.report(scenario, columns.stop, count, "columns")
@@ -588,8 +348,9 @@ def elasticity(derivative: np.ndarray, parameter: np.ndarray, value: np.ndarray)
 def adjoint(model: Model, scenario: str, quantities: Sequence[Quantity]) -> Adjoint:
     """Gradients of all ``quantities`` of all columns with respect to parameters, climate and soil carbon profile."""
     weights = model.weights(quantities).astype(model.chain.design.pool_dtype)
+    seeds = np.broadcast_to(weights, (model.columns, *weights.shape))
     y, code, by_vector, by_cycle, by_climates, by_profile = _in_chunks(
-        model, scenario, model.chunk_columns, lambda chunk, _: chunk.adjoint(weights)
+        model, scenario, model.chunk_columns, lambda chunk: chunk.adjoint(seeds)
     )
 
     def joined(name: str) -> np.ndarray:
@@ -615,6 +376,81 @@ def adjoint(model: Model, scenario: str, quantities: Sequence[Quantity]) -> Adjo
         cycle_precipitation=known(cycle("precipitation")),
         cycle_co2=known(cycle("co2")),
         soil_carbon_profile=known(by_profile),
+    )
+
+
+# --- gradient of any function ----------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Gradient:
+    """Derivatives of one number by everything that it depends on; host arrays.
+
+    ``names`` (n,) of trainable parameters in ``units``, ``parameters`` (column, n) by the value of each column's community.
+    ``climate``: by history and scenario (column, year, 12), CO2 (column, year); the January after a year is part of its own
+    year, so ``following_air_temperature`` is 0. ``cycle``: by the spin-up's mean year (column, 12).
+    ``soil_carbon_profile`` (column, layer) per gC m-2. ``outputs``: the outputs that the number was made of. ``code`` (column,):
+    0 where the equilibrium was found; elsewhere the derivatives are NaN.
+    """
+
+    value: float
+    names: tuple[str, ...]
+    units: tuple[str, ...]
+    parameters: np.ndarray
+    climate: Climate
+    cycle: Climate
+    soil_carbon_profile: np.ndarray
+    outputs: dict[str, np.ndarray]
+    code: np.ndarray
+
+
+def gradient(
+    experiment: Experiment,
+    table: parameters.ParameterTable,
+    scenario: str,
+    objective: Callable[[Mapping[str, jax.Array]], jax.Array],
+    annual: Sequence[tuple[str, str]],
+    *,
+    settings: equilibrium.Settings | None = None,
+) -> Gradient:
+    """Derivatives of ``objective`` through the equilibrium, history and ``scenario`` of an experiment, by reverse mode.
+
+    ``scenario``: a stage after history, or the name of history itself: the run then ends with it.
+    ``objective`` takes yearly outputs by name, each (column, year) over the years of history and scenario, and gives a
+    scalar; any function that JAX differentiates. ``annual``: (variable, reduction) of the outputs that it takes. The columns
+    run twice, so that it may mix them. Raises ``InputError`` as :func:`~jtem.study.sensitivity.model.model_of` does, and
+    where the objective is not a scalar.
+    """
+    alone = scenario == experiment.stages[0].name
+    model = model_of(experiment, table, [] if alone else [scenario], annual, settings=settings)
+    y, _ = forward(model, scenario)
+
+    def of(values):
+        result = jnp.asarray(objective({name: values[:, k] for k, name in enumerate(model.variables)}))
+        if result.shape:
+            raise InputError(f"the objective gives an array of shape {result.shape}; make it one number")
+        return result
+
+    value, seeds = jax.value_and_grad(of)(jnp.asarray(y))
+    seeds = np.asarray(seeds)[:, None]
+    y, code, by_vector, by_cycle, by_climates, by_profile = _in_chunks(
+        model, scenario, model.chunk_columns, lambda chunk: chunk.adjoint(seeds)
+    )
+
+    def known(leaf):
+        return np.where((code == 0).reshape(-1, *[1] * (leaf.ndim - 2)), leaf[:, 0], np.nan)
+
+    whole = jax.tree.map(lambda *parts: np.concatenate(parts, axis=2), *by_climates)
+    return Gradient(
+        value=float(value),
+        names=model.vector.names,
+        units=model.units,
+        parameters=known(by_vector),
+        climate=jax.tree.map(known, whole),
+        cycle=jax.tree.map(lambda leaf: known(leaf.sum(axis=2)), by_cycle),
+        soil_carbon_profile=known(by_profile),
+        outputs={name: y[:, k] for k, name in enumerate(model.variables)},
+        code=code,
     )
 
 
@@ -663,7 +499,7 @@ def tangent(model: Model, scenario: str, directions: Sequence[str]) -> Tangent:
     stacked = jax.tree.map(lambda *leaves: np.stack(leaves, axis=1), *steps)
 
     chunk_columns = max(1, model.chunk_columns // len(steps))
-    y, code, dy = _in_chunks(model, scenario, chunk_columns, lambda chunk, _: chunk.tangent(stacked))
+    y, code, dy = _in_chunks(model, scenario, chunk_columns, lambda chunk: chunk.tangent(stacked))
     dy = np.where((code == 0)[:, None, None, None], dy, np.nan)
     return Tangent(scenario, tuple(names), tuple(units), y, dy, code)
 
@@ -688,7 +524,7 @@ def forward(model: Model, scenario: str, vectors: np.ndarray | None = None) -> t
     """Outputs (column, variable, year) and equilibrium codes (column,), with other parameters where ``vectors`` are given."""
     if vectors is not None:
         model = replace(model, vectors=vectors.astype(model.vectors.dtype))
-    return _in_chunks(model, scenario, model.chunk_columns, lambda chunk, _: chunk.forward()[:2])
+    return _in_chunks(model, scenario, model.chunk_columns, lambda chunk: chunk.forward())
 
 
 def settled(model: Model, scenario: str) -> np.ndarray:
