@@ -64,9 +64,9 @@ class Model:
 
     >>> model = Model("US-Prr", permafrost="none", precision="float64")
     >>> warmer = model.with_parameters({"soil_thermal.snow_density": 200})
-    >>> float(model.parameter("soil_thermal.snow_density")["boreal_forest"]) == 200
+    >>> float(model.parameter("soil_thermal.snow_density").sel(community="boreal_forest")) == 200
     False
-    >>> float(warmer.parameter("soil_thermal.snow_density")["boreal_forest"])
+    >>> float(warmer.parameter("soil_thermal.snow_density").sel(community="boreal_forest"))
     200.0
     """
 
