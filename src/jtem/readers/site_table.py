@@ -148,7 +148,7 @@ def read(
     label = where or (str(table) if isinstance(table, str | Path) else f"the {type(table).__name__}")
     if fill not in ("", "mean"):
         raise InputError(f"{label}: fill {fill!r} is unknown; leave it out or use 'mean', the mean of the same month")
-    raw = _columns(table, label)
+    raw = columns_of(table, label)
     chosen = _choose(raw, names or {})
     given = _units(raw, chosen, units or {})
     notes: list[str] = []
@@ -197,7 +197,8 @@ def _title(table: Any, where: str) -> str:
 # --- the table as it came ---------------------------------------------------------------------------------------------
 
 
-def _columns(table: Any, where: str) -> _Columns:
+def columns_of(table: Any, where: str) -> _Columns:
+    """A table of any kind as columns of numbers with the moment of each row; raises ``InputError``."""
     if isinstance(table, str | Path):
         path = Path(table)
         if path.suffix in (".nc", ".nc4", ".cdf"):
@@ -461,7 +462,7 @@ def _parsed(texts: Sequence[str], column: str, where: str) -> tuple[np.ndarray, 
 # --- names and units --------------------------------------------------------------------------------------------------
 
 
-def _split(name: str) -> tuple[str, str]:
+def split_unit(name: str) -> tuple[str, str]:
     """A header's name and the unit it carries: ``tas (degC)``, ``pr [mm/month]``, ``tas_degC``."""
     found = re.fullmatch(r"\s*(.*?)\s*[(\[]\s*(.*?)\s*[)\]]\s*", name)
     if found:
@@ -478,18 +479,18 @@ _ALIASES = {alias: variable for variable, aliases in NAMES.items() for alias in 
 
 def _variable_of(name: str) -> str:
     """The variable that a column of this name holds, "" where it is none."""
-    plain = _split(name)[0].lower().replace(" ", "_").replace("-", "_")
+    plain = split_unit(name)[0].lower().replace(" ", "_").replace("-", "_")
     return _ALIASES.get(plain, "")
 
 
 def _header_units(names: Sequence[str]) -> dict[str, str]:
-    return {name: unit for name in names if (unit := _split(name)[1])}
+    return {name: unit for name in names if (unit := split_unit(name)[1])}
 
 
 def _choose(raw: _Columns, names: Mapping[str, str]) -> dict[str, str]:
     """Column of each variable; raises ``InputError`` where one is absent, ambiguous or named wrongly."""
     columns = list(raw.values)
-    bare = {_split(column)[0]: column for column in columns}
+    bare = {split_unit(column)[0]: column for column in columns}
     chosen: dict[str, str] = {}
     for variable, column in names.items():
         if variable not in NAMES:
@@ -539,9 +540,9 @@ def _word(variable: str) -> str:
 def _units(raw: _Columns, chosen: Mapping[str, str], given: Mapping[str, str]) -> dict[str, str]:
     """Unit of each chosen variable, from ``given`` or the table; raises ``InputError`` where none is stated."""
     of: dict[str, str] = {}
-    columns = {_split(column)[0]: variable for variable, column in chosen.items()}
+    columns = {split_unit(column)[0]: variable for variable, column in chosen.items()}
     for key, unit in given.items():
-        variable = key if key in NAMES else columns.get(_split(key)[0], "") or _variable_of(key)
+        variable = key if key in NAMES else columns.get(split_unit(key)[0], "") or _variable_of(key)
         if not variable:
             raise InputError(f"{raw.where}: units names '{key}', which is no variable; {suggest(key, [*NAMES, *columns])}")
         of[variable] = unit
@@ -553,7 +554,7 @@ def _units(raw: _Columns, chosen: Mapping[str, str], given: Mapping[str, str]) -
             looks = " (its values look like K)" if variable == "air_temperature" and low > 150 and high < 350 else ""
             example = "K" if looks else EXAMPLES[variable]
             raise InputError(
-                f"{raw.where}: '{column}' has no unit{looks}; write it in the header, as '{_split(column)[0]} ({example})', "
+                f"{raw.where}: '{column}' has no unit{looks}; write it in the header, as '{split_unit(column)[0]} ({example})', "
                 f"or give units={{'{variable}': '{example}'}}"
             )
         of[variable] = unit
