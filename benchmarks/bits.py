@@ -221,7 +221,7 @@ def compare(before: dict[str, np.ndarray], after: dict[str, np.ndarray]) -> tupl
 def digest(values: dict[str, np.ndarray]) -> str:
     """SHA-256 of all numbers and their names."""
     total = hashlib.sha256()
-    for name, array in values.items():
+    for name, array in sorted(values.items()):
         total.update(name.encode())
         total.update(np.ascontiguousarray(array).astype(str).tobytes() if array.dtype == object else array.tobytes())
     return total.hexdigest()[:16]

@@ -28,9 +28,12 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from jtem import cli, parameters, plan, run, step
-from jtem.datafiles import data_path
+from jtem import equilibrium, parameters, plan, run, spinup, step
+from jtem.assemble.course import prepare
+from jtem.assemble.model import parameter_files
+from jtem.constants import DAYS_IN_MONTH
 from jtem.devices import use_all_cores
+from jtem.files import data_path
 from jtem.physics import permafrost, radiation
 from jtem.run import equilibrium, spinup
 from jtem.state import Cell, Climate

@@ -41,7 +41,7 @@ ALLOWED = {
     "readers": BASE | {"variables", "readers"},
     "writers": GROUND | {"state", "variables", "writers"},
     "calibration_plan": BASE | {"plan", "study", "physics"},
-    "calibrate": BASE | {"calibration_plan", "plan", "step", "study", "physics", "readers", "report"},
+    "calibrate": BASE | {"assemble", "calibration_plan", "plan", "study", "readers", "report"},
     "report": GROUND | {"variables", "report"},
 }
 LABELLED = {"xarray", "netCDF4", "pandas", "cftime"}

@@ -24,8 +24,9 @@ from calibration_twins import (
     truth,
     write_heat_table,
 )
-from jtem import calibrate, calibration_plan, cli, parameters, run, step
-from jtem.datafiles import data_path
+from jtem import calibrate, calibration_plan, parameters, step
+from jtem.assemble import sites
+from jtem.commands.main import main
 from jtem.errors import InputError
 from jtem.readers import observations
 from jtem.report import calibration as figures

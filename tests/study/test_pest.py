@@ -4,7 +4,6 @@ import numpy as np
 import pytest
 
 from jtem import parameters, step
-from jtem.files import data_path
 from jtem.errors import InputError
 from jtem.study.calibration import pest
 

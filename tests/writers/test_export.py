@@ -7,7 +7,6 @@ import numpy as np
 import pytest
 from test_netcdf import ATTRIBUTES
 
-from jtem import plan
 from jtem.errors import InputError
 from jtem.physics.soil_thermal import C25_B
 from jtem.records import Grid, StageInfo
@@ -72,6 +71,30 @@ def test_cells_on_no_grid_are_one_sentence():
         export.global_half_degree(np.array([60.0]), np.array([1.0]), "here")
 
 
+def test_a_grid_across_the_date_line_is_as_wide_as_its_cells(tmp_path):
+    grid = export.lattice(np.full(5, 65.25), np.array([179.25, 179.75, -179.75, -178.75, -179.25]), "here")
+    np.testing.assert_allclose(grid.longitude, [179.25, 179.75, 180.25, 180.75, 181.25])
+    assert grid.column.tolist() == [0, 1, 2, 4, 3]
+    around = np.arange(-179.75, 180.0, 0.5)
+    whole = export.lattice(np.full(720, 65.25), around, "here")
+    np.testing.assert_allclose(whole.longitude, around)
+
+
+def test_mean_places_of_coarse_cells_are_refused_and_memory_is_bounded(files, tmp_path, monkeypatch):
+    random = np.random.default_rng(0)
+    latitude, longitude = np.round(random.uniform(45, 80, 300), 3), np.round(random.uniform(-180, 180, 300), 3)
+    with pytest.raises(
+        InputError, match=r"regular grid \(the coarsest .* has 1e\+10 points for 300 cells\); use the file"
+    ):
+        export.lattice(latitude, longitude, "here")
+    whole = export.gridded(files[1], tmp_path / "whole.nc")
+    monkeypatch.setattr(export, "BLOCK_NUMBERS", 1)  # one time at once
+    cut = export.gridded(files[1], tmp_path / "cut.nc")
+    with netCDF4.Dataset(whole) as a, netCDF4.Dataset(cut) as b:
+        for name in a.variables:
+            np.testing.assert_array_equal(a[name][:], b[name][:])
+
+
 def test_isimip_files_follow_the_checker(files, tmp_path):
     written = export.isimip(files, tmp_path, WORDS, {"historical": "historical"})
     stem = "jtem_gfdl-esm4_w5e5_historical_2015soc_default"
@@ -124,6 +147,6 @@ def test_isimip_files_follow_the_checker(files, tmp_path):
     ],
 )
 def test_what_the_checker_would_refuse_is_one_sentence(institution, contact, change, sentence):
-    section = replace(plan.IsimipSection(forcing="gfdl-esm4"), **change)
+    words = replace(WORDS, institution=institution, contact=contact, **change)
     with pytest.raises(InputError, match=sentence):
-        export.isimip_words(institution, contact, section, "the plan")
+        export.checked(words, "the plan")

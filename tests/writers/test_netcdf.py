@@ -12,6 +12,7 @@ from jtem.errors import InputError
 from jtem.files import prepare_folder
 from jtem.physics.soil_thermal import C25_B
 from jtem.records import Grid, StageInfo
+from jtem.writers.memory import MemorySink
 from jtem.writers.netcdf import NetcdfSink
 from jtem.writers.states import load_state, save_state, state_attributes
 
@@ -78,6 +79,44 @@ def test_files_are_cf_with_units_bounds_and_provenance(tmp_path):
         assert annual["time_bnds"].values[-1, 1] == 4 * 365
         assert annual["areacella"].values.tolist() == [1e8, 2e8, 3e8]
         assert annual["layer_exposed_carbon"].dims == ("time", "carbon_depth", "cell")
+
+
+@pytest.mark.parametrize("double", [False, True])
+def test_results_in_memory_are_those_of_the_files(tmp_path, double):
+    data = results(4, 4)
+    data["annual"]["vegetation_carbon"][2, 3] = np.nan
+    grid = replace(GRID, communities=np.array(["shrub", "tundra", "tundra"], dtype=object))
+    memory = MemorySink(grid, attributes=ATTRIBUTES, heat_edges=C25_B, double=double)
+    with NetcdfSink(tmp_path, "t", grid, attributes=ATTRIBUTES, heat_edges=C25_B, double=double) as sink:
+        for columns in (slice(0, 2), slice(2, 4)):  # the second cell is cut
+            for target in (sink, memory):
+                target.write(HISTORY, columns, slice(0, 4), part(data, columns, slice(0, 4)))
+        sink.finish({3: "not finite"}, {"spin_up_columns": 4})
+        memory.finish({3: "not finite"}, {"spin_up_columns": 4})
+    for frequency in ("monthly", "annual"):
+        with xr.open_dataset(tmp_path / f"t_historical_{frequency}.nc") as file:
+            mine = memory.dataset("historical", frequency)
+            xr.testing.assert_equal(file.load(), mine)
+            assert set(mine.coords) == set(file.coords) >= {"lat", "lon", "year", "community"}
+            for name in file.variables:
+                assert file[name].dtype == mine[name].dtype
+                said = {k: v for k, v in file[name].attrs.items() if k != "flag_values"}
+                assert said == {k: v for k, v in mine[name].attrs.items() if k != "flag_values"}, name
+            assert {*file.attrs} == {*mine.attrs} and "failed_cells" in mine.attrs
+    with pytest.raises(InputError, match="no results 'historcal annual'; did you mean 'historical annual'"):
+        memory.dataset("historcal", "annual")
+
+
+def test_a_variable_is_drawn_by_xarray_alone(tmp_path):
+    pyplot = pytest.importorskip("matplotlib.pyplot", reason="needs the extra 'plots'")
+    pytest.importorskip("nc_time_axis", reason="needs the extra 'plots' (nc-time-axis)")
+    write_all(tmp_path, [slice(0, 4)])
+    with xr.open_dataset(tmp_path / "t_historical_monthly.nc") as monthly:
+        (line,) = monthly["tsl"].isel(depth=0, cell=0).plot()
+        assert len(line.get_xdata()) == 48
+        assert monthly["tsl"].attrs["units_metadata"] == "temperature: on_scale"
+        assert "units_metadata" not in monthly["npp"].attrs
+    pyplot.close("all")
 
 
 def test_columns_of_a_cell_are_summed_by_area(tmp_path):

@@ -1,8 +1,14 @@
 """The Zarr store without running the model: same files as from pieces, whole chunks only, status, several processes."""
 
+import json
+import shutil
+import warnings
+from dataclasses import replace
+
 import netCDF4
 import numpy as np
 import pytest
+import xarray as xr
 from test_netcdf import ATTRIBUTES, GRID, HISTORY, part, results
 
 from jtem.errors import InputError
@@ -83,14 +89,56 @@ def test_arrays_say_what_they_are(tmp_path):
     )
     assert zarr.root["warm/monthly/net_primary_production"].shape == (36, 4)
     assert zarr.grid().area.tolist() == GRID.area.tolist() and zarr.stages[1].expose
-    xarray = pytest.importorskip("xarray")
-    with xarray.open_zarr(tmp_path / "x.zarr", group="historical/annual", consolidated=False) as data:
-        assert data["vegetation_carbon"].dims == ("time", "column") and data["year"].values.tolist() == [
-            2001,
-            2002,
-            2003,
-            2004,
-        ]
+
+
+def test_xarray_opens_a_group_without_a_warning_as_the_files_are(tmp_path):
+    words = np.array(["shrub", "tundra", "tundra"], dtype=object)
+    store = ZarrStore.create(
+        tmp_path / "x.zarr", replace(GRID, communities=words), STAGES, SELECTION, chunk_columns=2, block_years=3,
+        attributes=ATTRIBUTES, heat_edges=C25_B,
+    )  # fmt: skip
+    for columns in CHUNKS:
+        for years in (slice(0, 3), slice(3, 4)):
+            store.write(STAGES[0], columns, years, part(results(4, 4), columns, years))
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        with (
+            xr.open_zarr(tmp_path / "x.zarr", group="historical/annual", consolidated=True) as annual,
+            xr.open_zarr(tmp_path / "x.zarr", group="historical/monthly", consolidated=True) as monthly,
+        ):
+            assert annual["vegetation_carbon"].dims == ("time", "column")
+            assert set(annual.coords) == {"time", "year", "lat", "lon", "areacella", "community", "carbon_depth"}
+            assert annual["year"].values.tolist() == [2001, 2002, 2003, 2004]
+            assert annual["community"].values.tolist() == ["shrub", "tundra", "tundra", "tundra"]
+            assert annual["areacella"].values.tolist() == [1e8, 0.5e8, 1.5e8, 3e8]
+            assert annual["lat"].attrs["standard_name"] == "latitude"
+            assert monthly["soil_temperature"].attrs["units_metadata"] == "temperature: on_scale"
+            assert monthly["time"].dt.month.values[:13].tolist() == [*range(1, 13), 1]
+            expected = results(4, 4)["monthly"]["soil_temperature"].reshape(4, 48, 33)[2, :, 5]
+            np.testing.assert_allclose(monthly["soil_temperature"].isel(column=2, depth=5).values, expected, rtol=1e-6)
+
+
+def test_a_store_without_coordinates_stays_readable(tmp_path):
+    store = create(tmp_path)
+    data = results(4, 4)
+    for columns in CHUNKS:
+        for years in (slice(0, 3), slice(3, 4)):
+            store.write(STAGES[0], columns, years, part(data, columns, years))
+    for group in (
+        p.parent for p in (tmp_path / "x.zarr").glob("*/*/year")
+    ):  # as stores were before they had coordinates
+        for name in ("time", "time_bnds", "lat", "lon", "areacella", "depth", "depth_bnds", "carbon_depth"):
+            shutil.rmtree(group / name, ignore_errors=True)
+        meta = json.loads((group / "zarr.json").read_text())
+        meta.pop("consolidated_metadata", None)
+        (group / "zarr.json").write_text(json.dumps(meta))
+    root = json.loads((tmp_path / "x.zarr" / "zarr.json").read_text())
+    root.pop("consolidated_metadata", None)
+    (tmp_path / "x.zarr" / "zarr.json").write_text(json.dumps(root))
+    old = ZarrStore.open(tmp_path / "x.zarr")
+    (years, block), *_ = old.blocks(old.stages[0], CHUNKS[1])
+    assert set(block["annual"]) == {name for name, _ in SELECTION.annual} and years == slice(0, 3)
+    np.testing.assert_array_equal(block["monthly"]["soil_temperature"], data["monthly"]["soil_temperature"][2:, :3])
 
 
 def test_part_of_a_chunk_is_refused(tmp_path):

@@ -17,9 +17,9 @@ from jtem.devices import use_all_cores
 from jtem.errors import InputError
 
 if TYPE_CHECKING:
-    from jtem.writers.netcdf import Grid
     from jtem.parameters import ParameterTable
     from jtem.plan import Plan
+    from jtem.records import Grid
     from jtem.run import Experiment, Summary
 
 
@@ -88,10 +88,10 @@ def prepare(
     import jax.numpy as jnp
 
     from jtem import parameters, step
-    from jtem.writers.netcdf import Grid
     from jtem.physics import permafrost, radiation
     from jtem.physics.soil_thermal import ThermalDesign
     from jtem.readers import to_model
+    from jtem.records import Grid
     from jtem.run import Experiment, SpinUp
 
     model = plan.model
@@ -176,7 +176,7 @@ def largest_communities(model_cells: Any, names: Sequence[str]) -> np.ndarray:
 def selection(plan: Plan):
     """What the run keeps; the two thaw depths always, because stages and reports need them."""
     from jtem import variables
-    from jtem.run import Selection
+    from jtem.records import Selection
 
     annual = (*plan.output.annual, "active_layer_thickness", "maximum_unfrozen_thickness")
     return Selection(*variables.selection(plan.output.monthly, annual, f"{plan.where}: [output]"))
@@ -247,8 +247,8 @@ def restarted(plan: Plan, experiment: Experiment, parameter_hash: str, data: Pat
     import jax
 
     from jtem import run
-    from jtem.writers.netcdf import load_state, state_attributes
     from jtem.plan import resolve
+    from jtem.writers.states import load_state, state_attributes
 
     path = Path(plan.run.restart)
     path = path if path.is_file() else resolve(plan.run.restart, data, f"{plan.where}: [run] restart")

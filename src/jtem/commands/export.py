@@ -15,9 +15,9 @@ if TYPE_CHECKING:
 
 def command_export(arguments: argparse.Namespace) -> int:
     """Other files of a finished run: on a regular grid, for ISIMIP, or netCDF from its Zarr store."""
-    from jtem.writers import export
     from jtem import plan as plans
     from jtem.files import prepare_folder
+    from jtem.writers import export
     from jtem.writers.netcdf import NetcdfSink
     from jtem.writers.zarr import ZarrStore
 
@@ -45,7 +45,9 @@ def command_export(arguments: argparse.Namespace) -> int:
         files = sorted([*folder.glob("*_annual.nc"), *folder.glob("*_monthly.nc")])
         plan = plans.parse(written_plan(folder), f"the plan in {folder}")
         if arguments.profile == "isimip":
-            words = export.isimip_words(plan.plan.institution, plan.plan.contact, plan.isimip, f"the plan in {folder}")
+            i, who = plan.isimip, (plan.plan.institution, plan.plan.contact)
+            words = export.Words(*who, i.round, i.forcing, i.bias, i.soc, i.sens)
+            words = export.checked(words, f"the plan in {folder}")
             prepare_folder(out)
             written = export.isimip(files, out, words, {s: plan.isimip.scenarios.get(c, c) for s, c in climates(plan)})
         else:

@@ -276,8 +276,7 @@ def factorial_report(found: Sequence[tuple[Path, Plan]], out: Path, *, figures_w
     """
     import tomllib
 
-    from jtem.files import data_path
-    from jtem.files import prepare_folder
+    from jtem.files import data_path, prepare_folder
     from jtem.report import factorial, figures, liu2022, liu2024
 
     folder, plan = found[0]

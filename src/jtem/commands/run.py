@@ -109,11 +109,11 @@ def execute(
     """
     import jax
 
-    from jtem.writers.checkpoint import ChunkStore
     from jtem.files import prepare_folder
-    from jtem.writers.netcdf import NetcdfSink, file_names
     from jtem.physics.soil_thermal import C25_B
     from jtem import run as work
+    from jtem.writers.checkpoint import ChunkStore
+    from jtem.writers.netcdf import NetcdfSink, file_names
 
     plan, experiment = prepared.plan, prepared.experiment
     frequencies = [

@@ -8,21 +8,24 @@ the round's year, long names and units of the protocol, institution and contact)
 
 from __future__ import annotations
 
-import os
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import netCDF4
 import numpy as np
 
 from jtem.errors import InputError, suggest
+from jtem.files import whole
+from jtem.writers.stream import FILL
 
-FILL = np.float32(1e20)
-BLOCK = 120
-"""Times read at once."""
+BLOCK_NUMBERS = 8_000_000
+"""Numbers of a grid held at once: 64 MB of 64 bits."""
+MOST_POINTS = 720 * 360
+"""Points that a grid may always have."""
+MOST_POINTS_A_CELL = 400
+"""Points for every cell beyond which a larger grid is no grid of the cells, but a raster of their digits."""
 
 
 # --- lattice ---------------------------------------------------------------------------------------------------------
@@ -52,8 +55,10 @@ class Lattice:
 def lattice(latitude: np.ndarray, longitude: np.ndarray, where: str) -> Lattice:
     """The coarsest regular grid that holds all cells; raises ``InputError`` where they lie on none.
 
-    Latitude rises. Cells left out by a stride stay empty.
+    Latitude rises. Longitude rises from the western end of the cells, beyond 180 where they lie across the date line. Cells
+    left out by a stride stay empty.
     """
+    longitude = _across_the_date_line(longitude)
     gaps = np.concatenate([np.diff(np.unique(np.round(axis, 6))) for axis in (latitude, longitude)])
     gaps = gaps[gaps > 1e-4]
     if gaps.size == 0:
@@ -67,11 +72,26 @@ def lattice(latitude: np.ndarray, longitude: np.ndarray, where: str) -> Lattice:
                 f"{where}: cells do not lie on a regular grid of {step:g} degrees; use the file by cell as it is"
             )
         axes.append(values.min() + step * np.arange(round(count.max()) + 1))
+    points = axes[0].size * axes[1].size
+    if points > max(MOST_POINTS, MOST_POINTS_A_CELL * latitude.size):
+        raise InputError(
+            f"{where}: cells do not lie on a regular grid (the coarsest that holds them, of {step:g} degrees, has {points:.1g} "
+            f"points for {latitude.size} cells); use the file by cell as it is"
+        )
     row, column = (np.round((v - v.min()) / step).astype(int) for v in (latitude, longitude))
     if len(set(zip(row.tolist(), column.tolist(), strict=True))) != row.size:
         raise InputError(f"{where}: two cells have one place on the grid; use the file by cell as it is")
     longest = np.concatenate([axes[0], axes[0][-1:] + step]) if axes[0].size == 1 else axes[0]
     return Lattice(longest, axes[1], row, column)
+
+
+def _across_the_date_line(longitude: np.ndarray) -> np.ndarray:
+    """Longitudes that rise beyond 180 where the cells lie on both sides of the date line within half the globe."""
+    places = np.unique(np.asarray(longitude, np.float64))
+    gaps = np.diff(places)
+    if not gaps.size or places[-1] - places[0] <= 180.0 or gaps.max() < 180.0:
+        return longitude
+    return np.where(longitude <= places[np.argmax(gaps)], longitude + 360.0, longitude)
 
 
 def global_half_degree(latitude: np.ndarray, longitude: np.ndarray, where: str) -> Lattice:
@@ -97,11 +117,10 @@ def gridded(path: Path | str, out: Path | str) -> Path:
     Raises ``InputError`` where the cells lie on no regular grid.
     """
     path, out = Path(path), Path(out)
-    partial = out.with_name(f".{out.name}.partial-{os.getpid()}")
-    try:
-        with netCDF4.Dataset(path) as source, netCDF4.Dataset(partial, "w", format="NETCDF4") as target:
-            source.set_auto_mask(False)
-            grid = lattice(np.asarray(source["lat"][:]), np.asarray(source["lon"][:]), str(path))
+    with netCDF4.Dataset(path) as source:
+        source.set_auto_mask(False)
+        grid = lattice(np.asarray(source["lat"][:]), np.asarray(source["lon"][:]), str(path))
+        with whole(out) as partial, netCDF4.Dataset(partial, "w", format="NETCDF4") as target:
             _grid_frame(source, target, grid)
             for name, array in source.variables.items():
                 if "cell" not in array.dimensions or name in ("lat", "lon") or array.dtype is str:
@@ -110,13 +129,10 @@ def gridded(path: Path | str, out: Path | str) -> Path:
             said = {k: source.getncattr(k) for k in source.ncattrs()}
             said["history"] = f"{said.get('history', '')}; put on a grid of {grid.step:g} degrees"
             target.setncatts(said)
-        os.replace(partial, out)
-    finally:
-        partial.unlink(missing_ok=True)
     return out
 
 
-def _grid_frame(source: Any, target: Any, grid: Lattice) -> None:
+def _grid_frame(source: netCDF4.Dataset, target: netCDF4.Dataset, grid: Lattice) -> None:
     for name, size in source.dimensions.items():
         if name != "cell":
             target.createDimension(name, len(size))
@@ -141,20 +157,23 @@ def _grid_frame(source: Any, target: Any, grid: Lattice) -> None:
         created[:] = array[:]
 
 
-def _copy_variable(array: Any, target: Any, name: str, grid: Lattice) -> None:
+def _copy_variable(array: netCDF4.Variable, target: netCDF4.Dataset, name: str, grid: Lattice) -> None:
     said = {k: array.getncattr(k) for k in array.ncattrs()}
     fill = said.pop("_FillValue", 0 if array.dtype.kind in "iu" else FILL)
-    said.pop("coordinates", None)
+    if "coordinates" in said:
+        said["coordinates"] = "year"
     dims = (*(d for d in array.dimensions if d != "cell"), "lat", "lon")
     created = target.createVariable(name, array.dtype, dims, zlib=True, complevel=1, fill_value=fill)
     created.setncatts(said)
-    times = array.shape[0] if array.dimensions[0] == "time" else 1
-    for first in range(0, times, BLOCK):
-        rows = slice(first, first + BLOCK) if array.dimensions[0] == "time" else slice(None)
+    shape = [target.dimensions[d].size for d in dims]
+    timed = dims[0] == "time"
+    step = max(1, BLOCK_NUMBERS // int(np.prod(shape[1:]))) if timed else 1
+    for first in range(0, shape[0] if timed else 1, step):
+        rows = slice(first, first + step) if timed else slice(None)
         values = np.asarray(array[rows])
-        whole = np.full((*values.shape[:-1], grid.latitude.size, grid.longitude.size), fill, array.dtype)
-        whole[..., grid.row, grid.column] = values
-        created[rows] = whole
+        field = np.full((*values.shape[:-1], grid.latitude.size, grid.longitude.size), fill, array.dtype)
+        field[..., grid.row, grid.column] = values
+        created[rows] = field
 
 
 # --- ISIMIP ----------------------------------------------------------------------------------------------------------
@@ -183,13 +202,13 @@ TARGETS = (
     Target("evap-total", "Evapotranspiration", "kg m-2 s-1", "monthly", ("evapotranspiration",)),
     Target("qtot", "Total Runoff", "kg m-2 s-1", "monthly", ("runoff",)),
     Target("tsl", "Temperature of Soil", "K", "monthly", ("soil_temperature",)),
-    Target("snd", "Snow depth", "m", "monthly", ("snow_depth",)),
+    Target("snd", "Snow Depth", "m", "monthly", ("snow_depth",)),
     Target("swe", "Snow Water Equivalent", "kg m-2", "monthly", ("snowpack",)),
     Target("cveg-total", "Carbon Mass in Vegetation", "kg m-2", "annual", ("vegetation_carbon",)),
     Target("csoil-total", "Carbon Mass in Soil Pool", "kg m-2", "annual",
            ("soil_carbon", "frozen_carbon", "thawed_permafrost_carbon"),
            "active pool, thawed and frozen permafrost; litter is part of the active pool"),
-    Target("thawdepth", "Annual Maximum Thaw Depth", "m", "annual", ("active_layer_thickness",),
+    Target("thawdepth", "Maximum Thaw Depth", "m", "annual", ("active_layer_thickness",),
            "maximum of monthly profiles of soil temperature, not of daily ones"),
 )  # fmt: skip
 """What jtem has of the protocol's biomes and permafrost sectors (ISIMIP3b OutputData; long names and units as there)."""
@@ -198,7 +217,7 @@ EPOCHS = {"3b": 1601, "3a": 1901}
 
 @dataclass(frozen=True)
 class Words:
-    """Who and what a submission is of."""
+    """Who and what a submission is of: [plan] institution and contact, and the words of [isimip]."""
 
     institution: str
     contact: str
@@ -209,21 +228,21 @@ class Words:
     sens: str
 
 
-def isimip_words(institution: str, contact: str, section: Any, where: str) -> Words:
-    """Checked words from a plan's [plan] and [isimip]; raises ``InputError`` for what the checker would refuse."""
-    if institution.strip() in ("", "unspecified"):
+def checked(words: Words, where: str) -> Words:
+    """The words themselves; raises ``InputError`` for what ISIMIP's checker would refuse. ``where``: the plan's name."""
+    if words.institution.strip() in ("", "unspecified"):
         raise InputError(f"{where}: [plan] institution is missing; ISIMIP files need it, add it")
-    if not re.fullmatch(r"[^<>]+ <[^<>@\s]+@[^<>@\s]+>", contact):
-        raise InputError(f'{where}: [plan] contact is {contact!r}; ISIMIP files need "Name <e-mail>", add it')
-    if section.round not in EPOCHS:
-        raise InputError(f"{where}: [isimip] round {section.round!r} is unknown; {suggest(section.round, EPOCHS)}")
-    for key in ("forcing", "soc", "sens", *(("bias",) if section.round == "3b" else ())):
-        word = getattr(section, key)
+    if not re.fullmatch(r"[^<>]+ <[^<>@\s]+@[^<>@\s]+>", words.contact):
+        raise InputError(f'{where}: [plan] contact is {words.contact!r}; ISIMIP files need "Name <e-mail>", add it')
+    if words.round not in EPOCHS:
+        raise InputError(f"{where}: [isimip] round {words.round!r} is unknown; {suggest(words.round, EPOCHS)}")
+    for key in ("forcing", "soc", "sens", *(("bias",) if words.round == "3b" else ())):
+        word = getattr(words, key)
         if not re.fullmatch(r"[a-z0-9-]+", word):
             raise InputError(
                 f"{where}: [isimip] {key} is {word!r}; it is part of file names, give lower-case letters, digits and '-'"
             )
-    return Words(institution, contact, section.round, section.forcing, section.bias, section.soc, section.sens)
+    return words
 
 
 def isimip(files: Sequence[Path], out: Path, words: Words, climates: Mapping[str, str]) -> list[Path]:
@@ -251,7 +270,7 @@ def isimip(files: Sequence[Path], out: Path, words: Words, climates: Mapping[str
 
 
 def _isimip_file(
-    source: Any, path: Path, target: Target, names: Mapping[str, str], out: Path, words: Words, climate: str
+    source: netCDF4.Dataset, path: Path, target: Target, names: Mapping[str, str], out: Path, words: Words, climate: str
 ) -> Path:
     years = np.asarray(source["year"][:])
     bias = (words.bias,) if words.round == "3b" else ()
@@ -260,38 +279,35 @@ def _isimip_file(
     grid = global_half_degree(np.asarray(source["lat"][:]), np.asarray(source["lon"][:]), str(path))
     arrays = [source[names[name]] for name in target.sources if name in names]
     deep = [d for d in arrays[0].dimensions if d not in ("time", "cell")]
-    partial = final.with_name(f".{final.name}.partial-{os.getpid()}")
-    try:
-        with netCDF4.Dataset(partial, "w", format="NETCDF4_CLASSIC") as file:
-            _isimip_frame(source, file, grid, EPOCHS[words.round], years, deep)
-            depth = [len(source.dimensions[d]) for d in deep]
-            created = file.createVariable(
-                target.name,
-                "f4",
-                ("time", *(["depth"] if deep else []), "lat", "lon"),
-                zlib=True,
-                complevel=5,
-                fill_value=FILL,
-                chunksizes=(1, *depth, 360, 720),
-            )
-            said = {"long_name": target.long_name, "units": target.units, "missing_value": FILL}
-            created.setncatts({**said, **({"comment": target.comment} if target.comment else {})})
-            for time in range(years.size):
-                total = np.zeros((*depth, grid.row.size))
-                for array in arrays:
-                    values = np.asarray(array[time], dtype=np.float64)
-                    total = total + np.where(values < 1e19, values, np.nan)
-                field = grid.map(total)
-                created[time] = np.where(np.isfinite(field), field, FILL).astype(np.float32)
-            file.setncatts({"institution": words.institution, "contact": words.contact, "title": str(source.title),
-                            "source": str(source.source)})  # fmt: skip
-        os.replace(partial, final)
-    finally:
-        partial.unlink(missing_ok=True)
+    with whole(final) as partial, netCDF4.Dataset(partial, "w", format="NETCDF4_CLASSIC") as file:
+        _isimip_frame(source, file, grid, EPOCHS[words.round], years, deep)
+        depth = [len(source.dimensions[d]) for d in deep]
+        created = file.createVariable(
+            target.name,
+            "f4",
+            ("time", *(["depth"] if deep else []), "lat", "lon"),
+            zlib=True,
+            complevel=5,
+            fill_value=FILL,
+            chunksizes=(1, *depth, 360, 720),
+        )
+        said = {"long_name": target.long_name, "units": target.units, "missing_value": FILL}
+        created.setncatts({**said, **({"comment": target.comment} if target.comment else {})})
+        for time in range(years.size):
+            total = np.zeros((*depth, grid.row.size))
+            for array in arrays:
+                values = np.asarray(array[time], dtype=np.float64)
+                total = total + np.where(values < 1e19, values, np.nan)
+            field = grid.map(total)
+            created[time] = np.where(np.isfinite(field), field, FILL).astype(np.float32)
+        file.setncatts({"institution": words.institution, "contact": words.contact, "title": str(source.title),
+                        "source": str(source.source)})  # fmt: skip
     return final
 
 
-def _isimip_frame(source: Any, file: Any, grid: Lattice, epoch: int, years: np.ndarray, deep: Sequence[str]) -> None:
+def _isimip_frame(
+    source: netCDF4.Dataset, file: netCDF4.Dataset, grid: Lattice, epoch: int, years: np.ndarray, deep: Sequence[str]
+) -> None:
     """Time from the round's year on a calendar without leap days, depth with bounds, the global grid."""
     first = str(source["time"].units).split()[2]
     offset = 365.0 * (int(first.split("-")[0]) - epoch)

@@ -88,7 +88,7 @@ class MemorySink:
     def _empty(self, stage: StageLike, frequency: str, fields: Mapping[str, np.ndarray]) -> xr.Dataset:
         found = stream.described(fields)
         frame = stream.frame(self.grid, stage, frequency, {v.layer for v in found} - {""}, self.heat_edges)
-        data = xr.Dataset({c.name: (c.dims, c.values, dict(c.attributes)) for c in frame})
+        data = xr.Dataset({c.name: (c.dims, _words(c.values), dict(c.attributes)) for c in frame})
         data.attrs = provenance(stage, frequency, self.attributes)
         for variable in found:
             dims = stream.dims(variable)
@@ -96,3 +96,7 @@ class MemorySink:
             said = {**stream.attributes(variable, frequency, self.grid), "_FillValue": FILL}
             data[variable.file_name] = (dims, values, said)
         return data
+
+
+def _words(values: np.ndarray) -> np.ndarray:
+    return values.astype(str) if values.dtype == object else values
