@@ -13,8 +13,8 @@ import numpy as np
 import xarray as xr
 
 from jtem.constants import WATTS_TO_TEM_RADIATION
-from jtem.files import data_path
 from jtem.errors import InputError
+from jtem.files import data_path
 from jtem.physics import radiation
 from jtem.readers import cf_monthly, co2, embedded
 from jtem.readers.site_table import SiteTable
@@ -59,7 +59,9 @@ def check_position(latitude: float, longitude: float, where: str) -> None:
         raise InputError(f"{where}: longitude {longitude:g} is outside -180..360; correct it")
 
 
-def site_cells(position: Position, normals: Mapping[str, np.ndarray] | None, where: str) -> tuple[xr.Dataset, list[str]]:
+def site_cells(
+    position: Position, normals: Mapping[str, np.ndarray] | None, where: str
+) -> tuple[xr.Dataset, list[str]]:
     """The one cell of a site, and what was not given: looked up in the static file, or assumed.
 
     ``normals``: monthly means (12,) of air_temperature (degC) and precipitation (mm month-1), for vegetation by rule. Raises
@@ -87,7 +89,9 @@ def site_cells(position: Position, normals: Mapping[str, np.ndarray] | None, whe
         texture = embedded.texture_of_loam()
         notes.append("soil texture of the embedded loam (sand {:g}, silt {:g}, clay {:g} percent)".format(*texture))
     if len(texture) != 3:
-        raise InputError(f"{where}: texture has {len(texture)} numbers, expected sand, silt and clay in percent; give three")
+        raise InputError(
+            f"{where}: texture has {len(texture)} numbers, expected sand, silt and clay in percent; give three"
+        )
     stocks = position.soil_organic_carbon or found.get("soil_organic_carbon")
     if stocks is None:
         stocks = (np.nan,) * 4
@@ -98,7 +102,9 @@ def site_cells(position: Position, normals: Mapping[str, np.ndarray] | None, whe
         )
     units = {"latitude": "degrees_north", "longitude": "degrees_east", "elevation": "m", "area": "km2"}
     values = {"latitude": latitude, "longitude": longitude, "elevation": float(elevation), "area": 1.0}
-    fields: dict[str, Any] = {name: ("cell", np.array([value]), {"units": units[name]}) for name, value in values.items()}
+    fields: dict[str, Any] = {
+        name: ("cell", np.array([value]), {"units": units[name]}) for name, value in values.items()
+    }
     for name, value in zip(("sand", "silt", "clay"), texture, strict=True):
         fields[name] = ("cell", np.array([float(value)]), {"units": "percent"})
     fields["community"] = (("cell", "share"), community)
@@ -123,7 +129,9 @@ def _looked_up(position: Position, where: str, notes: list[str]) -> dict[str, An
             "give another file, or the values"
         )
     here = cells.isel(cell=[best])
-    notes.append(f"fixed fields of {position.static.name} at ({latitude[best]:.2f}, {longitude[best]:.2f}) where none were given")
+    notes.append(
+        f"fixed fields of {position.static.name} at ({latitude[best]:.2f}, {longitude[best]:.2f}) where none were given"
+    )
     result: dict[str, Any] = {
         "elevation": float(here["elevation"].values[0]),
         "texture": tuple(float(here[name].values[0]) for name in ("sand", "silt", "clay")),
@@ -160,7 +168,9 @@ def checked(table: SiteTable, latitude: float, where: str) -> SiteTable:
     if abs(latitude) > 23.5 and abs(summer - winter) > 3.0 and (latitude > 0) != (summer > winter):
         season = "June to August" if summer > winter else "December to February"
         side = "northern latitude is positive" if summer > winter else "southern latitude is negative"
-        raise InputError(f"{where}: {season} are the warmest months, latitude is {latitude:g}; a {side}, write {-latitude:g}")
+        raise InputError(
+            f"{where}: {season} are the warmest months, latitude is {latitude:g}; a {side}, write {-latitude:g}"
+        )
     light, top = table.fields["shortwave_radiation"], top_of_atmosphere(latitude)
     bad = light > 1.1 * top + 15.0
     if bad.any():
@@ -276,5 +286,3 @@ def _nearest_elevation(latitude: float, longitude: float) -> tuple[float, float]
         if distance[k] < best:
             best, result = float(distance[k]), float(cells["elevation"].values[k])
     return result, best
-
-

@@ -109,9 +109,9 @@ def execute(
     """
     import jax
 
+    from jtem import run as work
     from jtem.files import prepare_folder
     from jtem.physics.soil_thermal import C25_B
-    from jtem import run as work
     from jtem.writers.checkpoint import ChunkStore
     from jtem.writers.netcdf import NetcdfSink, file_names
 
@@ -231,8 +231,8 @@ def spin_up_text(report: SpinUpReport | None) -> str:
     """Length of the spin-up and the drift of its last year beside TEM's closure tolerances."""
     if report is None:
         return "no spin-up (restart)"
-    from jtem.run.spinup import CLOSURE_TOLERANCE
     from jtem.run import tolerance_kind
+    from jtem.run.spinup import CLOSURE_TOLERANCE
 
     units = {"water": "mm", "carbon": "gC m-2", "nitrogen": "gN m-2"}
     made = f"{report.years} years"

@@ -16,7 +16,7 @@ import xarray as xr
 
 from jtem.errors import InputError, suggest
 from jtem.readers import observations as reading
-from jtem.readers import site_table
+from jtem.readers import tables
 
 if TYPE_CHECKING:
     from jtem.assemble.course import Prepared
@@ -115,7 +115,9 @@ def fit(
         )
         usable = [s for s in searches if s.jacobian is not None]
         if not usable:
-            raise InputError("the residuals at the start are not finite: the site has no equilibrium; move the start values")
+            raise InputError(
+                "the residuals at the start are not finite: the site has no equilibrium; move the start values"
+            )
         best = least_squares.fit_of(min(usable, key=lambda s: s.cost))
         values = misfit.transform.values(best.x)
         before, after = (np.asarray(misfit.simulate(v)[0]) for v in (misfit.start_values, values))
@@ -144,8 +146,9 @@ def observed(table: Any, site: str, units: Mapping[str, str]) -> tuple[xr.Datase
     if isinstance(table, xr.Dataset) and "observation" in table.dims:
         reading.check(table, where)
         return table, []
-    if hasattr(table, "columns") and {"variable", "value"} <= {str(c) for c in table.columns}:
-        frame = table if "site" in table.columns else table.assign(site=site)
+    frame: Any = table
+    if hasattr(frame, "columns") and {"variable", "value"} <= {str(c) for c in frame.columns}:
+        frame = frame if "site" in frame.columns else frame.assign(site=site)
         with tempfile.TemporaryDirectory() as folder:
             path = Path(folder) / "observations.csv"
             frame.to_csv(path, index=False)
@@ -171,13 +174,13 @@ def _wide(table: Any, site: str, units: Mapping[str, str], where: str) -> tuple[
         words = [str(c).lower() for c in table.columns]
         if "year" in words and "month" not in words:
             yearly, table = True, table.assign(month=1)
-    columns = site_table.columns_of(table, where)
+    columns = tables.columns_of(table, where)
     if columns.minute is not None:
         raise InputError(f"{where}: rows are not months; average them to months, with columns 'year' and 'month'")
     rows, notes, streams = [], [], {}
     known = (*reading.STREAMS, *reading.ALIASES)
     for name in columns.values:
-        bare, stated = site_table.split_unit(name)
+        bare, stated = tables.split_unit(name)
         stream, depth, factor = _stream(bare)
         if not stream:
             near = suggest(bare, known)
@@ -198,7 +201,9 @@ def _wide(table: Any, site: str, units: Mapping[str, str], where: str) -> tuple[
             scale, offset = reading.conversion(stream, unit, reading.days_in_month(float(year), month), where)
             value = factor * (values[k] * scale + offset)
             rows.append(
-                reading.row(site, stream, value, depth=depth, year=float(year), month=month, error=abs(scale) * given[k])
+                reading.row(
+                    site, stream, value, depth=depth, year=float(year), month=month, error=abs(scale) * given[k]
+                )
             )
     if not rows:
         raise InputError(f"{where}: no observed stream among {', '.join(columns.values)}; known: {', '.join(known)}")
@@ -304,7 +309,9 @@ def _free(name: str, free: Any, table: Any, community: str, start: Mapping[str, 
         raise InputError(
             f"bounds [{low:g}, {high:g}] of '{name}' are not within the table's [{entry.lower:g}, {entry.upper:g}]; narrow them"
         )
-    return Free(label=name, names=(name,), lower=float(low), upper=float(high), scale=entry.scale, start=start.get(name))
+    return Free(
+        label=name, names=(name,), lower=float(low), upper=float(high), scale=entry.scale, start=start.get(name)
+    )
 
 
 def _pieces(found: xr.Dataset, first: int, held_out: tuple[int, int] | None):
@@ -314,7 +321,9 @@ def _pieces(found: xr.Dataset, first: int, held_out: tuple[int, int] | None):
     channels: dict[Channel, int] = {}
     rows = []
     for k in range(found.sizes["observation"]):
-        one = {name: found[name].values[k] for name in ("stream", "depth", "year", "month", "value", "error", "censored")}
+        one = {
+            name: found[name].values[k] for name in ("stream", "depth", "year", "month", "value", "error", "censored")
+        }
         stream, year, month = str(one["stream"]), float(one["year"]), float(one["month"])
         if stream == "soil_temperature":
             channel = Channel(f"soil_temperature {one['depth']:.2f} m", depth=float(one["depth"]))
@@ -377,7 +386,9 @@ def _scores(simulated: xr.Dataset) -> xr.Dataset:
             mine = (simulated["stream"].values == stream) & (simulated["fitted"].values == fitted)
             for k, when in enumerate(("before", "after")):
                 if mine.any():
-                    n, r2, rmse, bias, _ = scores.score(simulated[when].values[mine], simulated["observed"].values[mine])
+                    n, r2, rmse, bias, _ = scores.score(
+                        simulated[when].values[mine], simulated["observed"].values[mine]
+                    )
                     for name, value in zip(("n", "r2", "rmse", "bias"), (n, r2, rmse, bias), strict=True):
                         fields[name][i, j, k] = value
     dims = ("stream", "part", "when")

@@ -35,7 +35,9 @@ def quantity_of(text: str) -> Quantity:
     words = str(text).split()
     window = words[2].split("-") if len(words) == 3 else []
     if len(window) not in (1, 2) or not all(word.isdigit() for word in window):
-        raise InputError(f'quantity {text!r} is not understood; write "HOW VARIABLE FIRST-LAST", such as "sum nep 2000-2022"')
+        raise InputError(
+            f'quantity {text!r} is not understood; write "HOW VARIABLE FIRST-LAST", such as "sum nep 2000-2022"'
+        )
     if words[0] not in HOW:
         raise InputError(f"quantity {text!r}: {words[0]!r} is unknown; {suggest(words[0], HOW)}")
     variable = variables.find(words[1], f"quantity {text!r}")
@@ -75,7 +77,9 @@ class _Asked:
         np.add.at(result, grid.column_cell, values * self.weights.reshape(-1, *[1] * (values.ndim - 1)))
         return result
 
-    def labelled(self, values: np.ndarray, dims: Sequence[str], coords: Mapping[str, Any], **attrs: Any) -> xr.DataArray:
+    def labelled(
+        self, values: np.ndarray, dims: Sequence[str], coords: Mapping[str, Any], **attrs: Any
+    ) -> xr.DataArray:
         """An array by cell, a site without its one cell."""
         grid = self.prepared.grid
         place = {"lat": ("cell", grid.latitude), "lon": ("cell", grid.longitude)}
@@ -153,7 +157,10 @@ def gradient(
     middles = 0.5 * (np.array(LAYER_EDGES[1:]) + np.array(LAYER_EDGES[:-1]))
     profile = np.asarray(found.soil_carbon_profile, np.float64)
     depth = ("layer", middles[: profile.shape[1]], {"units": "m", "positive": "down"})
-    attrs = {"units": f"{asked_of.unit} per gC m-2", "long_name": f"derivative of {asked_of.name} by observed soil carbon"}
+    attrs = {
+        "units": f"{asked_of.unit} per gC m-2",
+        "long_name": f"derivative of {asked_of.name} by observed soil carbon",
+    }
     return total, asked.labelled(asked.by_cell(profile), ("layer",), {"depth": depth}, **attrs)
 
 
@@ -194,7 +201,10 @@ def _by_climate(asked: _Asked, found: Any, quantity: Quantity, years: np.ndarray
         if same:
             total[:, cycle] += np.asarray(getattr(found.cycle, name), np.float64)[:, None] / count
         values = asked.by_cell(total)
-        attrs = {"units": f"{quantity.unit} per {units.get(name, 'ppm')}", "long_name": f"derivative of {quantity.name} by {name}"}
+        attrs = {
+            "units": f"{quantity.unit} per {units.get(name, 'ppm')}",
+            "long_name": f"derivative of {quantity.name} by {name}",
+        }
         if monthly:
             flat = values.reshape(values.shape[0], -1)
             result[name] = asked.labelled(flat, ("time",), {"time": time}, **attrs)
@@ -228,7 +238,11 @@ def ranking(
     if method == "adjoint" or not chosen:
         first = _elasticities(model, quantity, scenario, run)
         if method == "adjoint":
-            return first if not chosen else first.sel(parameter=[n for n in first["parameter"].values if _named(n, chosen)])
+            return (
+                first
+                if not chosen
+                else first.sel(parameter=[n for n in first["parameter"].values if _named(n, chosen)])
+            )
         chosen = [str(name) for name in first["parameter"].values[:SHOWN]]
     with model._jax(model.content):
         asked = _asked(model, asked_of.last, asked_of.first, scenario, run)
@@ -284,7 +298,9 @@ def _elasticities(model: Model, quantity: str, scenario: str, run: Mapping[str, 
         weights = xr.DataArray(area / area.sum(), dims="cell")
         known = value.notnull()
         value, slope = (value.where(known, 0.0) * weights).sum("cell"), (slope.where(known, 0.0) * weights).sum("cell")
-    by_community = slope.transpose("parameter", "community") * held / abs(float(value)) if float(value) else slope * np.nan
+    by_community = (
+        slope.transpose("parameter", "community") * held / abs(float(value)) if float(value) else slope * np.nan
+    )
     total = by_community.sum("community")
     order = np.argsort(-np.abs(total.values))
     made = xr.Dataset(

@@ -5,10 +5,8 @@ from __future__ import annotations
 import contextlib
 import copy
 import dataclasses
-import functools
 import inspect
 import re
-import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,8 +16,8 @@ import numpy as np
 import xarray as xr
 
 from jtem.errors import InputError, suggest
-from jtem.front import plans
-from jtem.front.result import Result, plain, read_state, state_dataset
+from jtem.front import plans, running
+from jtem.front.result import Result
 from jtem.front.site import Place, site
 
 if TYPE_CHECKING:
@@ -45,9 +43,6 @@ ALSO_ANNUAL = (
 """Yearly variables beside those that every plan keeps."""
 CYCLE_YEARS = 30
 """The spin-up's climate is the mean of so many first years of the place's own, or of all where there are fewer."""
-CONTINUED = "continued"
-
-_Start = Result | xr.Dataset | str | Path
 
 
 @dataclass(frozen=True, repr=False)
@@ -226,7 +221,9 @@ class Model:
                 content["model"] = {**content.get("model", {}), name: value}
                 if name == "parameters":
                     if self.changes:
-                        raise InputError("parameters were changed already; choose the overlays first, then change values")
+                        raise InputError(
+                            "parameters were changed already; choose the overlays first, then change values"
+                        )
                     table = None
             elif name in slots:
                 if not callable(value):
@@ -248,7 +245,7 @@ class Model:
         *,
         spin_up: str | Mapping[str, Any] | None = None,
         years: tuple[int, int] | None = None,
-        start: _Start | None = None,
+        start: running.Start | None = None,
         monthly: Sequence[str] | None = None,
         annual: Sequence[str] | None = None,
         base_years: tuple[int, int] | None = None,
@@ -269,8 +266,8 @@ class Model:
         with self._jax(content):
             prepared = self._prepared(content)
             if start is not None:
-                prepared = self._continued(prepared, start)
-            return self._result(prepared, content, progress)
+                prepared = running.continued(prepared, start, own_place=self.place is not None)
+            return running.execute(prepared, self._notes(), is_site=self._is_site(prepared), progress=progress)
 
     def ensemble(self, values: Mapping[str, Sequence[Any]], **run: Any) -> Result:
         """Run the model with many parameter sets as one compiled batch; results lead with ``member``.
@@ -278,7 +275,7 @@ class Model:
         ``values``: numbers of each parameter, one a member (lists of one length). Other arguments are those of :meth:`run`.
         The values stand as coordinates along ``member``. Raises ``InputError``.
         """
-        from jtem import run as running
+        from jtem import run as run_room
 
         lengths = {name: len(list(series)) for name, series in values.items()}
         if not lengths or len(set(lengths.values())) != 1 or 0 in lengths.values():
@@ -294,15 +291,13 @@ class Model:
         with self._jax(content):
             prepared = self._prepared(content)
             trees = [member._tree(prepared) for member in members]
-            result = self._result(
-                dataclasses.replace(
-                    prepared,
-                    experiment=running.ensemble(prepared.experiment, trees),
-                    grid=_tiled(prepared.grid, count),
-                ),
-                content,
-                progress,
-                members=count,
+            many = dataclasses.replace(
+                prepared,
+                experiment=run_room.ensemble(prepared.experiment, trees),
+                grid=running.tiled(prepared.grid, count),
+            )
+            result = running.execute(
+                many, self._notes(), is_site=self._is_site(prepared), progress=progress, members=count
             )
         coordinates = {name: ("member", np.asarray(series)) for name, series in values.items() if np.ndim(series) == 1}
         stages = {
@@ -322,11 +317,12 @@ class Model:
     def gradient(self, quantity: str, wrt: str = "parameters", **run: Any) -> tuple[Any, Any]:
         """A quantity of the run and its exact derivative, through the equilibrium of the spin-up.
 
-        ``quantity``: "HOW VARIABLE FIRST-LAST", such as "sum nep 2000-2022", "mean active_layer_thickness 2000-2022" with how one of
-        sum, mean, last, change; yearly values in house units (gC m-2, m, degC). ``wrt``: "parameters" (labelled by ``parameter``
-        and ``community``, per unit of the parameter), "climate" (by month: air temperature, precipitation, radiation; CO2 by
-        year; the spin-up's share included) or "initial profile" (observed soil carbon by ``layer``, per gC m-2). A region has
-        ``cell`` too. Other arguments: ``years`` and ``spin_up`` as in :meth:`run`, ``scenario`` for a plan with scenarios.
+        ``quantity``: "HOW VARIABLE FIRST-LAST", such as "sum nep 2000-2022" or "mean active_layer_thickness 2000-2022", with how
+        one of sum, mean, last, change; of yearly values in house units (gC m-2, m, degC). ``wrt``: "parameters" (labelled by
+        ``parameter`` and ``community``, per unit of the parameter), "climate" (by month: air temperature, precipitation,
+        radiation; CO2 by year; the spin-up's share included) or "initial profile" (observed soil carbon by ``layer``, per
+        gC m-2). A region has ``cell`` too. Other arguments: ``years`` and ``spin_up`` as in :meth:`run`, ``scenario`` for a plan
+        with scenarios.
 
         Returns value and derivative, NaN where a column has no equilibrium. Raises ``InputError``.
         """
@@ -348,23 +344,26 @@ class Model:
     ) -> xr.Dataset:
         """Which parameters matter for a quantity, the most important first.
 
-        ``method``: "adjoint" (elasticities of all parameters from one reverse sweep), "morris" (mean elementary effects) or "sobol"
-        (shares of the variance) of ``parameters``, which default to the eight of the largest elasticity. ``spread``: largest
-        relative change of a parameter in the ensembles, ``samples`` (a power of 2) of Sobol', ``trajectories`` of Morris. Other
-        arguments are those of :meth:`gradient`. Raises ``InputError``.
+        ``method``: "adjoint" (elasticities of all parameters from one reverse sweep), "morris" (mean elementary effects) or
+        "sobol" (shares of the variance) of ``parameters``, which default to the eight of the largest elasticity. ``spread``:
+        largest relative change of a parameter in the ensembles, ``samples`` (a power of 2) of Sobol', ``trajectories`` of
+        Morris. Other arguments are those of :meth:`gradient`. Raises ``InputError``.
         """
         from jtem.front import derivatives
 
         size = {"spread": spread, "samples": samples, "trajectories": trajectories, "seed": seed}
         return derivatives.ranking(self, quantity, method, parameters, size, **run)
 
-    def calibrate(self, observations: Any, free: Sequence[str] | Mapping[str, tuple[float, float]], **search: Any) -> Fit:
+    def calibrate(
+        self, observations: Any, free: Sequence[str] | Mapping[str, tuple[float, float]], **search: Any
+    ) -> Fit:
         """Fit parameters to observations by Levenberg-Marquardt on exact derivatives.
 
-        ``observations``: a DataFrame or Dataset with ``year``, ``month`` (or dates) and columns of observed streams (``nep``,
-        ``gpp``, ``ecosystem_respiration``, ``evapotranspiration``, ``snow_depth``, ``active_layer_thickness``, pools; soil temperature
-        as ``soil_temperature_0.1m``), or in the long form of :mod:`jtem.readers.observations`. ``free``: names of parameters, with
-        bounds where they are narrower than the table's. Returns a :class:`jtem.front.calibration.Fit` with the calibrated
+        ``observations``: a CSV path, DataFrame or Dataset with ``year``, ``month`` (or dates) and columns of observed streams
+        (``nep``, ``gpp``, ``ecosystem_respiration``, ``evapotranspiration``, ``snow_depth``, ``active_layer_thickness``, pools;
+        soil temperature as ``soil_temperature_0.1m``), or in the long form of :mod:`jtem.readers.observations`. ``free``: names
+        of parameters, with bounds where they are narrower than the table's. ``search``: see :func:`jtem.front.calibration.fit`.
+        Returns a :class:`jtem.front.calibration.Fit` with the calibrated
         ``model``. Raises ``InputError``.
         """
         from jtem.front import calibration
@@ -441,7 +440,7 @@ class Model:
 
     def _shortest(self) -> dict[str, Any]:
         """A run of one year, where only the place matters."""
-        return self._content(years=(self.place.first_year,) * 2) if self.place else self._content()
+        return self._content(years=(self.place.first_year, self.place.first_year)) if self.place else self._content()
 
     def _read_table(self) -> ParameterTable:
         from jtem import parameters, step
@@ -466,6 +465,14 @@ class Model:
             made = dataclasses.replace(made, emulated=True)
         return made
 
+    def _notes(self) -> dict[str, str]:
+        """What the files say beside the plan: values that were changed, functions that were replaced."""
+        said = {"parameter_files": ", ".join(self._files())}
+        return said | ({"processes": self._replaced().removeprefix(", ")} if self.processes else {})
+
+    def _is_site(self, prepared: Prepared) -> bool:
+        return self.place.is_site if self.place is not None else prepared.grid.latitude.size == 1
+
     def _tree(self, prepared: Prepared) -> Any:
         from jtem import parameters, step
 
@@ -480,89 +487,12 @@ class Model:
         from jtem.plan import PRECISIONS
 
         if not devices.use_all_cores():
-            _warn_once(devices.LATE)
+            running.warn_once(devices.LATE)
         word = content.get("model", {}).get("precision", "mixed")
         if word not in PRECISIONS:
             raise InputError(f"the model: precision {word!r} is unknown; {suggest(str(word), PRECISIONS)}")
         with jax.enable_x64(PRECISIONS[word].enable_x64):
             yield
-
-    def _continued(self, prepared: Prepared, start: _Start) -> Prepared:
-        """The same run from a state in place of the spin-up."""
-        from jtem import run as running
-        from jtem.writers import states
-
-        given, where = _state_of(start)
-        experiment, stage = prepared.experiment, str(given.attrs.get("stage", ""))
-        one = running.state_like(experiment)
-        count = len(experiment.column_cell)
-        import jax
-
-        like = jax.tree.map(lambda leaf: jax.ShapeDtypeStruct((count, *leaf.shape[1:]), leaf.dtype), one)
-        arrays = {str(name): np.asarray(given[name].values) for name in given.data_vars}
-        made_with = str(given.attrs.get("parameter_hash", "none"))
-        state = states.restored(arrays, made_with, like, self.table.hash(), where, anyhow="")
-        if self.place is not None and stage != "spinup":
-            layers = experiment.design.permafrost.layers > 0
-            later = dataclasses.replace(
-                experiment.stages[0], name=CONTINUED if stage != CONTINUED else CONTINUED + "_on", parent=stage, expose=layers,
-                follow=True, begin="", base_years=None,
-            )  # fmt: skip
-            last = given.attrs.get("last_year")
-            if last is not None and int(last) != later.first_year - 1:
-                warnings.warn(
-                    f"the run begins in {later.first_year} from a state of the end of {int(last)}; give years=({int(last) + 1}, ...) "
-                    "to go on without a break",
-                    stacklevel=4,
-                )
-            experiment = dataclasses.replace(experiment, stages=(later,))
-        return dataclasses.replace(prepared, experiment=running.continued(experiment, stage, state))
-
-    def _result(self, prepared: Prepared, content: Mapping[str, Any], progress: bool, members: int = 0) -> Result:
-        """Run an experiment and label what it gives."""
-        from jtem import run as running
-        from jtem.assemble import course
-        from jtem.physics.soil_thermal import C25_B as DEFAULT_EDGES
-        from jtem.writers import states
-        from jtem.writers.memory import MemorySink
-
-        experiment = prepared.experiment
-        attributes = course.attributes(prepared)
-        attributes["parameter_files"] = ", ".join(self._files())
-        if self.processes:
-            attributes["processes"] = self._replaced().removeprefix(", ")
-        if experiment.spin_up is None:
-            attributes["spin_up"] = f"went on from the state of '{next(iter(experiment.initial_states))}'"
-        raw = running.run_in_memory(experiment, _teller(progress))
-        summary = raw.summary
-        sink = MemorySink(
-            prepared.grid, attributes=attributes, heat_edges=DEFAULT_EDGES, double=prepared.plan.output.double
-        )
-        _replay(raw, experiment, sink)
-        sink.finish(summary.failed, course.notes(summary))
-        is_site = self.place.is_site if self.place else prepared.grid.latitude.size == 1
-        frequencies = ["annual", *(["monthly"] if experiment.selection.monthly else [])]
-        stages: dict[str, dict[str, xr.Dataset]] = {}
-        for stage in experiment.stages:
-            stages[stage.name] = {}
-            for frequency in frequencies:
-                data = sink.dataset(stage.name, frequency)
-                if members:
-                    data = _by_member(data, members)
-                stages[stage.name][frequency] = plain(data, is_site=is_site)
-        kept = {}
-        names = (["spinup"] if experiment.spin_up is not None else []) + [stage.name for stage in experiment.stages]
-        last_years = {stage.name: {"last_year": stage.last_year} for stage in experiment.stages}
-        for name in names if not members else []:
-            meta = {**attributes, "stage": name, **last_years.get(name, {})}
-            state = raw.start if name == "spinup" else raw.stages[name].state
-            kept[name] = state_dataset(states.state_arrays(state), meta)
-        report = _spin_up_report(summary)
-        _tell_troubles(summary, sink.implausible, prepared)
-        files = None if members else functools.partial(_write, prepared, raw, attributes)
-        return Result(
-            stages, kept, dict(summary.failed), report, summary.seconds, summary.compile_seconds, prepared.plan.plan.name, files
-        )
 
 
 def open(plan: str | Path | Mapping[str, Any], data: str | Path | None = None) -> Model:
@@ -603,7 +533,9 @@ def _checked(name: str, number: Any, element: int | None, old: Any, entry: Any, 
         raise InputError(f"'{name}' for '{community}' is {number!r}, expected a number; correct it") from None
     if element is not None:
         if element >= before.size or before.ndim != 1:
-            raise InputError(f"'{name}': the parameter has {before.size} numbers, [0] to [{before.size - 1}]; correct the index")
+            raise InputError(
+                f"'{name}': the parameter has {before.size} numbers, [0] to [{before.size - 1}]; correct the index"
+            )
         after = before.copy()
         after[element] = given
     elif given.ndim and given.shape != before.shape:
@@ -622,7 +554,11 @@ def _short(value: Any) -> str:
     if isinstance(value, Mapping):
         return "{" + ", ".join(f"{key}: {_short(part)}" for key, part in value.items()) + "}"
     array = np.asarray(value)
-    return f"{float(array):g}" if array.ndim == 0 and array.dtype.kind in "iuf" else str(np.array2string(array, precision=6))
+    return (
+        f"{float(array):g}"
+        if array.ndim == 0 and array.dtype.kind in "iuf"
+        else str(np.array2string(array, precision=6))
+    )
 
 
 def _pair(years: Any, what: str) -> tuple[int, int]:
@@ -649,129 +585,3 @@ def _check_signature(slot: str, function: Callable[..., Any], published: Callabl
         raise InputError(f"process '{slot}' takes ({names}); give {_name_of(function)} the same arguments") from None
     except ValueError:
         return  # a built-in without signature
-
-
-@functools.cache
-def _warn_once(text: str) -> None:
-    warnings.warn(text, stacklevel=5)
-
-
-def _state_of(start: _Start) -> tuple[xr.Dataset, str]:
-    """The state to go on from, and what to call it in errors."""
-    if isinstance(start, Result):
-        return start.state, "start"
-    if isinstance(start, xr.Dataset):
-        if "parameter_hash" not in start.attrs or "stage" not in start.attrs:
-            raise InputError("start is a dataset but no state; give result.state, a result, or a state file")
-        return start, "start"
-    if isinstance(start, str | Path):
-        path = Path(start)
-        if path.is_dir():
-            from jtem.front.result import load
-
-            return load(path).state, str(path)
-        state = read_state(path)
-        if "parameter_hash" not in state.attrs:
-            raise InputError(f"{path}: is no state of jtem; give a file that ends in _state.nc")
-        return state, str(path)
-    raise InputError(f"start is a {type(start).__name__}; give a result, its state, or the path of a state file")
-
-
-def _tiled(grid: Any, count: int) -> Any:
-    """The grid of an ensemble: the cells of every member after those of the one before."""
-    cells = grid.latitude.size
-
-    def tile(values: np.ndarray | None) -> np.ndarray | None:
-        return None if values is None else np.tile(values, count)
-
-    shift = np.repeat(np.arange(count) * cells, grid.column_cell.size)
-    return dataclasses.replace(
-        grid,
-        latitude=tile(grid.latitude), longitude=tile(grid.longitude), area=tile(grid.area),
-        column_cell=np.tile(grid.column_cell, count) + shift, column_fraction=tile(grid.column_fraction),
-        labels=tile(grid.labels), communities=tile(grid.communities),
-    )  # fmt: skip
-
-
-def _by_member(data: xr.Dataset, members: int) -> xr.Dataset:
-    """Cells of all members to a leading dimension ``member``."""
-    count = data.sizes["cell"] // members
-    by_cell = [name for name in data.variables if "cell" in data[name].dims]
-    still = [name for name in ("lat", "lon", "areacella", "site", "community") if name in by_cell]
-    parts = [data[[n for n in by_cell if n not in still]].isel(cell=slice(k * count, (k + 1) * count)) for k in range(members)]
-    joined = xr.concat(parts, "member", coords="minimal", compat="override", combine_attrs="override")
-    rest = data.drop_vars([n for n in by_cell if n not in still]).isel(cell=slice(0, count))
-    return rest.merge(joined).assign_attrs(data.attrs)
-
-
-def _spin_up_report(summary: Any) -> xr.Dataset | None:
-    report = summary.spin_up
-    if report is None:
-        return None
-    fields = {"closed": ("column", np.asarray(report.closed))}
-    for name in ("code", "residual", "iterations"):
-        if getattr(report, name) is not None:
-            fields[name] = ("column", np.asarray(getattr(report, name)))
-    fields |= {f"drift_{name}": ("column", np.asarray(values)) for name, values in report.drift.items()}
-    return xr.Dataset(fields, attrs={"method": report.method, "years": report.years})
-
-
-def _tell_troubles(summary: Any, implausible: Mapping[str, str], prepared: Prepared) -> None:
-    """One warning for each kind of trouble."""
-    columns = prepared.experiment.column_cell.size
-    if summary.failed:
-        column, why = next(iter(summary.failed.items()))
-        warnings.warn(f"{len(summary.failed)} of {columns} columns failed, column {column}: {why}", stacklevel=5)
-    report = summary.spin_up
-    if report is not None and not np.all(report.closed):
-        open_ = int(np.sum(~np.asarray(report.closed)))
-        warnings.warn(
-            f"the spin-up did not close in {open_} of {columns} columns: their pools still drift (result.spin_up says how "
-            "much); use spin_up='equilibrium', or more years of it",
-            stacklevel=5,
-        )
-    for text in implausible.values():
-        warnings.warn(text, stacklevel=5)
-
-
-def _teller(progress: bool) -> Callable[[Any], None] | None:
-    if not progress:
-        return None
-    from jtem.commands.run import ProgressLine
-
-    line = ProgressLine()
-    line.start()
-    return line
-
-
-def _replay(raw: Any, experiment: Any, sink: Any) -> None:
-    """Hand a run's raw results to a sink, residuals of the budgets included."""
-    count = len(experiment.column_cell)
-    for stage in experiment.stages:
-        found = raw.stages[stage.name]
-        outputs = {"monthly": found.monthly, "annual": {**found.annual, **found.residuals}}
-        sink.write(stage, slice(0, count), slice(0, stage.years), {k: v for k, v in outputs.items() if v})
-
-
-def _write(prepared: Prepared, raw: Any, attributes: Mapping[str, Any], folder: Path, force: bool) -> list[Path]:
-    """The files of a run, as the command line writes them."""
-    from jtem.assemble import course
-    from jtem.files import prepare_folder
-    from jtem.physics.soil_thermal import C25_B as DEFAULT_EDGES
-    from jtem.writers.netcdf import NetcdfSink, file_names
-
-    plan, experiment = prepared.plan, prepared.experiment
-    frequencies = ["annual", *(["monthly"] if experiment.selection.monthly else [])]
-    names = file_names(plan.plan.name, [stage.name for stage in experiment.stages], frequencies, plan.output.state)
-    prepare_folder(folder, names, force)
-    count = len(experiment.column_cell)
-    with NetcdfSink(
-        folder, plan.plan.name, prepared.grid, attributes=attributes, heat_edges=DEFAULT_EDGES,
-        write_states=plan.output.state, double=plan.output.double,
-    ) as sink:  # fmt: skip
-        _replay(raw, experiment, sink)
-        if raw.start is not None:
-            sink.state("spinup", slice(0, count), raw.start)
-        for name, found in raw.stages.items():
-            sink.state(name, slice(0, count), found.state)
-        return sink.finish(raw.summary.failed, course.notes(raw.summary))

@@ -36,7 +36,12 @@ def profile(result: Result, *, cell: int = 0, axes: Axes | None = None) -> Axes:
 
 
 def map(
-    result: Result, variable: str, *, year: int | tuple[int, int] | None = None, axes: Axes | None = None, title: str = ""
+    result: Result,
+    variable: str,
+    *,
+    year: int | tuple[int, int] | None = None,
+    axes: Axes | None = None,
+    title: str = "",
 ) -> Axes:
     """A map of a yearly variable (any of its names) of a region: one ``year``, the mean of (first, last), or of all.
 

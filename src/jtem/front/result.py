@@ -84,7 +84,9 @@ class Result:
         found = {name: parts[frequency] for name, parts in self.stages.items() if frequency in parts}
         if not found:
             other = "annual" if frequency == "monthly" else "monthly"
-            raise InputError(f"the run kept no {frequency} variables (only {other} ones); name them with {frequency}=[...]")
+            raise InputError(
+                f"the run kept no {frequency} variables (only {other} ones); name them with {frequency}=[...]"
+            )
         if len(found) == 1:
             return next(iter(found.values()))
         first, *later = found.items()
@@ -94,7 +96,9 @@ class Result:
         series = [_after(first[1], data) for _, data in children]
         if len(series) == 1:
             return series[0]
-        return xr.concat(series, xr.Variable("scenario", [name for name, _ in children]), combine_attrs="drop_conflicts")
+        return xr.concat(
+            series, xr.Variable("scenario", [name for name, _ in children]), combine_attrs="drop_conflicts"
+        )
 
     def to_netcdf(self, folder: str | Path, *, force: bool = False) -> list[Path]:
         """Write the files that the command line writes: one a stage and frequency, and the states. Returns their paths.
@@ -112,7 +116,9 @@ class Result:
         for name, parts in self.stages.items():
             data = next(iter(parts.values()), None)
             years = "" if data is None else f" {int(data['year'].values.min())}-{int(data['year'].values.max())}"
-            lines.append(f"  {name}{years}: " + ", ".join(f"{f} ({len(d.data_vars)} variables)" for f, d in parts.items()))
+            lines.append(
+                f"  {name}{years}: " + ", ".join(f"{f} ({len(d.data_vars)} variables)" for f, d in parts.items())
+            )
         failed = f"; {len(self.failed)} columns failed" if self.failed else ""
         return "\n".join(lines) + f"\n  states: {', '.join(self.states) or 'none'}{failed}>"
 

@@ -138,7 +138,14 @@ def site(
     section |= {"fill": fill} if fill else {}
     section |= {"co2": str(co2)} if isinstance(co2, str | Path) else {}
     return Place(
-        position.name, cells, source_of, "historical", int(read.years[0]), int(read.years[-1]), (*inputs, *said), section
+        position.name,
+        cells,
+        source_of,
+        "historical",
+        int(read.years[0]),
+        int(read.years[-1]),
+        (*inputs, *said),
+        section,
     )
 
 
@@ -222,7 +229,9 @@ def _known(name: str, community: str, scenario: str) -> Place:
 
     known = known_sites()
     if name not in known:
-        raise InputError(f"unknown site {name!r}; {suggest(name, known)} (a table is given by a path such as 'tower.csv')")
+        raise InputError(
+            f"unknown site {name!r}; {suggest(name, known)} (a table is given by a path such as 'tower.csv')"
+        )
     climate = _scenario(scenario)
     cells = embedded.sites([name])
     section: dict[str, Any] = {"source": "embedded", "sites": [name]}
