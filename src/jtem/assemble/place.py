@@ -6,8 +6,7 @@ import tomllib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
-from types import SimpleNamespace
-from typing import Any, cast
+from typing import Any
 
 import numpy as np
 import xarray as xr
@@ -152,12 +151,13 @@ def top_of_atmosphere(latitude: float) -> np.ndarray:
 
 
 def light_under_cloud(latitude: float) -> Callable[[np.ndarray], np.ndarray]:
-    """Cloudiness (percent, (year, 12)) to shortwave radiation (W m-2) at a latitude, by TEM's relation."""
+    """Cloudiness (percent, (year, 12)) to shortwave radiation (W m-2) at a latitude: on host arrays what
+    ``physics.radiation.radiation_under_cloud`` is, with the table's parameters.
+    """
     content = tomllib.loads(data_path("parameters", "defaults.toml").read_text(encoding="utf-8"))["radiation"]
-    names = ("cloud_transmission_overcast", "cloud_transmission_range")
-    relation = cast(radiation.RadiationParameters, SimpleNamespace(**{name: content[name]["value"] for name in names}))
+    overcast, gain = (float(content[f"cloud_transmission_{name}"]["value"]) for name in ("overcast", "range"))
     top = top_of_atmosphere(latitude)
-    return lambda cloud: np.asarray(radiation.radiation_under_cloud(top, cloud, relation))  # type: ignore[arg-type]
+    return lambda cloud: top * (overcast + gain * (1.0 - cloud / 100.0))
 
 
 def checked(table: SiteTable, latitude: float, where: str) -> SiteTable:
@@ -228,13 +228,13 @@ def default_co2(climate: str, first: int, last: int) -> np.ndarray:
     return co2.embedded_series(climate if climate in known else LATER_CO2, first, last)
 
 
-def constant_or_series(value: float | Mapping[int, float] | Any, where: str) -> Callable[[str, int, int], np.ndarray]:
+def constant_or_series(value: Any, where: str) -> Callable[[str, int, int], np.ndarray]:
     """CO2 given as one number (ppm) or by year."""
 
     def of(climate: str, first: int, last: int) -> np.ndarray:
         del climate
         years = range(first, last + 1)
-        if isinstance(value, int | float):
+        if isinstance(value, int | float | np.number):
             return np.full(len(years), float(value))
         series = {int(year): float(ppm) for year, ppm in value.items()}
         lost = [year for year in years if year not in series]

@@ -155,8 +155,8 @@ def add_site_arguments(command: argparse.ArgumentParser) -> None:
         "table",
         nargs="?",
         metavar="TABLE.csv|NAME",
-        help="monthly, daily or half-hourly table with air temperature, precipitation and radiation or cloudiness; or the name of "
-        "a known site; without it the emulated climate of the place",
+        help="table of months, days or half-hours with air temperature, precipitation and radiation or cloudiness; or the name "
+        "of a known site; without it the emulated climate of the place",
     )
     command.add_argument("--latitude", "--lat", type=float, metavar="DEGREES")
     command.add_argument("--longitude", "--lon", type=float, metavar="DEGREES")

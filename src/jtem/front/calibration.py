@@ -67,7 +67,7 @@ def fit(
     starts: int = 1,
     iterations: int = 50,
     seed: int = 0,
-    heat_differences: float = 0.0,
+    heat_differences: float = 0.01,
     progress: bool = False,
     **run: Any,
 ) -> Fit:
@@ -179,7 +179,7 @@ def _wide(table: Any, site: str, units: Mapping[str, str], where: str) -> tuple[
         raise InputError(f"{where}: rows are not months; average them to months, with columns 'year' and 'month'")
     rows, notes, streams = [], [], {}
     known = (*reading.STREAMS, *reading.ALIASES)
-    for name in columns.values:
+    for name in columns.names:
         bare, stated = tables.split_unit(name)
         stream, depth, factor = _stream(bare)
         if not stream:
@@ -189,9 +189,9 @@ def _wide(table: Any, site: str, units: Mapping[str, str], where: str) -> tuple[
             continue
         streams[name] = stream
         unit = units.get(name) or units.get(bare) or stated or columns.units.get(name, "")
-        values = np.asarray(columns.values[name], dtype=np.float64)
-        error = next((columns.values[e] for e in (f"{name}_error", f"{bare}_error") if e in columns.values), None)
-        given = np.full(values.size, np.nan) if error is None else np.asarray(error, dtype=np.float64)
+        values = columns.numbers(name)
+        error = next((columns.numbers(e) for e in (f"{name}_error", f"{bare}_error") if e in columns.names), None)
+        given = np.full(values.size, np.nan) if error is None else error
         kind = reading.STREAMS[stream]
         if yearly and kind.period == "month":
             raise InputError(f"{where}: '{name}' needs a month; add the column 'month'")
@@ -206,7 +206,7 @@ def _wide(table: Any, site: str, units: Mapping[str, str], where: str) -> tuple[
                 )
             )
     if not rows:
-        raise InputError(f"{where}: no observed stream among {', '.join(columns.values)}; known: {', '.join(known)}")
+        raise InputError(f"{where}: no observed stream among {', '.join(columns.names)}; known: {', '.join(known)}")
     return reading.dataset(rows, {site: {}}, where), notes
 
 

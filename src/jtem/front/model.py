@@ -244,11 +244,11 @@ class Model:
         self,
         *,
         spin_up: str | Mapping[str, Any] | None = None,
-        years: tuple[int, int] | None = None,
+        years: Sequence[int] | None = None,
         start: running.Start | None = None,
         monthly: Sequence[str] | None = None,
         annual: Sequence[str] | None = None,
-        base_years: tuple[int, int] | None = None,
+        base_years: Sequence[int] | None = None,
         progress: bool = False,
     ) -> Result:
         """Run the model and return labelled results.
@@ -388,10 +388,10 @@ class Model:
         self,
         *,
         spin_up: str | Mapping[str, Any] | None = None,
-        years: tuple[int, int] | None = None,
+        years: Sequence[int] | None = None,
         monthly: Sequence[str] | None = None,
         annual: Sequence[str] | None = None,
-        base_years: tuple[int, int] | None = None,
+        base_years: Sequence[int] | None = None,
         **unknown: Any,
     ) -> dict[str, Any]:
         """Sections of the plan of a run."""

@@ -15,6 +15,9 @@ from jtem.errors import InputError, suggest
 if TYPE_CHECKING:
     import xarray as xr
 
+Number = float | int | np.number
+"""What counts as a number in an argument."""
+
 EMULATED = "historical+ssp126"
 """Emulated climate of known sites: history to 2014, then a scenario."""
 
@@ -63,21 +66,21 @@ class Place:
 def site(
     table: Any = None,
     *,
-    latitude: float | None = None,
-    longitude: float | None = None,
-    elevation: float | None = None,
+    latitude: Number | None = None,
+    longitude: Number | None = None,
+    elevation: Number | None = None,
     community: str = "",
     name: str = "",
     names: Mapping[str, str] | None = None,
     units: Mapping[str, str] | None = None,
-    years: tuple[int, int] | None = None,
-    texture: Sequence[float] = (),
-    silt_clay: float | None = None,
-    soil_organic_carbon: Sequence[float] = (),
+    years: Sequence[int] | None = None,
+    texture: Sequence[Number] = (),
+    silt_clay: Number | None = None,
+    soil_organic_carbon: Sequence[Number] = (),
     static: str | Path | None = None,
-    co2: str | Path | float | Mapping[int, float] | None = None,
+    co2: str | Path | Number | Mapping[int, Number] | None = None,
     scenario: str = "",
-    coverage: float = 0.8,
+    coverage: Number = 0.8,
     fill: str = "",
 ) -> Place:
     """One site: the climate of a table, a known site by its name, or any place of the embedded fields.
@@ -102,7 +105,7 @@ def site(
     if silt_clay is not None:
         if not 0 <= silt_clay <= 100:
             raise InputError(f"silt_clay is {silt_clay:g}, expected 0..100 percent; correct it")
-        texture = (100.0 - silt_clay, float(silt_clay), 0.0)
+        texture = (100.0 - float(silt_clay), float(silt_clay), 0.0)
     if isinstance(table, str) and not _is_path(table):
         _no_place_for_known_site(table, latitude, longitude)
         return _known(table, community, scenario)
@@ -113,7 +116,8 @@ def site(
         missing = "latitude" if latitude is None else "longitude"
         raise InputError(f"{where}: {missing} is missing; give it in degrees")
     position = places.Position(
-        latitude, longitude, elevation, community, tuple(texture), tuple(soil_organic_carbon),
+        float(latitude), float(longitude), None if elevation is None else float(elevation), community,
+        tuple(float(v) for v in texture), tuple(float(v) for v in soil_organic_carbon),
         Path(static) if static is not None else None, name or (Path(table).stem if isinstance(table, str | Path) else "site"),
     )  # fmt: skip
     section: dict[str, Any] = {"latitude": float(latitude), "longitude": float(longitude)}
@@ -218,7 +222,7 @@ def _is_path(text: str) -> bool:
     return Path(text).suffix.lower() in (".csv", ".txt", ".tsv", ".dat", ".nc", ".nc4", ".cdf") or Path(text).is_file()
 
 
-def _no_place_for_known_site(name: str, latitude: float | None, longitude: float | None) -> None:
+def _no_place_for_known_site(name: str, latitude: Number | None, longitude: Number | None) -> None:
     if (latitude is not None or longitude is not None) and name in known_sites():
         raise InputError(f"site '{name}' is known with its place; leave latitude and longitude out")
 
@@ -295,7 +299,7 @@ def _carbon_dioxide(given: Any, where: str):
         if str(given) in embedded.SCENARIO_YEARS:
             return lambda climate, first, last: places.default_co2(str(given), first, last), (f"CO2: embedded {given}",)
         return lambda climate, first, last: co2.read_table(Path(given), first, last), (f"CO2: {Path(given).name}",)
-    words = f"CO2: {given:g} ppm" if isinstance(given, int | float) else "CO2: given by year"
+    words = f"CO2: {given:g} ppm" if isinstance(given, int | float | np.number) else "CO2: given by year"
     return places.constant_or_series(given, where), (words,)
 
 

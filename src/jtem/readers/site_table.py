@@ -91,8 +91,8 @@ def read(
     *,
     names: Mapping[str, str] | None = None,
     units: Mapping[str, str] | None = None,
-    years: tuple[int, int] | None = None,
-    coverage: float = COVERAGE,
+    years: Sequence[int] | None = None,
+    coverage: float | int = COVERAGE,
     fill: str = "",
     where: str = "",
 ) -> SiteTable:
@@ -120,6 +120,8 @@ def read(
     months = 12 * raw.year + raw.month - 1
     first, last = int(months.min()), int(months.max())
     if years is not None:
+        if len(years) != 2 or years[0] > years[1]:
+            raise InputError(f"{label}: years is {tuple(years)}, expected (first, last); give two years in order")
         first, last = max(first, 12 * years[0]), min(last, 12 * years[1] + 11)
     first, last = first + (-first) % 12, last - (last + 1) % 12
     if last < first or (years is not None and (first > 12 * years[0] or last < 12 * years[1] + 11)):
@@ -164,15 +166,15 @@ def _title(table: Any, where: str) -> str:
 
 def _choose(raw: Columns, names: Mapping[str, str]) -> dict[str, str]:
     """Column of each variable; raises ``InputError`` where one is absent, ambiguous or named wrongly."""
-    columns = list(raw.values)
+    columns = raw.names
     bare = {split_unit(column)[0]: column for column in columns}
     chosen: dict[str, str] = {}
     for variable, column in names.items():
         if variable not in NAMES:
             raise InputError(f"{raw.where}: names has the unknown variable '{variable}'; {suggest(variable, NAMES)}")
-        if column not in bare and column not in raw.values:
+        if column not in bare and column not in raw.names:
             raise InputError(f"{raw.where}: no column '{column}' ({_word(variable)}); {suggest(column, bare)}")
-        chosen[variable] = column if column in raw.values else bare[column]
+        chosen[variable] = column if column in raw.names else bare[column]
     for variable in NAMES:
         mine = [column for column in columns if variable_of(column) == variable]
         if variable in chosen or not mine:
@@ -227,7 +229,7 @@ def _units(raw: Columns, chosen: Mapping[str, str], given: Mapping[str, str]) ->
     for variable, column in chosen.items():
         unit = of.get(variable) or raw.units.get(column, "")
         if not unit:
-            values = np.asarray(raw.values[column], dtype=np.float64)
+            values = raw.numbers(column)
             low, high = np.nanmin(values, initial=np.inf), np.nanmax(values, initial=-np.inf)
             looks = " (its values look like K)" if variable == "air_temperature" and low > 150 and high < 350 else ""
             example = "K" if looks else EXAMPLES[variable]
@@ -278,7 +280,7 @@ def _monthly(
     """One variable as (year, 12) in house units, NaN where the month is not covered, and notes."""
     first, last = span
     months = 12 * raw.year + raw.month - 1
-    values = np.asarray(raw.values[column], dtype=np.float64)
+    values = raw.numbers(column)
     inside = (months >= first) & (months <= last)
     at, values = months[inside] - first, values[inside]
     count = last - first + 1

@@ -48,12 +48,13 @@ UNITS_IN_NAMES = {
 
 @dataclass(frozen=True)
 class Columns:
-    """A table as it came: numbers by column, their units where stated, and the moment of each row.
+    """A table as it came: ``numbers`` of a column, units where stated, and the moment of each row.
 
     ``minute``: minutes since the month began, None where rows are months.
     """
 
-    values: dict[str, np.ndarray]
+    names: tuple[str, ...]
+    numbers: Callable[[str], np.ndarray]
     units: dict[str, str]
     year: np.ndarray
     month: np.ndarray
@@ -289,21 +290,8 @@ def _made(
             minute = None  # dated months
     own = {**{name: unit for name, unit in units.items() if unit}, **header_units(names)}
     skipped = {by_word[w] for w in ("year", "month", "day", "hour", "minute", *DAYS_OF_YEAR) if w in by_word} | {dated}
-    values = {}
-    for name in names:
-        if name not in skipped:
-            values[name] = _Lazy(numeric, name)
-    return Columns(values, own, year, month, minute, where)  # type: ignore[arg-type]
-
-
-class _Lazy:
-    """Numbers of a column, made when they are asked for: other columns may hold words."""
-
-    def __init__(self, numeric: Callable[[str], np.ndarray], name: str):
-        self.numeric, self.name = numeric, name
-
-    def __array__(self, dtype: Any = None, copy: Any = None) -> np.ndarray:
-        return np.asarray(self.numeric(self.name), dtype)
+    kept = tuple(name for name in names if name not in skipped)
+    return Columns(kept, numeric, own, year, month, minute, where)
 
 
 def _from_ends(year: np.ndarray, month: np.ndarray, minute: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
