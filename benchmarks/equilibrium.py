@@ -28,10 +28,9 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from jtem import equilibrium, parameters, plan, run, spinup, step
+from jtem import parameters, plan, run, step
 from jtem.assemble.course import prepare
 from jtem.assemble.model import parameter_files
-from jtem.constants import DAYS_IN_MONTH
 from jtem.devices import use_all_cores
 from jtem.files import data_path
 from jtem.physics import permafrost, radiation
@@ -67,13 +66,13 @@ class Columns(NamedTuple):
 
 def tree_of_parameters() -> step.Parameters:
     """Defaults with the overlay of the demonstration plan, float64."""
-    table = parameters.read_table(step.Parameters, cli.parameter_files(PARAMETERS_OF, None, "benchmark"))
+    table = parameters.read_table(step.Parameters, parameter_files(PARAMETERS_OF, None, "benchmark"))
     return parameters.build(step.Parameters, table, "float64")
 
 
 def of_plan(text: str, name: str, data: Path | None = None, stride: int = 1) -> Columns:
     """Columns and the mean year of the spin-up cycle of a plan."""
-    prepared = cli.prepare(plan.parse(text), data)
+    prepared = prepare(plan.parse(text), data)
     experiment = prepared.experiment
     assert experiment.spin_up is not None
     rows = np.arange(0, len(experiment.column_cell), stride)

@@ -28,7 +28,8 @@ from pathlib import Path
 
 import numpy as np
 
-from jtem import cli, plan
+from jtem import plan
+from jtem.assemble.course import prepare
 from jtem.devices import usable_cores, use_all_cores
 from jtem.report import sensitivity as shown
 from jtem.run import equilibrium
@@ -83,7 +84,7 @@ def model_of(scheme: str, stride: int, chunk: int, sites: tuple[str, ...] = ()):
         text = text.replace(f"stride = {stride}", f"sites = {json.dumps(sites)}")
     read = plan.parse(text)
     plan.use_precision(read.model.precision.name)
-    prepared = cli.prepare(read, None)
+    prepared = prepare(read, None)
     annual = tuple((q.variable, q.reduction) for q in asked(scheme))
     settings = equilibrium.Settings(tolerance=1e-9)
     model = sensitivity.model_of(

@@ -37,7 +37,7 @@ import numpy as np  # noqa: E402
 
 from jtem import parameters, run, step  # noqa: E402
 from jtem.constants import WATTS_TO_TEM_RADIATION  # noqa: E402
-from jtem.datafiles import data_path  # noqa: E402
+from jtem.files import data_path  # noqa: E402
 from jtem.physics import permafrost, radiation  # noqa: E402
 from jtem.state import Cell, Climate  # noqa: E402
 

@@ -4,7 +4,9 @@ import numpy as np
 import pytest
 import xarray as xr
 
-from jtem import cli, run
+from jtem import run
+from jtem.commands.main import main
+from jtem.commands.run import demo_plan
 
 PLAN = """
 [plan]
@@ -80,34 +82,34 @@ def one_sentence(capsys) -> str:
 
 
 def test_variables_parameters_and_info(capsys):
-    assert cli.main(["variables"]) == 0
+    assert main(["variables"]) == 0
     assert "net_primary_production" in capsys.readouterr().out
-    assert cli.main(["variables", "--markdown"]) == 0
+    assert main(["variables", "--markdown"]) == 0
     assert capsys.readouterr().out.startswith("| jtem |")
-    assert cli.main(["parameters", "--community", "boreal_forest", "--markdown"]) == 0
+    assert main(["parameters", "--community", "boreal_forest", "--markdown"]) == 0
     assert "permafrost.e_folding_depth" in capsys.readouterr().out
-    assert cli.main(["parameters", "--community", "boreal_forst"]) == 2
+    assert main(["parameters", "--community", "boreal_forst"]) == 2
     assert "did you mean 'boreal_forest'" in one_sentence(capsys)
-    assert cli.main(["info"]) == 0
+    assert main(["info"]) == 0
     assert "devices" in capsys.readouterr().out
 
 
 def test_check_says_what_a_run_would_take(plan, capsys):
-    assert cli.main(["check", str(plan)]) == 0
+    assert main(["check", str(plan)]) == 0
     text = capsys.readouterr().out
     for word in ("cells    2, columns 2", "years    16", "memory", "time", "emulated climate"):
         assert word in text
 
 
 def test_the_demo_plan_is_valid(capsys):
-    assert cli.main(["check", str(cli.demo_plan())]) == 0
+    assert main(["check", str(demo_plan())]) == 0
     assert "ssp585_no_thaw 2015-2100 after historical, no exposure" in capsys.readouterr().out
 
 
 def test_run_writes_files_and_reports(plan, tmp_path, capsys, monkeypatch):
     monkeypatch.setattr(run, "run_experiment", fake_run)
     out = tmp_path / "out"
-    assert cli.main(["run", str(plan), "--out", str(out)]) == 0
+    assert main(["run", str(plan), "--out", str(out)]) == 0
     captured = capsys.readouterr()
     assert "spin-up: 5 years; 2 of 2 columns" in captured.out and "tolerance" in captured.out
     assert "cells x years/s" in captured.err
@@ -117,14 +119,14 @@ def test_run_writes_files_and_reports(plan, tmp_path, capsys, monkeypatch):
         assert data.attrs["precision"] == "mixed" and "emulated climate" in data.attrs["title"]
         assert data.attrs["spin_up_closed_columns"] == 2
         assert data["site"].values.tolist() == ["Toolik", "Bonanza Creek"]
-    assert cli.main(["run", str(plan), "--out", str(out)]) == 2
+    assert main(["run", str(plan), "--out", str(out)]) == 2
     assert "exists already" in one_sentence(capsys)
-    assert cli.main(["run", str(plan), "--out", str(out), "--force"]) == 0
+    assert main(["run", str(plan), "--out", str(out), "--force"]) == 0
 
 
 def test_the_demo_prints_the_table_and_draws_the_figure(tmp_path, capsys, monkeypatch):
     monkeypatch.setattr(run, "run_experiment", fake_run)
-    assert cli.main(["demo", "--out", str(tmp_path / "demo")]) == 0
+    assert main(["demo", "--out", str(tmp_path / "demo")]) == 0
     text = capsys.readouterr().out
     for word in ("emulated climate", "permafrost area", "14.4", "exposed permafrost C", "251.6", "NPP due to thaw"):
         assert word in text
@@ -132,7 +134,7 @@ def test_the_demo_prints_the_table_and_draws_the_figure(tmp_path, capsys, monkey
     names = {p.name for p in (tmp_path / "demo").iterdir()}
     assert {"demo.png", "demo_historical_annual.nc", "demo_ssp585_no_thaw_annual.nc"} <= names and len(names) == 6
     monkeypatch.setattr("jtem.report.figures.available", lambda: False)
-    assert cli.main(["demo", "--out", str(tmp_path / "demo")]) == 0
+    assert main(["demo", "--out", str(tmp_path / "demo")]) == 0
     assert "pip install 'jtem[plots]'" in capsys.readouterr().out
 
 
@@ -141,7 +143,7 @@ def test_failed_cells_give_exit_code_1(plan, tmp_path, capsys, monkeypatch):
         return fake_run(experiment, sink, progress, failed={1: "historical 2010: npp is not finite"})
 
     monkeypatch.setattr(run, "run_experiment", failing)
-    assert cli.main(["run", str(plan), "--out", str(tmp_path / "out")]) == 1
+    assert main(["run", str(plan), "--out", str(tmp_path / "out")]) == 1
     assert "(64.500, -148.300): historical 2010: npp is not finite" in capsys.readouterr().err
 
 
@@ -150,17 +152,17 @@ def test_a_stopped_run_leaves_only_its_unfinished_work(plan, tmp_path, capsys, m
     monkeypatch.setattr(run, "run_experiment", lambda e, s, p=None: fake_run(e, s, p, stop=stop))
     out = tmp_path / "out"
     if isinstance(stop, KeyboardInterrupt):
-        assert cli.main(["run", str(plan), "--out", str(out)]) == 130
+        assert main(["run", str(plan), "--out", str(out)]) == 130
     else:
         with pytest.raises(MemoryError):
-            cli.main(["run", str(plan), "--out", str(out)])
+            main(["run", str(plan), "--out", str(out)])
     assert [path.name for path in out.iterdir()] == [".jtem-work"]
     capsys.readouterr()
     monkeypatch.setattr(run, "run_experiment", fake_run)
-    assert cli.main(["run", str(plan), "--out", str(out), "--resume"]) == 0
+    assert main(["run", str(plan), "--out", str(out), "--resume"]) == 0
     assert "going on with the unfinished run" in capsys.readouterr().out
     assert sorted(p.name for p in out.iterdir()) == ["small_historical_annual.nc", "small_ssp126_annual.nc"]
-    assert cli.main(["run", str(plan), "--out", str(out), "--resume"]) == 2
+    assert main(["run", str(plan), "--out", str(out), "--resume"]) == 2
     assert "no unfinished run" in one_sentence(capsys)
 
 
@@ -197,9 +199,7 @@ def units(data: xr.Dataset, name: str, unit: str) -> xr.Dataset:
 def test_own_data_run_through_the_check(tmp_path, capsys):
     inputs(tmp_path / "data")
     (tmp_path / "plan.toml").write_text(OWN)
-    assert cli.main(["check", str(tmp_path / "plan.toml"), "--data", str(tmp_path / "data")]) == 0, (
-        capsys.readouterr().err
-    )
+    assert main(["check", str(tmp_path / "plan.toml"), "--data", str(tmp_path / "data")]) == 0, capsys.readouterr().err
 
 
 @pytest.mark.parametrize(
@@ -224,7 +224,7 @@ def test_bad_input_is_one_sentence_and_exit_code_2(tmp_path, capsys, change, say
     inputs(tmp_path / "data", change)
     (tmp_path / "plan.toml").write_text(OWN)
     out = tmp_path / "out"
-    code = cli.main(["run", str(tmp_path / "plan.toml"), "--data", str(tmp_path / "data"), "--out", str(out)])
+    code = main(["run", str(tmp_path / "plan.toml"), "--data", str(tmp_path / "data"), "--out", str(out)])
     text = one_sentence(capsys)
     assert code == 2
     for word in says:
@@ -234,9 +234,9 @@ def test_bad_input_is_one_sentence_and_exit_code_2(tmp_path, capsys, change, say
 
 def test_an_unwritable_folder_is_found_before_anything_runs(plan, tmp_path, capsys):
     (tmp_path / "file").write_text("x")
-    assert cli.main(["run", str(plan), "--out", str(tmp_path / "file" / "out")]) == 2
+    assert main(["run", str(plan), "--out", str(tmp_path / "file" / "out")]) == 2
     assert "output folder cannot be written" in one_sentence(capsys)
-    assert cli.main(["demo", "--out", str(tmp_path / "file" / "out")]) == 2
+    assert main(["demo", "--out", str(tmp_path / "file" / "out")]) == 2
     assert "--out DIR" in one_sentence(capsys)
 
 
@@ -253,13 +253,13 @@ def test_an_unwritable_folder_is_found_before_anything_runs(plan, tmp_path, caps
 )
 def test_a_wrong_plan_is_exit_code_2(plan, tmp_path, capsys, old, new, says):
     plan.write_text(PLAN.replace(old, new))
-    assert cli.main(["run", str(plan), "--out", str(tmp_path / "out")]) == 2
+    assert main(["run", str(plan), "--out", str(tmp_path / "out")]) == 2
     assert says in one_sentence(capsys)
     assert not (tmp_path / "out").exists()
 
 
 def test_no_plan(tmp_path, capsys):
-    assert cli.main(["check", str(tmp_path / "none.toml")]) == 2
+    assert main(["check", str(tmp_path / "none.toml")]) == 2
     assert "plan not found" in one_sentence(capsys)
 
 
@@ -267,12 +267,12 @@ def test_no_plan(tmp_path, capsys):
 def test_a_real_run_and_its_restart(plan, tmp_path, capsys):
     plan.write_text(PLAN.replace("state = false", "state = true"))
     whole = tmp_path / "whole"
-    assert cli.main(["run", str(plan), "--out", str(whole)]) == 0, capsys.readouterr().err
+    assert main(["run", str(plan), "--out", str(whole)]) == 0, capsys.readouterr().err
     state = whole / "small_historical_state.nc"
     again = tmp_path / "again.toml"
     again.write_text(PLAN + f'[run]\nrestart = "{state}"\n')
     rest = tmp_path / "rest"
-    assert cli.main(["run", str(again), "--out", str(rest)]) == 0, capsys.readouterr().err
+    assert main(["run", str(again), "--out", str(rest)]) == 0, capsys.readouterr().err
     with (
         xr.open_dataset(whole / "small_ssp126_annual.nc") as a,
         xr.open_dataset(rest / "small_ssp126_annual.nc") as b,

@@ -16,11 +16,11 @@ import numpy as np
 import pytest
 
 from jtem import plan, run, step
-from jtem.checkpoint import ChunkStore
 from jtem.errors import InputError
 from jtem.physics import permafrost
 from jtem.run import Experiment, SpinUp, Stage
 from jtem.run import factorial as protocol
+from jtem.writers.checkpoint import ChunkStore
 from sites import BONANZA_CREEK, PLATEAU_MEADOW, TOOLIK, make, parameter_tree
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -384,7 +384,7 @@ def test_two_processes_give_bitwise_the_states_of_one(how, tmp_path):
         command = [
             sys.executable,
             "-m",
-            "jtem.cli",
+            "jtem",
             "run",
             str(tmp_path / plan_name),
             "--out",
@@ -413,7 +413,7 @@ def test_two_processes_give_bitwise_the_states_of_one(how, tmp_path):
         _same_files(tmp_path / "one", tmp_path / "two") == 2 * 21 + 1
     )  # annual and state of every stage, and the spin-up
     if how == "zarr":
-        from jtem.zarr_store import ZarrStore
+        from jtem.writers.zarr import ZarrStore
 
         assert set(ZarrStore.open(tmp_path / "two" / "small.zarr").root["status"][:].tolist()) == {1}
 
@@ -433,7 +433,7 @@ def test_ten_kills_at_random_moments_leave_the_same_bytes(how, tmp_path):
     environment.pop("XLA_FLAGS", None)
 
     def command(out):
-        return [sys.executable, "-m", "jtem.cli", "run", str(tmp_path / "plan.toml"), "--out", str(tmp_path / out)]
+        return [sys.executable, "-m", "jtem", "run", str(tmp_path / "plan.toml"), "--out", str(tmp_path / out)]
 
     subprocess.run(command("whole"), env=environment, check=True, capture_output=True)
     begin = time.monotonic()
@@ -469,7 +469,7 @@ def test_ten_kills_at_random_moments_leave_the_same_bytes(how, tmp_path):
             for variable in a.variables:
                 np.testing.assert_array_equal(a[variable].values, b[variable].values, err_msg=f"{name} {variable}")
         if how == "zarr":
-            from jtem.zarr_store import ZarrStore
+            from jtem.writers.zarr import ZarrStore
 
             a, b = (ZarrStore.open(tmp_path / where / "small.zarr").root for where in ("whole", folder))
             arrays = [(name, array) for name, array in a.members(max_depth=None) if hasattr(array, "shape")]

@@ -7,9 +7,9 @@ import netCDF4
 import numpy as np
 import pytest
 
-from jtem import cli
 from jtem import plan as plans
 from jtem import run as runs
+from jtem.commands.main import main
 from jtem.report import factorial, figures, liu2022, liu2024
 from jtem.variables import SECONDS_IN_YEAR, VARIABLES
 
@@ -63,8 +63,8 @@ def run(tmp_path, monkeypatch):
             assert old in text
             text = text.replace(old, new)
         (tmp_path / "plan.toml").write_text(text)
-        assert cli.main(["run", str(tmp_path / "plan.toml"), "--out", str(tmp_path / "out")]) == 0
-        assert cli.main(["report", str(tmp_path / "out"), *([] if figures else ["--no-figures"])]) == 0
+        assert main(["run", str(tmp_path / "plan.toml"), "--out", str(tmp_path / "out")]) == 0
+        assert main(["report", str(tmp_path / "out"), *([] if figures else ["--no-figures"])]) == 0
         return tmp_path / "out" / "report"
 
     return go
@@ -104,16 +104,16 @@ def test_climate_models_in_folders_of_their_own_are_reported_together(tmp_path, 
     text = text.replace('domain = "plateau"', 'domain = "plateau"\nstride = 12')
     for name in ("one", "two"):
         (tmp_path / f"{name}.toml").write_text(text.replace('name = "liu2022"', f'name = "{name}"', 1))
-        assert cli.main(["run", str(tmp_path / f"{name}.toml"), "--out", str(tmp_path / name)]) == 0
+        assert main(["run", str(tmp_path / f"{name}.toml"), "--out", str(tmp_path / name)]) == 0
     for path in (tmp_path / "two").glob("*_annual.nc"):  # the second model is 1 % more productive throughout
         with netCDF4.Dataset(path, "a") as data:
             for variable in ("npp", "nep"):
                 data[variable][:] = data[variable][:] * 1.01
     capsys.readouterr()
-    assert cli.main(["report", str(tmp_path / "one"), str(tmp_path / "two"), "--out", str(tmp_path / "both")]) == 0
+    assert main(["report", str(tmp_path / "one"), str(tmp_path / "two"), "--out", str(tmp_path / "both")]) == 0
     capsys.readouterr()
     for name in ("one", "two"):
-        assert cli.main(["report", str(tmp_path / name), "--no-figures"]) == 0
+        assert main(["report", str(tmp_path / name), "--no-figures"]) == 0
 
     def npp(folder):
         with (folder / "headline.csv").open() as file:
@@ -136,10 +136,10 @@ def test_climate_models_in_folders_of_their_own_are_reported_together(tmp_path, 
     # not without reason: other cells, the same run twice
     other = text.replace("stride = 12", "stride = 13").replace('name = "liu2022"', 'name = "three"', 1)
     (tmp_path / "three.toml").write_text(other)
-    assert cli.main(["run", str(tmp_path / "three.toml"), "--out", str(tmp_path / "three")]) == 0
+    assert main(["run", str(tmp_path / "three.toml"), "--out", str(tmp_path / "three")]) == 0
     for pair, words in ((("one", "three"), "has other cells than"), (("one", "one"), "are called as another's")):
         capsys.readouterr()
-        assert cli.main(["report", *(str(tmp_path / p) for p in pair), "--out", str(tmp_path / "no")]) == 2
+        assert main(["report", *(str(tmp_path / p) for p in pair), "--out", str(tmp_path / "no")]) == 2
         assert words in capsys.readouterr().err
 
 
@@ -227,5 +227,5 @@ def test_depth_intervals_share_all_layers():
 
 
 def test_a_folder_without_a_run_is_one_sentence(tmp_path, capsys):
-    assert cli.main(["report", str(tmp_path)]) == 2
+    assert main(["report", str(tmp_path)]) == 2
     assert "no annual files" in capsys.readouterr().err

@@ -24,13 +24,17 @@ from calibration_twins import (
     truth,
     write_heat_table,
 )
-from jtem import calibrate, calibration_plan, parameters, step
+from jtem import calibrate, calibration_plan, parameters, run, step
 from jtem.assemble import sites
 from jtem.commands.main import main
 from jtem.errors import InputError
+from jtem.files import data_path
 from jtem.readers import observations
 from jtem.report import calibration as figures
-from jtem.study import calibration, descent, least_squares, sampling, scores
+from jtem.study import scores
+from jtem.study.calibration import descent, least_squares, misfit, sampling
+from jtem.study.calibration import problem as problems
+from jtem.study.calibration.model import Model, near_posterior
 
 
 @pytest.fixture(scope="module")
@@ -64,7 +68,7 @@ def test_sites_have_their_own_columns_only(carbon):
 def test_twin_is_recovered_by_the_command(carbon, capsys):
     prepared, plan, folder = carbon
     out = folder / "out"
-    assert cli.main(["calibrate", str(plan), "--out", str(out)]) == 0
+    assert main(["calibrate", str(plan), "--out", str(out)]) == 0
     assert "misfit" in capsys.readouterr().out
     with (out / "parameters.csv").open() as file:
         found = np.array([float(row["value"]) for row in csv.DictReader(file)])
@@ -110,7 +114,7 @@ def test_a_stopped_search_goes_on(carbon):
     np.testing.assert_array_equal(resumed.fit.x, whole.fit.x)
     other = folder / "other.toml"
     other.write_text(text.replace("iterations = 40", "iterations = 41"))
-    changed = calibrate.build(calibration_plan.read(other), None, DEFAULTS)
+    changed = sites.build(calibration_plan.read(other), None, DEFAULTS)
     with pytest.raises(InputError, match="another plan"):
         calibrate.fit(changed, out, resume=True)
 
@@ -123,16 +127,14 @@ def test_heat_twin_is_recovered(heat, tmp_path):
 
 
 def test_heat_does_not_depend_on_other_parameters(heat):
-    """:func:`calibration.acts_on_heat` names all parameters that do; heat is reused for the rest."""
+    """:func:`problems.acts_on_heat` names all parameters that do; heat is reused for the rest."""
     problem, setting = heat.problem, heat.model.setting
     site = jax.tree.map(lambda leaf: leaf[0], heat.model.site)
     row = site.row
     names = [n for n, m in parameters.fields(step.Parameters) if m["trainable"]]
 
     def first_months(row):
-        moved = calibration.with_values(setting, heat.model._local(heat.model.start_values)[0], site._replace(row=row))[
-            0
-        ]
+        moved = misfit.with_values(setting, heat.model._local(heat.model.start_values)[0], site._replace(row=row))[0]
         derived, state = run.course.start(moved, site.cell, site.spin_up, design=problem.design)
         year = jax.tree.map(lambda leaf: leaf[0], site.history)
         _, made = run.years.heat(state.thermal, year, site.cell, derived, design=problem.design)
@@ -144,7 +146,7 @@ def test_heat_does_not_depend_on_other_parameters(heat):
         leaf = parameters.get(row, name)
         changed = compiled(parameters.replace(row, name, leaf * 1.07 + 1e-3))
         same = all(np.array_equal(a, np.asarray(b), equal_nan=True) for a, b in zip(plain, changed, strict=True))
-        assert same or calibration.acts_on_heat(name), name
+        assert same or problems.acts_on_heat(name), name
 
 
 def test_descent_finds_the_minimum_of_a_valley():
@@ -194,22 +196,22 @@ def test_bad_plans_end_with_one_sentence_before_anything_compiles(case, carbon, 
     old, new, words = BAD[case]
     text = carbon[1].read_text()
     assert old in text
-    monkeypatch.setattr(calibration, "program", lambda *_: pytest.fail("compiled"))
+    monkeypatch.setattr(misfit, "program", lambda *_: pytest.fail("compiled"))
     plan = tmp_path / "bad.toml"
     plan.write_text(text.replace(old, new))
-    assert cli.main(["calibrate", str(plan), "--out", str(tmp_path / "out")]) == 2
+    assert main(["calibrate", str(plan), "--out", str(tmp_path / "out")]) == 2
     said = capsys.readouterr().err.strip()
     assert said.startswith("jtem: ") and len(said.splitlines()) == 1
     with pytest.raises((InputError, parameters.ParameterError), match=words):
-        calibrate.build(calibration_plan.read(plan), None, DEFAULTS)
+        sites.build(calibration_plan.read(plan), None, DEFAULTS)
 
 
 def test_without_blackjax_one_sentence_before_anything_compiles(carbon, capsys, monkeypatch, tmp_path):
     monkeypatch.setitem(sys.modules, "blackjax", None)
-    monkeypatch.setattr(calibration, "program", lambda *_: pytest.fail("compiled"))
+    monkeypatch.setattr(misfit, "program", lambda *_: pytest.fail("compiled"))
     plan = tmp_path / "posterior.toml"
     plan.write_text(carbon[1].read_text() + "\n[posterior]\n")
-    assert cli.main(["calibrate", str(plan), "--out", str(tmp_path / "out")]) == 2
+    assert main(["calibrate", str(plan), "--out", str(tmp_path / "out")]) == 2
     said = capsys.readouterr().err.strip()
     assert said.startswith("jtem: ") and len(said.splitlines()) == 1 and 'pip install "jtem[calibration]"' in said
 
@@ -234,9 +236,9 @@ def test_draws_are_written_down_gone_on_with_and_told(carbon, monkeypatch, tmp_p
     prepared = dataclasses.replace(carbon[0], plan=plan)
     outcome = calibrate.fit(prepared, tmp_path, say=lambda line: None)
     x, model = outcome.fit.x, prepared.model
-    precision = np.linalg.inv(calibration.near_posterior(outcome.fit.jacobian))
+    precision = np.linalg.inv(near_posterior(outcome.fit.jacobian))
     monkeypatch.setattr(
-        calibration, "log_density", lambda setting: lambda z, *_: -0.5 * (z - x) @ jnp.asarray(precision) @ (z - x)
+        misfit, "log_density", lambda setting: lambda z, *_: -0.5 * (z - x) @ jnp.asarray(precision) @ (z - x)
     )
     monkeypatch.setattr(sampling, "CAPACITY", 40)
     told = []
@@ -303,7 +305,7 @@ def test_export_to_pest(carbon, tmp_path):
     text = carbon[1].read_text()
     plan = tmp_path / "shared.toml"
     plan.write_text(text[: text.index("[[parameter]]")] + PEST_PARAMETERS)
-    assert cli.main(["calibrate", str(plan), "--pest", str(tmp_path / "pest")]) == 0
+    assert main(["calibrate", str(plan), "--pest", str(tmp_path / "pest")]) == 0
     control = (tmp_path / "pest" / "twin.pst").read_text()
     assert control.startswith("pcf") and "--pest-run simulated.txt" in control
     assert len((tmp_path / "pest" / "twin.ins").read_text().splitlines()) == 1 + 2 * 4 * (3 * 12 + 3)
@@ -338,7 +340,7 @@ relative = {{ net_primary_production = 0.2, vegetation_carbon = 0.2 }}
 name = "decomposition.temperature_sensitivity"
 bounds = [0.03, 0.15]
 """
-    problem = calibrate.build(calibration_plan.parse(text), None, DEFAULTS).problem
+    problem = sites.build(calibration_plan.parse(text), None, DEFAULTS).problem
     assert problem.sites == names and problem.communities == ("boreal_forest", "wet_moist_tundra")
     assert problem.observations.value.tolist() == [210.0, 3200.0, 210.0, 3200.0]
     assert problem.observations.fitted.tolist() == [True, True, False, False]
@@ -348,9 +350,9 @@ bounds = [0.03, 0.15]
         calibration_plan.parse(swapped)
     unknown = text.replace(f'places = {{ "{names[0]}"', 'places = { "CMT99 moss"')
     with pytest.raises(InputError, match="places names 'CMT99 moss', which is no site"):
-        calibrate.build(calibration_plan.parse(unknown), None, DEFAULTS)
+        sites.build(calibration_plan.parse(unknown), None, DEFAULTS)
     with pytest.raises(InputError, match="has no latitude and longitude; give it"):
-        calibrate.build(calibration_plan.parse(text.replace("places = ", "# ")), None, DEFAULTS)
+        sites.build(calibration_plan.parse(text.replace("places = ", "# ")), None, DEFAULTS)
 
 
 @pytest.mark.slow
@@ -363,9 +365,9 @@ def test_real_tower_plans_can_be_built(shared_data):
         plan = calibration_plan.read(path)
         if plan.calibration.unavailable:
             with pytest.raises(InputError, match="data not available"):
-                calibrate.build(plan, shared_data, DEFAULTS)
+                sites.build(plan, shared_data, DEFAULTS)
             continue
-        prepared = calibrate.build(plan, shared_data, DEFAULTS)
+        prepared = sites.build(plan, shared_data, DEFAULTS)
         assert prepared.problem.observations.fitted.sum() > len(prepared.model.names), path
         years = prepared.problem.history.air_temperature
         assert np.isfinite(np.asarray(years)).all() and years.shape[0] == len(prepared.problem.sites)
@@ -410,7 +412,7 @@ def test_draws_of_the_posterior_agree_with_laplace(carbon, tmp_path):
     o = problem.observations
     noise = np.random.default_rng(3).normal(0.0, 1.0, o.value.size) * np.where(o.fitted, o.error, 0.0)
     problem = dataclasses.replace(problem, observations=dataclasses.replace(o, value=o.value + noise))
-    prepared = dataclasses.replace(carbon[0], plan=plan, problem=problem, model=calibration.Model(problem))
+    prepared = dataclasses.replace(carbon[0], plan=plan, problem=problem, model=Model(problem))
     outcome = calibrate.fit(prepared, tmp_path, say=lambda line: None)
     draws = calibrate.sample(prepared, outcome, tmp_path, say=lambda line: print(line, flush=True))
     found, warned = calibrate.write_posterior(prepared, outcome, draws, tmp_path)

@@ -11,7 +11,8 @@ import numpy as np
 import pytest
 
 import gradient_cases
-from jtem import cli, run, step
+from jtem import run, step
+from jtem.commands.sensitivity import quantity_of, read_covariance
 from jtem.errors import InputError
 from jtem.physics import permafrost
 from jtem.run import Experiment, SpinUp, Stage, equilibrium
@@ -139,6 +140,27 @@ def test_adjoint_equals_tangent_equals_central_differences(model, adjoint):
     cycle = adjoint.cycle_air_temperature.sum(axis=2)
     np.testing.assert_allclose(cycle, by_forward[:, :, -1], rtol=1e-8, atol=1e-9)
     assert (np.abs(cycle[:, 3]) > 0).all()  # the spin-up's climate is felt at the end
+
+
+def test_gradient_of_any_function_of_the_outputs(model, adjoint):
+    """The square of a quantity, columns mixed: what the chain rule makes of the adjoint."""
+    weights = model.weights(QUANTITIES[:1])[0]
+    gpp = model.variables.index("gross_primary_production")
+
+    def objective(outputs):
+        each = outputs["gross_primary_production"] @ jnp.asarray(weights[gpp])
+        return each[0] * each[1]
+
+    found = sensitivity.gradient_of(model, "future", objective)
+    value, other = adjoint.value[:, 0], adjoint.value[::-1, 0]
+    assert found.value == pytest.approx(value.prod(), rel=1e-9) and found.names == model.vector.names
+    np.testing.assert_allclose(found.parameters, other[:, None] * adjoint.parameters[:, 0], rtol=1e-9, atol=1e-12)
+    air = other[:, None, None] * adjoint.air_temperature[:, 0]
+    np.testing.assert_allclose(found.climate.air_temperature, air, rtol=1e-9, atol=1e-12)
+    np.testing.assert_allclose(found.cycle.co2, other * adjoint.cycle_co2[:, 0], rtol=1e-9, atol=1e-12)
+    assert found.outputs["gross_primary_production"].shape == (2, 10) and (found.code == 0).all()
+    with pytest.raises(InputError, match="make it one number"):
+        sensitivity.gradient_of(model, "future", lambda outputs: outputs["soil_carbon"])
 
 
 def test_values_are_those_of_the_forward_run_and_elasticities_relative(model, adjoint):
@@ -285,26 +307,26 @@ def test_what_cannot_be_asked_is_refused_in_one_sentence(model):
 
 
 def test_words_of_a_plan_become_quantities():
-    found = cli.quantity_of("loss", "sum RH_PF 2015-2100", "plan.toml")
+    found = quantity_of("loss", "sum RH_PF 2015-2100", "plan.toml")
     assert (found.variable, found.how, found.first, found.last, found.unit) == (
         "heterotrophic_respiration_thawed_permafrost", "sum", 2015, 2100, "gC m-2"
     )  # fmt: skip
-    assert cli.quantity_of("g", "mean GPP 2015-2024", "p").unit == "gC m-2 year-1"
+    assert quantity_of("g", "mean GPP 2015-2024", "p").unit == "gC m-2 year-1"
     for text in ("sum RH_PF", "sum RH_PF then-now", "sum RH_PFF 2015-2100", "sum layer_respiration 2015-2100"):
         with pytest.raises(InputError, match=r"\[sensitivity.quantities\] loss"):
-            cli.quantity_of("loss", text, "plan.toml")
+            quantity_of("loss", text, "plan.toml")
 
 
 def test_a_covariance_is_read_from_its_table(tmp_path):
     path = tmp_path / "posterior.csv"
     path.write_text("name,value,litter.carbon_rate,litter.nitrogen_rate\n"
                     "litter.carbon_rate,0.02,1e-6,5e-7\nlitter.nitrogen_rate,0.01,5e-7,1e-6\n")  # fmt: skip
-    found = cli.read_covariance(path)
+    found = read_covariance(path)
     assert found.names == ("litter.carbon_rate", "litter.nitrogen_rate")
     np.testing.assert_allclose(found.relative, [[1e-6 / 4e-4, 5e-7 / 2e-4], [5e-7 / 2e-4, 1e-6 / 1e-4]])
     path.write_text("name,value,x\nlitter.carbon_rate,0.02,1e-6\n")
     with pytest.raises(InputError, match="not a covariance"):
-        cli.read_covariance(path)
+        read_covariance(path)
 
 
 # --- with soil heat and permafrost ------------------------------------------------------------------------------------------

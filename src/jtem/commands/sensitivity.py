@@ -84,7 +84,8 @@ def sensitivity_results(prepared: Prepared, folder: Path, *, figures_wanted: boo
     from jtem.plan import resolve
     from jtem.report import figures
     from jtem.report import sensitivity as shown
-    from jtem.study import ensembles, sensitivity
+    from jtem.study import sensitivity
+    from jtem.study.sensitivity import ensembles
 
     plan, part, grid = prepared.plan, prepared.plan.sensitivity, prepared.grid
     where = f"{plan.where}: [sensitivity]"

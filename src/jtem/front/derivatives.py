@@ -143,9 +143,7 @@ def gradient(
             values = outputs[asked_of.variable]
             return (values * weights.astype(values.dtype)[None]).sum()
 
-        found = sensitivity.gradient(
-            experiment, asked.prepared.table, asked.scenario, objective, ((asked_of.variable, asked_of.reduction),)
-        )
+        found = sensitivity.gradient_of(_built(asked, asked_of), asked.scenario, objective)
     outputs = np.asarray(found.outputs[asked_of.variable], np.float64)
     value = np.where(np.asarray(found.code) == 0, outputs @ weights, np.nan)
     said = {"units": asked_of.unit, "long_name": asked_of.name}
@@ -162,6 +160,15 @@ def gradient(
         "long_name": f"derivative of {asked_of.name} by observed soil carbon",
     }
     return total, asked.labelled(asked.by_cell(profile), ("layer",), {"depth": depth}, **attrs)
+
+
+def _built(asked: _Asked, quantity: Quantity) -> Any:
+    """The run as a function of parameters, climate and profile."""
+    from jtem.study import sensitivity
+
+    scenarios = [] if asked.scenario == asked.experiment.stages[0].name else [asked.scenario]
+    annual = ((quantity.variable, quantity.reduction),)
+    return sensitivity.model_of(asked.experiment, asked.prepared.table, scenarios, annual)
 
 
 def _by_parameter(asked: _Asked, found: Any, quantity: Quantity) -> xr.DataArray:
@@ -227,7 +234,6 @@ def ranking(
     **run: Any,
 ) -> xr.Dataset:
     """See :meth:`jtem.Model.sensitivity`."""
-    from jtem.study import sensitivity
     from jtem.study.sensitivity import ensembles
 
     if method not in METHODS:
@@ -246,11 +252,7 @@ def ranking(
         chosen = [str(name) for name in first["parameter"].values[:SHOWN]]
     with model._jax(model.content):
         asked = _asked(model, asked_of.last, asked_of.first, scenario, run)
-        alone = asked.scenario == asked.experiment.stages[0].name
-        built = sensitivity.model_of(
-            asked.experiment, asked.prepared.table, [] if alone else [asked.scenario],
-            ((asked_of.variable, asked_of.reduction),),
-        )  # fmt: skip
+        built = _built(asked, asked_of)
         area = _area(asked)
         options = {"spread": size["spread"], "seed": size["seed"], "area": area / area.sum()}
         if method == "morris":

@@ -4,6 +4,7 @@
 is), ``runner`` and ``memory`` (run it), ``factorial`` (experiments that hold factors).
 """
 
+from jtem.records import Selection, Sink
 from jtem.run import batch, course, equilibrium, factorial, memory, runner, spinup, years
 from jtem.run.batch import in_tiles, inline_program, pad_cells, place, simulate_cells
 from jtem.run.course import (
@@ -24,14 +25,12 @@ from jtem.run.memory import Memory, Results, StageResult, run_in_memory
 from jtem.run.runner import (
     Checkpoint,
     Progress,
-    Sink,
     SpinUpReport,
     Summary,
     run_experiment,
     tolerance_kind,
 )
 from jtem.run.years import (
-    Selection,
     constant_controls,
     forcing_fields,
     mean_year,

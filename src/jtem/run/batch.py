@@ -16,8 +16,9 @@ import numpy as np
 from jax.sharding import NamedSharding, PartitionSpec
 
 from jtem import step
+from jtem.records import Selection
 from jtem.run import years
-from jtem.run.years import Outputs, Selection
+from jtem.run.years import Outputs
 from jtem.state import Cell, Climate, Controls
 
 TILE = 128

@@ -22,8 +22,8 @@ from jtem import step
 from jtem.constants import DAYS_IN_MONTH
 from jtem.errors import InputError, suggest
 from jtem.physics.permafrost import Thaw
+from jtem.records import Selection
 from jtem.run import equilibrium, spinup
-from jtem.run.years import Selection
 from jtem.state import Cell, Climate
 
 ClimateLoader = Callable[[np.ndarray], Climate]

@@ -10,9 +10,10 @@ import jax
 import numpy as np
 
 from jtem import step
+from jtem.records import Selection
 from jtem.run.course import Experiment, Stage
 from jtem.run.runner import RESIDUALS, Progress, SpinUpReport, Summary, run_experiment
-from jtem.run.years import Outputs, Selection
+from jtem.run.years import Outputs
 
 
 @dataclass(frozen=True)

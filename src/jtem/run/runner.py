@@ -16,9 +16,9 @@ import numpy as np
 
 from jtem import step
 from jtem.physics.permafrost import Thaw
+from jtem.records import Selection, Sink
 from jtem.run import batch, course, spinup, years
 from jtem.run.course import SOLVER, THAW, Experiment, Leg, Spun, Stage, Unit
-from jtem.run.years import Selection
 from jtem.state import Cell, Climate
 
 BUDGET_LIMIT = {"float64": 1e-9, "float32": 1e-5}
@@ -52,19 +52,6 @@ class Progress:
     seconds: float
     compile_seconds: float
     seconds_left: float | None = None
-
-
-@runtime_checkable
-class Sink(Protocol):
-    """Where results go. Slices are of columns and of the stage's years."""
-
-    def write(self, stage: Stage, columns: slice, years: slice, outputs: dict[str, dict[str, np.ndarray]]) -> None:
-        """Take ``{"monthly": {name: (column, year, 12, ...)}, "annual": {name: (column, year, ...)}}``."""
-        ...
-
-    def state(self, stage_name: str, columns: slice, state: step.State) -> None:
-        """Take the state (host arrays, leading column axis) at a stage's end."""
-        ...
 
 
 @runtime_checkable

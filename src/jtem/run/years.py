@@ -11,7 +11,6 @@ from __future__ import annotations
 import dataclasses
 import functools
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 import jax
@@ -23,6 +22,7 @@ from jtem.constants import DAYS_IN_MONTH
 from jtem.numerics.batching import trailing_batch
 from jtem.physics import permafrost, soil_thermal
 from jtem.physics import water as water_physics
+from jtem.records import Selection
 from jtem.state import Cell, Climate, Controls, Forcing
 
 Outputs = dict[str, dict[str, Any]]
@@ -30,14 +30,6 @@ Outputs = dict[str, dict[str, Any]]
 
 
 # --- what is kept ------------------------------------------------------------------------------------------------------
-
-
-@dataclass(frozen=True)
-class Selection:
-    """What a run keeps. ``annual`` pairs a name with "sum", "mean", "last", "max" or "year" (once-a-year outputs)."""
-
-    monthly: tuple[str, ...] = ()
-    annual: tuple[tuple[str, str], ...] = ()
 
 
 def month_fields(output: step.MonthOutput) -> dict[str, Any]:

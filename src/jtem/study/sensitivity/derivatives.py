@@ -415,14 +415,16 @@ def gradient(
 ) -> Gradient:
     """Derivatives of ``objective`` through the equilibrium, history and ``scenario`` of an experiment, by reverse mode.
 
-    ``scenario``: a stage after history, or the name of history itself: the run then ends with it.
     ``objective`` takes yearly outputs by name, each (column, year) over the years of history and scenario, and gives a
     scalar; any function that JAX differentiates. ``annual``: (variable, reduction) of the outputs that it takes. The columns
     run twice, so that it may mix them. Raises ``InputError`` as :func:`~jtem.study.sensitivity.model.model_of` does, and
     where the objective is not a scalar.
     """
-    alone = scenario == experiment.stages[0].name
-    model = model_of(experiment, table, [] if alone else [scenario], annual, settings=settings)
+    return gradient_of(model_of(experiment, table, [scenario], annual, settings=settings), scenario, objective)
+
+
+def gradient_of(model: Model, scenario: str, objective: Callable[[Mapping[str, jax.Array]], jax.Array]) -> Gradient:
+    """:func:`gradient` of a model that was made before."""
     y, _ = forward(model, scenario)
 
     def of(values):

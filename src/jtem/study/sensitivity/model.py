@@ -138,8 +138,8 @@ class Model:
     """Columns, their drivers and their parameters, ready to be differentiated; host arrays, leading column axis.
 
     ``stages``: history and one scenario, which stands for all. ``drivers``: of each scenario. ``years``: calendar years of the
-    outputs. ``vectors`` (column, n): the trainable parameters of the column's community. ``units``: of the parameters (n,). ``report``: told of finished work, ``report(scenario, done,
-    total, what)``; not called from compiled code.
+    outputs. ``vectors`` (column, n): the trainable parameters of the column's community. ``units``: of the parameters
+    (n,). ``report``: told of finished work, ``report(scenario, done, total, what)``; not called from compiled code.
     """
 
     chain: Chain
