@@ -20,9 +20,9 @@ import time
 import jax
 import numpy as np
 
-from jtem import calibration_plan
 from jtem.assemble import sites
 from jtem.files import data_path
+from jtem.plan import calibration as calibration_plan
 from jtem.study.calibration import least_squares, misfit
 from jtem.study.calibration.model import Model
 

@@ -26,9 +26,10 @@ import jax
 import matplotlib.pyplot as plt
 import numpy as np
 
-from jtem import calibrate, calibration_plan
+from jtem import calibrate
 from jtem.assemble import sites
 from jtem.files import data_path
+from jtem.plan import calibration as calibration_plan
 from jtem.study import scores
 
 jax.config.update("jax_enable_x64", True)

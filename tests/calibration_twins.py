@@ -5,9 +5,9 @@ import csv
 import numpy as np
 import pytest
 
-from jtem import calibration_plan
 from jtem.assemble import sites
 from jtem.files import data_path
+from jtem.plan import calibration as calibration_plan
 from jtem.study.calibration import problem as problems
 
 DEFAULTS = [data_path("parameters", "defaults.toml")]

@@ -4,6 +4,7 @@ import pytest
 
 from jtem import plan
 from jtem.errors import InputError
+from jtem.files import resolve
 from jtem.physics import permafrost
 
 GOOD = """
@@ -58,7 +59,7 @@ def test_words_become_objects():
         (
             "[spinup]\n",
             '[spinup]\nmethod = "newton"\n',
-            r"\[spinup\] method 'newton' is unknown; known: repeat, equilibrium",
+            r"\[spinup\]: method 'newton' is unknown; known: repeat, equilibrium",
         ),
         ("[spinup]", "[spinpu]", r"unknown section \[spinpu\]; did you mean 'spinup'"),
         ('"thaw_ratio"', '"thawratio"', r"permafrost 'thawratio' is unknown; did you mean 'thaw_ratio'"),
@@ -89,13 +90,13 @@ def test_a_wrong_plan_ends_with_one_sentence(old, new, says):
 def test_files_are_relative_to_the_data_folder(tmp_path, monkeypatch):
     monkeypatch.delenv("JTEM_DATA", raising=False)
     (tmp_path / "a.nc").write_text("x")
-    assert plan.resolve("a.nc", tmp_path, "p") == tmp_path / "a.nc"
+    assert resolve("a.nc", tmp_path, "p") == tmp_path / "a.nc"
     with pytest.raises(InputError, match="--data DIR or the variable JTEM_DATA"):
-        plan.resolve("a.nc", None, "p")
+        resolve("a.nc", None, "p")
     monkeypatch.setenv("JTEM_DATA", str(tmp_path))
-    assert plan.resolve("a.nc", None, "p").is_file()
+    assert resolve("a.nc", None, "p").is_file()
     with pytest.raises(InputError, match=r"b.nc not found"):
-        plan.resolve("b.nc", None, "p")
+        resolve("b.nc", None, "p")
 
 
 def test_missing_file_is_one_sentence(tmp_path):

@@ -24,8 +24,8 @@ import numpy as np
 
 from jtem import __version__
 from jtem.assemble.sites import Prepared
-from jtem.calibration_plan import CalibrationPlan
 from jtem.errors import InputError
+from jtem.plan.calibration import CalibrationPlan
 from jtem.readers import observations
 from jtem.report import calibration as figures
 from jtem.study import scores

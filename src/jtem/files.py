@@ -11,6 +11,7 @@ from pathlib import Path
 
 from jtem.errors import InputError
 
+DATA_VARIABLE = "JTEM_DATA"
 _PACKAGE = Path(__file__).resolve().parent
 _ROOTS = (_PACKAGE / "_data", _PACKAGE.parents[1] / "data")
 
@@ -27,6 +28,27 @@ def data_path(*parts: str) -> Path:
             return path
     wanted = "/".join(parts) or "the data folder"
     raise InputError(f"packaged data {wanted!r} not found under {_ROOTS[0]} or {_ROOTS[1]}; reinstall jtem")
+
+
+def resolve(name: str, data: Path | str | None, where: str, *, folder: bool = False) -> Path:
+    """Path of an input file (or ``folder``) relative to the data folder (``data`` or ``JTEM_DATA``).
+
+    Raises ``InputError`` where it is absent.
+    """
+    path = Path(name)
+    if not path.is_absolute():
+        base = data or os.environ.get(DATA_VARIABLE)
+        if not base:
+            raise InputError(
+                f"{where}: {name} is relative to a data folder; give it with --data DIR or the variable {DATA_VARIABLE}"
+            )
+        path = Path(base) / name
+    if not (path.is_dir() if folder else path.is_file()):
+        what = "folder" if folder else "file"
+        raise InputError(
+            f"{where}: {what} {path} not found; check the name and the data folder (--data or {DATA_VARIABLE})"
+        )
+    return path
 
 
 def partial_path(path: Path) -> Path:

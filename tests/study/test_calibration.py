@@ -24,11 +24,11 @@ from calibration_twins import (
     truth,
     write_heat_table,
 )
-from jtem import calibrate, calibration_plan, parameters, run, step
+from jtem import calibrate, parameters, run, step
 from jtem.assemble import sites
 from jtem.commands.main import main
 from jtem.errors import InputError
-from jtem.files import data_path
+from jtem.plan import calibration as calibration_plan
 from jtem.readers import observations
 from jtem.report import calibration as figures
 from jtem.study import scores
@@ -135,10 +135,12 @@ def test_heat_does_not_depend_on_other_parameters(heat):
 
     def first_months(row):
         moved = misfit.with_values(setting, heat.model._local(heat.model.start_values)[0], site._replace(row=row))[0]
-        derived, state = run.course.start(moved, site.cell, site.spin_up, design=problem.design)
-        year = jax.tree.map(lambda leaf: leaf[0], site.history)
-        _, made = run.years.heat(state.thermal, year, site.cell, derived, design=problem.design)
-        return jax.tree.leaves(made.months)
+        derived, state = misfit._initial(moved, site, problem.design)
+        forcing = run.year_forcing(jax.tree.map(lambda leaf: leaf[0], site.history), site.cell)
+        _, months = jax.lax.scan(
+            lambda carried, f: step.heat_month(carried, f, derived, problem.design), state.thermal, forcing
+        )
+        return jax.tree.leaves(months)
 
     plain = [np.asarray(leaf) for leaf in jax.jit(first_months)(row)]
     compiled = jax.jit(first_months)
@@ -180,12 +182,12 @@ BAD = {
     "no error": ("nep = 1.0, ", "", "no error is stated"),
     "no such key of the posterior": ("[search]", "[posterior]\nsample = 100\n[search]", "unknown key 'sample'"),
     "no sample": ("[search]", "[posterior]\nsamples = 0\n[search]", "'samples' is 0"),
-    "no warming up": ("[search]", "[posterior]\nwarmup = -5\n[search]", "warmup is -5, expected"),
-    "one chain": ("[search]", "[posterior]\nchains = 1\n[search]", "chains is 1, expected"),
+    "no warming up": ("[search]", "[posterior]\nwarmup = -5\n[search]", "'warmup' is -5, expected"),
+    "one chain": ("[search]", "[posterior]\nchains = 1\n[search]", "'chains' is 1, expected"),
     "half a chain": ("[search]", "[posterior]\nchains = 2.5\n[search]", "expected a whole number"),
-    "negative seed": ("[search]", "[posterior]\nseed = -1\n[search]", "seed is -1, expected"),
-    "no depth": ("[search]", "[posterior]\nmax_depth = 0\n[search]", "max_depth is 0, expected"),
-    "acceptance": ("[search]", "[posterior]\ntarget_acceptance = 1.0\n[search]", "target_acceptance is 1, expected"),
+    "negative seed": ("[search]", "[posterior]\nseed = -1\n[search]", "'seed' is -1, expected"),
+    "no depth": ("[search]", "[posterior]\nmax_depth = 0\n[search]", "'max_depth' is 0, expected"),
+    "acceptance": ("[search]", "[posterior]\ntarget_acceptance = 1.0\n[search]", "'target_acceptance' is 1, expected"),
     "two posteriors": ("[search]", "[[posterior]]\n[search]", "must be a table"),
     "data not available": ('name = "twin"', 'name = "twin"\nunavailable = "site not shared"', "data not available"),
 }  # fmt: skip

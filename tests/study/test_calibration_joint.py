@@ -7,9 +7,10 @@ import numpy as np
 import pytest
 
 from calibration_twins import CARBON, DEFAULTS, MONTHLY, build, carbon_twin, check_gradient, joint_twin, truth
-from jtem import calibrate, calibration_plan
+from jtem import calibrate
 from jtem.assemble import sites
 from jtem.commands.main import main
+from jtem.plan import calibration as calibration_plan
 from jtem.study.calibration import pest
 from jtem.study.calibration import problem as problems
 

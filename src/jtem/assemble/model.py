@@ -1,27 +1,94 @@
-"""Section [model] of a plan: the files of its parameter table."""
+"""Section [model] of a plan to the design of the step, its table of parameters and its columns; for runs and calibrations."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import importlib
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from jtem import parameters, step
 from jtem.errors import InputError, suggest
+from jtem.files import data_path, resolve
+from jtem.physics import permafrost, radiation
+from jtem.physics.soil_thermal import ThermalDesign
+from jtem.readers import to_model
+
+if TYPE_CHECKING:
+    import xarray as xr
+
+    from jtem.plan.run import ModelSection
+
+
+def design(section: ModelSection, where: str) -> step.Design:
+    """The design that a section asks for, with the plan's own functions in their slots; raises ``InputError``."""
+    made = step.Design(
+        permafrost=section.permafrost,
+        thermal=ThermalDesign(substeps=section.heat_substeps),
+        carbon_substeps=section.carbon_substeps,
+        open_nitrogen=section.open_nitrogen,
+        heat_dtype=section.precision.heat_dtype,
+        pool_dtype=section.precision.pool_dtype,
+    )
+    own = functions(section.processes, f"{where}: [model.processes]")
+    return made if not own else step.Design(**{**vars(made), "processes": made.processes._replace(**own)})
+
+
+def functions(named: Mapping[str, str], where: str) -> dict[str, Callable]:
+    """Functions of ``slot = "module:function"``; raises ``InputError`` where there is no such slot, module or function."""
+    found: dict[str, Callable] = {}
+    for slot, word in named.items():
+        if slot not in step.Processes._fields:
+            raise InputError(f"{where}: unknown process '{slot}'; {suggest(slot, step.Processes._fields)}")
+        module, colon, name = word.partition(":")
+        if not (module and colon and name):
+            raise InputError(f'{where}: {slot} is {word!r}; write "module:function"')
+        try:
+            loaded = importlib.import_module(module)
+        except Exception as error:  # whatever the user's module raises
+            said = f"{type(error).__name__}: {error}"
+            raise InputError(
+                f"{where}: {slot}: module '{module}' cannot be imported ({said}); run where Python finds it, or set PYTHONPATH"
+            ) from None
+        function = getattr(loaded, name, None)
+        if not callable(function):
+            known = [n for n, thing in vars(loaded).items() if callable(thing) and not n.startswith("_")]
+            raise InputError(f"{where}: {slot}: module '{module}' has no function '{name}'; {suggest(name, known)}")
+        found[slot] = function
+    return found
 
 
 def parameter_files(names: Sequence[str], data: Path | None, where: str) -> list[Path]:
-    """The defaults and the overlays of a plan: packaged by name ("liu2024") or a path."""
-    from jtem.files import data_path
-    from jtem.plan import resolve
-
+    """The defaults and overlays, packaged by name ("liu2024") or a path; raises ``InputError``."""
     files = [data_path("parameters", "defaults.toml")]
     for name in names:
         if name.endswith(".toml"):
             files.append(Path(name) if Path(name).is_file() else resolve(name, data, where))
-        else:
-            known = [p.stem for p in files[0].parent.glob("*.toml") if p.stem != "defaults"]
-            if name not in known:
-                raise InputError(
-                    f"{where}: unknown parameter overlay {name!r}; {suggest(name, known)} (or give a .toml path)"
-                )
-            files.append(data_path("parameters", f"{name}.toml"))
+            continue
+        known = [p.stem for p in files[0].parent.glob("*.toml") if p.stem != "defaults"]
+        if name not in known:
+            raise InputError(
+                f"{where}: unknown parameter overlay {name!r}; {suggest(name, known)} (or give a .toml path)"
+            )
+        files.append(data_path("parameters", f"{name}.toml"))
     return files
+
+
+def table(names: Sequence[str], data: Path | None, where: str) -> parameters.ParameterTable:
+    """The parameters of the defaults and overlays; raises ``InputError``."""
+    return parameters.read_table(step.Parameters, parameter_files(names, data, where))
+
+
+def columns(cells: xr.Dataset, communities: Sequence[str], dtype: str, where: str) -> to_model.ModelCells:
+    """Cells as columns, one for each of their communities, with soil carbon by layers in ``dtype``; raises ``InputError``."""
+    return to_model.model_cells(
+        cells,
+        communities,
+        top_of_atmosphere=radiation.top_of_atmosphere,
+        carbon_layers=lambda stocks: np.asarray(jax.vmap(permafrost.layers_from_intervals)(jnp.asarray(stocks, dtype))),
+        where=where,
+    )

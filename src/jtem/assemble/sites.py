@@ -13,11 +13,11 @@ import jax.numpy as jnp
 import numpy as np
 
 from jtem import parameters, step
-from jtem.calibration_plan import ALL, CalibrationPlan, DataSection
 from jtem.errors import InputError, suggest
+from jtem.files import resolve
 from jtem.physics import permafrost, radiation
 from jtem.physics.soil_thermal import ThermalDesign
-from jtem.plan import resolve
+from jtem.plan.calibration import ALL, CalibrationPlan, DataSection
 from jtem.readers import climate_grid, embedded, fluxnet, observations, site_tables, to_model
 from jtem.state import Climate
 from jtem.study.calibration import sampling

@@ -1,22 +1,25 @@
-"""Sections [prepare] and [domain] with source "isimip" or "prepared": what a store holds, and its recipe."""
+"""Sections [prepare] and [domain] of a plan whose source is a store: what it holds, its recipe, and its cells and climate."""
 
 from __future__ import annotations
 
+import dataclasses
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from jtem.errors import InputError
+from jtem.files import resolve
+from jtem.readers import prepare as stores
+from jtem.readers.catalogue import Domain
 
 if TYPE_CHECKING:
     from jtem.plan import Plan
 
 
-def prepared_domain(plan: Plan):
-    """As :func:`domain`, of the store that ``jtem prepare`` made; refuses one that was made with other settings."""
-    from jtem.readers import prepare as stores
-
+def domain(plan: Plan) -> Domain:
+    """The store that ``jtem prepare`` made, as a domain; raises ``InputError`` where it was made with other settings."""
     path = plan.store
     again = f"run: jtem prepare {plan.where}"
     if not path.is_file():
@@ -32,24 +35,23 @@ def prepared_domain(plan: Plan):
                 f"{path}: climate '{name}' has {have[name][0]}-{have[name][1]}, the plan needs {first}-{last}; "
                 f"{again} --force"
             )
-    cells = stores.read_cells(path)
+    cells, inputs = stores.read_cells(path), (str(path), stores.provenance(path))
     if plan.domain.source == "isimip" or plan.domain.stride == 1:
-        return cells, lambda climate: stores.source(path, climate), [str(path), stores.provenance(path)]
+        return Domain(cells, lambda climate: stores.source(path, climate), inputs, stored=True)
     kept = np.arange(cells.sizes["cell"])[:: plan.domain.stride]
 
     def strided(climate: str):
         source, where = stores.source(path, climate)
         return lambda rows, first, last: source(kept[rows], first, last), where
 
-    return cells.isel(cell=kept), strided, [str(path), stores.provenance(path)]
+    return Domain(cells.isel(cell=kept), strided, inputs, stored=True)
 
 
 def recipe_words(plan: Plan) -> dict[str, Any]:
     """The words of a plan that decide what a store holds (not its years, which may be more than needed)."""
-    import dataclasses
 
     def words(value: Any) -> Any:
-        return {k: list(v) for k, v in value.items()} if hasattr(value, "items") else value
+        return {k: list(v) for k, v in value.items()} if isinstance(value, Mapping) else value
 
     d, part = plan.domain, plan.prepare
     result = {
@@ -64,11 +66,8 @@ def recipe_words(plan: Plan) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def isimip_recipe(plan: Plan, data: Path | None):
+def isimip_recipe(plan: Plan, data: Path | None) -> stores.Recipe:
     """The recipe of a plan with source "isimip", all paths found."""
-    from jtem.plan import resolve
-    from jtem.readers import prepare as stores
-
     d, part = plan.domain, plan.prepare
     where = f"{plan.where}: [prepare]"
 

@@ -16,7 +16,7 @@ from jtem.errors import DONE
 
 def command_calibrate(arguments: argparse.Namespace) -> int:
     """Fit parameters to observations: see ``calibration_plan.py``; or export the problem to PEST and stop."""
-    from jtem import calibration_plan
+    from jtem.plan import calibration as calibration_plan
     from jtem.plan import use_precision
 
     plan = calibration_plan.read(arguments.plan)
@@ -39,7 +39,7 @@ def command_calibrate(arguments: argparse.Namespace) -> int:
         print(f"  {note}")
     if arguments.pest is not None:
         problem = calibrate.pest_problem(prepared)
-        again = f"jtem calibrate {arguments.plan.resolve()} --overlay parameters.toml --pest-run simulated.txt"
+        again = f"jtem calibrate {arguments.resolve()} --overlay parameters.toml --pest-run simulated.txt"
         again += f" --data {data.resolve()}" if data else ""
         for path in pest.write(problem, arguments.pest, plan.calibration.name, again).values():
             print(f"wrote {path}")

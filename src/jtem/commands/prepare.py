@@ -3,26 +3,23 @@
 from __future__ import annotations
 
 import argparse
+import json
 import sys
 import time
 from pathlib import Path
 
 from jtem import __version__
+from jtem import plan as plans
 from jtem.assemble.domain import domain
-from jtem.assemble.model import parameter_files
+from jtem.assemble.model import table
 from jtem.assemble.store import isimip_recipe, recipe_words
 from jtem.errors import DONE, InputError
+from jtem.readers import prepare as stores
+from jtem.readers import to_model
 
 
 def command_prepare(arguments: argparse.Namespace) -> int:
     """Raw files to one prepared store, once."""
-    import json
-
-    from jtem import parameters, step
-    from jtem import plan as plans
-    from jtem.readers import prepare as stores
-    from jtem.readers import to_model
-
     begin = time.perf_counter()
     plan, data = plans.read(arguments.plan), arguments.data
     path, words = plan.store, recipe_words(plan)
@@ -40,18 +37,16 @@ def command_prepare(arguments: argparse.Namespace) -> int:
         raise InputError(
             f"{path}: exists, prepared with other settings ({what}); use --force or another [prepare] store"
         )
-    table = parameters.read_table(
-        step.Parameters, parameter_files(plan.model.parameters, data, f"{plan.where}: [model]")
-    )
+    communities = table(plan.model.parameters, data, f"{plan.where}: [model]").communities
     files: list[Path] = []
     if plan.domain.source == "isimip":
         recipe = isimip_recipe(plan, data)
-        cells, notes = stores.isimip_cells(recipe, table.communities)
+        cells, notes = stores.isimip_cells(recipe, communities)
         inputs = [str(recipe.vegetation)]
     else:
-        cells, source_of, inputs = domain(plan, data)
-        notes = []
-    to_model.check_cells(cells, table.communities, inputs[0])
+        place = domain(plan.domain, list(plan.climate_years), data, plan.where)
+        cells, notes, inputs = place.cells, [], place.inputs
+    to_model.check_cells(cells, communities, inputs[0])
     climate_cell, offset = None, None
     if plan.domain.source == "isimip":
         climates, sharing, offset, said, files = stores.isimip_climates(recipe, cells)
@@ -62,7 +57,7 @@ def command_prepare(arguments: argparse.Namespace) -> int:
     else:
         climates = {}
         for name, (first, last) in plan.climate_years.items():
-            source, where = source_of(name)
+            source, where = place.source(name)
             climates[name] = stores.from_source(source, cells.sizes["cell"], first, last, where)
     print(f"preparing {path}: {cells.sizes['cell']:,} cells, climates {', '.join(climates)}", flush=True)
     attributes = {

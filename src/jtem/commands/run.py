@@ -4,23 +4,31 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import shutil
 import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TextIO
+from typing import TextIO
 
+import jax
 import numpy as np
 
 from jtem import __version__
-from jtem.assemble.course import attributes, notes, open_plan
+from jtem import plan as plans
+from jtem import run as work
+from jtem.assemble.course import Prepared, open_plan
+from jtem.assemble.provenance import attributes, identity, notes
 from jtem.commands.report import report
 from jtem.devices import usable_cores, use_all_cores
 from jtem.errors import DONE, FAILED_CELLS, InputError
-
-if TYPE_CHECKING:
-    from jtem.assemble.course import Prepared
-    from jtem.run import Progress, SpinUpReport, Summary
+from jtem.files import prepare_folder
+from jtem.physics.soil_thermal import C25_B
+from jtem.run import Progress, SpinUpReport, Summary, tolerance_kind
+from jtem.run.spinup import CLOSURE_TOLERANCE
+from jtem.writers.checkpoint import ChunkStore
+from jtem.writers.netcdf import NetcdfSink, file_names
+from jtem.writers.zarr import ZarrStore
 
 
 def demo_plan() -> Path:
@@ -38,8 +46,6 @@ def demo_plan() -> Path:
 @contextlib.contextmanager
 def output_folder(folder: Path):
     """The output folder, tried before anything else; a folder made for a run that ends in an error goes again."""
-    from jtem.files import prepare_folder
-
     made = prepare_folder(folder)
     try:
         yield
@@ -107,14 +113,6 @@ def execute(
     Work is kept in the folder chunk by chunk until all files are written, so that a killed run goes on (``resume``: refuse
     where there is nothing to go on from). ``part`` (i, n): only every n-th chunk; then no files are written.
     """
-    import jax
-
-    from jtem import run as work
-    from jtem.files import prepare_folder
-    from jtem.physics.soil_thermal import C25_B
-    from jtem.writers.checkpoint import ChunkStore
-    from jtem.writers.netcdf import NetcdfSink, file_names
-
     plan, experiment = prepared.plan, prepared.experiment
     frequencies = [
         f for f, names in (("monthly", experiment.selection.monthly), ("annual", experiment.selection.annual)) if names
@@ -169,11 +167,6 @@ def execute(
 
 def zarr_results(prepared: Prepared, folder: Path, *, fresh: bool, known: bool):
     """The Zarr store of a run: emptied where ``fresh``, gone on with where ``known``, else it must not exist yet."""
-    import shutil
-
-    from jtem.physics.soil_thermal import C25_B
-    from jtem.writers.zarr import ZarrStore
-
     plan, experiment = prepared.plan, prepared.experiment
     path = folder / f"{plan.plan.name}.zarr"
     if fresh and path.exists():
@@ -198,21 +191,6 @@ def zarr_results(prepared: Prepared, folder: Path, *, fresh: bool, known: bool):
     return result
 
 
-def identity(prepared: Prepared) -> dict[str, Any]:
-    """What must be the same for a run to go on with unfinished work."""
-    import jax
-
-    devices = jax.local_devices()
-    return {
-        "plan": prepared.plan.text,
-        "parameters": prepared.table.hash(),
-        "version": __version__,
-        "inputs": list(prepared.inputs),
-        "devices": f"{len(devices)} {devices[0].platform}",
-        "columns": len(prepared.experiment.column_cell),
-    }
-
-
 def report_failed(prepared: Prepared, summary: Summary) -> int:
     """Name failed cells; exit code 1 if there are any."""
     if not summary.failed:
@@ -231,9 +209,6 @@ def spin_up_text(report: SpinUpReport | None) -> str:
     """Length of the spin-up and the drift of its last year beside TEM's closure tolerances."""
     if report is None:
         return "no spin-up (restart)"
-    from jtem.run import tolerance_kind
-    from jtem.run.spinup import CLOSURE_TOLERANCE
-
     units = {"water": "mm", "carbon": "gC m-2", "nitrogen": "gN m-2"}
     made = f"{report.years} years"
     if report.code is not None:
@@ -273,8 +248,6 @@ def command_demo(arguments: argparse.Namespace) -> int:
 
 def command_run(arguments: argparse.Namespace) -> int:
     """Run a plan."""
-    from jtem import plan as plans
-
     folder = arguments.out or Path(plans.read(arguments.plan).plan.name)
     part, wait = arguments.part or (0, 1), None
     if arguments.distributed:
@@ -331,8 +304,6 @@ def joined_processes(words: str) -> tuple[tuple[int, int], Callable[[], None]]:
     another, so processes share nothing but the folder; the runtime tells each its number and stops all if one dies. Leaving
     waits for the others, for as long as they work (collectives would give up after seconds).
     """
-    import jax
-
     patience = 30 * 86400
     try:
         if words == "auto":

@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from jtem.assemble.course import attributes, open_plan
+from jtem.assemble.course import Prepared, open_plan
+from jtem.assemble.provenance import attributes
 from jtem.commands.run import duration, output_folder
 from jtem.errors import DONE, FAILED_CELLS, InputError
 
@@ -81,7 +82,7 @@ def read_covariance(path: Path):
 def sensitivity_results(prepared: Prepared, folder: Path, *, figures_wanted: bool) -> tuple[list[Path], int]:
     """All methods of [sensitivity] into ``folder``; the files and the number of columns without an equilibrium."""
     from jtem import variables
-    from jtem.plan import resolve
+    from jtem.files import resolve
     from jtem.report import figures
     from jtem.report import sensitivity as shown
     from jtem.study import sensitivity

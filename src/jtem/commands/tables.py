@@ -67,8 +67,7 @@ def command_info(arguments: argparse.Namespace) -> int:
 
     import jax
 
-    from jtem.files import data_path
-    from jtem.plan import DATA_VARIABLE
+    from jtem.files import DATA_VARIABLE, data_path
     from jtem.readers.embedded import DOMAINS, SCENARIO_YEARS
 
     use_all_cores()

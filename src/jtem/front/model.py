@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from jtem.assemble.course import Prepared
     from jtem.front.calibration import Fit
     from jtem.parameters import ParameterTable
-    from jtem.plan import Plan
+    from jtem.plan.run import Plan
 
 MONTHLY = (
     "air_temperature", "precipitation", "gross_primary_production", "net_primary_production", "autotrophic_respiration",
@@ -399,7 +399,7 @@ class Model:
             known = ("spin_up", "years", "start", "monthly", "annual", "base_years", "progress")
             name = next(iter(unknown))
             raise InputError(f"a run has no argument '{name}'; {suggest(name, known)}")
-        from jtem.plan import DEFAULT_ANNUAL
+        from jtem.plan.run import DEFAULT_ANNUAL
 
         content = copy.deepcopy({key: value for key, value in self.content.items()})
         place = self.place
@@ -443,27 +443,22 @@ class Model:
         return self._content(years=(self.place.first_year, self.place.first_year)) if self.place else self._content()
 
     def _read_table(self) -> ParameterTable:
-        from jtem import parameters, step
-        from jtem.assemble.model import parameter_files
+        from jtem.assemble import model as assembled
 
-        model = self.content.get("model", {})
-        names = model.get("parameters", [])
-        names = [names] if isinstance(names, str) else names
-        _parsed(plans.text_of({**_MINIMAL, "model": dict(model)}), "the model")  # refuses wrong words at once
-        return parameters.read_table(step.Parameters, parameter_files(names, self.data, "the model"))
+        section = dict(self.content.get("model", {}))
+        named = section.get("parameters", [])
+        _parsed(plans.text_of({**_MINIMAL, "model": section}), "the model")  # refuses wrong words at once
+        return assembled.table([named] if isinstance(named, str) else named, self.data, "the model")
 
     def _prepared(self, content: Mapping[str, Any]) -> Prepared:
+        from jtem import step
         from jtem.assemble import course
 
         text = plans.text_of(content)
         plan = _parsed(text, self.content["plan"].get("name", "the plan") if self.place else "the plan")
-        place = None
-        if self.place is not None:
-            place = (self.place.cells, self.place.source_of, list(self.place.inputs))
-        made = course.prepare(plan, self.data, place=place, table=self.table, processes=self.processes)
-        if self.place is not None and self.place.emulated:
-            made = dataclasses.replace(made, emulated=True)
-        return made
+        own = step.Processes()._replace(**self.processes) if self.processes else None
+        place = None if self.place is None else self.place.domain
+        return course.prepare(plan, self.data, place=place, table=self.table, processes=own)
 
     def _notes(self) -> dict[str, str]:
         """What the files say beside the plan: values that were changed, functions that were replaced."""

@@ -18,9 +18,9 @@ def content_of(plan: str | Path | Mapping[str, Any]) -> tuple[dict[str, Any], st
     if isinstance(plan, str) and "\n" in plan:
         text, where = plan, "the plan"
     else:
-        from jtem import plan as plans
+        from jtem.plan import toml
 
-        text, where = plans.read_text(plan), str(plan)
+        text, where = toml.read_text(plan), str(plan)
     try:
         return tomllib.loads(text), where
     except tomllib.TOMLDecodeError as error:

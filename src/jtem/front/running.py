@@ -65,13 +65,13 @@ def execute(
 ) -> Result:
     """Run an experiment and label what it gives. ``notes``: more for the attributes; ``members``: of an ensemble."""
     from jtem import run as running
-    from jtem.assemble import course
+    from jtem.assemble import provenance
     from jtem.physics.soil_thermal import C25_B as DEFAULT_EDGES
     from jtem.writers import states
     from jtem.writers.memory import MemorySink
 
     experiment = prepared.experiment
-    attributes = {**course.attributes(prepared), **notes}
+    attributes = {**provenance.attributes(prepared), **notes}
     if experiment.spin_up is None:
         attributes["spin_up"] = f"went on from the state of '{next(iter(experiment.initial_states))}'"
     raw = running.run_in_memory(experiment, teller(progress))
@@ -80,7 +80,7 @@ def execute(
         prepared.grid, attributes=attributes, heat_edges=DEFAULT_EDGES, double=prepared.plan.output.double
     )
     replay(raw, experiment, sink)
-    sink.finish(summary.failed, course.notes(summary))
+    sink.finish(summary.failed, provenance.notes(summary))
     frequencies = ["annual", *(["monthly"] if experiment.selection.monthly else [])]
     stages: dict[str, dict[str, xr.Dataset]] = {}
     for stage in experiment.stages:
@@ -216,7 +216,7 @@ def replay(raw: Results, experiment: Experiment, sink: Sink) -> None:
 
 def write(prepared: Prepared, raw: Results, attributes: Mapping[str, Any], folder: Path, force: bool) -> list[Path]:
     """The files of a run, as the command line writes them."""
-    from jtem.assemble import course
+    from jtem.assemble import provenance
     from jtem.files import prepare_folder
     from jtem.physics.soil_thermal import C25_B as DEFAULT_EDGES
     from jtem.writers.netcdf import NetcdfSink, file_names
@@ -235,4 +235,4 @@ def write(prepared: Prepared, raw: Results, attributes: Mapping[str, Any], folde
             sink.state("spinup", slice(0, count), raw.start)
         for name, found in raw.stages.items():
             sink.state(name, slice(0, count), found.state)
-        return sink.finish(raw.summary.failed, course.notes(raw.summary))
+        return sink.finish(raw.summary.failed, provenance.notes(raw.summary))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -15,11 +15,14 @@ from jtem.errors import InputError, suggest
 if TYPE_CHECKING:
     import xarray as xr
 
+    from jtem.readers.catalogue import Domain
+
 Number = float | int | np.number
 """What counts as a number in an argument."""
 
 EMULATED = "historical+ssp126"
 """Emulated climate of known sites: history to 2014, then a scenario."""
+EMULATED_YEARS = (1850, 2100)
 
 
 @dataclass(frozen=True)
@@ -32,15 +35,23 @@ class Place:
     """
 
     name: str
-    cells: xr.Dataset
-    source_of: Callable[[str], Any] = dataclasses.field(repr=False)
+    domain: Domain
     climate: str
     first_year: int
     last_year: int
-    inputs: tuple[str, ...]
     section: Mapping[str, Any] = dataclasses.field(repr=False)
     is_site: bool = True
     emulated: bool = False
+
+    @property
+    def cells(self) -> xr.Dataset:
+        """Dataset on ``cell``."""
+        return self.domain.cells
+
+    @property
+    def inputs(self) -> tuple[str, ...]:
+        """Where everything comes from, in words."""
+        return self.domain.inputs
 
     @property
     def years(self) -> tuple[int, int]:
@@ -51,7 +62,7 @@ class Place:
         """Monthly climate as the model sees it: air_temperature (degC), precipitation (mm month-1), shortwave_radiation (W m-2),
         each (cell, year, month), and co2 (ppm) by year. Raises ``InputError`` for years it has not.
         """
-        source, _ = self.source_of(self.climate)
+        source, _ = self.domain.source(self.climate)
         rows = np.arange(self.cells.sizes["cell"])
         return source(rows, self.first_year if first is None else first, self.last_year if last is None else last)
 
@@ -109,7 +120,7 @@ def site(
     if isinstance(table, str) and not _is_path(table):
         _no_place_for_known_site(table, latitude, longitude)
         return _known(table, community, scenario)
-    from jtem.assemble import place as places
+    from jtem.readers import place as places
 
     if latitude is None or longitude is None:
         where = str(table) if isinstance(table, str | Path) else "the site"
@@ -133,24 +144,16 @@ def site(
     where = str(table) if isinstance(table, str | Path) else ""
     read = site_table.read(table, names=names, units=units, years=years, coverage=coverage, fill=fill, where=where)
     label = where or read.title
-    given, said = _carbon_dioxide(co2, label)
-    cells, source_of, inputs = places.table_domain({"historical": read}, position, label, given)
     _known_community(community, label)
+    series, said = places.carbon_dioxide_of(co2, "", Path, label)
+    domain = places.table_domain({"historical": read}, position, label, series)
+    domain = dataclasses.replace(domain, inputs=(*domain.inputs, *said))
     section |= {"source": "table", "climate": {"historical": [where or f"({read.title})"]}}
     section |= {"names": dict(names)} if names else {}
     section |= {"units": dict(units)} if units else {}
     section |= {"fill": fill} if fill else {}
     section |= {"co2": str(co2)} if isinstance(co2, str | Path) else {}
-    return Place(
-        position.name,
-        cells,
-        source_of,
-        "historical",
-        int(read.years[0]),
-        int(read.years[-1]),
-        (*inputs, *said),
-        section,
-    )
+    return Place(position.name, domain, "historical", int(read.years[0]), int(read.years[-1]), section)
 
 
 def region(
@@ -171,40 +174,27 @@ def region(
     year and ppm; by default the embedded published series. Every ``stride``-th cell is taken. Raises ``InputError``.
     """
     from jtem.readers import cf_monthly
+    from jtem.readers.place import LATER_CO2
 
     paths = [Path(p) for p in ([climate] if isinstance(climate, str | Path) else climate)]
     for path in (*paths, Path(static)):
         if not path.is_file():
             raise InputError(f"{path}: file not found; check the name")
     first, last = _covered(paths, names or {})
-    cells = cf_monthly.read_cells(static, names, community).isel(cell=slice(None, None, stride))
     _known_community(community, str(static))
-    latitude, longitude = cells["latitude"].values, cells["longitude"].values
-
-    def source_of(word: str):
-        del word
-
-        def source(rows: np.ndarray, begin: int, end: int) -> xr.Dataset:
-            from jtem.assemble.place import default_co2
-            from jtem.readers import co2 as carbon_dioxide
-
-            made = cf_monthly.read_climate(paths, begin, end, names, (latitude[rows], longitude[rows]))
-            if co2 is None:
-                ppm = default_co2(co2_column, begin, end)
-            else:
-                ppm = carbon_dioxide.read_table(co2, begin, end, co2_column)
-            return made.assign(co2=("year", ppm, {"units": "ppm"}))
-
-        return source, ", ".join(str(path) for path in paths)
-
-    section = {
-        "source": "cf_monthly", "climate": {"historical": [str(p) for p in paths]}, "static": str(static), "stride": stride,
-        **({"names": dict(names)} if names else {}), **({"community": community} if community else {}),
-        "co2": "embedded" if co2 is None else str(co2), "co2_column": co2_column or ("ssp126" if co2 is None else ""),
-    }  # fmt: skip
-    said = f"CO2: {'embedded published series' if co2 is None else Path(co2).name}"
-    inputs = (str(static), *(str(p) for p in paths), said)
-    return Place(name, cells, source_of, "historical", first, last, inputs, section, is_site=False)
+    section: dict[str, Any] = {
+        "source": "cf_monthly",
+        "climate": {"historical": [str(p) for p in paths]},
+        "static": str(static),
+        "co2": "embedded" if co2 is None else str(co2),
+        "co2_column": co2_column or ("" if co2 is not None else LATER_CO2),
+    }
+    section |= {"stride": stride} if stride != 1 else {}
+    section |= {"names": dict(names)} if names else {}
+    section |= {"community": community} if community else {}
+    keys = {"names": {}, "community": "", "stride": 1} | {k: v for k, v in section.items() if k != "source"}
+    domain = cf_monthly.open_domain(Path, ("historical",), **keys)
+    return Place(name, domain, "historical", first, last, section, is_site=False)
 
 
 def known_sites() -> tuple[str, ...]:
@@ -228,7 +218,6 @@ def _no_place_for_known_site(name: str, latitude: Number | None, longitude: Numb
 
 
 def _known(name: str, community: str, scenario: str) -> Place:
-    from jtem.assemble.domain import joined_climate
     from jtem.readers import embedded
 
     known = known_sites()
@@ -236,37 +225,20 @@ def _known(name: str, community: str, scenario: str) -> Place:
         raise InputError(
             f"unknown site {name!r}; {suggest(name, known)} (a table is given by a path such as 'tower.csv')"
         )
-    climate = _scenario(scenario)
-    cells = embedded.sites([name])
-    section: dict[str, Any] = {"source": "embedded", "sites": [name]}
-    if community:
-        _known_community(community, name)
-        cells["community"].values[0] = [community, ""]
-        stocks = embedded.soil_organic_carbon(cells["community"].values, np.array([[1.0, 0.0]]))
-        cells["soil_organic_carbon"].values[:] = stocks
-        section["community"] = community
-
-    def source_of(word: str):
-        return (
-            lambda rows, first, last: joined_climate(cells.isel(cell=rows), word, first, last),
-            f"emulated climate '{word}'",
-        )
-
-    inputs = (f"embedded sites {name}", "emulated climate (data/embedded)")
-    return Place(name, cells, source_of, climate, 1850, 2100, inputs, section, emulated=True)
+    _known_community(community, name)
+    domain = embedded.open_domain(Path, (), domain="", sites=(name,), stride=1, community=community)
+    section = {"source": "embedded", "sites": [name], **({"community": community} if community else {})}
+    return Place(name, domain, _scenario(scenario), *EMULATED_YEARS, section, emulated=True)
 
 
 def _anywhere(position: Any, scenario: str, section: dict[str, Any]) -> Place:
-    from jtem.assemble import place as places
-    from jtem.assemble.domain import joined_climate
+    from jtem.readers import place as places
 
     label = f"({position.latitude:g}, {position.longitude:g})"
     _known_community(position.community, label)
-    cells, source_of, inputs = places.emulated_domain(position, joined_climate, label)
+    domain = places.emulated_domain(position, label)
     section = {**section, "source": "embedded"}
-    return Place(
-        position.name, cells, source_of, _scenario(scenario), 1850, 2100, tuple(inputs), section, emulated=True
-    )  # fmt: skip
+    return Place(position.name, domain, _scenario(scenario), *EMULATED_YEARS, section, emulated=True)
 
 
 def _scenario(word: str) -> str:
@@ -279,28 +251,11 @@ def _scenario(word: str) -> str:
 
 
 def _known_community(name: str, where: str) -> None:
-    from jtem.assemble.place import communities
+    from jtem.readers.place import communities
 
     known = communities()
     if name and name not in known:
         raise InputError(f"{where}: community {name!r} is unknown; {suggest(name, known)}")
-
-
-def _carbon_dioxide(given: Any, where: str):
-    """CO2 that is not the default, and what to say of it."""
-    if given is None:
-        return None, ()
-    from jtem.assemble import place as places
-    from jtem.readers import co2
-
-    if isinstance(given, str | Path):
-        from jtem.readers import embedded
-
-        if str(given) in embedded.SCENARIO_YEARS:
-            return lambda climate, first, last: places.default_co2(str(given), first, last), (f"CO2: embedded {given}",)
-        return lambda climate, first, last: co2.read_table(Path(given), first, last), (f"CO2: {Path(given).name}",)
-    words = f"CO2: {given:g} ppm" if isinstance(given, int | float | np.number) else "CO2: given by year"
-    return places.constant_or_series(given, where), (words,)
 
 
 def _covered(paths: Sequence[Path], names: Mapping[str, str]) -> tuple[int, int]:

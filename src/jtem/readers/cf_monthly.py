@@ -17,6 +17,8 @@ import xarray as xr
 
 from jtem.errors import InputError, suggest
 from jtem.files import data_path
+from jtem.readers import co2 as carbon_dioxide
+from jtem.readers.catalogue import Domain, Find
 from jtem.readers.embedded import EARTH_RADIUS_KM
 
 CLIMATE_NAMES = {"air_temperature": "tas", "precipitation": "pr", "shortwave_radiation": "rsds"}
@@ -225,7 +227,7 @@ def _join(name: str, variable: str, pieces: list, first_year: int, last_year: in
     if lost.size:
         raise InputError(
             f"{files}: '{variable}' lacks month {lost[0] // 12}-{lost[0] % 12 + 1:02d} ({lost.size} of "
-            f"{first_year}-{last_year} missing); add the file that has it or shorten the stage"
+            f"{first_year}-{last_year} missing); add the file that has it or change the years"
         )
     if months.size != expected.size:
         twice = months[np.nonzero(np.diff(np.sort(months)) == 0)[0][0]]
@@ -371,3 +373,47 @@ def _area(dataset: xr.Dataset, name: str, where: str) -> xr.DataArray:
         values = band[:, None] * np.deg2rad(step_lon)[None, :]
         return xr.DataArray(values, dims=(latitude.dims[0], longitude.dims[0]))
     return xr.ones_like(latitude, dtype=np.float64)
+
+
+# --- for plans -------------------------------------------------------------------------------------------------------
+
+
+def open_domain(
+    find: Find, climates: Sequence[str], *, static: str, community: str, stride: int, **keys: Any
+) -> Domain:
+    """The cells of a [domain] with source "cf_monthly"; further keys: those of :func:`domain_of`. Raises ``InputError``."""
+    del climates
+    path = find(static)
+    return domain_of(read_cells(path, keys["names"], community), path, find, stride=stride, **keys)
+
+
+def domain_of(
+    cells: xr.Dataset,
+    static: Path,
+    find: Find,
+    *,
+    climate: Mapping[str, Sequence[str]],
+    names: Mapping[str, str],
+    co2: str,
+    co2_column: str,
+    stride: int,
+) -> Domain:
+    """Every ``stride``-th of some cells with the files of each climate and CO2 from a table or the embedded series."""
+    cells = cells.isel(cell=slice(None, None, stride))
+    files = {name: [find(file) for file in paths] for name, paths in climate.items()}
+    table = None if co2 == "embedded" else find(co2)
+    latitude, longitude = cells["latitude"].values, cells["longitude"].values
+
+    def source(name: str):
+        def years(rows: np.ndarray, first: int, last: int) -> xr.Dataset:
+            found = read_climate(files[name], first, last, names, (latitude[rows], longitude[rows]))
+            if table is None:
+                ppm = carbon_dioxide.of_climate(name, co2_column, first, last)
+            else:
+                ppm = carbon_dioxide.read_table(table, first, last, co2_column)
+            return found.assign(co2=("year", ppm, {"units": "ppm"}))
+
+        return years, ", ".join(str(path) for path in files[name])
+
+    inputs = [str(static), *(str(path) for paths in files.values() for path in paths)]
+    return Domain(cells, source, (*inputs, str(table) if table else "CO2: embedded published series"))

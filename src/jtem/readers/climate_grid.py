@@ -12,7 +12,7 @@ the mean of 2005-2014, so that nothing jumps, and months follow the model's own 
 from __future__ import annotations
 
 import csv
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -23,6 +23,7 @@ import xarray as xr
 
 from jtem.errors import InputError, suggest
 from jtem.readers import co2, embedded, fields, regrid, soil_carbon, vegetation
+from jtem.readers.catalogue import SOIL_CARBON, Domain, Find
 
 DOMAINS = ("all", "pan_arctic", "plateau")
 SCENARIOS = ("historical", "ssp126", "ssp585", "rcp45", "rcp85")
@@ -34,7 +35,6 @@ LEAST_LAND = 0.1
 PERMAFROST_BELOW_DEGC = 2.0
 """Warmer normals are left out by default: no cell of the domain above this had permafrost (embedded domain's rule)."""
 PRECIPITATION_PER_DEGREE = 0.045
-SOIL_CARBON = ("rule", "statistics")
 
 
 @dataclass(frozen=True)
@@ -272,7 +272,7 @@ def anomaly(
     if years[0] < FIRST_YEAR or years[-1] > last:
         raise InputError(
             f"years {years[0]}-{years[-1]} of '{scenario}' are outside {FIRST_YEAR}-{last} of the half-degree fields; "
-            "shorten the stage"
+            "change the years"
         )
     chosen = MEMBERS[member]
     table = _change_file(str(Path(folder) / "climate_change/ipsl_cm6a_lr_tas_20x20.nc"))
@@ -356,3 +356,39 @@ def _climatology(path: str) -> dict[str, np.ndarray]:
         }
         lat, lon = np.meshgrid(np.asarray(data["lat"][:])[order], np.asarray(data["lon"][:]), indexing="ij")
         return {**result, "lat": lat.ravel(), "lon": lon.ravel()}
+
+
+# --- for plans -------------------------------------------------------------------------------------------------------
+
+
+def open_domain(
+    find: Find,
+    climates: Sequence[str],
+    *,
+    domain: str,
+    climate: Mapping[str, Sequence[str]],
+    subdivide: int,
+    soil_carbon: str,
+    stride: int,
+) -> Domain:
+    """The cells of a [domain] with source "climate_grid"; ``climate``: scenario and member of each climate that is not called
+    as its scenario. Raises ``InputError``.
+    """
+    folder = find("climate_grid", folder=True).parent
+    places = cells(folder, domain, stride=stride, soil=soil_carbon, subdivide=subdivide)
+
+    def source(name: str):
+        scenario, member = [*climate.get(name, (name,)), "gfdl_like"][:2]
+
+        def years(rows: np.ndarray, first: int, last: int) -> xr.Dataset:
+            return _CLIMATE(folder, places.isel(cell=rows), scenario, first, last, member)
+
+        return years, f"half-degree climate '{name}' ({scenario}, {member})"
+
+    said = [source(name)[1] for name in climates]
+    return Domain(
+        places, source, (str(places.attrs["title"]), *said, "CO2: co2_annual.csv"), title="half-degree climate"
+    )
+
+
+_CLIMATE = climate  # whose name is a key above

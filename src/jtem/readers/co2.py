@@ -45,7 +45,7 @@ def read_table(path: Path | str, first_year: int, last_year: int, column: str = 
         if int(year) not in series:
             raise InputError(
                 f"{path}: CO2 of {year} is missing (table has {min(series)}-{max(series)}); complete the table or "
-                "shorten the stage"
+                "change the years"
             )
         if not 100.0 <= series[int(year)] <= 5000.0:
             raise InputError(
@@ -88,3 +88,19 @@ def embedded_series(scenario: str, first_year: int, last_year: int) -> np.ndarra
     if last_year > end_of_history:
         parts.append(embedded.co2(scenario, max(first_year, end_of_history + 1), last_year))
     return np.concatenate(parts)
+
+
+def of_climate(climate: str, column: str, first_year: int, last_year: int) -> np.ndarray:
+    """Published CO2 (ppm), shape (year,), of a plan's climate: by its key 'co2_column', else by the climate's name.
+
+    Raises ``InputError`` where neither says which scenario follows history.
+    """
+    scenario, end = column or climate, embedded.SCENARIO_YEARS["historical"][1]
+    scenarios = [name for name in embedded.SCENARIO_YEARS if name != "historical"]
+    if last_year > end and scenario not in scenarios:
+        raise InputError(
+            f"CO2 of climate '{climate}' after {end} depends on the scenario"
+            + (f", and '{column}' is none that is embedded" if column and column != "historical" else "")
+            + f"; say which with [domain] co2_column, one of {', '.join(scenarios)}, or give a table with [domain] co2"
+        )
+    return embedded_series(scenario, first_year, last_year)

@@ -18,6 +18,7 @@ import xarray as xr
 
 from jtem.errors import InputError, suggest
 from jtem.files import data_path
+from jtem.readers.catalogue import Domain, Find
 
 DOMAINS = ("pan_arctic", "plateau")
 SCENARIO_YEARS = {
@@ -429,6 +430,23 @@ def sites(names: Sequence[str] | None = None) -> xr.Dataset:
     return cells.assign_coords(site=("cell", np.array(chosen, dtype=object)))
 
 
+def with_community(cells: xr.Dataset, community: str) -> xr.Dataset:
+    """Cells with one community everywhere and its mean stocks of soil carbon."""
+    names = np.full(cells["community"].shape, "", dtype=object)
+    names[:, 0] = community
+    fraction = np.zeros(names.shape)
+    fraction[:, 0] = 1.0
+    return cells.assign(
+        community=(("cell", "share"), names),
+        community_area_fraction=(("cell", "share"), fraction, {"units": "1"}),
+        soil_organic_carbon=(
+            ("cell", "interval"),
+            soil_organic_carbon(names, fraction),
+            cells["soil_organic_carbon"].attrs,
+        ),
+    )
+
+
 def site_normals(name: str) -> xr.Dataset:
     """Return the printed monthly normals of a site ("Bonanza Creek" or "Toolik") in the form of :func:`normals`.
 
@@ -442,3 +460,63 @@ def site_normals(name: str) -> xr.Dataset:
     result = normals(sites([name]))
     result.attrs["title"] = f"printed normals of {name}"
     return result
+
+
+# ---- for plans ----
+def joined_climate(cells: xr.Dataset, name: str, first_year: int, last_year: int) -> xr.Dataset:
+    """As :func:`climate`, of one scenario or of two joined: "historical+rcp45" is history while known, then the other."""
+    begin, _, later = name.partition("+")
+    end = SCENARIO_YEARS.get(begin, (first_year, last_year))[1]
+    if not later or last_year <= end:
+        return climate(cells, begin, first_year, last_year)
+    after = climate(cells, later, max(first_year, end + 1), last_year)
+    if first_year > end:
+        return after
+    return xr.concat([climate(cells, begin, first_year, end), after], "year", combine_attrs="drop_conflicts")
+
+
+_SITES, _DOMAIN = sites, domain  # whose names are keys below
+
+
+def open_domain(
+    find: Find,
+    climates: Sequence[str],
+    *,
+    domain: str,
+    sites: Sequence[str],
+    stride: int,
+    latitude: float | None = None,
+    longitude: float | None = None,
+    elevation: float | None = None,
+    community: str = "",
+    texture: Sequence[float] = (),
+    soil_organic_carbon: Sequence[float] = (),
+    static: str = "",
+) -> Domain:
+    """The cells of a [domain] with source "embedded" and their emulated climate; raises ``InputError``.
+
+    With ``latitude`` and ``longitude`` one place of one's own; ``community`` alone changes the vegetation of named sites.
+    """
+    del climates
+    if latitude is not None or longitude is not None:
+        from jtem.readers import place
+
+        where = f"({latitude}, {longitude})"
+        position = place.Position(
+            place.given(latitude, "latitude", where), place.given(longitude, "longitude", where), elevation, community,
+            tuple(texture), tuple(soil_organic_carbon), find(static) if static else None,
+        )  # fmt: skip
+        return place.emulated_domain(position, where)
+    cells = _SITES(sites) if sites else _DOMAIN(domain)
+    if community:
+        cells = with_community(cells, community)
+    cells = cells.isel(cell=slice(None, None, stride))
+
+    def source(climate: str):
+        def years(rows: np.ndarray, first: int, last: int) -> xr.Dataset:
+            return joined_climate(cells.isel(cell=rows), climate, first, last)
+
+        return years, f"emulated climate '{climate}'"
+
+    named = f"sites {', '.join(sites)}" if sites else f"domain {domain}"
+    return Domain(cells, source, (f"embedded {named}", "emulated climate (data/embedded)"), title="emulated climate")

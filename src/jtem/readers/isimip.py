@@ -167,7 +167,7 @@ def chain(files: Sequence[FileName], first_year: int, last_year: int, what: str)
     if year <= last_year:
         raise InputError(
             f"{what}: years {year}-{last_year} are missing (files have {ordered[0].first}-{ordered[-1].last}); add the "
-            "files or shorten the stage"
+            "files or change the years"
         )
     return tuple(needed)
 

@@ -215,7 +215,7 @@ def _check_calendar(climate: xr.Dataset, first_year: int, last_year: int, where:
     if lacking:
         raise InputError(
             f"{where}: year {lacking[0]} is missing ({len(lacking)} of {first_year}-{last_year}); complete the data or "
-            "shorten the stage"
+            "change the years"
         )
     if not np.array_equal(years, np.arange(first_year, last_year + 1)):
         raise InputError(f"{where}: 'year' must be {first_year}..{last_year} in order; sort and select the years")

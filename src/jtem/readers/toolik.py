@@ -7,13 +7,16 @@ Files: ``climate_historic_1901-2015.nc``, ``climate_projected_rcp85_2016-2100.nc
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import xarray as xr
 
 from jtem.errors import InputError
 from jtem.readers import cf_monthly
+from jtem.readers.catalogue import Domain, Find
 
 COMMUNITY_OF_CLASS = {
     "black_spruce_forest": "boreal_forest",
@@ -71,3 +74,10 @@ def read_cells(path: Path | str) -> xr.Dataset:
         coords={"cell": np.arange(count)},
         attrs={"title": "Toolik Field Station, 10 x 10 cells of 1 km"},
     )
+
+
+def open_domain(find: Find, climates: Sequence[str], *, static: str, **keys: Any) -> Domain:
+    """The cells of a [domain] with source "toolik"; further keys: those of ``cf_monthly.domain_of``. Raises ``InputError``."""
+    del climates
+    path = find(static)
+    return cf_monthly.domain_of(read_cells(path), path, find, **keys)

@@ -245,9 +245,7 @@ def model_of(
         vectors=vector.flatten(rows).astype(design.pool_dtype),
         rows=rows,
         cells=jax.tree.map(np.asarray, experiment.columns),
-        drivers={
-            name: Drivers(cycle, (past, cast(stages[name].climate(experiment.column_cell)))) for name in scenarios
-        }
+        drivers={name: Drivers(cycle, (past, cast(stages[name].climate(experiment.column_cell)))) for name in scenarios}
         or {history.name: Drivers(cycle, (past,))},
         years=np.arange(history.first_year, last.last_year + 1),
         column_cell=np.asarray(experiment.column_cell),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import tomllib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -15,7 +15,9 @@ from jtem.constants import WATTS_TO_TEM_RADIATION
 from jtem.errors import InputError
 from jtem.files import data_path
 from jtem.physics import radiation
-from jtem.readers import cf_monthly, co2, embedded
+from jtem.readers import cf_monthly, embedded, site_table
+from jtem.readers import co2 as carbon
+from jtem.readers.catalogue import Domain, Find
 from jtem.readers.site_table import SiteTable
 
 LATER_CO2 = "ssp126"
@@ -182,12 +184,80 @@ def checked(table: SiteTable, latitude: float, where: str) -> SiteTable:
     return table
 
 
+def open_domain(
+    find: Find,
+    climates: Sequence[str],
+    *,
+    climate: Mapping[str, Sequence[str]],
+    names: Mapping[str, str],
+    units: Mapping[str, str],
+    fill: str,
+    co2: str,
+    co2_column: str,
+    latitude: float | None,
+    longitude: float | None,
+    elevation: float | None,
+    community: str,
+    texture: Sequence[float],
+    soil_organic_carbon: Sequence[float],
+    static: str,
+) -> Domain:
+    """The site of a [domain] with source "table"; raises ``InputError``.
+
+    Tables are looked for in the current folder, then in the data folder.
+    """
+
+    def found(name: str) -> Path:
+        return Path(name) if Path(name).is_file() else find(name)
+
+    tables = {}
+    for word in climates:
+        files = climate[word]
+        if len(files) != 1:
+            raise InputError(f"climate '{word}' of a site has {len(files)} tables; join them to one")
+        path = found(files[0])
+        tables[word] = site_table.read(path, names=names, units=units, fill=fill, where=str(path))
+    one = next(iter(tables.values()))
+    position = Position(
+        given(latitude, "latitude", one.title), given(longitude, "longitude", one.title), elevation, community,
+        tuple(texture), tuple(soil_organic_carbon), found(static) if static else None, Path(one.title).stem,
+    )  # fmt: skip
+    series, said = carbon_dioxide_of(None if co2 == "embedded" else co2, co2_column, found, one.title)
+    made = table_domain(tables, position, one.title, series)
+    return replace(made, inputs=(*made.inputs, *said))
+
+
+def given(value: float | None, word: str, where: str) -> float:
+    """A coordinate; raises ``InputError`` where it is missing."""
+    if value is None:
+        raise InputError(f"{where}: {word} is missing; give it in degrees")
+    return float(value)
+
+
+def carbon_dioxide_of(
+    source: Any, column: str, found: Callable[[str], Path], where: str
+) -> tuple[Callable[[str, int, int], np.ndarray] | None, tuple[str, ...]]:
+    """CO2 that is not the default (ppm by climate and years), and what to say of it.
+
+    ``source``: None, the name of an embedded series, a path, a number, or numbers by year.
+    """
+    if source is None:
+        return None, ()
+    if isinstance(source, str | Path):
+        if str(source) in embedded.SCENARIO_YEARS:
+            return lambda climate, first, last: default_co2(str(source), first, last), (f"CO2: embedded {source}",)
+        path = found(str(source))
+        return lambda climate, first, last: carbon.read_table(path, first, last, column), (f"CO2: {path.name}",)
+    words = f"CO2: {source:g} ppm" if isinstance(source, int | float | np.number) else "CO2: given by year"
+    return constant_or_series(source, where), (words,)
+
+
 def table_domain(
     tables: Mapping[str, SiteTable],
     position: Position,
     where: str,
     carbon_dioxide: Callable[[str, int, int], np.ndarray] | None = None,
-) -> tuple[xr.Dataset, Callable[[str], Any], list[str]]:
+) -> Domain:
     """Cell, climate by name and inputs of a site whose climates are tables.
 
     ``carbon_dioxide``: (climate, first, last) to ppm (year,), where neither the tables nor the embedded series shall give it.
@@ -219,13 +289,13 @@ def table_domain(
         notes += table.notes
     if carbon_dioxide is None and all(table.co2 is None for table in lit.values()):
         notes.append(f"CO2: embedded published series (after 2014 {LATER_CO2} where the climate names no scenario)")
-    return cells, source_of, [*dict.fromkeys(inputs), *dict.fromkeys(notes)]
+    return Domain(cells, source_of, (*dict.fromkeys(inputs), *dict.fromkeys(notes)))
 
 
 def default_co2(climate: str, first: int, last: int) -> np.ndarray:
     """Embedded CO2 (ppm), (year,): of the climate where it is called like a scenario, else :data:`LATER_CO2` after 2014."""
     known = [name for name in embedded.SCENARIO_YEARS if name != "historical"]
-    return co2.embedded_series(climate if climate in known else LATER_CO2, first, last)
+    return carbon.embedded_series(climate if climate in known else LATER_CO2, first, last)
 
 
 def constant_or_series(value: Any, where: str) -> Callable[[str, int, int], np.ndarray]:
@@ -248,10 +318,8 @@ def constant_or_series(value: Any, where: str) -> Callable[[str, int, int], np.n
 # --- the embedded fields ----------------------------------------------------------------------------------------------
 
 
-def emulated_domain(
-    position: Position, climate_of: Callable[[xr.Dataset, str, int, int], xr.Dataset], where: str
-) -> tuple[xr.Dataset, Callable[[str], Any], list[str]]:
-    """Cell, climate by name and inputs of any place that the climate emulator covers."""
+def emulated_domain(position: Position, where: str) -> Domain:
+    """Cell, climate by name and inputs of any place that the climate emulator covers; raises ``InputError``."""
     check_position(position.latitude, position.longitude, where)
     notes: list[str] = []
     if position.elevation is None and position.static is None:
@@ -268,12 +336,14 @@ def emulated_domain(
 
     def source_of(climate: str):
         def source(rows: np.ndarray, first: int, last: int) -> xr.Dataset:
-            return climate_of(cells.isel(cell=np.zeros(len(rows), dtype=int)), climate, first, last)
+            here = cells.isel(cell=np.zeros(len(rows), dtype=int))
+            return embedded.joined_climate(here, climate, first, last)
 
         return source, f"emulated climate '{climate}'"
 
     place = f"embedded fields at ({position.latitude:g}, {position.longitude:g})"
-    return cells, source_of, [place, "emulated climate (data/embedded)", *notes, *more]
+    inputs = (place, "emulated climate (data/embedded)", *notes, *more)
+    return Domain(cells, source_of, inputs, title="emulated climate")
 
 
 def _nearest_elevation(latitude: float, longitude: float) -> tuple[float, float]:
