@@ -35,11 +35,18 @@ def test_a_csv_of_months_is_the_climate_of_the_model(in_folder):
     assert 350 < climate["co2"].values[0] < 360  # of the embedded series
     assert [float(place.cells[name].values[0]) for name in ("latitude", "elevation")] == [68.6, 720.0]
     said = "; ".join(place.inputs)
-    for words in ("tower.csv", "soil texture of the embedded loam", "community's mean stocks", "CO2: embedded published series"):
+    for words in (
+        "tower.csv",
+        "soil texture of the embedded loam",
+        "community's mean stocks",
+        "CO2: embedded published series",
+    ):
         assert words in said
 
 
-@pytest.mark.parametrize("form", ["semicolon", "tab", "second line", "dates", "frame", "dataset", "netcdf", "suffix", "index"])
+@pytest.mark.parametrize(
+    "form", ["semicolon", "tab", "second line", "dates", "frame", "dataset", "netcdf", "suffix", "index"]
+)
 def test_every_form_of_the_same_table_gives_the_same_numbers(form, in_folder):
     frame = places.months()
     plain = frame.rename(columns=dict(zip(places.HEADER, ("tas", "pr", "rsds"), strict=True)))
@@ -96,7 +103,9 @@ def test_half_hours_and_days_of_the_year():
     units = {"TA": "degC", "P": "mm", "SW_IN": "W m-2"}
     read = site_table.read(hours, units=units)
     np.testing.assert_allclose(read.fields["precipitation"][0, 0], 0.05 * 48 * 31)
-    ends = hours.assign(TIMESTAMP_END=(index + pd.Timedelta("30min")).strftime("%Y%m%d%H%M")).drop(columns="TIMESTAMP_START")
+    ends = hours.assign(TIMESTAMP_END=(index + pd.Timedelta("30min")).strftime("%Y%m%d%H%M")).drop(
+        columns="TIMESTAMP_START"
+    )
     np.testing.assert_allclose(site_table.read(ends, units=units).fields["precipitation"], read.fields["precipitation"])
     days = places.days()
     by_day = days.reset_index(drop=True).assign(year=days.index.year, doy=days.index.day_of_year)
@@ -123,7 +132,7 @@ def test_cloudiness_becomes_radiation_by_tems_relation():
     frame = places.months().drop(columns=["rsds (W m-2)"]).assign(**{"cloud (%)": 60.0})
     place = jtem.site(frame, **PLACE)
     light = place.climate_dataset(1990, 1990)["shortwave_radiation"].values[0, 0]
-    from jtem.assemble.place import top_of_atmosphere
+    from jtem.readers.place import top_of_atmosphere
 
     np.testing.assert_allclose(light, top_of_atmosphere(68.6) * (0.251 + 0.509 * 0.4), rtol=1e-12)
     row = jax.tree.map(lambda leaf: leaf[0], sites.parameter_tree()).radiation
@@ -426,7 +435,10 @@ def test_a_text_that_is_no_table_is_refused(what, in_folder):
 def test_unknown_sites_and_scenarios_are_refused():
     with pytest.raises(jtem.InputError) as caught:
         jtem.site("US-Pr")
-    assert str(caught.value) == "unknown site 'US-Pr'; did you mean 'US-Prr'? (a table is given by a path such as 'tower.csv')"
+    assert (
+        str(caught.value)
+        == "unknown site 'US-Pr'; did you mean 'US-Prr'? (a table is given by a path such as 'tower.csv')"
+    )
     with pytest.raises(jtem.InputError) as caught:
         jtem.site("US-Prr", scenario="ssp855")
     assert str(caught.value) == "scenario 'ssp855' is unknown; did you mean 'ssp585'?"
