@@ -61,10 +61,10 @@ def quantity_of(name: str, text: str, where: str):
 
 
 def read_covariance(path: Path):
-    """A table of name, value and one column a name, as :class:`jtem.study.ensembles.Uncertainty`; raises ``InputError``."""
+    """A table of name, value and one column a name, as :class:`jtem.study.sensitivity.ensembles.Uncertainty`; raises ``InputError``."""
     import csv
 
-    from jtem.study.ensembles import Uncertainty
+    from jtem.study.sensitivity.ensembles import Uncertainty
 
     with path.open(encoding="utf-8", newline="") as file:
         rows = list(csv.DictReader(line for line in file if not line.startswith("#")))

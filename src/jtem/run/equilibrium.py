@@ -97,9 +97,9 @@ def whole_cycle(
     """Water, carbon and nitrogen through one cycle; drift is the mean year's."""
 
     def one_year(carried, inputs):
-        climate, heat = inputs
+        (wet, carbon), (climate, heat) = carried, inputs
         wet, carbon, drift = spinup.repeat_carbon(
-            *carried, heat, climate, cycle.cell, cycle.column, controls, years=1, design=design
+            wet, carbon, heat, climate, cycle.cell, cycle.column, controls, years=1, design=design
         )
         return (wet, carbon), drift
 
@@ -255,7 +255,9 @@ def _search(wet, carbon, cycle: Cycle, controls: Controls, settings: Settings, d
     carbon = dataclasses.replace(carbon, phenology=memory)
 
     transient = max(1, -(-settings.transient_years // length))
-    wet, carbon = years.repeat(lambda state: whole_cycle(*state, cycle, controls, design)[:2], (wet, carbon), transient)
+    wet, carbon = years.repeat(
+        lambda state: whole_cycle(state[0], state[1], cycle, controls, design)[:2], (wet, carbon), transient
+    )
     _, _, moist = _water_cycle(wet, carbon.phenology, cycle, controls, design)
 
     lowest = jnp.asarray(LOWEST, carbon.vegetation_carbon.dtype)

@@ -10,8 +10,8 @@ import jax
 import numpy as np
 
 from jtem import step
-from jtem.records import Selection
-from jtem.run.course import Experiment, Stage
+from jtem.records import Block, Selection, StageLike
+from jtem.run.course import Experiment
 from jtem.run.runner import RESIDUALS, Progress, SpinUpReport, Summary, run_experiment
 from jtem.run.years import Outputs
 
@@ -77,10 +77,10 @@ class Memory:
 
     def __init__(self):
         """Nothing is kept yet."""
-        self.outputs: dict[str, list[tuple[int, int, Outputs]]] = {}
+        self.outputs: dict[str, list[tuple[int, int, Block]]] = {}
         self.states: dict[str, list[step.State]] = {}
 
-    def write(self, stage: Stage, columns: slice, years: slice, outputs: Outputs) -> None:
+    def write(self, stage: StageLike, columns: slice, years: slice, outputs: Block) -> None:
         """Keep a block of a stage; blocks of a chunk of columns come in order."""
         self.outputs.setdefault(stage.name, []).append((columns.start, years.start, outputs))
 
@@ -91,7 +91,7 @@ class Memory:
     def joined(self, stage: str) -> Outputs:
         """All outputs of a stage: columns and years put together."""
         blocks = self.outputs[stage]
-        rows: dict[int, list[Outputs]] = {}
+        rows: dict[int, list[Block]] = {}
         for first, _, outputs in sorted(blocks, key=lambda block: block[:2]):
             rows.setdefault(first, []).append(outputs)
         by_rows = [jax.tree.map(lambda *parts: np.concatenate(parts, axis=1), *parts) for parts in rows.values()]

@@ -289,7 +289,7 @@ class _Chunk:
             stage = Stage("cyclic spin-up", 1, spin.cycle_years, spin.climate, follow=True)
             end = self._years((stage,), end, cycle)[stage.name]
         drift = jax.tree.map(lambda value: np.asarray(value)[: self.count], spun.drift)
-        return end, {**drift._asdict(), "closed": spinup.closed(drift), **solver}
+        return end, {**drift._asdict(), "closed": np.asarray(spinup.closed(drift)), **solver}
 
     def _spin_program(self, method: str) -> batch.Program:
         spin = self.e.spin_up
@@ -386,9 +386,9 @@ class _Chunk:
 
     def placed_cells(self) -> Cell:
         """The chunk's columns on the devices, placed when first needed."""
-        if self.cells is None:
-            self.cells = self._rows(self.e.columns)
-        return self.cells
+        cells = self._rows(self.e.columns) if self.cells is None else self.cells
+        self.cells = cells
+        return cells
 
     def _rows(self, tree):
         return self.place(jax.tree.map(lambda leaf: leaf[self.columns], tree))
@@ -548,8 +548,8 @@ def failures(annual: dict[str, np.ndarray], limit: float) -> Iterator[tuple[int,
         bad = ~np.isfinite(values.reshape(values.shape[0], values.shape[1], -1)).all(axis=2)
         yield from rows(bad, f"{name} is not finite")
     for residual, scale in RESIDUALS.items():
-        bad = np.atleast_2d(np.abs(annual[residual]) > limit * np.maximum(np.abs(annual[scale]), 1.0))
-        yield from rows(bad, f"{residual} exceeds {limit:g} of {scale}")
+        bad = np.abs(annual[residual]) > limit * np.maximum(np.abs(annual[scale]), 1.0)
+        yield from rows(np.atleast_2d(bad), f"{residual} exceeds {limit:g} of {scale}")
 
 
 _mean_years = jax.jit(jax.vmap(years.mean_year))

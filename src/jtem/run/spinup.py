@@ -210,7 +210,7 @@ def cycle_heat(
 def repeat_carbon(
     wet: step.WaterStateWithThaw,
     carbon: step.CarbonState,
-    heat: PeriodicHeat,
+    heat: PeriodicHeat | HeatYear,
     climate: Climate,
     cell: Cell,
     site: step.Site,

@@ -145,7 +145,10 @@ def _carbon_series(setting: Setting, local, site: SiteInputs, heat: Heat, names:
         return {name: fields[name] for name in names}
 
     def one_year(carried, inputs):
-        carried, series, _ = years.pools(carried, *inputs, controls, site.cell, derived, design=design, keep=named)
+        climate, year = inputs
+        carried, series, _ = years.pools(
+            carried, climate, year, controls, site.cell, derived, design=design, keep=named
+        )
         return carried, series
 
     _, series = years.many(jax.checkpoint(one_year), (wet, carbon), (site.history, heat.history))
