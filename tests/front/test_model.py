@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+import tomllib
 import warnings
 
 import jax.numpy as jnp
@@ -143,7 +144,7 @@ def test_a_run_goes_on_from_a_state_exactly(model, table, halves, tmp_path):
         "spinup": {"method": "equilibrium", "cycle": [1990, 2009]},
         "history": {"first": 1990, "last": 1999},
         "scenario": [{"name": "later", "climate": "later", "first": 2000, "last": 2009}],
-        "output": {"double": True},
+        "output": tomllib.loads(model.plan())["output"],  # one program: the same rounding
     }
     whole = jtem.open(content)
     both = whole.run()
@@ -475,9 +476,7 @@ def test_a_state_of_other_parameters_or_scheme_is_refused(model, halves):
         jtem.InputError, match=r"start: state was made with parameters .*; use the same parameter files$"
     ):
         other.run(start=first, years=(2000, 2009))
-    with pytest.raises(
-        jtem.InputError, match=r"which this run does not know; use the same permafrost scheme|has shape|lacks"
-    ):
+    with pytest.raises(jtem.InputError, match=r"which this run does not know; use the same permafrost scheme$"):
         model.replace(permafrost="none").run(start=first, years=(2000, 2009))
     with pytest.raises(jtem.InputError, match=r"use the same precision$"):
         model.replace(precision="mixed").run(start=first, years=(2000, 2009))

@@ -90,6 +90,10 @@ def restored(
     for name, leaf in named:
         shape = tuple(leaf.shape)
         if 0 in shape[1:]:
+            if name in arrays:
+                raise InputError(
+                    f"{where}: state has '{name}', which this run does not know; use the same permafrost scheme"
+                )
             leaves.append(np.zeros(shape, leaf.dtype))
             continue
         if name not in arrays:
