@@ -31,6 +31,7 @@ import numpy as np
 from jtem import parameters, plan, run, step
 from jtem.assemble.course import prepare
 from jtem.assemble.model import parameter_files
+from jtem.constants import CARBON_LAYERS
 from jtem.devices import use_all_cores
 from jtem.files import data_path
 from jtem.physics import permafrost, radiation
@@ -127,7 +128,7 @@ def bonanza_creek(data: Path) -> Columns:
         silt_clay=jnp.asarray([float(site["derived_for_this_site"]["psiplusc"])]),
         community=jnp.asarray([TABLE.index("boreal_forest")]),
         top_of_atmosphere=jnp.asarray(radiation.top_of_atmosphere(np.array([site["site"]["lat"]]))),
-        soil_carbon_profile=jnp.zeros((1, permafrost.CARBON_LAYERS)),
+        soil_carbon_profile=jnp.zeros((1, CARBON_LAYERS)),
     )
     return Columns(["bonanza_creek"], cells, year)
 

@@ -20,7 +20,7 @@ ALLOWED = {
     "parameters": {"constants", "errors"},
     "variables": {"constants", "errors", "parameters", "files"},
     "physics": {"constants", "state", "parameters", "numerics"},
-    "step": {"constants", "state", "parameters", "numerics", "physics"},
+    "step": {"constants", "errors", "state", "parameters", "numerics", "physics", "step"},
     "run": GROUND | {"state", "numerics", "physics", "step", "run"},
     "study": BASE | {"numerics", "physics", "step", "run", "study"},
     "readers": BASE | {"variables", "readers"},

@@ -135,12 +135,10 @@ def test_heat_does_not_depend_on_other_parameters(heat):
 
     def first_months(row):
         moved = misfit.with_values(setting, heat.model._local(heat.model.start_values)[0], site._replace(row=row))[0]
-        derived, state = misfit._initial(moved, site, problem.design)
-        forcing = run.year_forcing(jax.tree.map(lambda leaf: leaf[0], site.history), site.cell)
-        _, months = jax.lax.scan(
-            lambda carried, f: step.heat_month(carried, f, derived, problem.design), state.thermal, forcing
-        )
-        return jax.tree.leaves(months)
+        derived, state = run.course.start(moved, site.cell, site.spin_up, design=problem.design)
+        year = jax.tree.map(lambda leaf: leaf[0], site.history)
+        _, made = run.years.heat(state.thermal, year, site.cell, derived, design=problem.design)
+        return jax.tree.leaves(made.months)
 
     plain = [np.asarray(leaf) for leaf in jax.jit(first_months)(row)]
     compiled = jax.jit(first_months)

@@ -15,7 +15,7 @@ from jtem import parameters, step
 from jtem.errors import InputError, suggest
 from jtem.files import data_path, resolve
 from jtem.physics import permafrost, radiation
-from jtem.physics.soil_thermal import ThermalDesign
+from jtem.physics.soil_heat import ThermalDesign
 from jtem.readers import to_model
 
 if TYPE_CHECKING:

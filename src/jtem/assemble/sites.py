@@ -16,7 +16,7 @@ from jtem import parameters, step
 from jtem.errors import InputError, suggest
 from jtem.files import resolve
 from jtem.physics import permafrost, radiation
-from jtem.physics.soil_thermal import ThermalDesign
+from jtem.physics.soil_heat import ThermalDesign
 from jtem.plan.calibration import ALL, CalibrationPlan, DataSection
 from jtem.readers import climate_grid, embedded, fluxnet, observations, site_tables, to_model
 from jtem.state import Climate
@@ -335,7 +335,7 @@ def _stack(pieces: Sequence[Climate]) -> Climate:
 
 def _design(plan: CalibrationPlan) -> step.Design:
     model = plan.model
-    scheme = permafrost.NONE if model.permafrost.name == "layered" else model.permafrost
+    scheme = permafrost.NONE if model.permafrost.decomposes_layers else model.permafrost
     return step.Design(
         permafrost=scheme,
         thermal=ThermalDesign(substeps=model.heat_substeps) if model.soil_heat else None,

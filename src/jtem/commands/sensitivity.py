@@ -61,7 +61,7 @@ def quantity_of(name: str, text: str, where: str):
 
 
 def read_covariance(path: Path):
-    """A table of name, value and one column a name, as :class:`jtem.study.sensitivity.ensembles.Uncertainty`; raises ``InputError``."""
+    """A table of name, value and one column a name, as ``study.sensitivity.ensembles.Uncertainty``; raises ``InputError``."""
     import csv
 
     from jtem.study.sensitivity.ensembles import Uncertainty

@@ -19,7 +19,6 @@ import numpy as np
 from jaxtyping import Array
 
 from jtem import step
-from jtem.constants import DAYS_IN_MONTH
 from jtem.errors import InputError, suggest
 from jtem.physics.permafrost import Thaw
 from jtem.records import Selection
@@ -275,11 +274,10 @@ def chunks(experiment: Experiment) -> list[slice]:
 
 def start(
     parameters: step.Parameters, cell: Cell, year: Climate, *, design: step.Design
-) -> tuple[step.Site, step.State]:
+) -> tuple[step.Column, step.State]:
     """Derived parameters of a column and its state at the first January of a year of climate (fields (12,))."""
     column = step.derive(parameters, cell, design)
-    days = jnp.asarray(DAYS_IN_MONTH, year.air_temperature.dtype)
-    return column, step.initial_state(column, cell, year.air_temperature, year.shortwave_radiation, days, design)
+    return column, step.start(column, cell, year.air_temperature, year.shortwave_radiation, design)
 
 
 class Spun(NamedTuple):

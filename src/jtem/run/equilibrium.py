@@ -77,10 +77,10 @@ class Cycle(NamedTuple):
     climate: Climate
     heat: years.HeatYear
     cell: Cell
-    column: step.Site
+    column: step.Column
 
 
-def cycle_of(climate: Climate, heat: PeriodicHeat, cell: Cell, column: step.Site) -> Cycle:
+def cycle_of(climate: Climate, heat: PeriodicHeat, cell: Cell, column: step.Column) -> Cycle:
     """The cycle of a column; a single year (fields (12,)) becomes a cycle of one."""
     made = years.HeatYear(heat.months, heat.thaw)
     if climate.air_temperature.ndim == 1:
@@ -109,12 +109,12 @@ def whole_cycle(
 
 def _water_cycle(wet, memory, cycle: Cycle, controls: Controls, design: step.Design):
     """Water and phenology alone through one cycle; also gives the years of water."""
-    p = cycle.column.parameters
+    p, grow = cycle.column.parameters, design.processes.phenology
 
     def one_month(carried, forcing, heat):
         wet, memory = carried
         wet, moist = step.water_month(wet, forcing, heat, cycle.column, design)
-        memory, _ = phenology.month(memory, moist.evapotranspiration, forcing.air_temperature, p.phenology)
+        memory, _ = grow(memory, moist.evapotranspiration, forcing.air_temperature, p.phenology)
         return (wet, memory), moist
 
     def one_year(carried, inputs):
@@ -161,10 +161,10 @@ def _slow(carbon: step.CarbonState) -> tuple:
     )
 
 
-def _with_slow(carbon: step.CarbonState, values, site: step.Site) -> step.CarbonState:
+def _with_slow(carbon: step.CarbonState, values, column: step.Column) -> step.CarbonState:
     """Set the six slow numbers; soil nitrogen follows soil carbon."""
     carbon = eqx.tree_at(_slow, carbon, tuple(values))
-    tied = carbon.soil.carbon / site.parameters.decomposition.soil_cn
+    tied = carbon.soil.carbon / column.parameters.decomposition.soil_cn
     return eqx.tree_at(lambda c: c.soil.organic_nitrogen, carbon, tied)
 
 
@@ -225,7 +225,7 @@ def solve(
     heat: PeriodicHeat,
     climate: Climate,
     cell: Cell,
-    site: step.Site,
+    column: step.Column,
     *,
     design: step.Design,
     settings: Settings | None = None,
@@ -237,10 +237,10 @@ def solve(
     initial state. Nothing is raised: see ``code``. Under ``vmap`` columns do not touch each other.
 
     ``differentiable``: the returned pools carry the derivative of the fixed point (forward and reverse, first order) with
-    respect to climate, heat, cell and site; where the code is not 0 the unknowns have derivative 0.
+    respect to climate, heat, cell and column; where the code is not 0 the unknowns have derivative 0.
     """
     settings = settings or Settings()
-    cycle = cycle_of(climate, heat, cell, site)
+    cycle = cycle_of(climate, heat, cell, column)
     controls = spinup.baseline_controls()
     found = _search(*jax.lax.stop_gradient((wet, carbon, cycle)), controls, settings, design)
     if not differentiable:
@@ -359,18 +359,18 @@ def spin_up(
     As ``spinup.spin_up``, with "at equilibrium" instead of "after so many years". ``differentiable`` reaches through the
     heat: thermal parameters move the equilibrium by soil temperature and thaw.
     """
-    site = step.derive(parameters, cell, design)
+    column = step.derive(parameters, cell, design)
     thermal, heat = spinup.heat_of_one_year(
-        state.thermal, climate, cell, site, years=heat_years, design=design, differentiable=differentiable
+        state.thermal, climate, cell, column, years=heat_years, design=design, differentiable=differentiable
     )
-    lean, lean_site, carbon = spinup.without_layers(state.carbon, cell, parameters, site, design)
+    lean, lean_column, carbon = spinup.without_layers(state.carbon, cell, parameters, column, design)
     found = solve(
         state.water,
         carbon,
         heat,
         climate,
         cell,
-        lean_site,
+        lean_column,
         design=lean,
         settings=settings,
         differentiable=differentiable,

@@ -548,8 +548,8 @@ def failures(annual: dict[str, np.ndarray], limit: float) -> Iterator[tuple[int,
         bad = ~np.isfinite(values.reshape(values.shape[0], values.shape[1], -1)).all(axis=2)
         yield from rows(bad, f"{name} is not finite")
     for residual, scale in RESIDUALS.items():
-        bad = np.abs(annual[residual]) > limit * np.maximum(np.abs(annual[scale]), 1.0)
-        yield from rows(np.atleast_2d(bad), f"{residual} exceeds {limit:g} of {scale}")
+        bad = np.asarray(np.abs(annual[residual]) > limit * np.maximum(np.abs(annual[scale]), 1.0))
+        yield from rows(bad, f"{residual} exceeds {limit:g} of {scale}")
 
 
 _mean_years = jax.jit(jax.vmap(years.mean_year))

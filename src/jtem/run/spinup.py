@@ -14,10 +14,10 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 from jtem import step
-from jtem.constants import MONTHS_PER_YEAR
+from jtem.constants import MONTH_MEGASECONDS, MONTHS_PER_YEAR
 from jtem.numerics.anderson import anderson_step, push
 from jtem.numerics.fixed_point import implicit
-from jtem.physics import permafrost, soil_thermal
+from jtem.physics import permafrost, soil_heat
 from jtem.run.years import HeatYear, many, repeat
 from jtem.run.years import heat as heat_year
 from jtem.run.years import pools as pools_year
@@ -56,15 +56,15 @@ class Drift(NamedTuple):
 
 
 def periodic_heat(
-    thermal: soil_thermal.ThermalState,
+    thermal: soil_heat.ThermalState,
     climate: Climate,
     cell: Cell,
-    site: step.Site,
+    column: step.Column,
     *,
     years: int,
     design: step.Design,
     differentiable: bool = False,
-) -> tuple[soil_thermal.ThermalState, PeriodicHeat]:
+) -> tuple[soil_heat.ThermalState, PeriodicHeat]:
     """Soil heat under one repeated year of climate (fields (12,)) for one column: plain years with a reset of the deep
     profile after years 3, 6 and 10, then Anderson acceleration on the enthalpy, then two plain years
     (soil_thermal.md section 6). Returns the state at a January and the periodic year.
@@ -74,14 +74,14 @@ def periodic_heat(
     """
     climate = _wrapped(climate)
     if differentiable:
-        held = jax.lax.stop_gradient((thermal, climate, cell, site))
+        held = jax.lax.stop_gradient((thermal, climate, cell, column))
         thermal, _ = periodic_heat(*held, years=years - 1, design=design)
-        thermal = _implicit_heat(thermal, climate, cell, site, design)
-        return _last_heat_year(thermal, climate, cell, site, design)
+        thermal = _implicit_heat(thermal, climate, cell, column, design)
+        return _last_heat_year(thermal, climate, cell, column, design)
     weights = jnp.sqrt(jnp.asarray(_thermal_design(design).thickness, jnp.dtype(design.heat_dtype)))
 
     def plain_year(state):
-        after, made = heat_year(state, climate, cell, site, design=design)
+        after, made = heat_year(state, climate, cell, column, design=design)
         return after, made.months.soil_temperature.mean(axis=0).astype(weights.dtype)
 
     def one_year(carried, year):
@@ -93,8 +93,8 @@ def periodic_heat(
             return after.enthalpy
 
         def reset(_):
-            return soil_thermal.reset_deep_profile(
-                after, annual_mean, _properties(site), _thermal_design(design)
+            return soil_heat.reset_deep_profile(
+                after, annual_mean, _properties(column), _thermal_design(design)
             ).enthalpy
 
         def accelerate(_):
@@ -105,8 +105,8 @@ def periodic_heat(
                 state.enthalpy,
                 residual,
                 weights=weights,
-                measure=lambda h: soil_thermal.column_temperature(
-                    dataclasses.replace(after, enthalpy=h), _properties(site)
+                measure=lambda h: soil_heat.column_temperature(
+                    dataclasses.replace(after, enthalpy=h), _properties(column)
                 ),
                 largest_move=5.0,
             )
@@ -127,7 +127,7 @@ def periodic_heat(
     start = (thermal, none, none, jnp.array(0))
     (thermal, *_), _ = many(one_year, start, jnp.arange(1, max(years, 3) - 1))
     thermal, _ = plain_year(thermal)
-    return _last_heat_year(thermal, climate, cell, site, design)
+    return _last_heat_year(thermal, climate, cell, column, design)
 
 
 def _wrapped(climate: Climate) -> Climate:
@@ -135,38 +135,40 @@ def _wrapped(climate: Climate) -> Climate:
     return dataclasses.replace(climate, following_air_temperature=climate.air_temperature[0])
 
 
-def _last_heat_year(thermal, climate: Climate, cell: Cell, site: step.Site, design: step.Design):
+def _last_heat_year(thermal, climate: Climate, cell: Cell, column: step.Column, design: step.Design):
     """One more year, and how far from periodic it is."""
     weights = jnp.sqrt(jnp.asarray(_thermal_design(design).thickness, jnp.dtype(design.heat_dtype)))
-    after, made = heat_year(thermal, climate, cell, site, design=design)
-    return after, _periodic(made, thermal, after, weights**2, 1, site, design)
+    after, made = heat_year(thermal, climate, cell, column, design=design)
+    return after, _periodic(made, thermal, after, weights**2, 1, column, design)
 
 
-def _periodic(made: HeatYear, before, after, weights, years: int, site: step.Site, design: step.Design) -> PeriodicHeat:
+def _periodic(
+    made: HeatYear, before, after, weights, years: int, column: step.Column, design: step.Design
+) -> PeriodicHeat:
     """Heat between two Januaries, and how far from periodic these years are."""
     dtype = jnp.dtype(design.pool_dtype)
-    gained = ((after.enthalpy - before.enthalpy) * weights).sum() / (years * MONTHS_PER_YEAR * soil_thermal.MONTH)
-    change = soil_thermal.column_temperature(after, _properties(site)) - soil_thermal.column_temperature(
-        before, _properties(site)
+    gained = ((after.enthalpy - before.enthalpy) * weights).sum() / (years * MONTHS_PER_YEAR * MONTH_MEGASECONDS)
+    change = soil_heat.column_temperature(after, _properties(column)) - soil_heat.column_temperature(
+        before, _properties(column)
     )
     return PeriodicHeat(*made, heat_gain=gained.astype(dtype), largest_change=jnp.abs(change).max().astype(dtype))
 
 
-def _thermal_design(design: step.Design) -> soil_thermal.ThermalDesign:
+def _thermal_design(design: step.Design) -> soil_heat.ThermalDesign:
     if design.thermal is None:
         raise ValueError("this design has no soil heat")
     return design.thermal
 
 
-def _properties(site: step.Site) -> soil_thermal.ThermalProperties:
-    if site.thermal is None:
-        raise ValueError("this site has no soil heat")
-    return site.thermal
+def _properties(column: step.Column) -> soil_heat.ThermalProperties:
+    if column.thermal is None:
+        raise ValueError("this column has no soil heat")
+    return column.thermal
 
 
 def _implicit_heat(
-    thermal: soil_thermal.ThermalState, climate: Climate, cell: Cell, site: step.Site, design: step.Design
-) -> soil_thermal.ThermalState:
+    thermal: soil_heat.ThermalState, climate: Climate, cell: Cell, column: step.Column, design: step.Design
+) -> soil_heat.ThermalState:
     """The January state with the derivative of the periodic state; enthalpy and thermal snow are the unknowns."""
 
     def state_of(x, theta):
@@ -178,20 +180,20 @@ def _implicit_heat(
         after, _ = heat_year(state_of(x, theta), *theta, design=design)
         return jnp.concatenate([after.enthalpy, after.snow[None]])
 
-    theta = (climate, cell, site)
+    theta = (climate, cell, column)
     x = implicit(year, jnp.concatenate([thermal.enthalpy, thermal.snow[None]]), theta)
     return state_of(x, theta)
 
 
 def cycle_heat(
-    thermal: soil_thermal.ThermalState,
+    thermal: soil_heat.ThermalState,
     climate: Climate,
     cell: Cell,
-    site: step.Site,
+    column: step.Column,
     *,
     passes: int,
     design: step.Design,
-) -> tuple[soil_thermal.ThermalState, PeriodicHeat]:
+) -> tuple[soil_heat.ThermalState, PeriodicHeat]:
     """Soil heat under a repeated cycle of years (fields (year, 12)): the last of ``passes`` plain passes, year axis first.
 
     Start from the periodic state of the cycle's mean year. ``heat_gain`` and ``largest_change`` are those of the last pass.
@@ -200,11 +202,11 @@ def cycle_heat(
     weights = jnp.asarray(_thermal_design(design).thickness, jnp.dtype(design.heat_dtype))
 
     def one_pass(state):
-        return many(lambda carried, year: heat_year(carried, year, cell, site, design=design), state, wrapped)
+        return many(lambda carried, year: heat_year(carried, year, cell, column, design=design), state, wrapped)
 
     thermal = repeat(lambda state: one_pass(state)[0], thermal, max(passes - 1, 0))
     after, made = one_pass(thermal)
-    return after, _periodic(made, thermal, after, weights, climate.co2.shape[0], site, design)
+    return after, _periodic(made, thermal, after, weights, climate.co2.shape[0], column, design)
 
 
 def repeat_carbon(
@@ -213,7 +215,7 @@ def repeat_carbon(
     heat: PeriodicHeat | HeatYear,
     climate: Climate,
     cell: Cell,
-    site: step.Site,
+    column: step.Column,
     controls: Controls,
     *,
     years: int,
@@ -224,7 +226,14 @@ def repeat_carbon(
 
     def one_year(carried):
         carried, (moist, fluxes), closed_ = pools_year(
-            carried, climate, made, controls, cell, site, design=design, keep=lambda month: (month.water, month.carbon)
+            carried,
+            climate,
+            made,
+            controls,
+            cell,
+            column,
+            design=design,
+            keep=lambda month: (month.water, month.carbon),
         )
         return carried, year_drift(climate, moist, fluxes, closed_.baseline_nitrogen)
 
@@ -269,11 +278,11 @@ def spin_up(
     ``climate``: one year (fields (12,) and ()). With the ``layered`` scheme the permafrost layers are empty until the base
     year, so they are left out here. Without soil heat the snow rule holds.
     """
-    site = step.derive(parameters, cell, design)
-    thermal, heat = heat_of_one_year(state.thermal, climate, cell, site, years=heat_years, design=design)
-    lean, lean_site, carbon = without_layers(state.carbon, cell, parameters, site, design)
+    column = step.derive(parameters, cell, design)
+    thermal, heat = heat_of_one_year(state.thermal, climate, cell, column, years=heat_years, design=design)
+    lean, lean_column, carbon = without_layers(state.carbon, cell, parameters, column, design)
     wet, carbon, drift = repeat_carbon(
-        state.water, carbon, heat, climate, cell, lean_site, baseline_controls(), years=years, design=lean
+        state.water, carbon, heat, climate, cell, lean_column, baseline_controls(), years=years, design=lean
     )
     carbon = with_layers(carbon, state.carbon, heat.thaw, design)
     return step.State(thermal, wet, carbon), drift, heat
@@ -285,29 +294,29 @@ def baseline_controls() -> Controls:
 
 
 def heat_of_one_year(
-    thermal: soil_thermal.ThermalState | None,
+    thermal: soil_heat.ThermalState | None,
     climate: Climate,
     cell: Cell,
-    site: step.Site,
+    column: step.Column,
     *,
     years: int,
     design: step.Design,
     differentiable: bool = False,
-) -> tuple[soil_thermal.ThermalState | None, PeriodicHeat]:
+) -> tuple[soil_heat.ThermalState | None, PeriodicHeat]:
     """:func:`periodic_heat`, or the year without soil heat where the design has none."""
     if design.thermal is None or thermal is None:
-        _, made = heat_year(None, climate, cell, site, design=design)
+        _, made = heat_year(None, climate, cell, column, design=design)
         zero = jnp.zeros_like(cell.elevation)
         return None, PeriodicHeat(*made, heat_gain=zero, largest_change=zero)
-    return periodic_heat(thermal, climate, cell, site, years=years, design=design, differentiable=differentiable)
+    return periodic_heat(thermal, climate, cell, column, years=years, design=design, differentiable=differentiable)
 
 
 def without_layers(
-    carbon: step.CarbonState, cell: Cell, parameters: step.Parameters, site: step.Site, design: step.Design
-) -> tuple[step.Design, step.Site, step.CarbonState]:
-    """Design, site and carbon state for a spin-up: the 25 layers of ``layered`` are empty until the base year."""
-    if design.permafrost is not permafrost.LAYERED:
-        return design, site, carbon
+    carbon: step.CarbonState, cell: Cell, parameters: step.Parameters, column: step.Column, design: step.Design
+) -> tuple[step.Design, step.Column, step.CarbonState]:
+    """Design, column and carbon state for a spin-up: the 25 layers of ``layered`` are empty until the base year."""
+    if not design.permafrost.decomposes_layers:
+        return design, column, carbon
     lean = dataclasses.replace(design, permafrost=permafrost.NONE)
     store = permafrost.empty_store(0, carbon.store.reference_thaw)
     return lean, step.derive(parameters, cell, lean), dataclasses.replace(carbon, store=store)
@@ -317,7 +326,7 @@ def with_layers(
     carbon: step.CarbonState, before: step.CarbonState, thaw: permafrost.Thaw, design: step.Design
 ) -> step.CarbonState:
     """Put the empty layers of ``before`` back after :func:`without_layers`."""
-    if design.permafrost is not permafrost.LAYERED:
+    if not design.permafrost.decomposes_layers:
         return carbon
     store = dataclasses.replace(before.store, reference_thaw=thaw.active_layer_thickness)
     return dataclasses.replace(carbon, store=store)

@@ -20,7 +20,7 @@ from jaxtyping import Array, Bool
 from jtem import step
 from jtem.constants import DAYS_IN_MONTH
 from jtem.numerics.batching import trailing_batch
-from jtem.physics import permafrost, soil_thermal
+from jtem.physics import permafrost, soil_heat
 from jtem.physics import water as water_physics
 from jtem.records import Selection
 from jtem.state import Cell, Climate, Controls, Forcing
@@ -131,7 +131,7 @@ def months(month: Callable[..., tuple[Any, Any]], state, climate: Climate, cell:
 
 
 def heat(
-    state: soil_thermal.ThermalState | None, climate: Climate, cell: Cell, column: step.Site, *, design: step.Design
+    state: soil_heat.ThermalState | None, climate: Climate, cell: Cell, column: step.Column, *, design: step.Design
 ) -> tuple[Any, HeatYear]:
     """Soil heat of a year. Without soil heat (state None) the year of TEM's snow rule."""
 
@@ -149,7 +149,7 @@ def water(
     heat: HeatYear,
     controls: Controls,
     cell: Cell,
-    column: step.Site,
+    column: step.Column,
     *,
     design: step.Design,
 ) -> tuple[step.WaterStateWithThaw, WaterYear]:
@@ -169,7 +169,7 @@ def carbon(
     drivers: Drivers,
     controls: Controls,
     cell: Cell,
-    column: step.Site,
+    column: step.Column,
     *,
     design: step.Design,
     selection: Selection,
@@ -193,7 +193,7 @@ def pools(
     heat: HeatYear,
     controls: Controls,
     cell: Cell,
-    column: step.Site,
+    column: step.Column,
     *,
     design: step.Design,
     keep: Callable[[step.MonthOutput], Any],
@@ -217,7 +217,7 @@ def inline(
     climate: Climate,
     controls: Controls,
     cell: Cell,
-    column: step.Site,
+    column: step.Column,
     *,
     design: step.Design,
     selection: Selection,
