@@ -269,7 +269,7 @@ def _problem(
     mean = dataclasses.replace(mean, following_air_temperature=mean.air_temperature[:, 0])
     history = experiment.stages[0]
     design = experiment.design
-    if design.permafrost is permafrost.SCHEMES["layered"]:  # exposes nothing before its base years
+    if design.permafrost.fills == "base_years":  # exposes nothing before its base years
         design = dataclasses.replace(design, permafrost=permafrost.NONE)
     table, rows = prepared.table, np.asarray(experiment.columns.community)
     observations, channels = _pieces(found, history.first_year, held_out)

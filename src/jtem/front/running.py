@@ -66,7 +66,7 @@ def execute(
     """Run an experiment and label what it gives. ``notes``: more for the attributes; ``members``: of an ensemble."""
     from jtem import run as running
     from jtem.assemble import provenance
-    from jtem.physics.soil_thermal import C25_B as DEFAULT_EDGES
+    from jtem.physics.soil_heat import DEFAULT_EDGES
     from jtem.writers import states
     from jtem.writers.memory import MemorySink
 
@@ -218,7 +218,7 @@ def write(prepared: Prepared, raw: Results, attributes: Mapping[str, Any], folde
     """The files of a run, as the command line writes them."""
     from jtem.assemble import provenance
     from jtem.files import prepare_folder
-    from jtem.physics.soil_thermal import C25_B as DEFAULT_EDGES
+    from jtem.physics.soil_heat import DEFAULT_EDGES
     from jtem.writers.netcdf import NetcdfSink, file_names
 
     plan, experiment = prepared.plan, prepared.experiment
