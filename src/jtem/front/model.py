@@ -573,8 +573,10 @@ def _name_of(function: Callable[..., Any]) -> str:
 def _check_signature(slot: str, function: Callable[..., Any], published: Callable[..., Any]) -> None:
     """Raise ``InputError`` unless the function can be called with the arguments of the published one."""
     try:
-        wanted = inspect.signature(published)
-        inspect.signature(function).bind(*wanted.parameters)
+        wanted = inspect.signature(published).parameters.values()
+        named = {part.name: None for part in wanted if part.kind is part.KEYWORD_ONLY}
+        placed = [None for part in wanted if part.kind in (part.POSITIONAL_ONLY, part.POSITIONAL_OR_KEYWORD)]
+        inspect.signature(function).bind(*placed, **named)
     except TypeError:
         names = ", ".join(inspect.signature(published).parameters)
         raise InputError(f"process '{slot}' takes ({names}); give {_name_of(function)} the same arguments") from None

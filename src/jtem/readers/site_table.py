@@ -8,7 +8,7 @@ missing is named by its months.
 from __future__ import annotations
 
 import difflib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -92,7 +92,7 @@ def read(
     names: Mapping[str, str] | None = None,
     units: Mapping[str, str] | None = None,
     years: Sequence[int] | None = None,
-    coverage: float | int = COVERAGE,
+    coverage: float = COVERAGE,
     fill: str = "",
     where: str = "",
 ) -> SiteTable:
