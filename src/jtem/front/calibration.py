@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import re
+import sys
 import tempfile
 import time
 from collections.abc import Mapping, Sequence
@@ -108,7 +109,7 @@ def fit(
         def report(searches: Sequence[Any]) -> None:
             if progress:
                 costs = " ".join(f"{s.cost:.5g}" for s in searches)
-                print(f"iteration {max(len(s.history) for s in searches) - 1:3d}  misfit {costs}", flush=True)
+                sys.stderr.write(f"iteration {max(len(s.history) for s in searches) - 1:3d}  misfit {costs}\n")
 
         searches = least_squares.minimise_many(
             misfit.residuals, misfit.jacobian, [least_squares.Search(x, rules) for x in points], report=report

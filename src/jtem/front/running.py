@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import functools
+import sys
 import warnings
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -18,7 +19,7 @@ from jtem.front.result import Result, load, plain, read_state, state_dataset
 if TYPE_CHECKING:
     from jtem.assemble.course import Prepared
     from jtem.records import Grid, Sink
-    from jtem.run import Experiment, Results, Summary
+    from jtem.run import Experiment, Progress, Results, Summary
 
 CONTINUED = "continued"
 """Stage that goes on from a state after the spin-up."""
@@ -194,15 +195,20 @@ def tell_troubles(summary: Summary, implausible: Mapping[str, str], prepared: Pr
         warnings.warn(text, stacklevel=5)
 
 
-def teller(progress: bool) -> Callable[[Any], None] | None:
-    """What tells of the progress of a run, if that is asked for."""
+def teller(progress: bool) -> Callable[[Progress], None] | None:
+    """What tells of the progress of a run on standard error, if that is asked for."""
     if not progress:
         return None
-    from jtem.commands.run import ProgressLine
+    sys.stderr.write("compiling ...\n")
+    told = [0.0]
 
-    line = ProgressLine()
-    line.start()
-    return line
+    def tell(message: Progress) -> None:
+        share = message.column_years_done / max(message.column_years_total, 1)
+        if share >= told[0]:
+            told[0] = share + 0.2
+            sys.stderr.write(f"{share:4.0%} {message.stage}, {message.seconds:.0f} s\n")
+
+    return tell
 
 
 def replay(raw: Results, experiment: Experiment, sink: Sink) -> None:

@@ -142,7 +142,9 @@ def site(
     from jtem.readers import site_table
 
     where = str(table) if isinstance(table, str | Path) else ""
-    read = site_table.read(table, names=names, units=units, years=years, coverage=float(coverage), fill=fill, where=where)
+    read = site_table.read(
+        table, names=names, units=units, years=years, coverage=float(coverage), fill=fill, where=where
+    )
     label = where or read.title
     _known_community(community, label)
     series, said = places.carbon_dioxide_of(co2, "", Path, label)
