@@ -149,9 +149,12 @@ def test_a_cycle_of_several_years():
     np.testing.assert_allclose(benchmark.pools(found.water, found.carbon, 2), expected, rtol=1e-5)
 
 
+@pytest.mark.parametrize(
+    "change", [{"open_nitrogen": True}, {"nitrogen_limitation": False}], ids=["open nitrogen", "carbon only"]
+)
 @pytest.mark.slow
-def test_open_nitrogen():
-    design = dataclasses.replace(WITHOUT_HEAT, open_nitrogen=True)
+def test_other_forms_of_the_nitrogen_cycle(change):
+    design = dataclasses.replace(WITHOUT_HEAT, **change)
     cells, climate = make(MIXED[:1], 1)
     year = jax.vmap(run.mean_year)(climate)
     rows = rows_of(MIXED[:1])

@@ -545,7 +545,7 @@ def failures(annual: dict[str, np.ndarray], limit: float) -> Iterator[tuple[int,
             yield int(row), int(np.argmax(bad[row])), reason
 
     for name, values in annual.items():
-        bad = ~np.isfinite(values.reshape(values.shape[0], values.shape[1], -1)).all(axis=2)
+        bad = np.asarray(~np.isfinite(values.reshape(*values.shape[:2], -1)).all(axis=2))
         yield from rows(bad, f"{name} is not finite")
     for residual, scale in RESIDUALS.items():
         bad = np.asarray(np.abs(annual[residual]) > limit * np.maximum(np.abs(annual[scale]), 1.0))
