@@ -230,10 +230,11 @@ def _scores(prepared: Prepared, simulated: np.ndarray) -> list[scores.Score]:
     )
 
 
-def overlay(prepared: Prepared, outcome: Outcome) -> tuple[dict[str, Any], dict[str, str]]:
-    """Calibrated table values ``{"branch.field": {community: value}}``, and what cannot go there (site-wise, pools)."""
+def overlay(prepared: Prepared, values: np.ndarray) -> tuple[dict[str, Any], dict[str, str]]:
+    """Table values ``{"branch.field": {community: value}}`` at ``values`` (coordinate,), and what cannot go there (site-wise,
+    pools).
+    """
     problem, model, table = prepared.problem, prepared.model, prepared.table
-    values = model.transform.values(outcome.fit.x)
     made: dict[str, dict[str, Any]] = {}
     other: dict[str, str] = {}
     done: set[tuple[str, str]] = set()
@@ -263,7 +264,7 @@ def _quoted(text: str) -> str:
 
 def overlay_text(prepared: Prepared, outcome: Outcome) -> str:
     """``calibrated.toml``: values, uncertainty and provenance; loads like any overlay."""
-    values, other = overlay(prepared, outcome)
+    values, other = overlay(prepared, prepared.model.transform.values(outcome.fit.x))
     plan, fit_ = prepared.plan, outcome.fit
     o = prepared.problem.observations
     source = f"calibrated: {plan.calibration.name}, {', '.join(prepared.problem.sites)}"
@@ -291,13 +292,30 @@ def overlay_text(prepared: Prepared, outcome: Outcome) -> str:
         lines.append(
             f"{_quoted(str(row['name']))} = [{text}]" + (f" # at its {row['bound']} bound" if row["bound"] else "")
         )
+    lines += _overlay_lines(values, other, source)
+    return "\n".join(lines) + "\n"
+
+
+def _overlay_lines(values: Mapping[str, Any], other: Mapping[str, str], source: str) -> list[str]:
+    """Lines of an overlay from what :func:`overlay` gives."""
+    lines = []
     if other:
         lines += ["", "[overlay.sites] # of one site, not of a community: not loaded"]
         lines += [f"{_quoted(name)} = {_quoted(text)}" for name, text in other.items()]
     for name, by in values.items():
         lines += ["", f"[{name}]", f"source = {_quoted(source)}"]
         lines.append("values = { " + ", ".join(f"{c} = {json.dumps(v)}" for c, v in by.items()) + " }")
-    return "\n".join(lines) + "\n"
+    return lines
+
+
+def pest_overlay_text(prepared: Prepared, path: Path) -> str:
+    """An overlay of the values in ``path`` (PEST's parameter file, or what it filled in). Raises ``InputError``."""
+    found = pest.read_values(path, prepared.model.names)
+    values, other = overlay(prepared, np.array([found[name] for name in prepared.model.names]))
+    name = prepared.plan.calibration.name
+    source = f"PEST: {name}, {', '.join(prepared.problem.sites)}"
+    head = ["[overlay]", f"name = {_quoted(name)}", f"source = {_quoted(source)}", f"values = {_quoted(path.name)}"]
+    return "\n".join([*head, *_overlay_lines(values, other, source)]) + "\n"
 
 
 def write_results(prepared: Prepared, outcome: Outcome, folder: Path, *, figure: bool = True) -> list[scores.Score]:
@@ -622,62 +640,14 @@ def _table(path: Path, header: Sequence[str], rows: Sequence[Any]) -> None:
 
 
 def pest_problem(prepared: Prepared) -> pest.Problem:
-    """The same problem for PEST: only single values, shared or by community, can be told to it. Raises ``InputError``."""
-    problem, model = prepared.problem, prepared.model
-    made = []
-    for k, free in enumerate(problem.free):
-        if free.mode != "value" or free.scope == "site" or free.names[0] in START or "[" in free.names[0]:
-            raise InputError(
-                f"'{free.label}' cannot be exported to PEST: only values of whole parameters, shared or by community; "
-                "change its mode and scope"
-            )
-        for c in sorted({int(i) for i in model.index[model.applies[:, k], k]}):
-            community = model.names[c].partition(":")[2]
-            low, high = float(model.transform.lower[c]), float(model.transform.upper[c])
-            made.append(
-                pest.Parameter(
-                    free.names[0] + (f":{community}" if community else ""),
-                    float(model.start_values[c]),
-                    low,
-                    high,
-                    "log" if free.scale == "log" else "none",
-                )
-            )
-    o = problem.observations
-    seen = [
-        pest.Observation(
-            f"{problem.sites[o.site[k]]} {problem.channels[o.channel[k]].name} {prepared.first_year + o.begin[k] // 12}-"
-            f"{o.begin[k] % 12 + 1:02d}",
-            float(o.value[k]),
-            1.0 / float(o.error[k]) if o.fit[k] else 0.0,
-            problem.channels[o.channel[k]].name,
-        )
-        for k in np.flatnonzero(np.isfinite(o.value))
-    ]
-    return pest.Problem(tuple(made), tuple(seen))
+    """The same problem for PEST: see :func:`jtem.study.calibration.pest.problem_of`."""
+    return pest.problem_of(prepared.model, prepared.first_year)
 
 
-def for_pest_run(plan: CalibrationPlan) -> CalibrationPlan:
-    """The plan without its start values, which the parameter file that PEST filled takes the place of."""
-    inside = [
-        dataclasses.replace(p, start=_middle(p.bounds)) for p in plan.parameter
-    ]  # PEST goes to the bounds, a start not
-    return dataclasses.replace(plan, parameter=tuple(inside))
-
-
-def _middle(bounds: tuple[float, float]) -> float:
-    return 0.5 * (bounds[0] + bounds[1])
-
-
-def simulated_for_pest(prepared: Prepared, problem: pest.Problem, path: Path) -> None:
-    """Write what PEST reads back, at the values of the parameter table (the overlay that PEST filled is a part of it)."""
-    model, values = prepared.model, np.array(prepared.model.start_values)
-    for k, free in enumerate(prepared.problem.free):
-        for s in np.flatnonzero(model.applies[:, k]):
-            values[model.index[s, k]] = np.ravel(model.value_in_table(free.names[0], int(s)))[0]
-    simulated, _ = model.simulate(values)
-    o = prepared.problem.observations
-    pest.write_simulated(problem, simulated[np.isfinite(o.value)], path)
+def simulated_for_pest(prepared: Prepared, values: Path, path: Path) -> None:
+    """Write what PEST reads back, at the ``values`` that PEST filled in (or of its parameter file). Raises ``InputError``."""
+    found = pest.read_values(values, prepared.model.names)
+    pest.write_simulated(pest_problem(prepared), pest.simulated(prepared.model, found), path)
 
 
 def print_scores(found: Sequence[scores.Score], before: Sequence[scores.Score], say: Callable[[str], None]) -> None:

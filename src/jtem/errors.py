@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import warnings
 from collections.abc import Iterable
 
 DONE, FAILED_CELLS, USER_ERROR, STOPPED = 0, 1, 2, 130
@@ -23,3 +24,12 @@ def suggest(name: str, known: Iterable[str]) -> str:
     if similar:
         return f"did you mean {similar[0]!r}?"
     return "known: " + ", ".join(choices)
+
+
+class InputNote(UserWarning):
+    """Something about the input that a user should know, though the run can go on."""
+
+
+def note(text: str) -> None:
+    """Tell the user: a warning, so that a caller may collect, show or refuse it."""
+    warnings.warn(text, InputNote, stacklevel=2)

@@ -32,7 +32,7 @@ from jtem.plan import calibration as calibration_plan
 from jtem.readers import observations
 from jtem.report import calibration as figures
 from jtem.study import scores
-from jtem.study.calibration import descent, least_squares, misfit, sampling
+from jtem.study.calibration import descent, least_squares, misfit, pest, sampling
 from jtem.study.calibration import problem as problems
 from jtem.study.calibration.model import Model, near_posterior
 
@@ -289,28 +289,46 @@ def test_draws_are_written_down_gone_on_with_and_told(carbon, monkeypatch, tmp_p
         assert (tmp_path / "posterior.png").stat().st_size > 10_000
 
 
-PEST_PARAMETERS = """
-[[parameter]]
-name = "respiration.maintenance_intercept"
-scope = "community"
-bounds = [-8.0, -3.0]
+def test_pest_runs_the_calibrations_own_model(carbon, tmp_path, monkeypatch):
+    """Factors by community and site, several parameters, pools at the start: exported, filled, run, the same residuals."""
+    prepared, plan, _ = carbon
+    model, o = prepared.model, prepared.problem.observations
+    monkeypatch.chdir(tmp_path)
+    assert main(["calibrate", str(plan), "--pest", "."]) == 0
+    control = pest.read_control(tmp_path / "twin.pst")
+    assert [p.name for p in control.parameters] == list(model.names)
+    assert {"decomposition rate:Toolik", "maximum photosynthesis:boreal_forest"} < set(model.names)
+    assert [p.value for p in control.parameters] == model.start_values.tolist()
+    assert len(control.observations) == 2 * 4 * (3 * 12 + 3)
+    assert "--pest-values values.toml --pest-run simulated.txt" in (tmp_path / "twin.pst").read_text()
 
-[[parameter]]
-name = "decomposition.temperature_sensitivity"
-bounds = [0.03, 0.15]
-"""
+    values = model.transform.values(model.start + np.linspace(-0.3, 0.3, len(model.names)))
+    known = pest.read_names(tmp_path / "twin.names.csv")["parameter"]
+    by_name = dict(zip(model.names, values.tolist(), strict=True))
+    (tmp_path / "values.toml").write_text(
+        pest.fill("twin.tpl", {short: by_name[name] for short, name in known.items()})
+    )
+    assert main(["calibrate", str(plan), "--pest-run", "simulated.txt"]) == 0
+    found = np.array([float(line.split()[-1]) for line in (tmp_path / "simulated.txt").read_text().splitlines()])
+    weighted = np.array([(f - seen.value) * seen.weight for f, seen in zip(found, control.observations, strict=True)])
+    expected = model.residuals(model.transform.free(values)[None])[0]
+    np.testing.assert_allclose(weighted[o.fit[np.isfinite(o.value)]], expected, rtol=1e-9, atol=1e-9)
 
+    at_bound = values.copy()  # where PEST goes and the search does not
+    at_bound[-1] = model.transform.upper[-1]
+    found = pest.simulated(model, dict(zip(model.names, at_bound, strict=True)))
+    expected = model.sensitivity(at_bound[None])[0][0][np.isfinite(o.value)]
+    np.testing.assert_allclose(found, expected, rtol=1e-9, atol=1e-9)
 
-def test_export_to_pest(carbon, tmp_path):
-    text = carbon[1].read_text()
-    plan = tmp_path / "shared.toml"
-    plan.write_text(text[: text.index("[[parameter]]")] + PEST_PARAMETERS)
-    assert main(["calibrate", str(plan), "--pest", str(tmp_path / "pest")]) == 0
-    control = (tmp_path / "pest" / "twin.pst").read_text()
-    assert control.startswith("pcf") and "--pest-run simulated.txt" in control
-    assert len((tmp_path / "pest" / "twin.ins").read_text().splitlines()) == 1 + 2 * 4 * (3 * 12 + 3)
-    with pytest.raises(InputError, match="cannot be exported"):
-        calibrate.pest_problem(carbon[0])
+    rows = [f"{short} {by_name[name]!r} 1.0 0.0" for short, name in known.items()]  # PEST's answer becomes an overlay
+    (tmp_path / "twin.par").write_text("\n".join(["single point", *rows]) + "\n")
+    assert main(["calibrate", str(plan), "--pest-values", "twin.par", "--out", "best"]) == 0
+    table = parameters.read_table(step.Parameters, [*DEFAULTS, tmp_path / "best" / "calibrated.toml"])
+    for name in ("photosynthesis.maximum_rate_slope", "decomposition.temperature_sensitivity"):
+        before, after = (t.entries[name].values["boreal_forest"] for t in (prepared.table, table))
+        label = "maximum photosynthesis:boreal_forest" if "slope" in name else name
+        assert after == pytest.approx(by_name[label] * (before if "slope" in name else 1.0), rel=1e-12)
+    assert "start.soil_carbon:Toolik" in (tmp_path / "best" / "calibrated.toml").read_text()  # of one site
 
 
 def test_targets_of_communities_become_sites_by_their_places(tmp_path):
@@ -356,7 +374,7 @@ bounds = [0.03, 0.15]
 
 
 @pytest.mark.slow
-def test_real_tower_plans_can_be_built(shared_data):
+def test_real_tower_plans_can_be_built_and_exported(shared_data, tmp_path):
     """Plans of the papers' cases read and check; those without data say so."""
     root = data_path("parameters").parents[1] / "experiments"
     plans = sorted(root.glob("*/calibration/*.toml"))
@@ -369,6 +387,10 @@ def test_real_tower_plans_can_be_built(shared_data):
             continue
         prepared = sites.build(plan, shared_data, DEFAULTS)
         assert prepared.problem.observations.fitted.sum() > len(prepared.model.names), path
+        files = pest.write(pest.problem_of(prepared.model, prepared.first_year), tmp_path, path.stem, "run")
+        back = pest.read_control(files["pst"])
+        assert [p.name for p in back.parameters] == list(prepared.model.names)
+        assert [p.prior is None for p in back.parameters] == [p is None for p in prepared.model.prior]
         years = prepared.problem.history.air_temperature
         assert np.isfinite(np.asarray(years)).all() and years.shape[0] == len(prepared.problem.sites)
 

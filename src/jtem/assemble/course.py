@@ -103,7 +103,8 @@ def prepare(
     )
     if plan.run.restart:
         experiment = restarted(plan, experiment, table.hash(), data, force)
-    return Prepared(plan, experiment, grid(cells, table.communities), table, place.inputs, place.title)
+    told = (*place.inputs, *cells.notes)
+    return Prepared(plan, experiment, grid(cells, table.communities), table, told, place.title)
 
 
 def opened(plan: Plan, data: Path | None) -> Domain:

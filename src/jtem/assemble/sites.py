@@ -18,7 +18,8 @@ from jtem.files import resolve
 from jtem.physics import permafrost, radiation
 from jtem.physics.soil_heat import ThermalDesign
 from jtem.plan.calibration import ALL, CalibrationPlan, DataSection
-from jtem.readers import climate_grid, embedded, fluxnet, observations, site_tables, to_model
+from jtem.readers import climate_grid, embedded, fluxnet, ground, observations, places, pools, to_model
+from jtem.readers.towers import FORCING, flux_sites
 from jtem.state import Climate
 from jtem.study.calibration import sampling
 from jtem.study.calibration.model import Model
@@ -64,26 +65,30 @@ def _read(part: DataSection, data: Path | None, where: str, last_years: list[int
     towers: dict[str, Any] = {}
     if part.source == "flux_sites":
         folder = resolve(part.path or "flux_sites", data, where, folder=True)
-        towers = site_tables.flux_sites(folder, sites, soil_depths=part.soil_depths)
+        towers = flux_sites(folder, sites, soil_depths=part.soil_depths)
         found = observations.join([t.observations for t in towers.values()], str(folder))
     elif part.source == "fluxnet":
-        tower = fluxnet.read(resolve(part.path, data, where))
-        towers = {tower.site: tower}
-        found = tower.observations
+        path = _found(part.path, data, where)
+        own = part.climate in ("", "tower")
+        towers = fluxnet.read_release(path, sites, soil_depths=part.soil_depths, forcing=own)
+        found = observations.join([t.observations for t in towers.values()], str(path))
     else:
         reader = {
-            "alaska": site_tables.alaska,
-            "plateau": site_tables.plateau,
-            "toolik": site_tables.toolik,
-            "active_layer": site_tables.active_layer,
-            "calibration_targets": site_tables.calibration_targets,
+            "alaska": ground.alaska,
+            "plateau": ground.plateau,
+            "toolik": ground.toolik,
+            "active_layer": ground.active_layer,
+            "boreholes": ground.boreholes,
+            "calibration_targets": pools.calibration_targets,
             "embedded": observations.read_table,
             "table": observations.read_table,
         }[part.source]
         if not part.path:
             raise InputError(f"{where}: source '{part.source}' needs 'path', its table of observations; add it")
-        local = Path(part.path)
-        found = reader(local if local.is_file() else resolve(part.path, data, where))
+        found = reader(_found(part.path, data, where))
+    bounds = int((found["censored"].values != "").sum())
+    if bounds:
+        found.attrs["notes"] += f"\n{where}: {bounds} observations are bounds or doubtful (>, <, ?) and are not used"
     found = observations.select(found, sites=sites, streams=part.streams or None, exact=True)
     if part.years:
         found = observations.select(found, years=range(part.years[0], part.years[1] + 1))
@@ -109,7 +114,7 @@ def _read(part: DataSection, data: Path | None, where: str, last_years: list[int
             for k, name in enumerate(names):
                 if name not in elevations and not np.isfinite(found["elevation"].values[k]):
                     elevations[name] = float(_nearest(root, found, k)["elevation"].values[0])
-        cells = site_tables.cells(found, communities=part.communities, elevations=elevations)
+        cells = places.cells(found, communities=part.communities, elevations=elevations)
     if kind == "tower":
         climate = _tower_climate(towers, names, cells, data)
         last_years += [towers[n].years[1] for n in names]
@@ -117,11 +122,19 @@ def _read(part: DataSection, data: Path | None, where: str, last_years: list[int
         root = resolve("climate_grid", data, where, folder=True).parent
         station: dict[str, dict[str, np.ndarray]] = {}
         if part.source == "alaska":
-            station = site_tables.air_temperature(resolve(part.path, data, where), "ta_degC", names)
+            station = ground.air_temperature(resolve(part.path, data, where), "ta_degC", names)
         climate = _grid_climate(root, found, cells, station)
     else:
         climate = _embedded_climate(cells)
     return _Source(cells, found, climate, names)
+
+
+def _found(name: str, data: Path | None, where: str) -> Path:
+    """A table, or the folder or archive of a release: as it is named, else in the data folder."""
+    local = Path(name)
+    if name and local.exists():
+        return local
+    return resolve(name, data, where, folder=local.suffix.lower() not in (".csv", ".txt", ".zip", ".xlsx"))
 
 
 def _nearest(root: Path, found, k: int):
@@ -163,7 +176,7 @@ def _tower_climate(towers: Mapping[str, Any], names: Sequence[str], cells, data:
 
     def climate(k: int, first: int, last: int) -> dict[str, np.ndarray]:
         tower = towers[names[k]]
-        own = {name: np.asarray(tower.forcing[name].values[0], np.float64) for name in fluxnet.FORCING}
+        own = {name: np.asarray(tower.forcing[name].values[0], np.float64) for name in FORCING}
         begin, end = tower.years
         years = np.arange(first, last + 1)
         mine = np.arange(begin, end + 1)
@@ -229,7 +242,7 @@ def _grid_climate(root: Path, found, cells, station: Mapping[str, Mapping[str, n
 def _embedded_climate(cells):
     def climate(k: int, first: int, last: int) -> dict[str, np.ndarray]:
         made = embedded.climate(cells.isel(cell=[k]), "historical" if last <= 2014 else "ssp126", first, last)
-        return {name: np.asarray(made[name].values[0], np.float64) for name in fluxnet.FORCING}
+        return {name: np.asarray(made[name].values[0], np.float64) for name in FORCING}
 
     return climate
 

@@ -17,7 +17,7 @@ import xarray as xr
 
 from jtem.errors import InputError, suggest
 from jtem.readers import observations as reading
-from jtem.readers import tables
+from jtem.readers.columns import columns_of, split_unit
 
 if TYPE_CHECKING:
     from jtem.assemble.course import Prepared
@@ -175,13 +175,13 @@ def _wide(table: Any, site: str, units: Mapping[str, str], where: str) -> tuple[
         words = [str(c).lower() for c in table.columns]
         if "year" in words and "month" not in words:
             yearly, table = True, table.assign(month=1)
-    columns = tables.columns_of(table, where)
+    columns = columns_of(table, where)
     if columns.minute is not None:
         raise InputError(f"{where}: rows are not months; average them to months, with columns 'year' and 'month'")
     rows, notes, streams = [], [], {}
     known = (*reading.STREAMS, *reading.ALIASES)
     for name in columns.names:
-        bare, stated = tables.split_unit(name)
+        bare, stated = split_unit(name)
         stream, depth, factor = _stream(bare)
         if not stream:
             near = suggest(bare, known)

@@ -1,6 +1,6 @@
 """One site from a table: months, days or half-hours of a CSV file, DataFrame or Dataset to whole years of monthly climate.
 
-Columns are found by the usual names of the field (:data:`jtem.readers.tables.NAMES`), units stand in the header
+Columns are found by the usual names of the field (:data:`jtem.readers.columns.NAMES`), units stand in the header
 (``tas (degC)``), in a second header line or are given. Nothing is guessed and nothing filled unless it is asked for: what is
 missing is named by its months.
 """
@@ -18,7 +18,7 @@ import xarray as xr
 
 from jtem.errors import InputError, suggest
 from jtem.readers import cf_monthly
-from jtem.readers.tables import MINUTES_PER_DAY, NAMES, Columns, columns_of, days_of, split_unit, variable_of
+from jtem.readers.columns import MINUTES_PER_DAY, NAMES, Columns, columns_of, days_of, split_unit, variable_of
 
 NEEDED = ("air_temperature", "precipitation")
 LIGHT = ("shortwave_radiation", "cloudiness")

@@ -1,375 +1,298 @@
-"""Tables of one place as columns of numbers with the moment of each row: CSV text, DataFrames, Datasets, netCDF files.
+"""Tables of text as people have them: delimiters, decimal commas, encodings, marks of missing values and of inequality.
 
-Columns of climate are known by the usual names of the field (:data:`NAMES`); a unit may stand in the header (``tas (degC)``), in
-the name (``tas_degC``) or in a second header line.
+:func:`read_rows` turns a file into rows of text, :func:`number` and :func:`inequality` one field into a number. Every
+reader of tables uses these three, so that a table that one takes is taken by all.
 """
 
 from __future__ import annotations
 
 import csv
-import difflib
+import datetime
+import importlib
+import io
 import re
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
 
-import numpy as np
-import xarray as xr
+from jtem.errors import InputError, suggest
 
-from jtem.errors import InputError
-from jtem.readers import cf_monthly
-
-NAMES: dict[str, tuple[str, ...]] = {
-    "air_temperature": (
-        "air_temperature", "tas", "ta", "t2m", "t2", "tair", "t_air", "tmean", "tavg", "tmp", "temp", "temperature",
-        "air_temp", "airtemp", "mean_temperature", "mean_air_temperature", "2m_temperature", "ta_f", "ta_era",
+MISSING_WORDS = (
+    *("", "-", "--", "---", ".", "..", "*", "?", "nan", "na", "n/a", "n.a.", "n.d.", "nd", "nm", "ns", "null", "none"),
+    *(
+        "nodata",
+        "no data",
+        "missing",
+        "not measured",
+        "inactive",
+        "not active",
+        "discontinued",
+        "destroyed",
+        "no visit",
     ),
-    "precipitation": (
-        "precipitation", "pr", "p", "precip", "ppt", "prec", "prcp", "pre", "tp", "total_precipitation", "p_f", "p_era",
-    ),
-    "shortwave_radiation": (
-        "shortwave_radiation", "rsds", "sw_in", "swin", "swdown", "sw_down", "sw_in_f", "sw_in_era", "shortwave", "srad",
-        "ssrd", "rg", "global_radiation", "solar_radiation", "incoming_shortwave", "nirr",
-    ),
-    "cloudiness": ("cloudiness", "cld", "clds", "clt", "cloud", "clouds", "cloud_cover", "tcc", "cloud_fraction"),
-    "co2": ("co2", "co2_ppm"),
-}  # fmt: skip
-"""What tables call each variable; letters' case and a unit in the name (``tas_degC``) do not matter."""
-
-MISSING = ("", "na", "nan", "n/a", "null", "none", "-", "-9999", "-9999.0", "-9999.00", "-6999", "-99999", "-99.99")
-MINUTES_PER_DAY = 1440
-UNITS_IN_NAMES = {
-    "degc": "degC", "c": "degC", "celsius": "degC", "k": "K", "kelvin": "K", "mm": "mm", "mm_month": "mm month-1",
-    "mm_day": "mm d-1", "mm_d": "mm d-1", "wm2": "W m-2", "w_m2": "W m-2", "wm_2": "W m-2", "w_m_2": "W m-2",
-    "percent": "percent", "pct": "percent", "ppm": "ppm",
-}  # fmt: skip
+)
+"""Fields that say that nothing was measured, in lower case."""
+MISSING_NUMBER = re.compile(r"-(999|9999|99999|6999|7999)(\.9*|\.0*)?")
+DELIMITERS = (",", ";", "\t", "|")
+_PLAIN = r"[+-]?(?:\d+\.?\d*|\.\d+)(?:[eEdD][+-]?\d+)?"
+_NUMBER = re.compile(_PLAIN)
+_MARKED = re.compile(
+    rf"(?P<sign>[<>]?=?|~)\s*(?P<number>{_PLAIN})\s*(?P<mark>\+|\*+|[a-zA-Z]|[†‡§#^?]|\([a-zA-Z0-9*]\))?"
+)
+_COMMA = re.compile(r"(?P<head>[<>~]?=?\s*[+-]?\d+),(?P<tail>\d+)(?P<rest>\s*(?:[eE][+-]?\d+)?\s*[*+a-zA-Z]*)")
 
 
-@dataclass(frozen=True)
-class Columns:
-    """A table as it came: ``numbers`` of a column, units where stated, and the moment of each row.
+class Row(dict[str, str]):
+    """One row of a table: column -> text; ``line`` is its line in the file, from 1."""
 
-    ``minute``: minutes since the month began, None where rows are months.
+    line = 0
+
+
+def read_text(path: Path | str) -> str:
+    """The text of a table in UTF-8, UTF-16 (with its mark) or the Western code page of spreadsheets.
+
+    The first sheet of an ``.xlsx`` file where openpyxl is installed. Raises ``InputError`` where the file is absent or no
+    text.
     """
-
-    names: tuple[str, ...]
-    numbers: Callable[[str], np.ndarray]
-    units: dict[str, str]
-    year: np.ndarray
-    month: np.ndarray
-    minute: np.ndarray | None
-    where: str
-
-
-# --- the table as it came ---------------------------------------------------------------------------------------------
-
-
-def columns_of(table: Any, where: str) -> Columns:
-    """A table of any kind as columns of numbers with the moment of each row; raises ``InputError``."""
-    if isinstance(table, str | Path):
-        path = Path(table)
-        if path.suffix in (".nc", ".nc4", ".cdf"):
-            with cf_monthly.open_file(path) as opened:
-                return _of_dataset(opened.load(), where)
-        return _of_text(path, where)
-    if isinstance(table, xr.Dataset):
-        return _of_dataset(table, where)
-    if hasattr(table, "columns") and hasattr(table, "index"):
-        return _of_frame(table, where)
-    raise InputError(
-        f"{where}: a site needs a CSV or netCDF path, a DataFrame, a Dataset or the name of a known site; give one"
-    )
-
-
-def _of_text(path: Path, where: str) -> Columns:
+    path = Path(path)
+    if path.suffix.lower() in (".xls", ".xlsx", ".ods") and path.exists():
+        return _sheet(path)
     try:
-        raw = path.read_bytes()
+        data = path.read_bytes()
+    except FileNotFoundError:
+        raise InputError(f"{path}: file not found; check the name and the data folder") from None
     except OSError as error:
-        raise InputError(f"{where}: table cannot be read ({error.strerror or error}); check the path") from None
+        raise InputError(f"{path}: table cannot be read ({error}); give a comma-separated text file") from None
+    return decode(data, str(path))
+
+
+def _sheet(path: Path) -> str:
+    """The first sheet of a workbook as comma-separated text."""
     try:
-        text = raw.decode("utf-8-sig")
-    except UnicodeDecodeError:
-        text = raw.decode("cp1252", errors="replace")  # the degree sign of older programs
-    lines = [
-        (k, line) for k, line in enumerate(text.splitlines(), start=1) if line.strip() and not line.startswith("#")
-    ]
-    if len(lines) < 2:
-        raise InputError(f"{where}: table is empty; give a header line and rows of numbers")
-    header_line = lines[0][1]
-    counts = {mark: header_line.count(mark) for mark in (",", ";", "\t")}
-    mark = max(counts, key=lambda m: counts[m])
-    if counts[mark]:
-        rows = list(csv.reader([line for _, line in lines], delimiter=mark, skipinitialspace=True))
-    else:
-        rows = [line.split() for _, line in lines]
-    header = [cell.strip().strip('"') for cell in rows[0]]
-    if all(is_number(cell) for cell in header if cell):
+        openpyxl = importlib.import_module("openpyxl")
+        book = openpyxl.load_workbook(path, read_only=True, data_only=True) if path.suffix.lower() == ".xlsx" else None
+    except ImportError:
+        book = None
+    except Exception as error:
+        raise InputError(f"{path}: workbook cannot be read ({error}); save the sheet as CSV") from None
+    if book is None:
         raise InputError(
-            f"{where}: no header line; the first line must name the columns, such as 'year,month,tas (degC)'"
+            f"{path}: a spreadsheet, expected text; save the sheet as CSV (or as .xlsx and install openpyxl)"
         )
-    numbers, body = [k for k, _ in lines[1:]], rows[1:]
-    second = _unit_line(header, body[0])
-    if second is not None:
-        numbers, body = numbers[1:], body[1:]
-    for number, row in zip(numbers, body, strict=True):
-        if len(row) != len(header):
-            raise InputError(
-                f"{where}: line {number} has {len(row)} entries, the header {len(header)}; correct the line"
-            )
-    cells = {name: [row[k].strip() for row in body] for k, name in enumerate(header) if name}
-    units = dict(zip(header, second, strict=True)) if second is not None else {}
-
-    def numeric(name: str) -> np.ndarray:
-        made = np.empty(len(body))
-        for k, cell in enumerate(cells[name]):
-            if cell.lower() in MISSING:
-                made[k] = np.nan
-                continue
-            try:
-                made[k] = float(cell)
-            except ValueError:
-                hint = "write a decimal point" if re.fullmatch(r"-?\d+,\d+", cell) else "correct it"
-                raise InputError(f"{where}: line {numbers[k]}, '{name}' is {cell!r}, not a number; {hint}") from None
-        return np.where(made == -9999.0, np.nan, made)
-
-    return _made(list(cells), lambda name: cells[name], numeric, units, None, where)
+    text = io.StringIO()
+    writer = csv.writer(text)
+    for values in book.worksheets[0].iter_rows(values_only=True):
+        writer.writerow(["" if value is None else value for value in values])
+    return text.getvalue()
 
 
-def _unit_line(header: Sequence[str], row: Sequence[str]) -> list[str] | None:
-    """The second header line where it holds units: some column of a climate variable has a word in place of a number."""
-    if len(row) != len(header):
-        return None
-    known = [k for k, name in enumerate(header) if variable_of(name)]
-    words = [row[k].strip() for k in known]
-    if not any(word.lower() not in MISSING and not is_number(word) for word in words) or any(map(is_number, words)):
-        return None
-    return [cell.strip().strip("()[]") for cell in row]
-
-
-def _of_frame(frame: Any, where: str) -> Columns:
-    units: dict[str, str] = {}
-    columns: dict[str, Any] = {}
-    for label in frame.columns:
-        name = str(label[0] if isinstance(label, tuple) else label)
-        if isinstance(label, tuple) and len(label) > 1 and label[1]:
-            units[name] = str(label[1])
-        if name in columns:
-            raise InputError(f"{where}: column '{name}' appears twice; drop one")
-        columns[name] = frame[label]
-    index = frame.index
-    if hasattr(index, "to_timestamp"):
-        index = index.to_timestamp()
-    times = None
-    if hasattr(index, "year") and hasattr(index, "month"):
-        times = _moments(index)
-    elif index.name is not None and _time_word(str(index.name)) and str(index.name) not in columns:
-        columns[str(index.name)] = index.to_series(index=frame.index)
-
-    def texts(name: str) -> list[str]:
-        return [str(value) for value in columns[name]]
-
-    def numeric(name: str) -> np.ndarray:
+def decode(data: bytes, where: str) -> str:
+    """Bytes of a table as text; see :func:`read_text`."""
+    if data[:2] in (b"\xff\xfe", b"\xfe\xff"):
+        encodings: tuple[str, ...] = ("utf-16",)
+    else:
+        encodings = ("utf-8-sig", "cp1252", "latin-1")
+        if b"\0" in data:
+            raise InputError(f"{where}: table cannot be read (no text); give a comma-separated text file")
+    for encoding in encodings:
         try:
-            made = np.asarray(columns[name], dtype=np.float64)
-        except (TypeError, ValueError):
-            raise InputError(f"{where}: column '{name}' is not of numbers; convert it") from None
-        return np.where(made == -9999.0, np.nan, made)
-
-    return _made(list(columns), texts, numeric, units, times, where)
+            return data.decode(encoding)
+        except UnicodeDecodeError:
+            continue
+    raise InputError(f"{where}: table cannot be read (unknown encoding); save it as UTF-8")
 
 
-def _of_dataset(dataset: xr.Dataset, where: str) -> Columns:
-    time = next((str(name) for name in ("time", "date", "TIMESTAMP") if name in dataset.variables), "")
-    if not time or dataset[time].ndim != 1:
-        raise InputError(f"{where}: no coordinate 'time'; add it with dates")
-    along = dataset[time].dims[0]
-    others = [d for d in dataset.dims if d != along and dataset.sizes[d] > 1]
-    wanted = [str(v) for v in dataset.data_vars if dataset[v].dims and along in dataset[v].dims]
-    lost = [d for d in others if any(d in dataset[v].dims for v in wanted if variable_of(v))]
-    if lost:
-        raise InputError(
-            f"{where}: {dataset.sizes[lost[0]]} places along '{lost[0]}'; choose one, or use jtem.region for all of them"
-        )
-    single = dataset.isel({d: 0 for d in dataset.dims if d != along and dataset.sizes[d] == 1})
-    names = [v for v in wanted if single[v].dims == (along,)]
-    values = dataset[time].values
-    if values.dtype.kind == "M":
-        times = _moments(dataset.indexes[along] if along in dataset.indexes else single[time].dt)
-    elif values.size and hasattr(values[0], "year"):
-        parts = [[getattr(t, part) for t in values] for part in ("year", "month", "day", "hour", "minute")]
-        times = tuple(np.array(part, dtype=int) for part in parts)
-    else:
-        raise InputError(f"{where}: 'time' has no decodable units; give 'days since YYYY-MM-DD' and a calendar")
-    units = {name: str(single[name].attrs["units"]) for name in names if single[name].attrs.get("units")}
+def read_rows(
+    path: Path | str, needed: Sequence[str] = (), known: Sequence[str] | None = None, *, header: str = ""
+) -> list[Row]:
+    """Rows of a table with one header line; lines that start with ``#`` are left out.
 
-    def numeric(name: str) -> np.ndarray:
-        return np.asarray(single[name].values, dtype=np.float64)
-
-    return _made(names, lambda name: [str(v) for v in single[name].values], numeric, units, times, where)
+    The delimiter (comma, semicolon, tab, bar) is the one that splits the header; decimal commas become points. Names of
+    columns are compared without regard to case and come as ``needed`` and ``known`` spell them. ``header``: a word of the
+    header line; what stands above it is left out. Raises ``InputError`` for an unreadable or empty table, missing
+    ``needed`` columns, repeated columns, rows with more fields than the header and, where ``known`` is given, unknown
+    columns.
+    """
+    return rows_of(read_text(path), str(path), needed, known, header=header)
 
 
-def _moments(index: Any) -> tuple[np.ndarray, ...]:
-    return tuple(np.asarray(getattr(index, part), dtype=int) for part in ("year", "month", "day", "hour", "minute"))
-
-
-TIME_NAMES = ("timestamp_start", "timestamp", "date", "datetime", "time", "timestamp_end")
-
-
-DAYS_OF_YEAR = ("doy", "day_of_year", "dayofyear", "julian_day", "jday", "yday")
-
-
-def _of_days(year: np.ndarray, day: np.ndarray, column: str, where: str) -> tuple[np.ndarray, ...]:
-    """Year, month and day of days of the year 1..366."""
-    bad = ~((day >= 1) & (day <= 366) & np.isfinite(year))
-    if bad.any():
-        raise InputError(
-            f"{where}: '{column}' is {day[bad][0]:g} in row {int(np.argmax(bad)) + 1}, expected 1..366; correct it"
-        )
-    start = (year.astype(int) - 1970).astype("datetime64[Y]").astype("datetime64[D]")
-    date = start + (day.astype(int) - 1)
-    month = date.astype("datetime64[M]")
-    return year.astype(int), month.astype(int) % 12 + 1, (date - month.astype("datetime64[D]")).astype(int) + 1
-
-
-def _time_word(name: str) -> str:
-    plain = name.strip().lower()
-    return plain if plain in TIME_NAMES else ""
-
-
-def _made(
-    names: list[str],
-    texts: Callable[[str], list[str]],
-    numeric: Callable[[str], np.ndarray],
-    units: Mapping[str, str],
-    times: tuple[np.ndarray, ...] | None,
-    where: str,
-) -> Columns:
-    """Columns of numbers with the moment of every row; only columns that may be climate become numbers."""
-    by_word = {name.strip().lower(): name for name in reversed(names)}
-    parts: tuple[np.ndarray, ...] | None = times
-    dated = next((by_word[word] for word in TIME_NAMES if word in by_word), "")
-    if parts is None and "year" in by_word and "month" in by_word:
-        pieces = []
-        for word in ("year", "month", "day", "hour", "minute"):
-            if word not in by_word:
-                break
-            column = numeric(by_word[word])
-            bad = ~(np.isfinite(column) & (column == np.round(np.nan_to_num(column))))
-            if bad.any():
-                raise InputError(
-                    f"{where}: row {int(np.argmax(bad)) + 1} has no whole number in '{by_word[word]}'; correct it"
-                )
-            pieces.append(column.astype(int))
-        parts = tuple(pieces)
-    elif parts is None and "year" in by_word and (day := next((by_word[w] for w in DAYS_OF_YEAR if w in by_word), "")):
-        parts = _of_days(numeric(by_word["year"]), numeric(day), day, where)
-    elif parts is None and dated:
-        parts = _parsed(texts(dated), dated, where)
-    elif parts is None:
-        near = difflib.get_close_matches("month", by_word, n=1, cutoff=0.6)
-        hint = f" (is it '{by_word[near[0]]}'?)" if near else ""
-        raise InputError(f"{where}: no dates; add the columns 'year' and 'month', or 'date'{hint}")
-    year, month = parts[0], parts[1]
-    bad = (month < 1) | (month > 12)
-    if bad.any():
-        raise InputError(f"{where}: month {month[bad][0]} in row {int(np.argmax(bad)) + 1}, expected 1..12; correct it")
-    bad = (year < 1) | (year > 9999)
-    if bad.any():
-        raise InputError(
-            f"{where}: year {year[bad][0]} in row {int(np.argmax(bad)) + 1}, expected four digits; correct it"
-        )
-    minute = None
-    if len(parts) > 2:
-        padded = [*parts, *[np.zeros_like(year)] * (5 - len(parts))]
-        minute = (padded[2] - 1) * MINUTES_PER_DAY + padded[3] * 60 + padded[4]
-        year, month, minute = (
-            _from_ends(year, month, minute) if dated.lower() == "timestamp_end" else (year, month, minute)
-        )
-        if np.unique(12 * year + month).size == year.size:
-            minute = None  # dated months
-    own = {**{name: unit for name, unit in units.items() if unit}, **header_units(names)}
-    skipped = {by_word[w] for w in ("year", "month", "day", "hour", "minute", *DAYS_OF_YEAR) if w in by_word} | {dated}
-    kept = tuple(name for name in names if name not in skipped)
-    return Columns(kept, numeric, own, year, month, minute, where)
-
-
-def _from_ends(year: np.ndarray, month: np.ndarray, minute: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Rows stamped at their end to rows stamped at their beginning."""
-    step = int(np.median(np.diff(minute))) if minute.size > 1 else 30
-    start = minute - step
-    before = start < 0
-    months = 12 * year + month - 1 - before
-    start = np.where(before, start + days_of(months) * MINUTES_PER_DAY, start)
-    return months // 12, months % 12 + 1, start.astype(int)
-
-
-def _parsed(texts: Sequence[str], column: str, where: str) -> tuple[np.ndarray, ...]:
-    """Year, month and, where there are any, day, hour, minute of dates such as 1981-05, 1981-05-17 or 198105171330."""
-    made = []
-    for k, text in enumerate(texts):
-        plain = text.strip().removesuffix(".0")
-        if re.fullmatch(r"\d{6}|\d{8}|\d{12}", plain):
-            parts = [plain[:4], plain[4:6], plain[6:8], plain[8:10], plain[10:12]]
-        else:
-            found = re.fullmatch(
-                r"(\d{4})[-/.](\d{1,2})(?:[-/.](\d{1,2})(?:[T ](\d{1,2}):(\d{2})(?::\d{2}.*)?Z?)?)?", plain
+def rows_of(
+    text: str, where: str, needed: Sequence[str] = (), known: Sequence[str] | None = None, *, header: str = ""
+) -> list[Row]:
+    """Rows of the text of a table: see :func:`read_rows`."""
+    lines = [
+        (number, line)
+        for number, line in enumerate(text.splitlines(), start=1)
+        if line.strip(" \t,;|") and not line.lstrip().startswith("#")
+    ]
+    if header:
+        first = next((k for k, (_, line) in enumerate(lines) if header.lower() in line.lower()), None)
+        if first is None:
+            raise InputError(f"{where}: no header line with '{header}'; check the table")
+        lines = lines[first:]
+    if not lines:
+        raise InputError(f"{where}: table is empty; give one row an observation")
+    delimiter = max(DELIMITERS, key=lambda sign: len(next(csv.reader([lines[0][1]], delimiter=sign))))
+    reader = csv.reader((line for _, line in lines), delimiter=delimiter, skipinitialspace=True)
+    spelled = {name.lower(): name for name in (*(known or ()), *needed)}
+    names, nameless, rows = [], [], []
+    for fields in reader:
+        at = lines[reader.line_num - 1][0]
+        if not names:
+            names = [spelled.get(name.strip().lower(), name.strip()) for name in fields]
+            while names and not names[-1]:
+                names.pop()
+            names = [name if name.strip("# ") else f"column {k}" for k, name in enumerate(names, start=1)]
+            nameless = [f"column {k}" for k, name in enumerate(fields, start=1) if not name.strip("# ")]
+            _check_names(names, where, needed, None if known is None else (*known, *nameless))
+            continue
+        texts = [field.replace("\u2212", "-").replace("\xa0", " ").strip() for field in fields]
+        if len(texts) > len(names) and any(texts[len(names) :]):
+            remedy = "decimal commas?" if delimiter == "," else "quote fields that hold the delimiter"
+            raise InputError(
+                f"{where}: line {at} has {len(texts)} fields, the header {len(names)}; correct the line ({remedy})"
             )
-            if not found:
-                raise InputError(
-                    f"{where}: '{column}' is {text!r} in row {k + 1}, expected a date like 1981-05-17; write dates that way"
-                )
-            parts = [part or "" for part in found.groups()]
-        made.append([int(part) for part in parts if part])
-    if len({len(row) for row in made}) != 1:
-        raise InputError(f"{where}: '{column}' mixes dates of several forms; write all of them alike")
-    return tuple(np.array(part, dtype=int) for part in zip(*made, strict=True))
+        row = Row(zip(names, texts + [""] * (len(names) - len(texts)), strict=False))
+        row.line = at
+        rows.append(row)
+    if not rows:
+        raise InputError(f"{where}: table is empty; give one row an observation")
+    for name in nameless if known is not None else ():
+        if any(row.get(name) for row in rows):
+            raise InputError(f"{where}: {name} has no name in the header; name it or take it out")
+    _decimal_commas(rows)
+    return rows
 
 
-# --- names ---
+def _check_names(names: Sequence[str], where: str, needed: Sequence[str], known: Sequence[str] | None) -> None:
+    for name in needed:
+        if name not in names:
+            raise InputError(f"{where}: column '{name}' is missing; {suggest(name, names) if any(names) else 'add it'}")
+    for k, name in enumerate(names):
+        if name and name in names[:k]:
+            raise InputError(f"{where}: column '{name}' is there twice; keep one")
+        if known is not None and name not in known:
+            raise InputError(f"{where}: unknown column '{name}'; {suggest(name, known)}")
 
 
-def split_unit(name: str) -> tuple[str, str]:
-    """A header's name and the unit it carries: ``tas (degC)``, ``pr [mm/month]``, ``tas_degC``."""
-    found = re.fullmatch(r"\s*(.*?)\s*[(\[]\s*(.*?)\s*[)\]]\s*", name)
-    if found:
-        return found[1], found[2]
-    plain = name.strip()
-    for suffix, unit in sorted(UNITS_IN_NAMES.items(), key=lambda item: -len(item[0])):
-        if plain.lower().endswith("_" + suffix) and plain.lower()[: -len(suffix) - 1] in _ALIASES:
-            return plain[: -len(suffix) - 1], unit
-    return plain, ""
+def _decimal_commas(rows: Sequence[Row]) -> None:
+    """Commas of numbers become points, in place, where a number of the table shows that they are decimal ("12,5").
 
-
-_ALIASES = {alias: variable for variable, aliases in NAMES.items() for alias in aliases}
-
-
-def variable_of(name: str) -> str:
-    """The variable that a column of this name holds, "" where it is none."""
-    plain = split_unit(name)[0].lower().replace(" ", "_").replace("-", "_")
-    return _ALIASES.get(plain, "")
-
-
-def header_units(names: Sequence[str]) -> dict[str, str]:
-    """Units of the columns whose name carries one."""
-    return {name: unit for name in names if (unit := split_unit(name)[1])}
-
-
-# --- help ---
-
-
-def days_of(months: np.ndarray) -> np.ndarray:
-    """Days of months counted from year 0."""
-    start = (months // 12 - 1970).astype("datetime64[Y]").astype("datetime64[M]") + (months % 12).astype(
-        "timedelta64[M]"
+    A number such as "1,234" alone shows nothing and stays, so that :func:`number` refuses it.
+    """
+    found = {
+        name: [match for row in rows if (match := _COMMA.fullmatch(row[name]))]
+        for name in rows[0]
+        if any("," in row[name] for row in rows)
+    }
+    decimal = any(
+        len(match["tail"]) != 3 or re.fullmatch(r"\D*0+", match["head"]) or len(re.sub(r"\D", "", match["head"])) > 3
+        for matches in found.values()
+        for match in matches
     )
-    return ((start + 1).astype("datetime64[D]") - start.astype("datetime64[D]")).astype(int)
+    if not decimal:
+        return
+    for name, matches in found.items():
+        others = [row[name] for row in rows if "," in row[name] and not _COMMA.fullmatch(row[name])]
+        if matches and not others:
+            for row in rows:
+                if match := _COMMA.fullmatch(row[name]):
+                    row[name] = f"{match['head']}.{match['tail']}{match['rest']}"
 
 
-def is_number(text: str) -> bool:
-    """Whether a text is a number."""
-    try:
-        float(text)
-    except ValueError:
-        return False
-    return True
+def is_missing(text: str) -> bool:
+    """Whether a field says that nothing was measured: a word of :data:`MISSING_WORDS` or -999, -9999 and the like."""
+    text = text.strip()
+    return text.lower() in MISSING_WORDS or bool(MISSING_NUMBER.fullmatch(text))
+
+
+def number(text: str, where: str) -> float:
+    """A number, NaN where the field is missing (:func:`is_missing`); raises ``InputError`` for anything else."""
+    text = text.strip()
+    if is_missing(text):
+        return float("nan")
+    if _NUMBER.fullmatch(text):
+        value = float(text.lower().replace("d", "e"))
+        if abs(value) < 1e30:
+            return value
+    remedy = (
+        "write it with a decimal point and without thousands" if "," in text else "correct it or leave the field empty"
+    )
+    raise InputError(f"{where}: {text!r} is not a number; {remedy}")
+
+
+def inequality(text: str, where: str) -> tuple[float, str]:
+    """Number and flag of entries such as ``">120"``, ``"<45"``, ``"120+"``, ``"63**"``; flags are those of ``censored``.
+
+    A mark that is not understood (``*``, a letter, a dagger, ``~``, parentheses around the number) gives "?": the value is
+    kept and says so. Raises ``InputError`` with the text as it stands for anything else.
+    """
+    plain = text.strip().replace("≥", ">=").replace("≤", "<=")
+    if is_missing(plain):
+        return float("nan"), ""
+    inner = re.fullmatch(rf"[(\[]\s*({_PLAIN})\s*[)\]]", plain)
+    found = _MARKED.fullmatch(inner[1] if inner else plain)
+    if found is None:
+        remedy = "write it with a decimal point" if "," in plain else "correct it or leave the field empty"
+        raise InputError(f"{where}: {text.strip()!r} is not a number; {remedy}")
+    value, sign, mark = number(found["number"], where), found["sign"][:1], found["mark"]
+    if sign in ("<", ">"):
+        return value, sign
+    if mark == "+":
+        return value, ">"
+    return value, "?" if mark or inner or sign == "~" else ""
+
+
+def degrees(text: str, where: str) -> float:
+    """Degrees north or east of a coordinate such as ``68.6``, ``149.6 W``, ``68°37'N``, ``68 37 30 N``.
+
+    NaN where it is missing. Raises ``InputError``.
+    """
+    if is_missing(text):
+        return float("nan")
+    found = re.fullmatch(r"([+-]?[\d.,\s°º'\"′″’”]+?)\s*([NSEWnsew]?)", text.strip())
+    parts = re.findall(r"[+-]?\d+(?:[.,]\d+)?", found[1]) if found else []
+    if not 1 <= len(parts) <= 3 or (len(parts) > 1 and found and "," in found[1]):
+        raise InputError(f"{where}: {text!r} is no coordinate; give decimal degrees")
+    numbers = [float(part.replace(",", ".")) for part in parts]
+    if any(not 0 <= minute < 60 for minute in numbers[1:]):
+        raise InputError(f"{where}: {text!r} is no coordinate; give decimal degrees")
+    size = sum(abs(value) / 60.0**k for k, value in enumerate(numbers))
+    south_or_west = parts[0].startswith("-") != (bool(found) and found[2].upper() in ("S", "W"))
+    return -size if south_or_west else size
+
+
+DATES = ("%Y-%m-%d", "%Y/%m/%d", "%Y%m%d", "%Y-%m", "%d.%m.%Y")
+
+
+def date(text: str, where: str) -> tuple[float, float, float]:
+    """Year, month and day of a date, see :func:`day`; the day is NaN where the text has none."""
+    found = day(text, where)
+    return float(found.year), float(found.month), float("nan") if len(text.strip()) == 7 else float(found.day)
+
+
+def day(text: str, where: str) -> datetime.datetime:
+    """The day of a date: YYYY-MM-DD (a time may follow), YYYY/MM/DD, YYYYMMDD, YYYY-MM or DD.MM.YYYY.
+
+    Dates with slashes that begin with day or month are refused, as nobody can tell which. Raises ``InputError``.
+    """
+    first = re.split(r"[T ]", text.strip())[0]
+    for form in DATES:
+        try:
+            return datetime.datetime.strptime(first, form)
+        except ValueError:
+            continue
+    raise InputError(f"{where}: date {text.strip()!r} cannot be told; write YYYY-MM-DD")
+
+
+def places_of(rows: Iterable[Mapping[str, str]], columns: Mapping[str, str], where: Path | str) -> dict[str, dict]:
+    """Places of a table by site; ``columns``: field -> column. Raises ``InputError`` where a site moves."""
+    found: dict[str, dict] = {}
+    for item in rows:
+        place = {field: number(item[column], f"{where}: {column}") for field, column in columns.items()}
+        known = found.setdefault(item["site"], place)
+        for field in ("latitude", "longitude"):
+            if abs(known[field] - place[field]) > 1e-3:
+                raise InputError(
+                    f"{where}: site '{item['site']}' has {field} {known[field]:g} and {place[field]:g}; give one"
+                )
+    return found

@@ -1,12 +1,13 @@
 """Years, columns and experiments: how the monthly step becomes a run.
 
 ``years`` (time), ``batch`` (space), ``spinup`` and ``equilibrium`` (the state before history), ``course`` (what an experiment
-is), ``runner`` and ``memory`` (run it), ``factorial`` (experiments that hold factors).
+is), ``chunk``, ``runner`` and ``memory`` (run it), ``factorial`` (experiments that hold factors).
 """
 
 from jtem.records import Selection, Sink
-from jtem.run import batch, course, equilibrium, factorial, memory, runner, spinup, years
+from jtem.run import batch, chunk, course, equilibrium, factorial, memory, runner, spinup, years
 from jtem.run.batch import in_tiles, inline_program, pad_cells, place, simulate_cells
+from jtem.run.chunk import Checkpoint, Progress
 from jtem.run.course import (
     METHODS,
     Experiment,
@@ -22,14 +23,7 @@ from jtem.run.course import (
     units,
 )
 from jtem.run.memory import Memory, Results, StageResult, run_in_memory
-from jtem.run.runner import (
-    Checkpoint,
-    Progress,
-    SpinUpReport,
-    Summary,
-    run_experiment,
-    tolerance_kind,
-)
+from jtem.run.runner import SpinUpReport, Summary, run_experiment, tolerance_kind
 from jtem.run.years import (
     constant_controls,
     forcing_fields,
@@ -55,6 +49,7 @@ __all__ = [
     "Summary",
     "batch",
     "begin_permafrost",
+    "chunk",
     "chunks",
     "constant_controls",
     "continued",

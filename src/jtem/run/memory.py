@@ -11,8 +11,9 @@ import numpy as np
 
 from jtem import step
 from jtem.records import Block, Selection, StageLike
+from jtem.run.chunk import RESIDUALS, Progress
 from jtem.run.course import Experiment
-from jtem.run.runner import RESIDUALS, Progress, SpinUpReport, Summary, run_experiment
+from jtem.run.runner import SpinUpReport, Summary, run_experiment
 from jtem.run.years import Outputs
 
 
@@ -73,7 +74,7 @@ def _report_arrays(report: SpinUpReport | None) -> dict:
 
 
 class Memory:
-    """A sink that keeps everything (:class:`jtem.run.runner.Sink`)."""
+    """A sink that keeps everything (:class:`jtem.records.Sink`)."""
 
     def __init__(self):
         """Nothing is kept yet."""
