@@ -23,7 +23,7 @@ ALLOWED = {
     "step": {"constants", "errors", "state", "parameters", "numerics", "physics", "step"},
     "run": GROUND | {"state", "numerics", "physics", "step", "run"},
     "study": BASE | {"numerics", "physics", "step", "run", "study"},
-    "readers": BASE | {"variables", "readers", "physics"},  # physics: the sun of a place (radiation)
+    "readers": BASE | {"variables", "readers"},
     "front": BASE
     | {"variables", "devices", "plan", "readers", "physics", "step", "run", "study", "writers", "report", "assemble", "front"},
     "writers": GROUND | {"state", "variables", "writers"},

@@ -10,6 +10,7 @@ import xarray as xr
 import jtem
 import sites
 from front import places
+from jtem.constants import WATTS_TO_TEM_RADIATION
 from jtem.physics import radiation
 from jtem.readers import site_table
 
@@ -132,11 +133,10 @@ def test_cloudiness_becomes_radiation_by_tems_relation():
     frame = places.months().drop(columns=["rsds (W m-2)"]).assign(**{"cloud (%)": 60.0})
     place = jtem.site(frame, **PLACE)
     light = place.climate_dataset(1990, 1990)["shortwave_radiation"].values[0, 0]
-    from jtem.readers.place import top_of_atmosphere
-
-    np.testing.assert_allclose(light, top_of_atmosphere(68.6) * (0.251 + 0.509 * 0.4), rtol=1e-12)
+    top = radiation.top_of_atmosphere(np.array([68.6]))[0] / WATTS_TO_TEM_RADIATION
+    np.testing.assert_allclose(light, top * (0.251 + 0.509 * 0.4), rtol=1e-12)
     row = jax.tree.map(lambda leaf: leaf[0], sites.parameter_tree()).radiation
-    same = radiation.radiation_under_cloud(jnp.asarray(top_of_atmosphere(68.6)), jnp.full(12, 60.0), row)
+    same = radiation.radiation_under_cloud(jnp.asarray(top), jnp.full(12, 60.0), row)
     np.testing.assert_allclose(light, same, rtol=1e-12)
     assert any("cloudiness" in note for note in place.inputs)
 

@@ -148,7 +148,7 @@ def site(
     label = where or read.title
     _known_community(community, label)
     series, said = places.carbon_dioxide_of(co2, "", Path, label)
-    domain = places.table_domain({"historical": read}, position, label, series)
+    domain = places.table_domain({"historical": read}, position, sun, label, series)
     domain = dataclasses.replace(domain, inputs=(*domain.inputs, *said))
     section |= {"source": "table", "climate": {"historical": [where or f"({read.title})"]}}
     section |= {"names": dict(names)} if names else {}
@@ -182,7 +182,7 @@ def region(
     for path in (*paths, Path(static)):
         if not path.is_file():
             raise InputError(f"{path}: file not found; check the name")
-    first, last = _covered(paths, names or {})
+    first, last = cf_monthly.covered_years(paths, names)
     _known_community(community, str(static))
     section: dict[str, Any] = {
         "source": "cf_monthly",
@@ -260,24 +260,9 @@ def _known_community(name: str, where: str) -> None:
         raise InputError(f"{where}: community {name!r} is unknown; {suggest(name, known)}")
 
 
-def _covered(paths: Sequence[Path], names: Mapping[str, str]) -> tuple[int, int]:
-    """First and last whole year that all climate variables of the files have."""
-    from jtem.readers import cf_monthly
+def sun(latitude: np.ndarray) -> np.ndarray:
+    """Light at the top of the atmosphere as the model has it, degrees (n,) to W m-2 (n, 12)."""
+    from jtem.constants import WATTS_TO_TEM_RADIATION
+    from jtem.physics import radiation
 
-    called = {**cf_monthly.CLIMATE_NAMES, **{k: v for k, v in names.items() if k in cf_monthly.CLIMATE_NAMES}}
-    spans: dict[str, list[tuple[int, int]]] = {}
-    for path in paths:
-        with cf_monthly.open_file(path) as opened:
-            months, _ = cf_monthly.months_of(opened, str(path))
-            for variable in called.values():
-                if variable in opened:
-                    spans.setdefault(variable, []).append((int(months[0]), int(months[-1])))
-    if not spans:
-        wanted = ", ".join(called.values())
-        raise InputError(f"{paths[0]}: has none of the variables {wanted}; give what it calls them in names")
-    first = max(min(a for a, _ in span) for span in spans.values())
-    last = min(max(b for _, b in span) for span in spans.values())
-    first, last = -(-first // 12), (last + 1) // 12 - 1
-    if last < first:
-        raise InputError(f"{paths[0]}: no whole year in which all climate variables are there; give files that join up")
-    return first, last
+    return radiation.top_of_atmosphere(latitude) / WATTS_TO_TEM_RADIATION

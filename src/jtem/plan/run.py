@@ -97,7 +97,9 @@ class DomainSection:
     names: Mapping[str, str] = setting("What the files call a variable, latitude, longitude or time.", EMPTY)
     layout: str = choice("Whose files they are, where their names do not tell.", LAYOUTS, "")
     stamp: str = choice("What a stamp between two months means, where no bounds tell.", STAMPS, "")
-    units: Mapping[str, str] = setting("Units of a climate variable, in place of those of the files.", EMPTY)
+    units: Mapping[str, str] = setting(
+        "Units of a climate variable, or of a column of a site's table, in place of those of the files.", EMPTY
+    )
     community: str = setting("One vegetation community for all cells, where the files have none.", "")
     subdivide: int = setting("Into how many by how many pieces each half-degree cell is cut.", 1, low=1, high=50)
     soil_carbon: str = choice("Where soil carbon of half-degree cells comes from.", SOIL_CARBON, "rule")
@@ -108,7 +110,6 @@ class DomainSection:
     soil_organic_carbon: tuple[float, ...] = setting(
         "Soil carbon of a site in kg m-2, in 0-0.3, 0.3-1, 1-2 and 2-3 m.", ()
     )
-    units: Mapping[str, str] = setting("Units of the columns of a site's table, where its header states none.", EMPTY)
     fill: str = choice("What stands where months of a site's table are missing.", ("", "mean"), "")
 
 

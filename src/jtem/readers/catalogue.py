@@ -69,6 +69,7 @@ SOURCES = {
         "place",
         ("climate", "names", "units", "fill", "co2", "co2_column", *POSITION),
         (("climate", "the table of each climate"), ("latitude", "degrees"), ("longitude", "degrees")),
+        sun=True,
     ),
     "toolik": Source(
         "the 100 cells around Toolik of the data folder",

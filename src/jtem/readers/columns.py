@@ -18,7 +18,6 @@ import numpy as np
 import xarray as xr
 
 from jtem.errors import InputError
-from jtem.readers import cf_monthly
 
 NAMES: dict[str, tuple[str, ...]] = {
     "air_temperature": (
@@ -70,8 +69,7 @@ def columns_of(table: Any, where: str) -> Columns:
     if isinstance(table, str | Path):
         path = Path(table)
         if path.suffix in (".nc", ".nc4", ".cdf"):
-            with cf_monthly.open_file(path) as opened:
-                return _of_dataset(opened.load(), where)
+            return _of_dataset(_opened(path), where)
         return _of_text(path, where)
     if isinstance(table, xr.Dataset):
         return _of_dataset(table, where)
@@ -80,6 +78,18 @@ def columns_of(table: Any, where: str) -> Columns:
     raise InputError(
         f"{where}: a site needs a CSV or netCDF path, a DataFrame, a Dataset or the name of a known site; give one"
     )
+
+
+def _opened(path: Path) -> xr.Dataset:
+    try:
+        coder = xr.coders.CFDatetimeCoder(use_cftime=True)
+        with xr.open_dataset(path, decode_times=coder, engine="netcdf4") as opened:
+            return opened.load()
+    except FileNotFoundError:
+        raise InputError(f"{path}: file not found; check the name") from None
+    except (OSError, ValueError, KeyError) as error:
+        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+        raise InputError(f"{path}: not a readable CF netCDF file ({reason}); check the file") from None
 
 
 def _of_text(path: Path, where: str) -> Columns:

@@ -11,13 +11,12 @@ from typing import Any
 import numpy as np
 import xarray as xr
 
-from jtem.constants import WATTS_TO_TEM_RADIATION
 from jtem.errors import InputError
 from jtem.files import data_path
-from jtem.physics import radiation
 from jtem.readers import cf_monthly, embedded, site_table
 from jtem.readers import co2 as carbon
 from jtem.readers.catalogue import Domain, Find
+from jtem.readers.cf_monthly import CLOUD_OVERCAST, CLOUD_RANGE, Sun
 from jtem.readers.site_table import SiteTable
 
 LATER_CO2 = "ssp126"
@@ -147,24 +146,17 @@ def _looked_up(position: Position, where: str, notes: list[str]) -> dict[str, An
 # --- the user's table -------------------------------------------------------------------------------------------------
 
 
-def top_of_atmosphere(latitude: float) -> np.ndarray:
-    """Monthly mean radiation above the atmosphere, W m-2 (12,)."""
-    return radiation.top_of_atmosphere(np.array([latitude]))[0] / WATTS_TO_TEM_RADIATION
-
-
-def light_under_cloud(latitude: float) -> Callable[[np.ndarray], np.ndarray]:
-    """Cloudiness (percent, (year, 12)) to shortwave radiation (W m-2) at a latitude: on host arrays what
-    ``physics.radiation.radiation_under_cloud`` is, with the table's parameters.
+def light_under_cloud(top: np.ndarray) -> Callable[[np.ndarray], np.ndarray]:
+    """Cloudiness (percent, (year, 12)) to shortwave radiation (W m-2) under the light ``top`` (12,): TEM's relation
+    (``physics.radiation.radiation_under_cloud``).
     """
-    content = tomllib.loads(data_path("parameters", "defaults.toml").read_text(encoding="utf-8"))["radiation"]
-    overcast, gain = (float(content[f"cloud_transmission_{name}"]["value"]) for name in ("overcast", "range"))
-    top = top_of_atmosphere(latitude)
-    return lambda cloud: top * (overcast + gain * (1.0 - cloud / 100.0))
+    return lambda cloud: top * (CLOUD_OVERCAST + CLOUD_RANGE * (1.0 - cloud / 100.0))
 
 
-def checked(table: SiteTable, latitude: float, where: str) -> SiteTable:
+def checked(table: SiteTable, latitude: float, sun: Sun, where: str) -> SiteTable:
     """The table with radiation, checked against the sun of its latitude; raises ``InputError`` where they disagree."""
-    table = table.lit(light_under_cloud(latitude))
+    top = sun(np.array([latitude]))[0]
+    table = table.lit(light_under_cloud(top))
     air = table.fields["air_temperature"].mean(axis=0)
     winter, summer = air[[11, 0, 1]].mean(), air[5:8].mean()
     if abs(latitude) > 23.5 and abs(summer - winter) > 3.0 and (latitude > 0) != (summer > winter):
@@ -173,7 +165,7 @@ def checked(table: SiteTable, latitude: float, where: str) -> SiteTable:
         raise InputError(
             f"{where}: {season} are the warmest months, latitude is {latitude:g}; a {side}, write {-latitude:g}"
         )
-    light, top = table.fields["shortwave_radiation"], top_of_atmosphere(latitude)
+    light = table.fields["shortwave_radiation"]
     bad = light > 1.1 * top + 15.0
     if bad.any():
         year, month = (int(k) for k in np.argwhere(bad)[0])
@@ -201,6 +193,7 @@ def open_domain(
     texture: Sequence[float],
     soil_organic_carbon: Sequence[float],
     static: str,
+    sun: Sun,
 ) -> Domain:
     """The site of a [domain] with source "table"; raises ``InputError``.
 
@@ -223,7 +216,7 @@ def open_domain(
         tuple(texture), tuple(soil_organic_carbon), found(static) if static else None, Path(one.title).stem,
     )  # fmt: skip
     series, said = carbon_dioxide_of(None if co2 == "embedded" else co2, co2_column, found, one.title)
-    made = table_domain(tables, position, one.title, series)
+    made = table_domain(tables, position, sun, one.title, series)
     return replace(made, inputs=(*made.inputs, *said))
 
 
@@ -255,15 +248,18 @@ def carbon_dioxide_of(
 def table_domain(
     tables: Mapping[str, SiteTable],
     position: Position,
+    sun: Sun,
     where: str,
     carbon_dioxide: Callable[[str, int, int], np.ndarray] | None = None,
 ) -> Domain:
     """Cell, climate by name and inputs of a site whose climates are tables.
 
+    ``sun``: light at the top of the atmosphere, latitude (n,) to W m-2 (n, 12).
+
     ``carbon_dioxide``: (climate, first, last) to ppm (year,), where neither the tables nor the embedded series shall give it.
     """
     check_position(position.latitude, position.longitude, where)
-    lit = {name: checked(table, position.latitude, table.title) for name, table in tables.items()}
+    lit = {name: checked(table, position.latitude, sun, table.title) for name, table in tables.items()}
     one = next(iter(lit.values()))
     normals = {name: one.fields[name].mean(axis=0) for name in ("air_temperature", "precipitation")}
     cells, notes = site_cells(position, normals, where)

@@ -17,8 +17,8 @@ import numpy as np
 import xarray as xr
 
 from jtem.errors import InputError, suggest
-from jtem.readers import cf_monthly
 from jtem.readers.columns import MINUTES_PER_DAY, NAMES, Columns, columns_of, days_of, split_unit, variable_of
+from jtem.readers.units import to_house_units
 
 NEEDED = ("air_temperature", "precipitation")
 LIGHT = ("shortwave_radiation", "cloudiness")
@@ -291,7 +291,6 @@ def _monthly(
     notes: list[str] = []
     with np.errstate(invalid="ignore", divide="ignore"):
         mean = np.where(number > 0, total / number, np.nan)
-    plain = cf_monthly._plain(unit)
     if step:
         expected = days * MINUTES_PER_DAY / step
         share = number / expected
@@ -305,30 +304,27 @@ def _monthly(
         notes.append(f"months from {kind}, at least {coverage:.0%} of each")
         if partial:
             notes.append(f"{_word(name)} of {partial} months from {coverage:.0%} to 100 % of their days")
-        if name == "precipitation" and plain in ("mm", "kg m-2"):
-            mean, plain = mean * expected, "mm month-1"
     shown = f"{raw.where}: '{column}'"
-    house = _converted(name, mean, plain, unit, days, shown, raw.where, column)
+    house = _converted(name, mean, unit, days, step / MINUTES_PER_DAY if step else None, shown)
     return house.reshape(-1, 12), notes
 
 
 def _converted(
-    name: str, values: np.ndarray, plain: str, unit: str, days: np.ndarray, shown: str, where: str, column: str
+    name: str, values: np.ndarray, unit: str, days: np.ndarray, step_days: float | None, shown: str
 ) -> np.ndarray:
+    """Means over the rows of each month (``step_days``: length of a row, None: months) in house units."""
     if name == "co2":
-        if plain not in ("ppm", "ppmv", "umol mol-1", "µmol mol-1", "1e-6"):
+        if unit.strip() not in ("ppm", "ppmv", "umol mol-1", "µmol mol-1", "1e-6"):
             raise InputError(f"{shown} is in {unit!r}, expected ppm; convert it")
         return values
     if name == "cloudiness":
-        if plain in ("1", "fraction"):
+        if unit.strip() in ("1", "fraction"):
             return 100.0 * values
-        if plain not in ("%", "percent"):
+        if unit.strip() not in ("%", "percent"):
             raise InputError(f"{shown} is in {unit!r}, expected percent or a fraction ('1'); convert it")
         return values
-    if name == "precipitation" and plain in ("mm h-1", "mm hour-1", "mm hr-1", "kg m-2 h-1"):
-        return values * 24.0 * days
     try:
-        return cf_monthly.to_house_units(name, values, plain, days, where)
+        return to_house_units(name, values, unit, days, shown, step_days=step_days)
     except InputError:
         choices = {
             "air_temperature": "K or degC",
