@@ -49,7 +49,7 @@ def test_one_vegetation_for_all_cells_and_wrong_words(files):
         jtem.region(files / "climate.nc", static=files / "statics.nc")
     with xr.open_dataset(files / "climate.nc") as climate:
         climate.rename(tas="a", pr="b", rsds="c").to_netcdf(files / "other.nc")
-    with pytest.raises(jtem.InputError, match="other.nc: variable 'tas' is missing"):
+    with pytest.raises(jtem.InputError, match=r"other.nc: variable 'tas' is missing"):
         jtem.region(files / "other.nc", static=files / "static.nc")
     with pytest.raises(jtem.InputError, match="years 1980-1990 are not covered by the climate of 'region'"):
         jtem.Model(jtem.region(files / "climate.nc", static=files / "static.nc")).run(years=(1980, 1990))

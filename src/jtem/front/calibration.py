@@ -18,6 +18,7 @@ import xarray as xr
 from jtem.errors import InputError, suggest
 from jtem.readers import observations as reading
 from jtem.readers.columns import columns_of, split_unit
+from jtem.readers.observed_units import conversion, days_in_month
 
 if TYPE_CHECKING:
     from jtem.assemble.course import Prepared
@@ -199,7 +200,7 @@ def _wide(table: Any, site: str, units: Mapping[str, str], where: str) -> tuple[
         for k in np.flatnonzero(np.isfinite(values)):
             year = int(columns.year[k])
             month = np.nan if yearly or kind.period == "year" else float(columns.month[k])
-            scale, offset = reading.conversion(stream, unit, reading.days_in_month(float(year), month), where)
+            scale, offset = conversion(stream, kind.unit, unit, days_in_month(float(year), month), where)
             value = factor * (values[k] * scale + offset)
             rows.append(
                 reading.row(
