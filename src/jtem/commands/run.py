@@ -19,7 +19,7 @@ from jtem import plan as plans
 from jtem import run as work
 from jtem.assemble.course import Prepared, open_plan
 from jtem.assemble.provenance import attributes, identity, notes
-from jtem.commands.report import report
+from jtem.commands.report import region_report
 from jtem.devices import usable_cores, use_all_cores
 from jtem.errors import DONE, FAILED_CELLS, InputError
 from jtem.files import prepare_folder
@@ -241,7 +241,7 @@ def command_demo(arguments: argparse.Namespace) -> int:
         print(f"jtem {__version__}: {plan.plan.title}; {cells}, emulated climate", flush=True)
         code, summary = execute(prepared, arguments.out, force=True)
     print(spin_up_text(summary.spin_up))
-    report(plan, arguments.out, figure=True)
+    region_report(plan, arguments.out, arguments.out / f"{plan.plan.name}.png", None)
     print(f"done in {time.perf_counter() - begin:.0f} s; every number and figure here is from emulated climate")
     return code
 

@@ -22,6 +22,8 @@ from jtem.run import METHODS
 from jtem.run.factorial import FACTORS, PROTOCOLS, Member, Run, stage_name
 
 YEARS = ("first year", "last year")
+PAPERS = ("liu2022", "liu2024")
+"""Papers that ``jtem report`` can put beside a run (``report.papers``)."""
 SENSITIVITY_METHODS = ("adjoint", "tangent", "morris", "sobol", "feedback")
 
 DEFAULT_ANNUAL = (
@@ -273,6 +275,17 @@ class IsimipSection:
 
 
 @dataclass(frozen=True)
+class ReportSection:
+    """What ``jtem report`` puts beside the run."""
+
+    paper: str = choice(
+        "Paper whose tables, figures and printed values are shown (default: that of the protocol in [factorial] runs).",
+        ("", "none", *PAPERS),
+        "",
+    )
+
+
+@dataclass(frozen=True)
 class RunSection:
     """How the work is cut."""
 
@@ -325,9 +338,17 @@ class Plan:
     run: RunSection = RunSection()
     prepare: PrepareSection = PrepareSection()
     isimip: IsimipSection = IsimipSection()
+    report: ReportSection = ReportSection()
     sensitivity: SensitivitySection = SensitivitySection()
     text: str = ""
     where: str = "the plan"
+
+    @property
+    def paper(self) -> str:
+        """The paper that the run repeats, "" for none: as [report] says, else that of the protocol."""
+        runs = self.factorial.runs
+        protocol = runs[0].split("_")[0] if len(runs) == 1 and runs[0] in PROTOCOLS else ""
+        return {"": protocol, "none": ""}.get(self.report.paper, self.report.paper)
 
     @property
     def base_years(self) -> tuple[int, int]:

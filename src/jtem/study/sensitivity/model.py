@@ -15,57 +15,10 @@ import numpy as np
 
 from jtem import parameters, step
 from jtem.errors import InputError, suggest
+from jtem.records import Quantity, SensitivityAxes
 from jtem.run import Selection, equilibrium
 from jtem.run.course import THAW, Experiment, Stage
 from jtem.state import Cell, Climate
-
-HOW = ("sum", "mean", "last", "change")
-"""How a quantity is made of years: their sum, their mean, the last of them, the last less the first."""
-
-
-# --- what is asked -----------------------------------------------------------------------------------------------------
-
-
-@dataclass(frozen=True)
-class Quantity:
-    """A number of each column: ``how`` of the yearly ``variable`` over ``first``-``last`` (inclusive), in ``unit``.
-
-    ``reduction``: how the months make a year ("sum", "mean", "last", "max", "year").
-    """
-
-    name: str
-    variable: str
-    reduction: str
-    how: str
-    first: int
-    last: int
-    unit: str
-
-    def __post_init__(self):
-        """Refuse a word without meaning."""
-        if self.how not in HOW:
-            raise InputError(f"quantity '{self.name}': {self.how!r} is unknown; {suggest(self.how, HOW)}")
-        if self.last < self.first:
-            raise InputError(f"quantity '{self.name}' ends in {self.last} before it begins in {self.first}; swap them")
-
-    def weights(self, years: np.ndarray) -> np.ndarray:
-        """Weight of each of ``years`` (year,); raises ``InputError`` where the window is not among them."""
-        inside = (years >= self.first) & (years <= self.last)
-        if inside.sum() != self.last - self.first + 1:
-            raise InputError(
-                f"quantity '{self.name}' needs {self.first}-{self.last} but the run has {years[0]}-{years[-1]}; "
-                "change the window"
-            )
-        weights = np.zeros(years.size)
-        if self.how == "sum":
-            weights[inside] = 1.0
-        elif self.how == "mean":
-            weights[inside] = 1.0 / inside.sum()
-        else:
-            weights[years == self.last] += 1.0
-            if self.how == "change":
-                weights[years == self.first] -= 1.0
-        return weights
 
 
 @dataclass(frozen=True)
@@ -166,6 +119,13 @@ class Model:
     def columns(self) -> int:
         """Number of columns."""
         return len(self.column_cell)
+
+    @property
+    def axes(self) -> SensitivityAxes:
+        """What the axes of results are."""
+        return SensitivityAxes(
+            self.column_cell, self.communities, self.vector.names, self.units, self.vectors, self.variables, self.years
+        )
 
     def weights(self, quantities: Sequence[Quantity]) -> np.ndarray:
         """Quantities as weights of the outputs, (quantity, variable, year)."""
