@@ -427,6 +427,32 @@ def read_climate(
     )
 
 
+def covered_years(
+    paths: Sequence[Path | str], names: Mapping[str, str] | None = None, *, layout: str = "", stamp: str = ""
+) -> tuple[int, int]:
+    """First and last whole year of which the files have all climate variables; raises ``InputError`` where there is none."""
+    called = check_names(names)
+    files = _versions(paths)
+    have = _variables(files)
+    every = {variable for own in have.values() for variable in own}
+    word = layout or ("" if any(name in called for name in CLIMATE_NAMES) else layouts.guess(every))
+    chosen = layouts.layout(word) if word else layouts.DEFAULT
+    coordinates = tuple((key, called[key]) for key in cf.COORDINATES if key in called)
+    begin, end = -(10**9), 10**9
+    for name in CLIMATE_NAMES:
+        part = layouts.Part((called[name],)) if name in called else _part(getattr(chosen, name), every)
+        for variable in part.names:
+            if variable not in every:
+                _lost(variable, name, have, chosen, layout)
+            pieces = _pieces(files, variable, coordinates, stamp or chosen.stamp, "", chosen.per_day)
+            begin = max(begin, min(int(piece.months.month[0]) for piece in pieces))
+            end = min(end, max(int(piece.months.month[-1]) for piece in pieces))
+    first, last = -(-begin // 12), (end + 1) // 12 - 1
+    if last < first:
+        raise InputError(f"{paths[0]}: no whole year in which all climate variables are there; give files that join up")
+    return first, last
+
+
 def _part(ways: Sequence[layouts.Part], every: set[str]) -> layouts.Part:
     """The first way whose variables the files have, else the first."""
     return next((part for part in ways if set(part.names) <= every), ways[0])
