@@ -61,6 +61,7 @@ from jtem.physics.permafrost.thaw_ratio import (
 
 __all__ = [
     "LAYERED",
+    "LAYERED_CONCENTRATION",
     "NONE",
     "SCHEMES",
     "TEM6",
