@@ -20,6 +20,10 @@ ROOT = Path(__file__).resolve().parents[1]
 SOURCE = ROOT / "src" / "jtem"
 EXECUTED = ROOT / "build" / "notebooks"
 GUIDES = {
+    "First site": "first_site.md",
+    "Own region": "own_region.md",
+    "Calibrate my tower": "calibrate_my_tower.md",
+    "Which parameters matter": "which_parameters_matter.md",
     "The model in equations": "model.md",
     "Architecture": "architecture.md",
     "Preparing data": "preparing_data.md",
