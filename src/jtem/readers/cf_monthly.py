@@ -7,6 +7,7 @@ finer than a month are averaged, in bounded memory. What is not understood is re
 from __future__ import annotations
 
 import itertools
+import re
 import tempfile
 from collections import OrderedDict
 from collections.abc import Callable, Mapping, Sequence
@@ -135,11 +136,39 @@ def _pieces(
             stored = f"u{kind.itemsize}" if unsigned else kind.str
             found.append((path, said, axis, here, ecmwf, own.size * kind.itemsize, version, stored))
     months = time_axis.months([axis for _, _, axis, *_ in found], stamp) if found else []
-    pieces = [
+    pieces = [  # in the order of the files
         Piece(path, variable, said, own, here, ecmwf, size, (version[0], version[1]), stored)
         for (path, said, _, here, ecmwf, size, version, stored), own in zip(found, months, strict=True)
     ]
+    if pieces:
+        _check_running_sum(pieces[0])
     return tuple(sorted(pieces, key=lambda piece: int(piece.months.month[0])))
+
+
+def _check_running_sum(piece: Piece) -> None:
+    """Refuse amounts that run up through each day (forecasts, ERA5-Land by the hour), which are no amounts of their steps."""
+    step, unit = piece.months.step_days, units.understood(str(piece.said.get("units", "")))
+    if step is None or step >= 0.5 or unit is None or unit.powers not in (units.DEPTH, units.MASS, units.LIGHT_AMOUNT):
+        return
+    per_day = round(1 / step)
+    days = min(10, piece.months.month.size // per_day)
+    if days < 4:
+        return
+    rows = np.unique(np.linspace(0, piece.places.count - 1, 200).astype(int))
+    box, inside = _box(piece, rows)
+    steps = slice(0, days * per_day)
+    values = np.concatenate([block for _, block in _blocks(piece, steps, box, inside, True)])
+    total = np.nansum(values, axis=1, dtype=np.float64).reshape(days, per_day)
+    rises = np.diff(total.ravel(), append=np.inf).reshape(days, per_day) >= 0
+    if (
+        total.max() > 0
+        and any(np.all(np.delete(rises[1:-1], hour, axis=1)) for hour in range(per_day))
+        and not rises.all()
+    ):
+        raise InputError(
+            f"{piece.where}: values in {piece.said['units']!r} run up through each day and begin again, so they are sums since "
+            "a fixed hour; give amounts of single steps (differences) or daily totals"
+        )
 
 
 # --- values ----------------------------------------------------------------------------------------------------------
@@ -409,6 +438,7 @@ def read_climate(
             if places is None:
                 places = pieces[0].places.latitude, pieces[0].places.longitude
             kind = "cloud" if part.how == "cloud" else name
+            _check_extremes(pieces, part)
             own.append(_series(pieces, kind, first_year, last_year, places))
         assert places is not None
         result[name] = _combine(part.how, own, places[0], sun, files[0][0])
@@ -425,6 +455,17 @@ def read_climate(
         },
         attrs={"title": ", ".join(Path(p).name for p in paths)},
     )
+
+
+def _check_extremes(pieces: Sequence[Piece], part: layouts.Part) -> None:
+    """Refuse daily maxima or minima where means are needed."""
+    for piece in pieces:
+        found = re.search(r"(maximum|minimum)\s+within\s+days?", str(piece.said.get("cell_methods", "")))
+        if found and part.how != "mean":
+            raise InputError(
+                f"{piece.where}: cell_methods {piece.said['cell_methods']!r} tells daily {found[1].replace('mum', 'ma')}, expected "
+                "means; give the mean, or both extremes in a layout that averages them"
+            )
 
 
 def _part(ways: Sequence[layouts.Part], every: set[str]) -> layouts.Part:
