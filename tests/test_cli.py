@@ -133,7 +133,7 @@ def test_the_demo_prints_the_table_and_draws_the_figure(tmp_path, capsys, monkey
     assert "drift of the last year" in text
     names = {p.name for p in (tmp_path / "demo").iterdir()}
     assert {"demo.png", "demo_historical_annual.nc", "demo_ssp585_no_thaw_annual.nc"} <= names and len(names) == 6
-    monkeypatch.setattr("jtem.report.figures.available", lambda: False)
+    monkeypatch.setattr("jtem.report.page.available", lambda: False)
     assert main(["demo", "--out", str(tmp_path / "demo")]) == 0
     assert "pip install 'jtem[plots]'" in capsys.readouterr().out
 

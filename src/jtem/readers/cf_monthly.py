@@ -160,11 +160,12 @@ def _check_running_sum(piece: Piece) -> None:
     values = np.concatenate([block for _, block in _blocks(piece, steps, box, inside, True)])
     total = np.nansum(values, axis=1, dtype=np.float64).reshape(days, per_day)
     rises = np.diff(total.ravel(), append=np.inf).reshape(days, per_day) >= 0
-    if (
-        total.max() > 0
-        and any(np.all(np.delete(rises[1:-1], hour, axis=1)) for hour in range(per_day))
-        and not rises.all()
-    ):
+    begins = [  # hours at which nearly every day begins again, while no other hour ever falls
+        hour
+        for hour in range(per_day)
+        if np.sum(~rises[:, hour]) >= max(4, days - 2) and np.all(np.delete(rises[1:-1], hour, axis=1))
+    ]
+    if begins:
         raise InputError(
             f"{piece.where}: values in {piece.said['units']!r} run up through each day and begin again, so they are sums since "
             "a fixed hour; give amounts of single steps (differences) or daily totals"
@@ -457,15 +458,42 @@ def read_climate(
     )
 
 
+<<<<<<< HEAD
 def _check_extremes(pieces: Sequence[Piece], part: layouts.Part) -> None:
     """Refuse daily maxima or minima where means are needed."""
     for piece in pieces:
         found = re.search(r"(maximum|minimum)\s+within\s+days?", str(piece.said.get("cell_methods", "")))
         if found and part.how != "mean":
             raise InputError(
-                f"{piece.where}: cell_methods {piece.said['cell_methods']!r} tells daily {found[1].replace('mum', 'ma')}, expected "
-                "means; give the mean, or both extremes in a layout that averages them"
+                f"{piece.where}: cell_methods {piece.said['cell_methods']!r} tells daily {found[1].replace('mum', 'ma')}, "
+                "expected means; give the mean, or both extremes in a layout that averages them"
             )
+=======
+def covered_years(
+    paths: Sequence[Path | str], names: Mapping[str, str] | None = None, *, layout: str = "", stamp: str = ""
+) -> tuple[int, int]:
+    """First and last whole year of which the files have all climate variables; raises ``InputError`` where there is none."""
+    called = check_names(names)
+    files = _versions(paths)
+    have = _variables(files)
+    every = {variable for own in have.values() for variable in own}
+    word = layout or ("" if any(name in called for name in CLIMATE_NAMES) else layouts.guess(every))
+    chosen = layouts.layout(word) if word else layouts.DEFAULT
+    coordinates = tuple((key, called[key]) for key in cf.COORDINATES if key in called)
+    begin, end = -(10**9), 10**9
+    for name in CLIMATE_NAMES:
+        part = layouts.Part((called[name],)) if name in called else _part(getattr(chosen, name), every)
+        for variable in part.names:
+            if variable not in every:
+                _lost(variable, name, have, chosen, layout)
+            pieces = _pieces(files, variable, coordinates, stamp or chosen.stamp, "", chosen.per_day)
+            begin = max(begin, min(int(piece.months.month[0]) for piece in pieces))
+            end = min(end, max(int(piece.months.month[-1]) for piece in pieces))
+    first, last = -(-begin // 12), (end + 1) // 12 - 1
+    if last < first:
+        raise InputError(f"{paths[0]}: no whole year in which all climate variables are there; give files that join up")
+    return first, last
+>>>>>>> main
 
 
 def _part(ways: Sequence[layouts.Part], every: set[str]) -> layouts.Part:

@@ -55,10 +55,10 @@ def read(
             raise InputError(f"{path}: '{field.name}' reaches {np.nanmax(soil):g} percent, expected 0..100; correct it")
         values[part] = dataclasses.replace(field, values=soil, units="percent")
     if 0 < largest <= 1.0 + 1e-6:
-        unit = next(field.units for field in found.values() if field is not None)
-        names_of = " and ".join(f"'{field.name}'" for field in found.values() if field is not None)
+        present = [field for field in found.values() if field is not None]
+        names_of = " and ".join(f"'{field.name}'" for field in present)
         raise InputError(
-            f"{path}: {names_of} are nowhere above {largest:g} percent: fractions under units '{unit}'? set the "
+            f"{path}: {names_of} are nowhere above {largest:g} percent: fractions under units '{present[0].units}'? set the "
             "units attribute to '1' or multiply by 100"
         )
     silt = 100.0 - values["sand"].values - values["clay"].values if "silt" not in values else values["silt"].values
