@@ -11,6 +11,7 @@ import contextlib
 import io
 import json
 import re
+from html import unescape
 from pathlib import Path
 
 from mkdocs.structure.files import File
@@ -19,6 +20,11 @@ ROOT = Path(__file__).resolve().parents[1]
 SOURCE = ROOT / "src" / "jtem"
 EXECUTED = ROOT / "build" / "notebooks"
 GUIDES = {
+    "First site": "first_site.md",
+    "Own region": "own_region.md",
+    "Calibrate my tower": "calibrate_my_tower.md",
+    "Which parameters matter": "which_parameters_matter.md",
+    "The model in equations": "model.md",
     "Architecture": "architecture.md",
     "Preparing data": "preparing_data.md",
     "Emulated climate": "climate_emulator.md",
@@ -132,7 +138,8 @@ def equations() -> str:
         if not name.startswith("jtem.physics."):
             continue
         tree = ast.parse(path.read_text(encoding="utf-8"))
-        lines += [f"## {path.stem.replace('_', ' ').capitalize()}", "", one_line(ast.get_docstring(tree)), ""]
+        title = ": ".join(name.removeprefix("jtem.physics.").split(".")).replace("_", " ")
+        lines += [f"## {title.capitalize()}", "", one_line(ast.get_docstring(tree)), ""]
         lines += ["| function | what it says |", "| --- | --- |"]
         for node in tree.body:
             if isinstance(node, ast.FunctionDef) and not node.name.startswith("_"):
@@ -194,6 +201,17 @@ def notebook(path: Path) -> dict[str, str | bytes]:
 
 
 def on_page_content(html, page, config, files):
-    """Sphinx roles of the docstrings as plain code."""
+    """Sphinx roles of the docstrings as plain code, formulas as MathML."""
     del page, config, files
-    return plain_roles(html)
+    return FORMULA.sub(mathml, plain_roles(html))
+
+
+FORMULA = re.compile(r'<(span|div) class="arithmatex">\\([(\[])(.*?)\\[)\]]</\1>', re.DOTALL)
+"""A formula as pymdownx.arithmatex leaves it."""
+
+
+def mathml(found: re.Match) -> str:
+    """One formula; what latex2mathml cannot read is an error, not text on the page."""
+    from latex2mathml.converter import convert
+
+    return convert(unescape(found[3]), display="block" if found[2] == "[" else "inline")

@@ -19,6 +19,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from jtem.errors import InputError
+
 
 def parameter(*, unit: str, description: str, symbol: str = "", scale: str = "linear", trainable: bool = True) -> Any:
     """Declare one parameter of a process (wraps ``eqx.field``; no default values in code).
@@ -40,7 +42,7 @@ def parameter(*, unit: str, description: str, symbol: str = "", scale: str = "li
     )
 
 
-class ParameterError(ValueError):
+class ParameterError(InputError):
     """A parameter table that cannot be used: one sentence naming file, parameter and remedy."""
 
 

@@ -35,7 +35,7 @@ def design(section: ModelSection, where: str) -> step.Design:
         pool_dtype=section.precision.pool_dtype,
     )
     own = functions(section.processes, f"{where}: [model.processes]")
-    return made if not own else step.Design(**{**vars(made), "processes": made.processes._replace(**own)})
+    return step.with_processes(made, **own)
 
 
 def functions(named: Mapping[str, str], where: str) -> dict[str, Callable]:

@@ -382,21 +382,23 @@ def read_factorial(found: Sequence[tuple[Path, Plan]]) -> Region:
 def factorial_report(found: Sequence[tuple[Path, Plan]], out: Path, *, figures_wanted: bool) -> None:
     """Report of a plan with ``[factorial]`` into ``out``: headline, tables, closures, figures of its paper, or of none."""
     from jtem.files import prepare_folder
-    from jtem.report import page, papers, regional
+    from jtem.report import page, papers, regional, statements
 
     _, plan = found[0]
     data = read_factorial(found)
     prepare_folder(out)
     held = {row.name: sorted(row.held) for row in plan.factorial.protocol}
-    paper = papers.find(plan.paper, plan.where)
+    paper, said = papers.find(plan.paper, plan.where), ""
     if paper is None:
         made = papers.own_report(data, held)
     else:
         notes = papers.differences(plan.paper, plan.domain.source)
         made = paper.report(data, notes, held, plan.factorial.base_year)
+        judged = statements.judge(data, plan.paper)
+        made.tables["statements"], said = statements.table(judged, plan.paper), statements.summary(judged)
     closed, remark = papers.closure_table(data)
     made.tables["closure"] = closed
-    for text in (*made.remarks, remark):
+    for text in filter(None, (*made.remarks, remark, said)):
         print(text)
     written = papers.write(data, made, out, figures=figures_wanted)
     print(

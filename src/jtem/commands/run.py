@@ -18,7 +18,7 @@ from jtem import __version__
 from jtem import plan as plans
 from jtem import run as work
 from jtem.assemble.course import Prepared, open_plan
-from jtem.assemble.provenance import attributes, identity
+from jtem.assemble.provenance import attributes, identity, notes
 from jtem.commands.report import region_report
 from jtem.devices import usable_cores, use_all_cores
 from jtem.errors import DONE, FAILED_CELLS, InputError
@@ -157,15 +157,7 @@ def execute(
     ) as sink:
         structure = jax.tree.structure(work.state_like(experiment)) if plan.output.state else None
         store.replay(experiment.stages, structure, sink)
-        notes: dict[str, str | int | float] = {}
-        if summary.spin_up is not None:
-            notes["spin_up_closed_columns"] = int(np.sum(summary.spin_up.closed))
-            notes["spin_up_columns"] = int(np.size(summary.spin_up.closed))
-            notes["spin_up_method"] = summary.spin_up.method
-            if summary.spin_up.code is not None:
-                notes["spin_up_equilibrium_columns"] = int(np.sum(summary.spin_up.code == 0))
-                notes["spin_up_repeated_columns"] = " ".join(map(str, np.flatnonzero(summary.spin_up.code)))
-        written = sink.finish(summary.failed, notes)
+        written = sink.finish(summary.failed, notes(summary))
         for text in sink.implausible.values():
             print(f"note: {text}", file=sys.stderr)
     store.remove()

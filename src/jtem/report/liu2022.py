@@ -1,7 +1,7 @@
 """Tables and figures of Liu et al. (2022) from a factorial: S_T - S_R, mean and s.d. over members.
 
 Upper-case differences are S_T - S_R in the same year; lower-case anomalies are from the end of history. The identities
-``SOC_PF = dSOC - sum dLtrC + sum dRH`` and ``SON_PF = dSON - sum dLtrN + sum dNetNMin`` (tem.md section 9.2) are evaluated
+``SOC_PF = dSOC - sum dLtrC + sum dRH`` and ``SON_PF = dSON - sum dLtrN + sum dNetNMin`` (docs/model.md#i4) are evaluated
 beside the transfer that the model booked; all three agree to round-off.
 """
 

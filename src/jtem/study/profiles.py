@@ -1,7 +1,7 @@
 """Soil profiles: the half depth b of the hyperbola by vegetation type, mean profiles, active-layer stocks against observed.
 
 Liu et al. (2022), Figure S1: b of ``F(z) = z/(b + z)`` by ecosystem. Liu et al. (2024), Figure S1: mean profiles by
-vegetation type, whose hyperbola continues below the observed intervals (tem.md section 10.1). Profiles come as depths (m)
+vegetation type, whose hyperbola continues below the observed intervals (docs/model.md#p7). Profiles come as depths (m)
 and the stock (g m-2) from the surface to each of them.
 """
 
@@ -22,7 +22,7 @@ from jtem.study.calibration import least_squares
 Profile = tuple[np.ndarray, np.ndarray]
 REFERENCE_DEPTH = 3.0  # m; hyperbolic above, uniform below (Liu et al. 2022, Eq. 1-2)
 HALF_DEPTH_BOUNDS = (0.02, 20.0)  # m; as the parameter table has them
-EDGES = (0.0, 0.3, 1.0, 2.0, 3.0)  # m; intervals of the inventory (tem.md section 10.1)
+EDGES = (0.0, 0.3, 1.0, 2.0, 3.0)  # m; intervals of the inventory (docs/model.md#p7)
 
 
 # --- the half depth --------------------------------------------------------------------------------------------------
@@ -133,7 +133,7 @@ def interval_stocks(profiles: Sequence[Profile], edges: Sequence[float] = EDGES)
 
 
 def mean_profile(stocks: np.ndarray, edges: Sequence[float] = EDGES) -> MeanProfile:
-    """Mean of ``stocks`` (profile, interval), interval by interval, and the hyperbola of the means (tem.md section 10.1)."""
+    """Mean of ``stocks`` (profile, interval), interval by interval, and the hyperbola of the means (docs/model.md#p7)."""
     known = np.isfinite(stocks)
     count = known.sum(axis=0)
     total = np.where(known, stocks, 0.0).sum(axis=0)

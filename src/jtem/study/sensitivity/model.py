@@ -160,6 +160,7 @@ def model_of(
 ) -> Model:
     """The model of an experiment's history and of each of ``scenarios`` (names of its stages, of equal length and switches).
 
+    Without ``scenarios`` the model ends with history, and its one scenario is called as that stage is.
     ``annual``: (variable, reduction) of the outputs. Raises ``InputError`` for a restart, for spin-up years that cycle the
     climate (they have no derivative here) and for scenarios that are not stages after history.
     """
@@ -178,7 +179,7 @@ def model_of(
     ways = {
         tuple((s.years, s.expose, s.follow, s.begin, s.base) for s in (history, stages[name])) for name in scenarios
     }
-    if len(ways) != 1:
+    if len(ways) > 1:
         raise InputError("scenarios of a sensitivity must have the same years and the same exposure; make them equal")
     design = experiment.design
     names = dict(annual) | dict.fromkeys(THAW, "year")
@@ -191,7 +192,7 @@ def model_of(
     rows = jax.tree.map(lambda leaf: np.asarray(leaf)[community], experiment.parameters)
     vector = vector_of(table, rows)
     entries = [table.entries[name.split("[")[0]] for name in vector.names]
-    last = stages[scenarios[0]]
+    last = stages[scenarios[0]] if scenarios else history
     return Model(
         chain=Chain(
             design,
@@ -199,14 +200,13 @@ def model_of(
             Selection(annual=tuple(names.items())),
             settings or equilibrium.Settings(),
         ),
-        stages=(history, last),
+        stages=(history, last) if scenarios else (history,),
         vector=vector,
         vectors=vector.flatten(rows).astype(design.pool_dtype),
         rows=rows,
         cells=jax.tree.map(np.asarray, experiment.columns),
-        drivers={
-            name: Drivers(cycle, (past, cast(stages[name].climate(experiment.column_cell)))) for name in scenarios
-        },
+        drivers={name: Drivers(cycle, (past, cast(stages[name].climate(experiment.column_cell)))) for name in scenarios}
+        or {history.name: Drivers(cycle, (past,))},
         years=np.arange(history.first_year, last.last_year + 1),
         column_cell=np.asarray(experiment.column_cell),
         communities=tuple(table.communities[k] for k in community),
