@@ -26,11 +26,10 @@ import jax
 import matplotlib.pyplot as plt
 import numpy as np
 
-from jtem import calibrate
-from jtem.assemble import sites
-from jtem.files import data_path
+from jtem.assemble.calibration import case
 from jtem.plan import calibration as calibration_plan
 from jtem.study import scores
+from jtem.study.calibration import results, search
 
 jax.config.update("jax_enable_x64", True)
 PLAN = """
@@ -97,7 +96,7 @@ def write_table(values):
 
 def build():
     plan = calibration_plan.parse(PLAN)
-    return sites.build(plan, None, [data_path("parameters", "defaults.toml")])
+    return case(plan, None)
 
 
 # %% [markdown]
@@ -125,8 +124,8 @@ write_table(noisy)
 
 # %%
 twin = build()  # the same shapes, so nothing is compiled again
-outcome = calibrate.fit(twin, Path())
-found = calibrate.write_results(twin, outcome, Path())
+outcome = search.fit(twin, Path())
+found = results.write_results(twin, outcome, results.evaluate(twin, outcome), Path())
 print(Path("parameters.csv").read_text())
 for score in found:
     if score.site != "all":
@@ -137,7 +136,7 @@ for score in found:
 # what the data know only together; below, the band is the prediction's uncertainty (first order) beside the noise of the twin.
 
 # %%
-result = calibrate.evaluate(twin, outcome)
+result = results.evaluate(twin, outcome)
 gpp = np.array([twin.problem.channels[c].name == "gpp" for c in observations.channel])
 time = twin.first_year + (observations.begin[gpp] + 0.5) / 12
 first = np.argsort(time)

@@ -130,6 +130,7 @@ def parser() -> argparse.ArgumentParser:
         action="store_true",
         help="go on with the search, and with the draws of [posterior], in the output folder",
     )
+    fitting.add_argument("--force", action="store_true", help="overwrite the results of a finished calibration")
     fitting.add_argument("--overlay", action="append", default=[], metavar="NAME", help="one more parameter overlay")
     fitting.add_argument("--pest", type=Path, metavar="DIR", help="write the problem as PEST files and stop")
     fitting.add_argument(

@@ -16,7 +16,11 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
+
 from jtem.errors import InputError, suggest
+from jtem.study.calibration.case import Case
+from jtem.study.calibration.problem import START
 
 PARAMETER_LENGTH, OBSERVATION_LENGTH, GROUP_LENGTH = 12, 20, 12
 TRANSFORMS = ("none", "log", "fixed")
@@ -369,3 +373,53 @@ def read_control(path: Path | str, names: Path | str | None = None) -> Problem:
             f"{observations}; correct the counts"
         )
     return Problem(tuple(parameters), tuple(seen))
+
+
+# --- of a case ---------------------------------------------------------------------------------------------------------
+
+
+def problem_of(case: Case) -> Problem:
+    """The same problem for PEST: only single values, shared or by community, can be told to it. Raises ``InputError``."""
+    problem, model = case.problem, case.model
+    made = []
+    for k, free in enumerate(problem.free):
+        if free.mode != "value" or free.scope == "site" or free.names[0] in START or "[" in free.names[0]:
+            raise InputError(
+                f"'{free.label}' cannot be exported to PEST: only values of whole parameters, shared or by community; "
+                "change its mode and scope"
+            )
+        for c in sorted({int(i) for i in model.index[model.applies[:, k], k]}):
+            community = model.names[c].partition(":")[2]
+            low, high = float(model.transform.lower[c]), float(model.transform.upper[c])
+            made.append(
+                Parameter(
+                    free.names[0] + (f":{community}" if community else ""),
+                    float(model.start_values[c]),
+                    low,
+                    high,
+                    "log" if free.scale == "log" else "none",
+                )
+            )
+    o = problem.observations
+    seen = [
+        Observation(
+            f"{problem.sites[o.site[k]]} {problem.channels[o.channel[k]].name} {case.first_year + o.begin[k] // 12}-"
+            f"{o.begin[k] % 12 + 1:02d}",
+            float(o.value[k]),
+            1.0 / float(o.error[k]) if o.fit[k] else 0.0,
+            problem.channels[o.channel[k]].name,
+        )
+        for k in np.flatnonzero(np.isfinite(o.value))
+    ]
+    return Problem(tuple(made), tuple(seen))
+
+
+def simulated_of(case: Case, problem: Problem, path: Path) -> None:
+    """Write what PEST reads back, at the values of the parameter table (the overlay that PEST filled is a part of it)."""
+    model, values = case.model, np.array(case.model.start_values)
+    for k, free in enumerate(case.problem.free):
+        for s in np.flatnonzero(model.applies[:, k]):
+            values[model.index[s, k]] = np.ravel(model.value_in_table(free.names[0], int(s)))[0]
+    simulated, _ = model.simulate(values)
+    o = case.problem.observations
+    write_simulated(problem, simulated[np.isfinite(o.value)], path)
