@@ -31,7 +31,7 @@ import numpy as np
 from jtem import equilibrium, parameters, plan, run, spinup, step
 from jtem.assemble.course import prepare
 from jtem.assemble.model import parameter_files
-from jtem.constants import DAYS_IN_MONTH
+from jtem.constants import CARBON_LAYERS
 from jtem.devices import use_all_cores
 from jtem.files import data_path
 from jtem.physics import permafrost, radiation
@@ -127,7 +127,7 @@ def bonanza_creek(data: Path) -> Columns:
         silt_clay=jnp.asarray([float(site["derived_for_this_site"]["psiplusc"])]),
         community=jnp.asarray([TABLE.index("boreal_forest")]),
         top_of_atmosphere=jnp.asarray(radiation.top_of_atmosphere(np.array([site["site"]["lat"]]))),
-        soil_carbon_profile=jnp.zeros((1, permafrost.CARBON_LAYERS)),
+        soil_carbon_profile=jnp.zeros((1, CARBON_LAYERS)),
     )
     return Columns(["bonanza_creek"], cells, year)
 
@@ -165,8 +165,7 @@ def many(columns: Columns, count: int) -> Columns:
 def start(p, cell, year):
     """Initial state and periodic heat of one column."""
     site = step.derive(p, cell, DESIGN)
-    days = jnp.asarray(DAYS_IN_MONTH, jnp.float64)
-    state = step.initial_state(site, cell, year.air_temperature, year.shortwave_radiation, days, DESIGN)
+    state = step.start(site, cell, year.air_temperature, year.shortwave_radiation, DESIGN)
     _, heat = spinup.periodic_heat(state.thermal, year, cell, site, years=HEAT_YEARS, design=DESIGN)
     return state.water, state.carbon, heat
 

@@ -26,7 +26,7 @@ import xarray as xr
 
 from jtem import parameters as parameter_table
 from jtem import step
-from jtem.constants import DAYS_IN_MONTH
+from jtem.constants import CARBON_LAYERS, DAYS_IN_MONTH
 from jtem.files import data_path
 from jtem.physics import (
     decomposition,
@@ -36,8 +36,10 @@ from jtem.physics import (
     photosynthesis,
     radiation,
     respiration,
-    soil_thermal,
     water,
+)
+from jtem.physics import (
+    soil_heat as ground_heat,
 )
 from jtem.state import Cell, Forcing
 
@@ -241,7 +243,7 @@ def tem6_cell(reference: Reference) -> Cell:
         silt_clay=jnp.asarray(reference.parameters["derived_for_this_site"]["psiplusc"], jnp.float64),
         community=jnp.asarray(0),
         top_of_atmosphere=jnp.asarray(radiation.top_of_atmosphere(np.array([site["lat"]]))[0]),
-        soil_carbon_profile=jnp.zeros(permafrost.CARBON_LAYERS),
+        soil_carbon_profile=jnp.zeros(CARBON_LAYERS),
     )
 
 
@@ -493,9 +495,51 @@ def processes(reference: Reference) -> dict[str, Measured]:
     result["litterfall"] = relative(
         over_months(lambda c: c * litter.loss_rate(p.litter.carbon_rate, 1e-3), carbon), f["LTRFALC"], 0.01
     )
-    growth = over_months(lambda g, m: respiration.growth(g, m, p.respiration), f["VEGINGPP"], f["RVMAINT"])
+    growth = over_months(
+        lambda g, m: respiration.growth(g, m, p.respiration.growth_fraction), f["VEGINGPP"], f["RVMAINT"]
+    )
     result["npp_without_nitrogen_limitation"] = relative(f["VEGINGPP"] - f["RVMAINT"] - growth, f["VEGINNPP"], 1.0)
     return result
+
+
+def freeze_thaw_share_piecewise(
+    previous: Float[Array, "*shape"], current: Float[Array, "*shape"], following: Float[Array, "*shape"]
+) -> Float[Array, "*shape"]:
+    """Thawed share of a month from the 10 cm temperatures (degC) of three months, by the case table of TEM 6.
+
+    Mean of the three over a number that depends on their signs (previous, current, following), clipped to [0, 1].
+    Discontinuous: for comparison with TEM only; the model uses the monthly thawed fraction of the top layer.
+    """
+    before, now, after = previous > 0, current > 0, following > 0
+    divisor = jnp.select(
+        [
+            before & ~now & after,
+            before & now & ~after,
+            ~before & now & after,
+            ~before & ~now & after,
+            before & ~now & ~after,
+            ~before & now & ~after,
+        ],
+        [jnp.full_like(current, number) for number in (3.0, 4.0, 6.0, 5.0, 4.0, 3.0)],
+        jnp.ones_like(current),
+    )
+    share = safe.clip((previous + current + following) / 3.0 / divisor, 0.0, 1.0)
+    share = jnp.where(before & now & after, jnp.ones_like(share), share)
+    return jnp.where(before | now | after, share, jnp.zeros_like(share))
+
+
+def thawed_share_from_soil_temperatures(
+    previous: Float[Array, "*cells"], current: Float[Array, "*cells"], following: Float[Array, "*cells"]
+) -> Float[Array, "*cells"]:
+    """``f_FT`` from a series of monthly soil temperatures only : exact share of the month above 0 degC
+    of the straight lines through the month means, ``(h(E1, T) + h(T, E2))/2``, ``h(a, b) = (a+ + b+)/(|a| + |b| + 1e-6)``.
+    """
+
+    def share(a, b):
+        return (safe.maximum(a, 0.0) + safe.maximum(b, 0.0)) / (jnp.abs(a) + jnp.abs(b) + 1e-6)
+
+    start, end = 0.5 * (previous + current), 0.5 * (current + following)
+    return 0.5 * (share(start, current) + share(current, end))
 
 
 def tem6_forms(reference: Reference) -> dict[str, Measured]:
@@ -516,7 +560,7 @@ def tem6_forms(reference: Reference) -> dict[str, Measured]:
     )
     dst10 = f["DST10"]
     one_year_ago = np.concatenate([s["dst10"], dst10])[1 : f.months + 1]  # the following calendar month, a year earlier
-    thaw = over_months(soil_thermal.freeze_thaw_share_piecewise, f.before("DST10", s["prevdst10"]), dst10, one_year_ago)
+    thaw = over_months(freeze_thaw_share_piecewise, f.before("DST10", s["prevdst10"]), dst10, one_year_ago)
     result["tem6_thawed_share"] = relative(thaw, f["THAWPCT"], 0.01)
 
     month = carbon_months(f, p)
@@ -665,13 +709,22 @@ def evapotranspiration(reference: Reference, thawed_depth: np.ndarray, *, stores
     count = thawed_depth.size
 
     def one(stores, x):
-        return water.month(
+        warmth, rain_and_snow = x["in_tair"], x["in_prec"]
+        snowfall, rain = water.snowfall_and_rain(rain_and_snow, warmth, p.water)
+        melt = water.snowmelt(stores.snowpack, warmth, stores.previous_air_temperature, cell.elevation, p.water)
+        available, capacity = water.available_water(stores.soil_water, x["thaw"], soil, p.water)
+        evaporated = water.evapotranspiration(rain + melt, x["PET"], available, capacity, x["days"], p.water)
+        return water.balance(
             stores,
-            precipitation=x["in_prec"],
-            air_temperature=x["in_tair"],
+            precipitation=rain_and_snow,
+            snowfall=snowfall,
+            rain=rain,
+            melt=melt,
+            evapotranspiration=evaporated,
             potential=x["PET"],
-            thawed_root_depth=x["thaw"],
-            days=x["days"],
+            available=available,
+            capacity=capacity,
+            air_temperature=warmth,
             elevation=cell.elevation,
             soil=soil,
             p=p.water,
@@ -710,21 +763,21 @@ class HeatSeries(NamedTuple):
     months: step.HeatMonth
     active_layer: np.ndarray
 
-    def temperature_at(self, depth: float, design: soil_thermal.ThermalDesign) -> np.ndarray:
+    def temperature_at(self, depth: float, design: ground_heat.ThermalDesign) -> np.ndarray:
         """Monthly temperature (degC) at a depth (m): the model's own outputs at 10 and 20 cm, else linear."""
         if depth in (0.1, 0.2):
             return getattr(self.months, f"soil_temperature_{round(100 * depth)}cm")
-        return over_months(lambda t: soil_thermal.layer_temperature_at(t, depth, design), self.months.soil_temperature)
+        return over_months(lambda t: ground_heat.layer_temperature_at(t, depth, design), self.months.soil_temperature)
 
 
 def heat_series(
-    state: soil_thermal.ThermalState,
+    state: ground_heat.ThermalState,
     air: np.ndarray,
     following: np.ndarray,
     precipitation: np.ndarray,
-    site: step.Site,
+    site: step.Column,
     design: step.Design,
-) -> tuple[soil_thermal.ThermalState, HeatSeries]:
+) -> tuple[ground_heat.ThermalState, HeatSeries]:
     """The heat pass (``step.heat_month``, ``step.heat_close_year``) over years of monthly climate of one column."""
 
     def one_month(carried, x):
@@ -759,7 +812,7 @@ def soil_heat(reference: Reference) -> tuple[HeatSeries, step.Design]:
     air, rain_and_snow = f["in_tair"], f["in_prec"]
     mean = f.equilibrium_air_temperature
     uniform = jnp.full((design.thermal.layers,), mean.mean())
-    state = soil_thermal.state_from_temperature(uniform, jnp.asarray(mean[11]), site.thermal)
+    state = ground_heat.state_from_temperature(uniform, jnp.asarray(mean[11]), site.thermal)
     state, _ = heat_series(
         state,
         *repeated(mean, EQUILIBRIUM_YEARS),
@@ -823,7 +876,7 @@ def form_differences(reference: Reference, series: HeatSeries) -> dict[str, floa
         }
         result |= {f"{name}_at_{t}degC_relative_to_10degC": float(v) for name, v in pairs.items()}
     share = over_months(
-        photosynthesis.thawed_share_from_soil_temperatures,
+        thawed_share_from_soil_temperatures,
         f.before("DST10", f.state["prevdst10"]),
         f["DST10"],
         np.append(f["DST10"][1:], f["DST10"][-1]),

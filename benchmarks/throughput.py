@@ -36,7 +36,7 @@ import jax.numpy as jnp  # noqa: E402
 import numpy as np  # noqa: E402
 
 from jtem import parameters, run, spinup, step  # noqa: E402
-from jtem.constants import DAYS_IN_MONTH, WATTS_TO_TEM_RADIATION  # noqa: E402
+from jtem.constants import WATTS_TO_TEM_RADIATION  # noqa: E402
 from jtem.files import data_path  # noqa: E402
 from jtem.physics import permafrost, radiation  # noqa: E402
 from jtem.state import Cell, Climate  # noqa: E402
@@ -162,8 +162,7 @@ def measure_spin_up(count: int, precision: str, results: dict[str, float]) -> No
         def one(cell, years):
             year = spinup.mean_year(years)
             site = step.derive(p, cell, design)
-            days = jnp.asarray(DAYS_IN_MONTH, pools)
-            state = step.initial_state(site, cell, year.air_temperature, year.shortwave_radiation, days, design)
+            state = step.start(site, cell, year.air_temperature, year.shortwave_radiation, design)
             state, drift, _ = spinup.spin_up(state, year, cell, p, heat_years=60, years=1000, design=design)
             return state, drift
 

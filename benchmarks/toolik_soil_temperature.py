@@ -25,7 +25,8 @@ import numpy as np
 import xarray as xr
 
 from jtem import parameters, step
-from jtem.physics import permafrost, radiation, soil_thermal
+from jtem.constants import CARBON_LAYERS
+from jtem.physics import radiation, soil_heat
 from jtem.state import Cell
 from reference_tem6 import DataMissing, HeatSeries, community_row, find_data, heat_series, repeated, scores
 
@@ -63,7 +64,7 @@ def read_cell(folder: Path) -> Cell:
         silt_clay=jnp.asarray(psi, jnp.float64),
         community=jnp.asarray(0),
         top_of_atmosphere=jnp.asarray(radiation.top_of_atmosphere(np.array([latitude]))[0]),
-        soil_carbon_profile=jnp.zeros(permafrost.CARBON_LAYERS),
+        soil_carbon_profile=jnp.zeros(CARBON_LAYERS),
     )
 
 
@@ -89,12 +90,12 @@ def simulate(
     spun_up_on: tuple[np.ndarray, np.ndarray],
     cell: Cell,
     row: step.Parameters,
-) -> tuple[HeatSeries, soil_thermal.ThermalDesign]:
+) -> tuple[HeatSeries, soil_heat.ThermalDesign]:
     """Heat pass from 300 years of the mean climate of 1901-1930 through 1901-2015."""
     design = step.Design(heat_dtype="float64")
     site = step.derive(row, cell, design)
     mean_air, mean_precipitation = (x[: MEAN_YEARS * 12].reshape(-1, 12).mean(axis=0) for x in spun_up_on)
-    state = soil_thermal.initial_state(
+    state = soil_heat.initial_state(
         jnp.asarray(mean_air.mean()), jnp.asarray(mean_air[11]), site.thermal, design.thermal
     )
     cycle = repeated(mean_air, SPINUP_YEARS)
@@ -104,7 +105,7 @@ def simulate(
 
 
 def compare_series(
-    series: HeatSeries, design: soil_thermal.ThermalDesign, measured: dict[str, np.ndarray]
+    series: HeatSeries, design: soil_heat.ThermalDesign, measured: dict[str, np.ndarray]
 ) -> dict[str, float]:
     """RMSE, bias, R2 (squared correlation) by depth, and maximum thaw of the measured years."""
     result: dict[str, float] = {}

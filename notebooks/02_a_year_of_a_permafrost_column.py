@@ -25,7 +25,7 @@ import numpy as np
 
 from jtem import plan, run
 from jtem.assemble.course import prepare
-from jtem.physics.soil_thermal import C25_B
+from jtem.physics.soil_heat import DEFAULT_EDGES
 
 text = """
 [plan]
@@ -72,7 +72,7 @@ print(
 )
 
 # %%
-edges = np.asarray(C25_B)
+edges = np.asarray(DEFAULT_EDGES)
 month = np.arange(12) + 0.5
 figure, axes = plt.subplots(2, 3, figsize=(13, 7), layout="constrained")
 (ground, water, leaves), (carbon, nitrogen, air) = axes
@@ -118,7 +118,7 @@ for axis in axes.ravel():
 plt.show()
 
 # %% [markdown]
-# Where each equation lives: soil heat in `physics/soil_thermal.py`, water in `physics/water.py`, leaves in
+# Where each equation lives: soil heat in `physics/soil_heat`, water in `physics/water.py`, leaves in
 # `physics/phenology.py`, and so on; `step.month` puts them together and reads top to bottom.
 
 # %%

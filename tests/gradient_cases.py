@@ -103,8 +103,7 @@ def program(scheme: str):
     def one(vector, row, cell, climate, base_thaw):
         p = unflatten(row, vector)
         site = step.derive(p, cell, design)
-        days = jnp.asarray(run.DAYS_IN_MONTH)
-        state = step.initial_state(site, cell, climate.air_temperature[0], climate.shortwave_radiation[0], days, design)
+        state = step.start(site, cell, climate.air_temperature[0], climate.shortwave_radiation[0], design)
         thaw = permafrost.Thaw(base_thaw, base_thaw)
         state = step.begin_permafrost(state, cell, site, thaw, design)
         controls = run.constant_controls(YEARS, expose=True)

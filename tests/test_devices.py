@@ -17,20 +17,20 @@ if sys.argv[1] == "quick":
 import jax, jax.numpy as jnp
 from jtem import parameters, step
 from jtem.files import data_path
-from jtem.physics import soil_thermal
+from jtem.physics import snow, soil_heat
 table = parameters.read_table(step.Parameters, [data_path("parameters", "defaults.toml")])
 rows = jax.tree.map(lambda x: x[:8].astype("float32"), parameters.build(step.Parameters, table, "float32").soil_thermal)
-design = soil_thermal.ThermalDesign()
-properties = jax.vmap(lambda row: soil_thermal.properties(row, design))(rows)
+design = soil_heat.ThermalDesign()
+properties = jax.vmap(lambda row: soil_heat.properties(row, design))(rows)
 mean = jnp.linspace(-12.0, 1.0, 8, dtype=jnp.float32)
-state = jax.vmap(lambda t, p: soil_thermal.initial_state(t, t - 15.0, p, design))(mean, properties)
+state = jax.vmap(lambda t, p: soil_heat.initial_state(t, t - 15.0, p, design))(mean, properties)
 season = -18.0 * jnp.cos(2 * jnp.pi * (jnp.arange(36) % 12) / 12)
 @jax.jit
 def run(state):
     def month(state, air):
         def one(s, t, p):
             now, following = t + air[0], t + air[1]
-            return soil_thermal.month(s, now, following, jnp.where(now < -1, 20.0, 0.0), p, design=design)
+            return soil_heat.month(s, now, following, jnp.where(now < -1, 20.0, 0.0), p, cover=snow.cover, design=design)
 
         return jax.vmap(one)(state, mean, properties)
     return jax.lax.scan(month, state, jnp.stack([season, jnp.roll(season, -1)], axis=1).astype("float32"))

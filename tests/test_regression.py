@@ -59,8 +59,7 @@ def equilibrium(design, years, cases):
     def one(cell, year):
         parameters = parameter_tree()
         site = step.derive(parameters, cell, design)
-        days = jax.numpy.asarray(run.DAYS_IN_MONTH)
-        state = step.initial_state(site, cell, year.air_temperature, year.shortwave_radiation, days, design)
+        state = step.start(site, cell, year.air_temperature, year.shortwave_radiation, design)
         state, drift, _ = spinup.spin_up(state, year, cell, parameters, heat_years=60, years=years, design=design)
         controls = run.constant_controls(1, baseline=True)
         climate_year = jax.tree.map(lambda leaf: leaf[None], year)

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from jtem import run, step
-from jtem.physics import permafrost, soil_thermal
+from jtem.physics import permafrost, soil_heat
 from sites import BONANZA_CREEK, PLATEAU_MEADOW, TOOLIK, make, parameter_tree
 
 YEARS = 6
@@ -82,7 +82,7 @@ def test_forcing_comes_out_as_it_was_given(whole):
 
 
 def test_undecorated_one_cell_form_gives_the_same(whole):
-    plain = step.Design(permafrost=permafrost.LAYERED, thermal=soil_thermal.ThermalDesign(batched=False))
+    plain = step.Design(permafrost=permafrost.LAYERED, thermal=soil_heat.ThermalDesign(batched=False))
     for x, y in zip(jax.tree.leaves(go(whole)), jax.tree.leaves(go(whole, design=plain)), strict=True):
         # two programs of float32 heat may round apart on another processor (here 1e-6 holds)
         np.testing.assert_allclose(np.asarray(x), np.asarray(y), rtol=2e-4, atol=2e-4)

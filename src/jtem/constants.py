@@ -7,6 +7,12 @@ DAYS_IN_MONTH = np.array([31, 28, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31], dtype
 
 MONTHS_PER_YEAR = 12
 
+MONTH_DAYS = 365.25 / 12
+"""Days of one of the twelve equal months of soil heat and thermal snow."""
+
+MONTH_MEGASECONDS = 365.25 / 12 * 86400 / 1e6
+"""Ms; the same, in the time unit of soil heat."""
+
 WATTS_TO_TEM_RADIATION = 86400.0 / 41860.0
 """W m-2 to cal cm-2 d-1 (2.0640); TEM publishes half-saturation and Jensen-Haise in those units."""
 

@@ -76,7 +76,7 @@ class _Cycle(NamedTuple):
     climate: Climate
     heat: PeriodicHeat
     cell: Cell
-    site: step.Site
+    site: step.Column
 
 
 # --- one cycle -----------------------------------------------------------------------------------------------------
@@ -163,7 +163,7 @@ def _slow(carbon: step.CarbonState) -> tuple:
     )
 
 
-def _with_slow(carbon: step.CarbonState, values, site: step.Site) -> step.CarbonState:
+def _with_slow(carbon: step.CarbonState, values, site: step.Column) -> step.CarbonState:
     """Set the six slow numbers; soil nitrogen follows soil carbon."""
     carbon = eqx.tree_at(_slow, carbon, tuple(values))
     tied = carbon.soil.carbon / site.parameters.decomposition.soil_cn
@@ -227,7 +227,7 @@ def solve(
     heat: PeriodicHeat,
     climate: Climate,
     cell: Cell,
-    site: step.Site,
+    site: step.Column,
     *,
     design: step.Design,
     settings: Settings | None = None,

@@ -81,7 +81,7 @@ def simulate_year(
     state: step.State,
     climate: Climate,
     cell: Cell,
-    site: step.Site,
+    site: step.Column,
     controls: Controls,
     *,
     design: step.Design,
@@ -150,8 +150,7 @@ def initial_states(parameters: step.Parameters, cells: Cell, climate: Climate, *
 
     def one(cell, air_temperature, shortwave_radiation):
         site = step.derive(parameters, cell, design)
-        days = jnp.asarray(DAYS_IN_MONTH, air_temperature.dtype)
-        return step.initial_state(site, cell, air_temperature, shortwave_radiation, days, design)
+        return step.start(site, cell, air_temperature, shortwave_radiation, design)
 
     return _initial_program(design, one)(cells, climate.air_temperature[:, 0], climate.shortwave_radiation[:, 0])
 

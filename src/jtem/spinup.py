@@ -14,10 +14,10 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 from jtem import run, step
-from jtem.constants import MONTHS_PER_YEAR
+from jtem.constants import MONTH_MEGASECONDS, MONTHS_PER_YEAR
 from jtem.numerics.anderson import anderson_step, push
 from jtem.numerics.fixed_point import implicit
-from jtem.physics import permafrost, soil_thermal
+from jtem.physics import permafrost, soil_heat
 from jtem.state import Cell, Climate, Controls, Forcing
 
 RESET_YEARS = (3, 6, 10)
@@ -52,7 +52,7 @@ class Drift(NamedTuple):
     nitrogen_input_minus_loss: Array
 
 
-def _heat_year(thermal, forcing, site, design) -> tuple[soil_thermal.ThermalState, step.HeatMonth]:
+def _heat_year(thermal, forcing, site, design) -> tuple[soil_heat.ThermalState, step.HeatMonth]:
     def one_month(carried, month_forcing):
         after, out = step.heat_month(carried, month_forcing, site, design)
         assert after is not None
@@ -62,15 +62,15 @@ def _heat_year(thermal, forcing, site, design) -> tuple[soil_thermal.ThermalStat
 
 
 def periodic_heat(
-    thermal: soil_thermal.ThermalState,
+    thermal: soil_heat.ThermalState,
     climate: Climate,
     cell: Cell,
-    site: step.Site,
+    site: step.Column,
     *,
     years: int,
     design: step.Design,
     differentiable: bool = False,
-) -> tuple[soil_thermal.ThermalState, PeriodicHeat]:
+) -> tuple[soil_heat.ThermalState, PeriodicHeat]:
     """Soil heat under one repeated year of climate (fields (12,)) for one column: plain years with a reset of the deep
     profile after years 3, 6 and 10, then Anderson acceleration on the enthalpy, then two plain years
     (soil_thermal.md section 6). Returns the state at a January and the periodic year.
@@ -88,7 +88,7 @@ def periodic_heat(
 
     def plain_year(state):
         after, months = _heat_year(state, forcing, site, design)
-        after, _, _ = soil_thermal.close_year(after, _thermal_design(design))
+        after, _, _ = soil_heat.close_year(after, _thermal_design(design))
         return after, months.soil_temperature.mean(axis=0).astype(weights.dtype)
 
     def one_year(carried, year):
@@ -100,9 +100,7 @@ def periodic_heat(
             return after.enthalpy
 
         def reset(_):
-            return soil_thermal.reset_deep_profile(
-                after, annual_mean, _properties(site), _thermal_design(design)
-            ).enthalpy
+            return soil_heat.reset_deep_profile(after, annual_mean, _properties(site), _thermal_design(design)).enthalpy
 
         def accelerate(_):
             return anderson_step(
@@ -112,7 +110,7 @@ def periodic_heat(
                 state.enthalpy,
                 residual,
                 weights=weights,
-                measure=lambda h: soil_thermal.column_temperature(
+                measure=lambda h: soil_heat.column_temperature(
                     dataclasses.replace(after, enthalpy=h), _properties(site)
                 ),
                 largest_move=5.0,
@@ -142,7 +140,7 @@ def _wrapped(forcing: Forcing) -> Forcing:
     return dataclasses.replace(forcing, next_air_temperature=jnp.roll(forcing.air_temperature, -1))
 
 
-def _last_heat_year(thermal, forcing: Forcing, site: step.Site, design: step.Design):
+def _last_heat_year(thermal, forcing: Forcing, site: step.Column, design: step.Design):
     """One more year, and how far from periodic it is."""
     before = thermal
     weights = jnp.sqrt(jnp.asarray(_thermal_design(design).thickness, jnp.dtype(design.heat_dtype)))
@@ -150,8 +148,8 @@ def _last_heat_year(thermal, forcing: Forcing, site: step.Site, design: step.Des
     thermal, thaw = step.heat_close_year(thermal, site, design)
     assert thermal is not None
     pools = jnp.dtype(design.pool_dtype)
-    gained = ((thermal.enthalpy - before.enthalpy) * weights**2).sum() / (MONTHS_PER_YEAR * soil_thermal.MONTH)
-    change = soil_thermal.column_temperature(thermal, _properties(site)) - soil_thermal.column_temperature(
+    gained = ((thermal.enthalpy - before.enthalpy) * weights**2).sum() / (MONTHS_PER_YEAR * MONTH_MEGASECONDS)
+    change = soil_heat.column_temperature(thermal, _properties(site)) - soil_heat.column_temperature(
         before, _properties(site)
     )
     return thermal, PeriodicHeat(
@@ -162,21 +160,21 @@ def _last_heat_year(thermal, forcing: Forcing, site: step.Site, design: step.Des
     )
 
 
-def _thermal_design(design: step.Design) -> soil_thermal.ThermalDesign:
+def _thermal_design(design: step.Design) -> soil_heat.ThermalDesign:
     if design.thermal is None:
         raise ValueError("this design has no soil heat")
     return design.thermal
 
 
-def _properties(site: step.Site) -> soil_thermal.ThermalProperties:
+def _properties(site: step.Column) -> soil_heat.ThermalProperties:
     if site.thermal is None:
         raise ValueError("this site has no soil heat")
     return site.thermal
 
 
 def _implicit_heat(
-    thermal: soil_thermal.ThermalState, forcing: Forcing, site: step.Site, design: step.Design
-) -> soil_thermal.ThermalState:
+    thermal: soil_heat.ThermalState, forcing: Forcing, site: step.Column, design: step.Design
+) -> soil_heat.ThermalState:
     """The January state with the derivative of the periodic state; enthalpy and thermal snow are the unknowns."""
 
     def state_of(x, theta):
@@ -195,14 +193,14 @@ def _implicit_heat(
 
 
 def cycle_heat(
-    thermal: soil_thermal.ThermalState,
+    thermal: soil_heat.ThermalState,
     climate: Climate,
     cell: Cell,
-    site: step.Site,
+    site: step.Column,
     *,
     passes: int,
     design: step.Design,
-) -> tuple[soil_thermal.ThermalState, PeriodicHeat]:
+) -> tuple[soil_heat.ThermalState, PeriodicHeat]:
     """Soil heat under a repeated cycle of years (fields (year, 12)): the last of ``passes`` plain passes, year axis first.
 
     Start from the periodic state of the cycle's mean year. ``heat_gain`` and ``largest_change`` are those of the last pass.
@@ -218,15 +216,15 @@ def cycle_heat(
         assert after is not None
         return after, (months, thaw)
 
-    def one_pass(state, _) -> tuple[soil_thermal.ThermalState, tuple[step.HeatMonth, permafrost.Thaw]]:
+    def one_pass(state, _) -> tuple[soil_heat.ThermalState, tuple[step.HeatMonth, permafrost.Thaw]]:
         last, outputs = jax.lax.scan(one_year, state, wrapped)
         return last, outputs
 
     thermal, _ = jax.lax.scan(lambda s, x: _drop(one_pass(s, x)), thermal, None, length=max(passes - 1, 0))
     before = thermal
     thermal, (months, thaw) = one_pass(thermal, None)
-    gained = ((thermal.enthalpy - before.enthalpy) * weights).sum() / (years * MONTHS_PER_YEAR * soil_thermal.MONTH)
-    change = soil_thermal.column_temperature(thermal, _properties(site)) - soil_thermal.column_temperature(
+    gained = ((thermal.enthalpy - before.enthalpy) * weights).sum() / (years * MONTHS_PER_YEAR * MONTH_MEGASECONDS)
+    change = soil_heat.column_temperature(thermal, _properties(site)) - soil_heat.column_temperature(
         before, _properties(site)
     )
     return thermal, PeriodicHeat(months, thaw, gained.astype(pools), jnp.abs(change).max().astype(pools))
@@ -238,7 +236,7 @@ def repeat_carbon(
     heat: PeriodicHeat,
     climate: Climate,
     cell: Cell,
-    site: step.Site,
+    site: step.Column,
     controls: Controls,
     *,
     years: int,
@@ -322,15 +320,15 @@ def baseline_controls() -> Controls:
 
 
 def heat_of_one_year(
-    thermal: soil_thermal.ThermalState | None,
+    thermal: soil_heat.ThermalState | None,
     climate: Climate,
     cell: Cell,
-    site: step.Site,
+    site: step.Column,
     *,
     years: int,
     design: step.Design,
     differentiable: bool = False,
-) -> tuple[soil_thermal.ThermalState | None, PeriodicHeat]:
+) -> tuple[soil_heat.ThermalState | None, PeriodicHeat]:
     """:func:`periodic_heat`, or the year without soil heat where the design has none."""
     if design.thermal is None or thermal is None:
         return None, _no_heat(climate, cell, site, design)
@@ -338,10 +336,10 @@ def heat_of_one_year(
 
 
 def without_layers(
-    carbon: step.CarbonState, cell: Cell, parameters: step.Parameters, site: step.Site, design: step.Design
-) -> tuple[step.Design, step.Site, step.CarbonState]:
+    carbon: step.CarbonState, cell: Cell, parameters: step.Parameters, site: step.Column, design: step.Design
+) -> tuple[step.Design, step.Column, step.CarbonState]:
     """Design, site and carbon state for a spin-up: the 25 layers of ``layered`` are empty until the base year."""
-    if design.permafrost is not permafrost.LAYERED:
+    if not design.permafrost.decomposes_layers:
         return design, site, carbon
     lean = dataclasses.replace(design, permafrost=permafrost.NONE)
     store = permafrost.empty_store(0, carbon.store.reference_thaw)
@@ -352,7 +350,7 @@ def with_layers(
     carbon: step.CarbonState, before: step.CarbonState, thaw: permafrost.Thaw, design: step.Design
 ) -> step.CarbonState:
     """Put the empty layers of ``before`` back after :func:`without_layers`."""
-    if design.permafrost is not permafrost.LAYERED:
+    if not design.permafrost.decomposes_layers:
         return carbon
     store = dataclasses.replace(before.store, reference_thaw=thaw.active_layer_thickness)
     return dataclasses.replace(carbon, store=store)
@@ -376,7 +374,7 @@ def closed(drift: Drift):
     )
 
 
-def _no_heat(climate: Climate, cell: Cell, site: step.Site, design: step.Design) -> PeriodicHeat:
+def _no_heat(climate: Climate, cell: Cell, site: step.Column, design: step.Design) -> PeriodicHeat:
     forcing = run.year_forcing(climate, cell)
     _, months = jax.lax.scan(lambda c, f: (c, step.heat_month(None, f, site, design)[1]), None, forcing)
     _, thaw = step.heat_close_year(None, site, design)

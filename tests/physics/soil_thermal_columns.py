@@ -7,7 +7,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from jtem.physics import soil_thermal as st
+from jtem.physics import snow as snow_physics
+from jtem.physics import soil_heat as st
 
 MINERAL = (1.20, 2.10, 3.1, 1.7, 0.43)
 ROWS = {  # thickness, k thawed, k frozen, c thawed, c frozen, theta; specification section 5a
@@ -84,6 +85,18 @@ def five_columns(dtype=jnp.float64, substeps=6):
     return stack(rows), jnp.asarray(temperature, dtype), jnp.asarray(snow, dtype), jnp.asarray(start, dtype)
 
 
+def given_snow(snow, air_temperature, water, *, density, half_cover, factor_thaw, factor_freeze, **_):
+    """A cover whose snow (mm water) in the middle of every sub-step is given."""
+    del snow
+    each = [jnp.broadcast_to(x[None], air_temperature.shape) for x in (half_cover, factor_thaw, factor_freeze)]
+    return snow_physics.Cover(
+        snow=water[-1],
+        water_equivalent=water,
+        surface_temperature=snow_physics.surface_temperature(air_temperature, water, *each),
+        resistance=snow_physics.snow_resistance(water, density[None]),
+    )
+
+
 def linear_start(t0, q_geo, december, props, design):
     """State of the reference columns: T0 + q z / 1.8."""
     temperature = t0 + q_geo * jnp.asarray(design.centres, props.enthalpy_thawed.dtype) / 1.8
@@ -93,10 +106,10 @@ def linear_start(t0, q_geo, december, props, design):
 def one_year(design, state, temperature, following_january, snow, props):
     """Twelve months of one column and the end of the year; ``snow`` (12, S) series or (12,) snowfall."""
     following = jnp.concatenate([temperature[1:], following_january[None]])
-    month = st.month_with_snow_series if snow.ndim == 2 else st.month
+    cover = given_snow if snow.ndim == 2 else snow_physics.cover
 
     def step(state, forcing):
-        return month(state, *forcing, props, design=design)
+        return st.month(state, *forcing, props, cover=cover, design=design)
 
     state, out = jax.lax.scan(step, state, (temperature, following, snow))
     state, active, unfrozen = st.close_year(state, design)

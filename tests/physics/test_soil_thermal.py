@@ -27,8 +27,10 @@ from soil_thermal_columns import (
     stack,
 )
 
+from jtem.constants import MONTH_DAYS, MONTH_MEGASECONDS
 from jtem.numerics.anderson import anderson_step, push
-from jtem.physics import soil_thermal as st
+from jtem.physics import snow
+from jtem.physics import soil_heat as st
 
 DESIGN = st.ThermalDesign()
 DAY = 0.0864  # Ms
@@ -85,18 +87,18 @@ def test_air_temperature_keeps_the_mean_and_is_continuous():
 
 
 def test_thermal_snow_and_surface():
-    end, water = st.degree_day_snow(
+    end, water = snow.degree_day_snow(
         jnp.asarray(50.0), jnp.asarray([-5.0, -1.0, 1.0, 8.0]), jnp.asarray(8.0), jnp.asarray(4.0)
     )
-    days = st.MONTH_DAYS / 4
+    days = MONTH_DAYS / 4
     expected = [50, 52, 54, 56 - 4 * days]
     expected.append(max(0.0, expected[-1] + 2 - 32 * days))
     np.testing.assert_allclose(end, expected[-1])
     np.testing.assert_allclose(water, (np.array(expected[1:]) + expected[:-1]) / 2)
-    np.testing.assert_allclose(st.snow_conductivity(jnp.asarray(250.0)), 10 ** (2.650 * 0.25 - 1.652))
+    np.testing.assert_allclose(snow.snow_conductivity(jnp.asarray(250.0)), 10 ** (2.650 * 0.25 - 1.652))
     ten, factor = jnp.asarray(10.0), jnp.asarray(1.0)
-    np.testing.assert_allclose(st.surface_temperature(ten, ten, ten, factor, factor), 5.0)
-    np.testing.assert_allclose(st.surface_temperature(-ten, ten, ten, factor, 0.5 * factor), -5.0)
+    np.testing.assert_allclose(snow.surface_temperature(ten, ten, ten, factor, factor), 5.0)
+    np.testing.assert_allclose(snow.surface_temperature(-ten, ten, ten, factor, 0.5 * factor), -5.0)
     np.testing.assert_allclose(st.snow_resistance(jnp.asarray(9999.0), factor), 3000.0 / 10 ** (2.65e-3 - 1.652))
 
 
@@ -135,17 +137,6 @@ def test_active_layer_and_thawed_thickness():
     assert float(unfrozen) == float(active)
 
 
-def test_piecewise_freeze_thaw_table():
-    plus, minus = jnp.asarray(3.0), jnp.asarray(-1.0)
-    table = {
-        (1, 1, 1): 1.0, (0, 0, 0): 0.0, (1, 0, 1): 5 / 3 / 3, (1, 1, 0): 5 / 3 / 4,
-        (0, 1, 1): 5 / 3 / 6, (0, 0, 1): 1 / 3 / 5, (1, 0, 0): 1 / 3 / 4, (0, 1, 0): 1 / 3 / 3,
-    }  # fmt: skip
-    for signs, expected in table.items():
-        got = st.freeze_thaw_share_piecewise(*(plus if s else minus for s in signs))
-        np.testing.assert_allclose(got, expected, err_msg=str(signs))
-
-
 def test_properties_integrate_the_material_layers():
     row = parameters([(0.21, *ROWS["wet tundra"][0][1:]), *ROWS["wet tundra"][1:]])
     p = st.properties(row, DESIGN)
@@ -173,7 +164,7 @@ FINE = tuple(
 @pytest.mark.parametrize(
     ("edges", "days", "years", "front_limit", "temperature_limit"),
     [
-        pytest.param(st.C25_B, 365.25 / 120, 4, 0.05, 0.03, id="C25-b"),  # 0.032 m, 0.019 K
+        pytest.param(st.DEFAULT_EDGES, 365.25 / 120, 4, 0.05, 0.03, id="C25-b"),  # 0.032 m, 0.019 K
         pytest.param(FINE, 0.25, 4, 0.006, 0.03, id="fine", marks=pytest.mark.slow),
     ],
 )
@@ -207,7 +198,7 @@ def test_case_1_neumann_thaw(edges, days, years, front_limit, temperature_limit)
 @pytest.mark.parametrize(
     ("edges", "days", "limit"),
     [
-        pytest.param(st.C25_B, 3.04375, 0.05, id="C25-b"),  # 0.022, 0.033
+        pytest.param(st.DEFAULT_EDGES, 3.04375, 0.05, id="C25-b"),  # 0.022, 0.033
         pytest.param(FINE, 0.0203, 0.001, id="fine", marks=pytest.mark.slow),
     ],
 )
@@ -234,10 +225,10 @@ def test_case_2_lunardini_three_zones(edges, days, limit, tm, psi, gamma):
 def test_case_3_annual_wave_without_water(substeps, at_1m, at_5m):
     row = parameters([(None, 1.8, 1.8, 2.2, 2.2, 0.0)], q_geo=0.0)
     per_year, years = 12 * substeps, 12
-    omega = 2 * math.pi / (12 * st.MONTH)
-    edges = np.arange(years * per_year + 1) * st.MONTH / substeps
+    omega = 2 * math.pi / (12 * MONTH_MEGASECONDS)
+    edges = np.arange(years * per_year + 1) * MONTH_MEGASECONDS / substeps
     surface = 15 * np.diff(np.sin(omega * edges)) / omega / np.diff(edges)  # exact step means of 15 cos(omega t)
-    temperature, _ = steps_at(DESIGN, row, jnp.zeros(33), jnp.asarray(surface), st.MONTH / substeps)
+    temperature, _ = steps_at(DESIGN, row, jnp.zeros(33), jnp.asarray(surface), MONTH_MEGASECONDS / substeps)
     last = np.asarray(temperature[-per_year:])
     middle = (edges[:-1] + edges[1:])[-per_year:] / 2
     turn = np.exp(-1j * omega * middle)
@@ -247,7 +238,9 @@ def test_case_3_annual_wave_without_water(substeps, at_1m, at_5m):
     # what implicit steps on these layers make of a wave: (C (1 - exp(-i omega dt))/dt + G) T = g_0 T_s, by linear algebra
     thick = np.asarray(DESIGN.thickness)
     g = 1.8 / np.concatenate([thick[:1] / 2, (thick[1:] + thick[:-1]) / 2])
-    matrix = np.diag(2.2 * thick * (1 - np.exp(-1j * omega * st.MONTH / substeps)) * substeps / st.MONTH + g)
+    matrix = np.diag(
+        2.2 * thick * (1 - np.exp(-1j * omega * MONTH_MEGASECONDS / substeps)) * substeps / MONTH_MEGASECONDS + g
+    )
     matrix += np.diag(np.append(g[1:], 0.0)) - np.diag(g[1:], 1) - np.diag(g[1:], -1)
     of_scheme = np.linalg.solve(matrix, np.eye(len(g))[0] * g[0])
     # 0.95 m, the layer nearest to 1 m: 0.9961 and 0.9933; 5.5 m: 0.9777 and 0.9618; early by 0.25, 0.42 and 0.81,
@@ -294,7 +287,9 @@ def test_case_4_energy_from_the_states(twenty_years):
         lambda row, a, t: linear_start(t, row.geothermal_heat_flux, a[11], st.properties(row, DESIGN), DESIGN).enthalpy
     )(rows, temperature, t0)
     gained = ((state.enthalpy - np.asarray(start)) * d).sum(1)
-    through = st.MONTH * (out.surface_heat_flux + np.asarray(rows.geothermal_heat_flux)[:, None, None]).sum((1, 2))
+    through = MONTH_MEGASECONDS * (out.surface_heat_flux + np.asarray(rows.geothermal_heat_flux)[:, None, None]).sum(
+        (1, 2)
+    )
     np.testing.assert_allclose(gained, through, atol=1e-8)
 
 
@@ -520,9 +515,9 @@ def test_case_14_one_trace_for_months_and_years():
     props = st.properties(row, DESIGN)
 
     @jax.jit
-    def month(state, a, b, snow):
+    def month(state, a, b, snowfall):
         traces.append(1)
-        return st.month(state, a, b, snow, props, design=DESIGN)[0]
+        return st.month(state, a, b, snowfall, props, cover=snow.cover, design=DESIGN)[0]
 
     state = st.initial_state(jnp.asarray(-5.0), jnp.asarray(-20.0), props, DESIGN)
     temperature = jnp.asarray(air(-5.0, 18.0))
@@ -532,9 +527,11 @@ def test_case_14_one_trace_for_months_and_years():
     assert "callback" not in month.lower(state, temperature[0], temperature[1], temperature[2]).as_text()
     # the month of one bare column equals the sub-steps it is made of
     start = st.initial_state(jnp.asarray(-5.0), jnp.asarray(-20.0), props, DESIGN)
-    whole = jax.jit(partial(st.month, design=DESIGN))
+    whole = jax.jit(partial(st.month, cover=snow.cover, design=DESIGN))
     new, out = whole(start, temperature[5], temperature[6], jnp.asarray(0.0), props)
-    one_step = jax.jit(lambda h, surface: st.sub_step(h, surface, jnp.zeros_like(surface), props, st.MONTH / 6, DESIGN))
+    one_step = jax.jit(
+        lambda h, surface: st.sub_step(h, surface, jnp.zeros_like(surface), props, MONTH_MEGASECONDS / 6, DESIGN)
+    )
     h, mean = start.enthalpy, 0.0
     for surface in st.interpolate_air_temperature(jnp.asarray(-20.0), temperature[5], temperature[6], 6):
         h, temperature_of_step, _ = one_step(h, surface)

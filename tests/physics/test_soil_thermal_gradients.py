@@ -9,7 +9,8 @@ import pytest
 from jax.flatten_util import ravel_pytree
 from soil_thermal_columns import COLUMNS, ROWS, air, one_year, parameters, stack
 
-from jtem.physics import soil_thermal as st
+from jtem.physics import snow
+from jtem.physics import soil_heat as st
 
 DESIGN = st.ThermalDesign()
 YEARS = 10
@@ -188,7 +189,9 @@ def month_sum(design, conductivity, enthalpy):
     object.__setattr__(p, "resistance_upper_thawed", p.resistance_upper_thawed * conductivity)
     state = st.initial_state(jnp.asarray(-6.0), jnp.asarray(-18.0), p, design)
     object.__setattr__(state, "enthalpy", state.enthalpy + enthalpy)
-    state, out = st.month(state, jnp.asarray(9.0), jnp.asarray(10.0), jnp.asarray(5.0), p, design=design)
+    state, out = st.month(
+        state, jnp.asarray(9.0), jnp.asarray(10.0), jnp.asarray(5.0), p, cover=snow.cover, design=design
+    )
     return jnp.sum(out.temperature) + 0.01 * jnp.sum(state.enthalpy)
 
 

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from jtem.errors import InputError
-from jtem.physics.soil_thermal import C25_B
+from jtem.physics.soil_heat import DEFAULT_EDGES
 from jtem.records import Grid, StageInfo
 from jtem.report import diagnostics
 from jtem.writers.netcdf import NetcdfSink
@@ -33,7 +33,7 @@ def fields(stage: StageInfo, thaw: float, npp: float, exposed: float) -> dict:
 
 @pytest.fixture
 def folder(tmp_path):
-    with NetcdfSink(tmp_path, "r", GRID, attributes=ATTRIBUTES, heat_edges=C25_B, write_states=False) as sink:
+    with NetcdfSink(tmp_path, "r", GRID, attributes=ATTRIBUTES, heat_edges=DEFAULT_EDGES, write_states=False) as sink:
         for stage, numbers in (
             (StageInfo("historical", 2005, 2014), (1.0, 100.0, 0.0)),
             (StageInfo("ssp585", 2015, 2024, "historical", True), (9.5, 120.0, 50.0)),

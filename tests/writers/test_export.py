@@ -8,7 +8,7 @@ import pytest
 from test_netcdf import ATTRIBUTES
 
 from jtem.errors import InputError
-from jtem.physics.soil_thermal import C25_B
+from jtem.physics.soil_heat import DEFAULT_EDGES
 from jtem.records import Grid, StageInfo
 from jtem.writers import export
 from jtem.writers.netcdf import NetcdfSink
@@ -39,7 +39,7 @@ def files(tmp_path):
             "active_layer_thickness": 0.7 * ones,
         },
     }  # fmt: skip
-    with NetcdfSink(tmp_path, "x", GRID, attributes=ATTRIBUTES, heat_edges=C25_B) as sink:
+    with NetcdfSink(tmp_path, "x", GRID, attributes=ATTRIBUTES, heat_edges=DEFAULT_EDGES) as sink:
         sink.write(stage, slice(0, 4), slice(0, 3), outputs)
         return sorted(p for p in sink.finish({3: "not finite"}) if "state" not in p.name)
 

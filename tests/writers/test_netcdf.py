@@ -10,7 +10,7 @@ from jaxtyping import Array, Float
 
 from jtem.errors import InputError
 from jtem.files import prepare_folder
-from jtem.physics.soil_thermal import C25_B
+from jtem.physics.soil_heat import DEFAULT_EDGES
 from jtem.records import Grid, StageInfo
 from jtem.writers.memory import MemorySink
 from jtem.writers.netcdf import NetcdfSink
@@ -50,7 +50,7 @@ def part(data: dict, columns: slice, years: slice) -> dict:
 
 def write_all(folder, chunks, failed=None):
     data = results(4, 4)
-    with NetcdfSink(folder, "t", GRID, attributes=ATTRIBUTES, heat_edges=C25_B) as sink:
+    with NetcdfSink(folder, "t", GRID, attributes=ATTRIBUTES, heat_edges=DEFAULT_EDGES) as sink:
         for columns in chunks:
             for years in (slice(0, 3), slice(3, 4)):
                 sink.write(HISTORY, columns, years, part(data, columns, years))
@@ -86,8 +86,8 @@ def test_results_in_memory_are_those_of_the_files(tmp_path, double):
     data = results(4, 4)
     data["annual"]["vegetation_carbon"][2, 3] = np.nan
     grid = replace(GRID, communities=np.array(["shrub", "tundra", "tundra"], dtype=object))
-    memory = MemorySink(grid, attributes=ATTRIBUTES, heat_edges=C25_B, double=double)
-    with NetcdfSink(tmp_path, "t", grid, attributes=ATTRIBUTES, heat_edges=C25_B, double=double) as sink:
+    memory = MemorySink(grid, attributes=ATTRIBUTES, heat_edges=DEFAULT_EDGES, double=double)
+    with NetcdfSink(tmp_path, "t", grid, attributes=ATTRIBUTES, heat_edges=DEFAULT_EDGES, double=double) as sink:
         for columns in (slice(0, 2), slice(2, 4)):  # the second cell is cut
             for target in (sink, memory):
                 target.write(HISTORY, columns, slice(0, 4), part(data, columns, slice(0, 4)))
@@ -154,7 +154,7 @@ def test_nothing_half_written_stays(tmp_path):
     data = results(4, 4)
     with (
         pytest.raises(KeyboardInterrupt),
-        NetcdfSink(folder, "t", GRID, attributes=ATTRIBUTES, heat_edges=C25_B) as sink,
+        NetcdfSink(folder, "t", GRID, attributes=ATTRIBUTES, heat_edges=DEFAULT_EDGES) as sink,
     ):
         sink.write(HISTORY, slice(0, 4), slice(0, 4), data)
         assert any(folder.iterdir())
@@ -172,7 +172,7 @@ def test_unwritable_folder_is_one_sentence(tmp_path):
 
 
 def test_implausible_values_are_noted(tmp_path):
-    with NetcdfSink(tmp_path, "t", GRID, attributes=ATTRIBUTES, heat_edges=C25_B) as sink:
+    with NetcdfSink(tmp_path, "t", GRID, attributes=ATTRIBUTES, heat_edges=DEFAULT_EDGES) as sink:
         sink.write(HISTORY, slice(0, 4), slice(0, 4), {"annual": {"vegetation_carbon": np.full((4, 4), 1e9)}})
         assert "vegetation_carbon" in sink.implausible
 
@@ -226,7 +226,7 @@ def test_a_state_that_does_not_fit_is_refused(tmp_path):
 
 def test_states_are_joined_over_chunks(tmp_path):
     whole = state()
-    with NetcdfSink(tmp_path, "t", GRID, attributes=ATTRIBUTES, heat_edges=C25_B) as sink:
+    with NetcdfSink(tmp_path, "t", GRID, attributes=ATTRIBUTES, heat_edges=DEFAULT_EDGES) as sink:
         for columns in (slice(2, 3), slice(0, 2)):
             part_ = eqx.tree_at(
                 lambda s: (s.soil.carbon, s.soil.layers, s.nothing, s.heat),

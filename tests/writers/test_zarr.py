@@ -12,7 +12,7 @@ import xarray as xr
 from test_netcdf import ATTRIBUTES, GRID, HISTORY, part, results
 
 from jtem.errors import InputError
-from jtem.physics.soil_thermal import C25_B
+from jtem.physics.soil_heat import DEFAULT_EDGES
 from jtem.records import Selection, StageInfo
 from jtem.writers.checkpoint import ChunkStore
 from jtem.writers.netcdf import NetcdfSink
@@ -32,7 +32,7 @@ CHUNKS = (slice(0, 2), slice(2, 4))
 def create(folder, double=True):
     return ZarrStore.create(
         folder / "x.zarr", GRID, STAGES, SELECTION, chunk_columns=2, block_years=3,
-        attributes={**ATTRIBUTES, "plan": "text"}, heat_edges=C25_B, double=double,
+        attributes={**ATTRIBUTES, "plan": "text"}, heat_edges=DEFAULT_EDGES, double=double,
     )  # fmt: skip
 
 
@@ -47,7 +47,7 @@ def work(store: ChunkStore, chunk: int):
 
 
 def written(folder, replay):
-    with NetcdfSink(folder, "x", GRID, attributes=ATTRIBUTES, heat_edges=C25_B, double=True) as sink:
+    with NetcdfSink(folder, "x", GRID, attributes=ATTRIBUTES, heat_edges=DEFAULT_EDGES, double=True) as sink:
         replay(sink)
         return sink.finish({})
 
@@ -95,7 +95,7 @@ def test_xarray_opens_a_group_without_a_warning_as_the_files_are(tmp_path):
     words = np.array(["shrub", "tundra", "tundra"], dtype=object)
     store = ZarrStore.create(
         tmp_path / "x.zarr", replace(GRID, communities=words), STAGES, SELECTION, chunk_columns=2, block_years=3,
-        attributes=ATTRIBUTES, heat_edges=C25_B,
+        attributes=ATTRIBUTES, heat_edges=DEFAULT_EDGES,
     )  # fmt: skip
     for columns in CHUNKS:
         for years in (slice(0, 3), slice(3, 4)):

@@ -102,7 +102,7 @@ def for_pest_run(plan: CalibrationPlan) -> CalibrationPlan:
 def design(section: CalibrationModel, where: str) -> step.Design:
     """As a run's; scheme ``layered`` is ``none``, and soil heat may be left out."""
     made = model.design(section, where)
-    scheme = permafrost.NONE if made.permafrost.name == "layered" else made.permafrost
+    scheme = permafrost.NONE if made.permafrost.decomposes_layers else made.permafrost
     return dataclasses.replace(made, permafrost=scheme, thermal=made.thermal if section.soil_heat else None)
 
 

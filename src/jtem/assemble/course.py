@@ -127,16 +127,14 @@ def spin_up(section: SpinUpSection, load: Load, where: str) -> SpinUp:
 def stages(plan: Plan, load: Load) -> tuple[Stage, ...]:
     """History and scenarios; the permafrost scheme decides when frozen stores are filled and what thaw exposes."""
     scheme, history = plan.model.permafrost, plan.history
-    layered = scheme.name == "layered"
-    reservoir = scheme.layers > 0 and not layered
     first = Stage(
         name=history.name,
         first_year=history.first,
         last_year=history.last,
         climate=load(history.climate, (history.first, history.last), f"{plan.where}: [history] first, last"),
-        expose=reservoir,
-        begin="base_years" if layered else "start" if reservoir else "",
-        base_years=plan.base_years if layered else None,
+        expose=scheme.fills == "start",
+        begin="" if scheme.fills == "never" else scheme.fills,
+        base_years=plan.base_years if scheme.fills == "base_years" else None,
     )
     futures = [
         Stage(

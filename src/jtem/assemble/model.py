@@ -15,7 +15,7 @@ from jtem import parameters, step
 from jtem.errors import InputError, suggest
 from jtem.files import data_path, resolve
 from jtem.physics import permafrost, radiation
-from jtem.physics.soil_thermal import ThermalDesign
+from jtem.physics.soil_heat import ThermalDesign
 from jtem.readers import to_model
 
 if TYPE_CHECKING:
@@ -35,7 +35,7 @@ def design(section: ModelSection, where: str) -> step.Design:
         pool_dtype=section.precision.pool_dtype,
     )
     own = functions(section.processes, f"{where}: [model.processes]")
-    return made if not own else step.Design(**{**vars(made), "processes": made.processes._replace(**own)})
+    return step.with_processes(made, **own)
 
 
 def functions(named: Mapping[str, str], where: str) -> dict[str, Callable]:

@@ -22,7 +22,7 @@ from jtem.commands.report import report
 from jtem.devices import usable_cores, use_all_cores
 from jtem.errors import DONE, FAILED_CELLS, InputError
 from jtem.files import prepare_folder
-from jtem.physics.soil_thermal import C25_B
+from jtem.physics.soil_heat import DEFAULT_EDGES
 from jtem.spinup import CLOSURE_TOLERANCE
 from jtem.study import stages as work
 from jtem.study.stages import Progress, SpinUpReport, Summary, tolerance_kind
@@ -150,7 +150,7 @@ def execute(
         plan.plan.name,
         prepared.grid,
         attributes=attributes(prepared),
-        heat_edges=C25_B,
+        heat_edges=DEFAULT_EDGES,
         write_files=plan.output.netcdf,
         write_states=plan.output.state,
         double=plan.output.double,
@@ -189,7 +189,7 @@ def zarr_results(prepared: Prepared, folder: Path, *, fresh: bool, known: bool):
         chunk_columns=experiment.chunk_columns,
         block_years=experiment.block_years,
         attributes=attributes(prepared),
-        heat_edges=C25_B,
+        heat_edges=DEFAULT_EDGES,
         double=plan.output.double,
     )
     if result.meta["plan"] != plan.text:

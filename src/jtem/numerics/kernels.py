@@ -6,7 +6,9 @@ have layers. (It drops optimisation barriers before it makes kernels.) The opera
 no effect on other devices.
 """
 
-from typing import TypeVar
+import functools
+from collections.abc import Callable
+from typing import ParamSpec, TypeVar
 
 import jax
 import jax.numpy as jnp
@@ -14,6 +16,7 @@ from jax.extend.core import Primitive
 from jax.interpreters import ad, batching, mlir
 
 Tree = TypeVar("Tree")
+Given = ParamSpec("Given")
 
 
 def computed_once(tree: Tree) -> Tree:
@@ -24,6 +27,16 @@ def computed_once(tree: Tree) -> Tree:
 def derivative_computed_once(tree: Tree) -> Tree:
     """The same arrays (any shapes); their derivatives in reverse mode are stored before they are used."""
     return jax.tree.map(lambda x: _derivative_once.bind(jnp.asarray(x)), tree)
+
+
+def derivative_stored(function: Callable[Given, Tree]) -> Callable[Given, Tree]:
+    """Decorate a function whose results many others read: :func:`derivative_computed_once` on what it returns."""
+
+    @functools.wraps(function)
+    def stored(*args: Given.args, **kwargs: Given.kwargs) -> Tree:
+        return derivative_computed_once(function(*args, **kwargs))
+
+    return stored
 
 
 def _stored(x):

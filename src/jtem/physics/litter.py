@@ -25,3 +25,14 @@ def loss_rate(rate: Float[Array, "..."], step: float) -> Float[Array, "..."]:
     month, so it is evaluated once.
     """
     return safe.loss_fraction(rate, step)
+
+
+def rates(
+    relative_leaf: Float[Array, "*cells"], air_temperature: Float[Array, "*cells"], p: LitterParameters
+) -> tuple[Float[Array, "*cells"], Float[Array, "*cells"]]:
+    """Litterfall rates (month-1) of vegetation carbon and structural nitrogen: constants (TEM: ``CFALL``, ``NFALL``).
+
+    ``relative_leaf`` (0-1) and air temperature (degC) are there for forms that depend on season.
+    """
+    del relative_leaf, air_temperature
+    return p.carbon_rate, p.nitrogen_rate

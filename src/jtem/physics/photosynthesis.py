@@ -115,17 +115,3 @@ def climate_limited_rate(
         * relative_leaf
         * thawed_share
     )
-
-
-def thawed_share_from_soil_temperatures(
-    previous: Float[Array, "*cells"], current: Float[Array, "*cells"], following: Float[Array, "*cells"]
-) -> Float[Array, "*cells"]:
-    """``f_FT`` from a series of monthly soil temperatures only (tem.md section 4): exact share of the month above 0 degC
-    of the straight lines through the month means, ``(h(E1, T) + h(T, E2))/2``, ``h(a, b) = (a+ + b+)/(|a| + |b| + 1e-6)``.
-    """
-
-    def share(a, b):
-        return (safe.maximum(a, 0.0) + safe.maximum(b, 0.0)) / (jnp.abs(a) + jnp.abs(b) + 1e-6)
-
-    start, end = 0.5 * (previous + current), 0.5 * (current + following)
-    return 0.5 * (share(start, current) + share(current, end))

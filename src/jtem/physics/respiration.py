@@ -44,10 +44,18 @@ def maintenance(
     )
 
 
+def growth_fraction(
+    potential_gpp: Float[Array, "*cells"], maintenance_respiration: Float[Array, "*cells"], p: RespirationParameters
+) -> Float[Array, "*cells"]:
+    """Share (1) of positive GPP - Rm that growth respires: a constant (TEM: 0.2). Arguments in gC m-2 month-1."""
+    del potential_gpp, maintenance_respiration
+    return p.growth_fraction
+
+
 def growth(
     gross_primary_production: Float[Array, "*cells"],
     maintenance_respiration: Float[Array, "*cells"],
-    p: RespirationParameters,
+    fraction: Float[Array, "*cells"],
 ) -> Float[Array, "*cells"]:
     """``Rg = 0.2 (GPP - Rm)`` where positive, else 0 (gC m-2 month-1)."""
-    return p.growth_fraction * safe.maximum(0.0, gross_primary_production - maintenance_respiration)
+    return fraction * safe.maximum(0.0, gross_primary_production - maintenance_respiration)

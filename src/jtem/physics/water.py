@@ -192,31 +192,47 @@ def evapotranspiration(
     return jnp.where(water_input >= potential, potential, limited)
 
 
-def month(
+def available_water(
+    soil_water: Float[Array, "*cells"],
+    thawed_root_depth: Float[Array, "*cells"],
+    soil: SoilHydraulics,
+    p: WaterParameters,
+) -> tuple[Float[Array, "*cells"], Float[Array, "*cells"]]:
+    """Water that plants reach in the thawed part of the root zone, and how much of it that part can hold (mm each).
+
+    ``W = max(0, SM z/z_r - 1000 wp z)``, ``awc = max(1, 1000 (fc - wp) z)``; z (m) is the thawed thickness within the root
+    zone, from its floor to z_r. Soil water in mm. Nothing else restricts water in frozen ground.
+    """
+    depth = safe.minimum(soil.rooting_depth, safe.maximum(thawed_root_depth, p.minimum_thawed_depth))
+    capacity = safe.maximum((soil.field_capacity - soil.wilting_point) * depth * 1000.0, 1.0)
+    available = safe.maximum(0.0, soil_water * depth / soil.rooting_depth - soil.wilting_point * depth * 1000.0)
+    return available, capacity
+
+
+def balance(
     state: WaterState,
     *,
     precipitation: Float[Array, "*cells"],
-    air_temperature: Float[Array, "*cells"],
+    snowfall: Float[Array, "*cells"],
+    rain: Float[Array, "*cells"],
+    melt: Float[Array, "*cells"],
+    evapotranspiration: Float[Array, "*cells"],
     potential: Float[Array, "*cells"],
-    thawed_root_depth: Float[Array, "*cells"],
-    days: Float[Array, "*cells"],
+    available: Float[Array, "*cells"],
+    capacity: Float[Array, "*cells"],
+    air_temperature: Float[Array, "*cells"],
     elevation: Float[Array, "*cells"],
     soil: SoilHydraulics,
     p: WaterParameters,
 ) -> tuple[WaterState, WaterMonth]:
-    """One month of snow and water. ``thawed_root_depth`` (m): thawed thickness within the root zone, or the rooting
-    depth itself where the active layer does not restrict (tem.md section 3). Closes water exactly.
+    """Snowpack, soil water, groundwater and runoff after a month (Vorosmarty et al. 1989; TEM 4.3, 6). Closes water exactly.
+
+    What exceeds ``capacity`` percolates, split by rain and melt; EET takes no more than there is. Fluxes in mm month-1,
+    available water and capacity in mm, air temperature degC, elevation m.
     """
-    snowfall, rain = snowfall_and_rain(precipitation, air_temperature, p)
-    melt = snowmelt(state.snowpack, air_temperature, state.previous_air_temperature, elevation, p)
     snowpack = state.snowpack + snowfall - melt
     water_input = rain + melt
-
-    depth = safe.minimum(soil.rooting_depth, safe.maximum(thawed_root_depth, p.minimum_thawed_depth))
-    capacity = safe.maximum((soil.field_capacity - soil.wilting_point) * depth * 1000.0, 1.0)
-    available = safe.maximum(0.0, state.soil_water * depth / soil.rooting_depth - soil.wilting_point * depth * 1000.0)
-    evaporated = evapotranspiration(water_input, potential, available, capacity, days, p)
-
+    evaporated = evapotranspiration
     excess = safe.maximum(0.0, available + water_input - evaporated - capacity)
     rain_percolation = excess * rain / safe.maximum(water_input, 1e-3)
     snow_percolation = excess * melt / safe.maximum(water_input, 1e-3)

@@ -1,6 +1,6 @@
 """Observed soil organic carbon in 0-0.3, 0.3-1, 1-2, 2-3 m: NCSCDv2 grids, pedon tables, and what fills the rest.
 
-Below 3 m the model itself extends the four intervals (hyperbolic fit, ``physics/permafrost.py``).
+Below 3 m the model itself extends the four intervals (hyperbolic fit, ``physics/permafrost/profile.py``).
 """
 
 from __future__ import annotations

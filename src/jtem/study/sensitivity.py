@@ -293,8 +293,7 @@ def _spin(chain: Chain, shared, moving, still, differentiable: bool):
     design = chain.design
     site = step.derive(row, cell, design)
     year = spinup.mean_year(cycle)
-    days = jnp.asarray(run.DAYS_IN_MONTH, year.air_temperature.dtype)
-    state = step.initial_state(site, cell, year.air_temperature, year.shortwave_radiation, days, design)
+    state = step.start(site, cell, year.air_temperature, year.shortwave_radiation, design)
     state, found, heat = equilibrium.spin_up(
         state, year, cell, row, heat_years=chain.heat_years, design=design, settings=chain.settings,
         differentiable=differentiable,

@@ -439,8 +439,7 @@ class _Runner:
 
     def _start(self, parameters, cell: Cell, year: Climate) -> step.State:
         site = step.derive(parameters, cell, self.e.design)
-        days = jnp.asarray(run.DAYS_IN_MONTH, year.air_temperature.dtype)
-        return step.initial_state(site, cell, year.air_temperature, year.shortwave_radiation, days, self.e.design)
+        return step.start(site, cell, year.air_temperature, year.shortwave_radiation, self.e.design)
 
     def _repeat_column(self, parameters, cell: Cell, year: Climate):
         spin = self.e.spin_up

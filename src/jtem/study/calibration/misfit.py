@@ -24,7 +24,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from jtem import equilibrium, parameters, run, spinup, step
-from jtem.constants import DAYS_IN_MONTH, MONTHS_PER_YEAR
+from jtem.constants import MONTHS_PER_YEAR
 from jtem.physics import permafrost
 from jtem.state import Cell, Climate, Controls
 from jtem.study.calibration.problem import START, Channel, acts_on_heat, element_of
@@ -101,11 +101,10 @@ def with_values(setting: Setting, local, site: SiteInputs) -> tuple[step.Paramet
     return row, starts
 
 
-def _initial(row: step.Parameters, site: SiteInputs, design: step.Design) -> tuple[step.Site, step.State]:
+def _initial(row: step.Parameters, site: SiteInputs, design: step.Design) -> tuple[step.Column, step.State]:
     derived = step.derive(row, site.cell, design)
     year = site.spin_up
-    days = jnp.asarray(DAYS_IN_MONTH, year.air_temperature.dtype)
-    state = step.initial_state(derived, site.cell, year.air_temperature, year.shortwave_radiation, days, design)
+    state = step.start(derived, site.cell, year.air_temperature, year.shortwave_radiation, design)
     return derived, state
 
 

@@ -1,0 +1,73 @@
+"""Carbon over depth: the hyperbolic profile, the 25 layers, and layers from observed stocks."""
+
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, Bool, Float
+
+from jtem.constants import LAYER_EDGES
+from jtem.numerics import safe
+from jtem.physics.permafrost.stores import PermafrostParameters
+
+
+def profile_share(depth: Float[Array, "..."], p: PermafrostParameters) -> Float[Array, "..."]:
+    """:func:`hyperbolic_share` with the parameters of a cell."""
+    return hyperbolic_share(depth, p.profile_half_depth, p.profile_reference_depth)
+
+
+def hyperbolic_share(
+    depth: Float[Array, "..."], b: Float[Array, "..."], reference: Float[Array, "..."]
+) -> Float[Array, "..."]:
+    """``F(z) = z/(b + z)`` to 3 m, ``F(3) (1 + (z - 3) b/(3 (b + 3)))`` below: hyperbolic, then uniform density.
+
+    Liu et al. (2022), Eq. 1-2; the amplitude cancels because only ratios are used. z, b, reference (3 m) in m.
+    """
+    above = depth / (b + depth)
+    below = reference / (b + reference) * (1.0 + (depth - reference) * b / (reference * (b + reference)))
+    return jnp.where(depth <= reference, above, below)
+
+
+def layer_edges(like: Float[Array, "*cells"]) -> tuple[Float[Array, "layer ..."], Float[Array, "layer ..."]]:
+    """Top and bottom (m) of the 25 layers, shaped to combine with values of cells like ``like`` into (layer, cell) arrays."""
+    edges = np.asarray(LAYER_EDGES).reshape((-1,) + (1,) * like.ndim)
+    return jnp.asarray(edges[:-1], like.dtype), jnp.asarray(edges[1:], like.dtype)
+
+
+def fitted_hyperbola(
+    depth: Float[Array, "interval"], cumulative: Float[Array, "interval"]
+) -> tuple[Float[Array, ""], Float[Array, ""], Bool[Array, ""]]:
+    """A, B of ``C(z) = A z/(B + z)`` by least squares of ``z/C = B/A + z/A``; False where A <= 0 or B <= 0 (no use).
+
+    tem.md section 10.1. ``depth`` (m) and ``cumulative`` stock from the surface to it; A in its unit, B in m.
+    """
+    ratio = safe.divide(depth, cumulative, floor=1e-9)
+    deviation = depth - depth.mean()
+    slope = (deviation * ratio).sum() / (deviation**2).sum()
+    intercept = ratio.mean() - slope * depth.mean()
+    falling = (slope > 0.0) & (intercept > 0.0)
+    amplitude = safe.divide(jnp.ones_like(slope), slope, floor=1e-12)
+    return amplitude, intercept * amplitude, falling
+
+
+def layers_from_intervals(intervals: Float[Array, "interval"], dtype=None) -> Float[Array, "layer"]:
+    """Observed carbon of 0-0.3, 0.3-1, 1-2, 2-3 m to the 25 layers; below 3 m a fitted hyperbola (tem.md section 10.1).
+
+    Inside an interval carbon is spread evenly. ``C(z) = A z/(B + z)`` is fitted to the four cumulative values
+    (:func:`fitted_hyperbola`); if A <= 0 or B <= 0 the density of 2-3 m continues. Units of the input (mass m-2).
+    """
+    edges = np.asarray(LAYER_EDGES)
+    interval_edges = np.array([0.0, 0.3, 1.0, 2.0, 3.0])
+    overlap = np.clip(
+        np.minimum(edges[1:, None], interval_edges[None, 1:]) - np.maximum(edges[:-1, None], interval_edges[None, :-1]),
+        0.0,
+        None,
+    ) / np.diff(interval_edges)
+    shallow = jnp.asarray(overlap, intervals.dtype) @ intervals
+    depth = jnp.asarray(interval_edges[1:], intervals.dtype)
+    cumulative = jnp.cumsum(intervals)
+    amplitude, half_depth, falling = fitted_hyperbola(depth, cumulative)
+    edge_depth = jnp.asarray(edges, intervals.dtype)
+    hyperbola = amplitude * edge_depth / safe.maximum(half_depth + edge_depth, 1e-6)
+    deep_fit = hyperbola[1:] - hyperbola[:-1]
+    deep_uniform = intervals[3] * jnp.asarray(np.diff(edges), intervals.dtype)
+    below = jnp.asarray(edges[:-1] >= 3.0 - 1e-9)
+    return jnp.where(below, jnp.where(falling, deep_fit, deep_uniform), shallow)

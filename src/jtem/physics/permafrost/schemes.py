@@ -1,0 +1,74 @@
+"""Seven schemes behind one signature; a plan's word becomes one at the door."""
+
+from collections.abc import Callable
+from functools import partial
+from typing import Literal, NamedTuple
+
+from jtem.constants import CARBON_LAYERS
+from jtem.physics.permafrost.layered import begin_layers, expose_layers
+from jtem.physics.permafrost.stores import access_all, access_root_zone_share, begin_empty, expose_nothing
+from jtem.physics.permafrost.thaw_ratio import (
+    access_root_zone_concentration,
+    access_rooting_share,
+    begin_reservoir,
+    expose_by_ratio,
+)
+
+
+class PermafrostScheme(NamedTuple):
+    """What a scheme does (three functions, pure and for one cell) and what it needs of those who run it."""
+
+    name: str
+    """The word of plans."""
+    begin: Callable
+    """``(store, active, thaw, profile, p) -> store``: fill the frozen store."""
+    access: Callable
+    """``(store, rooting_depth, p) -> Access``: shares of the active pool."""
+    expose: Callable
+    """``(store, active, thaw, move, follow, p) -> (store, active, Exposure)``: what a year's thaw moves."""
+    layers: int = 0
+    """Layers of its stores."""
+    fills: Literal["never", "start", "base_years"] = "never"
+    """When the frozen store is filled: not at all, at the start of history, or after the years of the base active layer."""
+    moves_water: bool = False
+    """Whether soil water moves with the active layer."""
+    decomposes_layers: bool = False
+    """Whether thawed layers decompose beside the active pool; they are empty until the base years."""
+    needs_heat: bool = True
+    """Whether it needs the thaw of the soil heat model."""
+
+
+NONE = PermafrostScheme("none", begin_empty, access_all, expose_nothing, needs_heat=False)
+TEM6 = PermafrostScheme("tem6", begin_empty, access_root_zone_share, expose_nothing)
+THAW_RATIO = PermafrostScheme(
+    "thaw_ratio", begin_reservoir, access_rooting_share, expose_by_ratio, layers=1, fills="start", moves_water=True
+)
+THAW_RATIO_IRREVERSIBLE = THAW_RATIO._replace(
+    name="thaw_ratio_irreversible", expose=partial(expose_by_ratio, irreversible=True)
+)
+THAW_RATIO_INVENTORY = THAW_RATIO._replace(
+    name="thaw_ratio_inventory", expose=partial(expose_by_ratio, from_inventory=True)
+)
+THAW_RATIO_CONCENTRATION = THAW_RATIO._replace(name="thaw_ratio_concentration", access=access_root_zone_concentration)
+LAYERED = PermafrostScheme(
+    "layered",
+    begin_layers,
+    access_all,
+    expose_layers,
+    layers=CARBON_LAYERS,
+    fills="base_years",
+    decomposes_layers=True,
+)
+
+SCHEMES = {
+    scheme.name: scheme
+    for scheme in (
+        NONE,
+        TEM6,
+        THAW_RATIO,
+        THAW_RATIO_IRREVERSIBLE,
+        THAW_RATIO_INVENTORY,
+        THAW_RATIO_CONCENTRATION,
+        LAYERED,
+    )
+}

@@ -1,0 +1,111 @@
+"""Thermal snow: the pack that the ground feels, its resistance and the temperature of its surface.
+
+A state of its own beside the snowpack of the water balance: it melts by degree days within the month.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import NamedTuple
+
+import jax.numpy as jnp
+from jax import lax
+from jaxtyping import Array, Float
+
+from jtem.constants import MONTH_DAYS
+from jtem.numerics import safe
+
+DEEPEST_SNOW = 3000.0
+"""Snow above this (mm water) is glacier, and insulates no further."""
+
+
+class Cover(NamedTuple):
+    """What lies on the ground in a month."""
+
+    snow: Float[Array, "*cells"]
+    """mm water, at the end of the month."""
+    water_equivalent: Float[Array, "substep *cells"]
+    """mm water, mean of every sub-step."""
+    surface_temperature: Float[Array, "substep *cells"]
+    """degC, of the snow or ground surface."""
+    resistance: Float[Array, "substep *cells"]
+    """m2 K W-1, between that surface and the ground."""
+
+
+def degree_day_snow(
+    snow: Float[Array, "*cells"],
+    air_temperature: Float[Array, "substep *cells"],
+    snowfall: Float[Array, "*cells"],
+    melt_factor: Float[Array, "*cells"],
+) -> tuple[Float[Array, "*cells"], Float[Array, "substep *cells"]]:
+    """Thermal snow: ``w_new = max(0, w + snowfall/S - m_f max(T_air, 0) n_s)`` in each of S sub-steps of n_s days.
+
+    Returns the snow at the end of the month and, for every sub-step, the mean of its start and end (mm water).
+    Units: snow mm, air temperature degC, snowfall mm month-1, melt factor mm K-1 d-1. Kink where the snow runs out.
+    """
+    substeps = air_temperature.shape[0]
+    melt = safe.maximum(air_temperature, 0.0) * (MONTH_DAYS / substeps) * melt_factor[None]
+
+    def step(snow, melt):
+        new = safe.maximum(snow + snowfall / substeps - melt, 0.0)
+        return new, (snow + new) / 2
+
+    return lax.scan(step, snow, melt)
+
+
+def snow_conductivity(density: Float[Array, "*shape"]) -> Float[Array, "*shape"]:
+    """Thermal conductivity of snow (W m-1 K-1): ``10^(2.650 rho/1000 - 1.652)``, rho in kg m-3.
+
+    Sturm et al. (1997), in the form of TEM.
+    """
+    return jnp.exp(math.log(10.0) * (2.650e-3 * density - 1.652))
+
+
+def snow_resistance(
+    snow_water_equivalent: Float[Array, "*shape"], density: Float[Array, "*shape"]
+) -> Float[Array, "*shape"]:
+    """Thermal resistance of snow (m2 K W-1): depth over conductivity. Snow in mm water, density kg m-3."""
+    depth = safe.clip(snow_water_equivalent, 0.0, DEEPEST_SNOW) / density
+    return depth / snow_conductivity(density)
+
+
+def surface_temperature(
+    air_temperature: Float[Array, "*shape"],
+    snow_water_equivalent: Float[Array, "*shape"],
+    half_cover: Float[Array, "*shape"],
+    factor_thaw: Float[Array, "*shape"],
+    factor_freeze: Float[Array, "*shape"],
+) -> Float[Array, "*shape"]:
+    """Temperature (degC) of the snow or ground surface: ``n_t max(T,0) (1-s_c) + n_f min(T,0)``, ``s_c =
+    W/(W+W_half)``.
+
+    Snow holds the surface near 0 degC in warm air, and does not under cold air. Snow W in mm water.
+    """
+    snow = safe.maximum(snow_water_equivalent, 0.0)
+    bare = half_cover / (snow + half_cover)
+    return factor_thaw * safe.maximum(air_temperature, 0.0) * bare + factor_freeze * safe.minimum(air_temperature, 0.0)
+
+
+def cover(
+    snow: Float[Array, "*cells"],
+    air_temperature: Float[Array, "substep *cells"],
+    snowfall: Float[Array, "*cells"],
+    *,
+    density: Float[Array, "*cells"],
+    melt_factor: Float[Array, "*cells"],
+    half_cover: Float[Array, "*cells"],
+    factor_thaw: Float[Array, "*cells"],
+    factor_freeze: Float[Array, "*cells"],
+) -> Cover:
+    """Snow, surface temperature and resistance in every sub-step of a month.
+
+    ``snow`` (mm water) at the month's start, air temperature (degC) of its sub-steps, snowfall (mm month-1); density kg m-3,
+    melt factor mm K-1 d-1, half cover mm, factors 1.
+    """
+    snow, water = degree_day_snow(snow, air_temperature, snowfall, melt_factor)
+
+    def each(x):
+        return jnp.broadcast_to(x[None], air_temperature.shape)
+
+    surface = surface_temperature(air_temperature, water, each(half_cover), each(factor_thaw), each(factor_freeze))
+    return Cover(snow, water, surface, snow_resistance(water, each(density)))

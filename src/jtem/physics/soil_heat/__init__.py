@@ -1,0 +1,59 @@
+"""Soil temperature, freezing and thawing: one-dimensional conduction in enthalpy form.
+
+``column``: what the ground is made of; ``solver``: one implicit step; ``months``: the month, the year, the spin-up's reset.
+"""
+
+from jtem.physics.soil_heat.column import (
+    DEFAULT_EDGES,
+    LATENT_HEAT,
+    SoilThermalParameters,
+    ThermalDesign,
+    ThermalProperties,
+    ThermalState,
+    column_temperature,
+    enthalpy_from_temperature,
+    face_temperature,
+    fronts,
+    initial_state,
+    layer_temperature_at,
+    liquid_fraction,
+    properties,
+    state_from_temperature,
+    temperature_from_enthalpy,
+    thawed_thickness,
+)
+from jtem.physics.soil_heat.months import (
+    ThermalMonth,
+    close_year,
+    interpolate_air_temperature,
+    month,
+    reset_deep_profile,
+)
+from jtem.physics.soil_heat.solver import KEEP_PHASES, sub_step
+
+__all__ = [
+    "DEFAULT_EDGES",
+    "KEEP_PHASES",
+    "LATENT_HEAT",
+    "SoilThermalParameters",
+    "ThermalDesign",
+    "ThermalMonth",
+    "ThermalProperties",
+    "ThermalState",
+    "close_year",
+    "column_temperature",
+    "enthalpy_from_temperature",
+    "face_temperature",
+    "fronts",
+    "initial_state",
+    "interpolate_air_temperature",
+    "layer_temperature_at",
+    "liquid_fraction",
+    "month",
+    "properties",
+    "reset_deep_profile",
+    "state_from_temperature",
+    "sub_step",
+    "temperature_from_enthalpy",
+    "thawed_thickness",
+]

@@ -1,0 +1,137 @@
+"""What fixes the program (:class:`Design`), the parameter tree, and what is derived from both at a column, once."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import equinox as eqx
+import jax
+from jaxtyping import Array, Float, Int
+
+from jtem.errors import InputError, suggest
+from jtem.physics import (
+    decomposition,
+    initial,
+    litter,
+    nitrogen,
+    permafrost,
+    phenology,
+    photosynthesis,
+    radiation,
+    respiration,
+    soil_heat,
+    water,
+)
+from jtem.state import Cell
+from jtem.step.processes import Processes
+
+
+class Parameters(eqx.Module):
+    """One branch per process; leaves hold one value per community (or one row after selection)."""
+
+    radiation: radiation.RadiationParameters
+    water: water.WaterParameters
+    soil_thermal: soil_heat.SoilThermalParameters
+    phenology: phenology.PhenologyParameters
+    photosynthesis: photosynthesis.PhotosynthesisParameters
+    respiration: respiration.RespirationParameters
+    litter: litter.LitterParameters
+    nitrogen: nitrogen.NitrogenParameters
+    decomposition: decomposition.DecompositionParameters
+    permafrost: permafrost.PermafrostParameters
+    initial: initial.InitialParameters
+
+
+@dataclass(frozen=True)
+class Design:
+    """What fixes the compiled program. Hashable; numbers that may change are parameters or controls.
+
+    ``thermal=None``: no soil heat (TEM's snow rule instead). ``heat_dtype`` and ``pool_dtype`` are the two precisions.
+    ``month_mean_moisture=False``: decomposition and uptake see the moisture of the month's beginning, as TEM does.
+    """
+
+    permafrost: permafrost.PermafrostScheme = permafrost.NONE
+    thermal: soil_heat.ThermalDesign | None = soil_heat.ThermalDesign()  # noqa: RUF009 - frozen and hashable
+    carbon_substeps: int = 4
+    open_nitrogen: bool = False
+    month_mean_moisture: bool = True
+    heat_dtype: str = "float32"
+    pool_dtype: str = "float64"
+    processes: Processes = Processes()  # noqa: RUF009 - immutable
+
+    def __post_init__(self):
+        """Refuse combinations without meaning."""
+        if self.thermal is None and self.permafrost.needs_heat:
+            raise ValueError(
+                f"permafrost scheme '{self.permafrost.name}' needs the soil heat model; use 'none' without it"
+            )
+
+
+def with_processes(design: Design, **functions: Callable) -> Design:
+    """The design with other functions in the slots named; :class:`Processes` lists slots, signatures and units.
+
+    Each function must be the same object from call to call, for every new one is a new program. Raises ``InputError`` for
+    an unknown slot, with the nearest known name, and for what is no function.
+    """
+    for name, function in functions.items():
+        if name not in Processes._fields:
+            raise InputError(f"unknown process {name!r}; {suggest(name, Processes._fields)}")
+        if not callable(function):
+            raise InputError(
+                f"process {name!r} is {function!r}; give a function with the arguments of the published form"
+            )
+    return dataclasses.replace(design, processes=design.processes._replace(**functions))
+
+
+class Column(eqx.Module):
+    """Parameters and attributes of one column, derived once: what the monthly equations need."""
+
+    parameters: Parameters
+    hydraulics: water.SoilHydraulics
+    thermal: soil_heat.ThermalProperties | None
+    elevation: Float[Array, "*cells"]
+    maximum_photosynthesis: Float[Array, "*cells"]
+    maximum_nitrogen_uptake: Float[Array, "*cells"]
+    decomposition_rate: Float[Array, "*cells"]
+    immobilization: Float[Array, "*cells"]
+    decay: Float[Array, "*cells"]
+    layers: permafrost.LayerConstants
+
+
+def select_community(parameters: Parameters, community: int | Int[Array, ""]) -> Parameters:
+    """The row of one community. JAX clamps a bad index silently: it is validated in ``readers/to_model``."""
+    return jax.tree.map(lambda leaf: leaf[community], parameters)
+
+
+def derive(parameters: Parameters, cell: Cell, design: Design) -> Column:
+    """Parameters at a cell: select the community, evaluate the texture regressions.
+
+    ``parameters`` with a leading community axis, or one row (as a batch of parameter sets gives).
+    """
+    rows = parameters.litter.carbon_rate.ndim == 1
+    row = select_community(parameters, cell.community) if rows else parameters
+    thermal = None
+    if design.thermal is not None:
+        thermal_row = jax.tree.map(lambda leaf: leaf.astype(design.heat_dtype), row.soil_thermal)
+        thermal = soil_heat.properties(thermal_row, design.thermal)
+    psi = cell.silt_clay
+    hydraulics = water.hydraulics(psi, row.water)
+    return Column(
+        parameters=row,
+        hydraulics=hydraulics,
+        thermal=thermal,
+        elevation=cell.elevation,
+        maximum_photosynthesis=photosynthesis.maximum_rate(psi, row.photosynthesis),
+        maximum_nitrogen_uptake=nitrogen.maximum_uptake(psi, row.nitrogen),
+        decomposition_rate=decomposition.rate_at_0C(psi, row.decomposition),
+        immobilization=decomposition.immobilization_parameter(psi, row.decomposition),
+        decay=decomposition.decay(row.decomposition),
+        layers=permafrost.layer_constants(
+            design.permafrost.layers,
+            hydraulics.rooting_depth,
+            hydraulics.field_capacity,
+            row.permafrost,
+        ),
+    )
