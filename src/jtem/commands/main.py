@@ -14,7 +14,6 @@ from pathlib import Path
 
 from jtem import __version__
 from jtem.errors import DONE, STOPPED, USER_ERROR, InputError
-from jtem.parameters import ParameterError
 
 
 def part_of(text: str) -> tuple[int, int]:
@@ -83,7 +82,7 @@ def parser() -> argparse.ArgumentParser:
     exporting.add_argument("--out", type=Path, metavar="DIR", help="folder of the files (default: RUN_DIR/PROFILE)")
     exporting.add_argument("--double", action="store_true", help="netcdf: numbers of 64 bits")
     check = add(
-        "check", "run.command_check", "validate a plan and all its inputs; estimate memory and time; run nothing"
+        "check", "check.command_check", "validate a plan and all its inputs; estimate memory and time; run nothing"
     )
     ready = add(
         "prepare", "prepare.command_prepare", "turn raw files into one prepared store, once; runs then start in seconds"
@@ -137,6 +136,14 @@ def parser() -> argparse.ArgumentParser:
         "--pest-run", type=Path, metavar="FILE", help="one model run for PEST: write its output and stop"
     )
     fitting.add_argument("--verbose", action="store_true", help="what the readers left out")
+    beginning = add("new", "new.command_new", "write a commented plan to begin with")
+    beginning.add_argument("kind", choices=("site", "region", "factorial", "calibration", "sensitivity"))
+    beginning.add_argument("file", type=Path, nargs="?", metavar="FILE", help="where to (default: KIND.toml)")
+    beginning.add_argument("--force", action="store_true", help="overwrite the file")
+    describing = add("schema", "new.command_schema", "the JSON schema of a plan file, for editors")
+    describing.add_argument("kind", choices=("run", "calibration"), nargs="?", default="run")
+    completing = add("completion", "new.command_completion", 'a completion script: eval "$(jtem completion bash)"')
+    completing.add_argument("shell", choices=("bash", "zsh", "fish"))
     listing = add("variables", "tables.command_variables", "list all output variables")
     listing.add_argument("--markdown", action="store_true", help="as a Markdown table")
     values = add("parameters", "tables.command_parameters", "list all parameters with value, unit, bounds and source")
@@ -153,7 +160,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     try:
         module, _, name = arguments.action.partition(".")
         return getattr(importlib.import_module(f"jtem.commands.{module}"), name)(arguments)
-    except (InputError, ParameterError) as error:
+    except InputError as error:
         print(f"jtem: {' '.join(str(error).split())}", file=sys.stderr)
         return USER_ERROR
     except KeyboardInterrupt:

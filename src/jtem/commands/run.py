@@ -19,7 +19,7 @@ from jtem import plan as plans
 from jtem.assemble.course import Prepared, open_plan
 from jtem.assemble.provenance import attributes, identity
 from jtem.commands.report import report
-from jtem.devices import usable_cores, use_all_cores
+from jtem.devices import use_all_cores
 from jtem.errors import DONE, FAILED_CELLS, InputError
 from jtem.files import prepare_folder
 from jtem.physics.soil_heat import DEFAULT_EDGES
@@ -272,37 +272,6 @@ def command_run(arguments: argparse.Namespace) -> int:
                 code, summary = execute(prepared, folder, force=False)
     print(spin_up_text(summary.spin_up))
     return code
-
-
-COLUMN_YEARS_PER_SECOND = {"mixed": 11000.0, "float64": 7000.0, "float32": 14000.0}
-"""Of one core, whole step; for the estimate of ``jtem check`` only. ``benchmarks/throughput.py`` measures it."""
-
-
-COMPILE_SECONDS = 40.0
-
-
-def command_check(arguments: argparse.Namespace) -> int:
-    """Validate everything and say what a run would take, without running."""
-    prepared = open_plan(arguments.plan, arguments.data)
-    plan, experiment = prepared.plan, prepared.experiment
-    rate = COLUMN_YEARS_PER_SECOND[plan.model.precision.name] * usable_cores()
-    seconds = COMPILE_SECONDS + prepared.column_years / rate
-    spin = experiment.spin_up
-    print(f"{plan.where}: fine")
-    print(f"  cells    {prepared.grid.latitude.size:,}, columns {prepared.grid.column_cell.size:,}")
-    if spin is not None:
-        carbon = "equilibrium" if spin.method == "equilibrium" else f"{spin.years} years"
-        print(f"  spin-up  {spin.heat_years} years of heat, {carbon} of carbon, {spin.cycle_years} years cycling")
-    for stage in experiment.stages:
-        thaw = "thaw exposes permafrost" if stage.expose else "no exposure"
-        print(f"  stage    {stage.name} {stage.first_year}-{stage.last_year} after {stage.parent}, {thaw}")
-    print(f"  years    {sum(s.years for s in experiment.stages):,}; cells x years {prepared.column_years:,}")
-    print(f"  model    permafrost {plan.model.permafrost.name}, precision {plan.model.precision.name}")
-    print(f"  parameters {', '.join(prepared.table.files)} (hash {prepared.table.hash()})")
-    print(f"  inputs   {'; '.join(prepared.inputs)}")
-    print(f"  memory   about {prepared.memory_bytes() / 1e9:.1f} GB")
-    print(f"  time     about {duration(seconds)} on {usable_cores()} cores, compilation included")
-    return DONE
 
 
 def joined_processes(words: str) -> tuple[tuple[int, int], Callable[[], None]]:
