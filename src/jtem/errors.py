@@ -24,16 +24,15 @@ def suggest(name: str, known: Iterable[str]) -> str:
     """
     choices = [str(choice) for choice in known]
     similar = difflib.get_close_matches(str(name), choices, n=1, cutoff=0.5)
-    if similar and (_letters(similar[0]) != _letters(name) or _numbers(similar[0]) == _numbers(name)):
+    if similar and not _other_number(str(name), similar[0]):
         return f"did you mean {similar[0]!r}?"
     if len(choices) > MANY:
         return f"known: {', '.join(choices[:MANY])}, ... ({len(choices)} in all)"
     return "known: " + ", ".join(choices)
 
 
-def _letters(word: str) -> str:
-    return re.sub(r"\d", "", str(word)).lower()
-
-
-def _numbers(word: str) -> str:
-    return re.sub(r"\D", "", str(word))
+def _other_number(word: str, similar: str) -> bool:
+    """Whether two words differ in their numbers alone."""
+    mine, other = (re.findall(r"\d+", text) for text in (word, similar))
+    letters = [re.sub(r"\d+", "", text).lower() for text in (word, similar)]
+    return bool(mine) and mine != other and letters[0] == letters[1]
