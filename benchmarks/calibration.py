@@ -296,7 +296,7 @@ def _misfit(setting, x, site, heat, target):
 
 def _heat_of_years(heat, years: int):
     longer = lambda leaf: jax.numpy.repeat(leaf, -(-years // leaf.shape[1]), axis=1)[:, :years]  # noqa: E731
-    return heat._replace(months=jax.tree.map(longer, heat.months), thaw=jax.tree.map(longer, heat.thaw))
+    return heat._replace(history=jax.tree.map(longer, heat.history))
 
 
 def twin(prepared: Case) -> dict[str, float]:

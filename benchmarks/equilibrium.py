@@ -28,13 +28,14 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from jtem import equilibrium, parameters, plan, run, spinup, step
+from jtem import parameters, plan, run, step
 from jtem.assemble.course import prepare
 from jtem.assemble.model import parameter_files
 from jtem.constants import CARBON_LAYERS
 from jtem.devices import use_all_cores
 from jtem.files import data_path
 from jtem.physics import permafrost, radiation
+from jtem.run import equilibrium, spinup
 from jtem.state import Cell, Climate
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -77,7 +78,7 @@ def of_plan(text: str, name: str, data: Path | None = None, stride: int = 1) -> 
     assert experiment.spin_up is not None
     rows = np.arange(0, len(experiment.column_cell), stride)
     cycle = experiment.spin_up.climate(experiment.column_cell[rows])
-    year = jax.vmap(spinup.mean_year)(jax.tree.map(lambda leaf: jnp.asarray(leaf, "float64"), cycle))
+    year = jax.vmap(run.mean_year)(jax.tree.map(lambda leaf: jnp.asarray(leaf, "float64"), cycle))
     cells = jax.tree.map(lambda leaf: jnp.asarray(leaf)[rows], experiment.columns)
     return Columns([f"{name} {i}" for i in rows], cells, year)
 
@@ -164,8 +165,7 @@ def many(columns: Columns, count: int) -> Columns:
 
 def start(p, cell, year):
     """Initial state and periodic heat of one column."""
-    site = step.derive(p, cell, DESIGN)
-    state = step.start(site, cell, year.air_temperature, year.shortwave_radiation, DESIGN)
+    site, state = run.course.start(p, cell, year, design=DESIGN)
     _, heat = spinup.periodic_heat(state.thermal, year, cell, site, years=HEAT_YEARS, design=DESIGN)
     return state.water, state.carbon, heat
 
@@ -187,7 +187,7 @@ def repeated(years: int):
 
 def compiled(one, devices):
     """A program of one column over stacked columns on all devices."""
-    return run.split_over(lambda p, *stacked: jax.vmap(lambda *x: one(p, *x))(*stacked), devices)
+    return run.batch.compiled(one, devices)
 
 
 def on_devices(columns: Columns, devices):

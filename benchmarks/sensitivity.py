@@ -28,12 +28,13 @@ from pathlib import Path
 
 import numpy as np
 
-from jtem import equilibrium, plan
+from jtem import plan
 from jtem.assemble.course import prepare
 from jtem.devices import usable_cores, use_all_cores
 from jtem.report import sensitivity as shown
-from jtem.study import ensembles, sensitivity
-from jtem.study.sensitivity import Quantity
+from jtem.run import equilibrium
+from jtem.study import sensitivity
+from jtem.study.sensitivity import Quantity, ensembles
 
 PLAN = """
 [plan]

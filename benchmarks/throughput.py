@@ -35,7 +35,7 @@ if arguments.devices:
 import jax.numpy as jnp  # noqa: E402
 import numpy as np  # noqa: E402
 
-from jtem import parameters, run, spinup, step  # noqa: E402
+from jtem import parameters, run, step  # noqa: E402
 from jtem.constants import WATTS_TO_TEM_RADIATION  # noqa: E402
 from jtem.files import data_path  # noqa: E402
 from jtem.physics import permafrost, radiation  # noqa: E402
@@ -117,12 +117,12 @@ def measure(count: int, precision: str, results: dict[str, float]) -> None:
     thaw = run.place(jnp.full((padded,), 0.6, pools), devices)
     state = run.begin_permafrost(state, cells, tree, permafrost.Thaw(thaw, thaw), design=design)
     controls = run.constant_controls(years, expose=True)
-    program = run._program(design, SELECTION, devices, False)
+    program = run.inline_program(design, SELECTION, devices, rests=False)
     active = jnp.ones((years,), bool)
     begin = time.perf_counter()
-    compiled = program.lower(state, climate, cells, tree, controls, active).compile()
+    compiled = program.jitted.lower(tree, controls, active, state, climate, cells).compile()
     compile_seconds = time.perf_counter() - begin
-    seconds = best(lambda: compiled(state, climate, cells, tree, controls, active))
+    seconds = best(lambda: compiled(tree, controls, active, state, climate, cells))
     key = f"{precision}_{count}_cells"
     results[f"forward_{key}_cell_years_per_second"] = count * years / seconds
     results[f"forward_{key}_cell_years_per_second_per_device"] = count * years / seconds / len(devices)
@@ -132,7 +132,7 @@ def measure(count: int, precision: str, results: dict[str, float]) -> None:
     if not arguments.no_gradient:
 
         def objective(p, s, c, cell):
-            _, out = program(s, c, cell, p, controls, active)
+            _, out = program(p, controls, active, s, c, cell)
             return out["annual"]["net_primary_production"].sum()
 
         gradient = jax.jit(jax.value_and_grad(objective))
@@ -158,17 +158,8 @@ def measure_spin_up(count: int, precision: str, results: dict[str, float]) -> No
     cells, climate = domain(padded, 1, pools)
     cells, climate = run.place(cells, devices), run.place(climate, devices)
 
-    def many(p, cells_, climate_):
-        def one(cell, years):
-            year = spinup.mean_year(years)
-            site = step.derive(p, cell, design)
-            state = step.start(site, cell, year.air_temperature, year.shortwave_radiation, design)
-            state, drift, _ = spinup.spin_up(state, year, cell, p, heat_years=60, years=1000, design=design)
-            return state, drift
-
-        return jax.vmap(one)(cells_, climate_)
-
-    program = run.split_over(many, devices)
+    program = run.batch.compiled(run.course.spin, devices, design=design, method="repeat", heat_years=60, years=1000)
+    climate = jax.vmap(run.mean_year)(climate)
     begin = time.perf_counter()
     jax.block_until_ready(program(tree, cells, climate))
     first = time.perf_counter() - begin

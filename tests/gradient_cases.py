@@ -102,8 +102,7 @@ def program(scheme: str):
 
     def one(vector, row, cell, climate, base_thaw):
         p = unflatten(row, vector)
-        site = step.derive(p, cell, design)
-        state = step.start(site, cell, climate.air_temperature[0], climate.shortwave_radiation[0], design)
+        site, state = run.course.start(p, cell, jax.tree.map(lambda leaf: leaf[0], climate), design=design)
         thaw = permafrost.Thaw(base_thaw, base_thaw)
         state = step.begin_permafrost(state, cell, site, thaw, design)
         controls = run.constant_controls(YEARS, expose=True)

@@ -21,23 +21,8 @@ ALLOWED = {
     "variables": {"constants", "errors", "parameters", "files"},
     "physics": {"constants", "state", "parameters", "numerics"},
     "step": {"constants", "errors", "state", "parameters", "numerics", "physics", "step"},
-    "run": {"constants", "records", "step", "state", "numerics", "physics"},
-    "spinup": {"constants", "run", "step", "state", "numerics", "physics"},
-    "equilibrium": {"constants", "run", "step", "state", "numerics", "physics", "spinup"},
-    "study": {
-        "constants",
-        "records",
-        "run",
-        "step",
-        "state",
-        "numerics",
-        "physics",
-        "spinup",
-        "equilibrium",
-        "parameters",
-        "study",
-        "errors",
-    },
+    "run": GROUND | {"state", "numerics", "physics", "step", "run"},
+    "study": BASE | {"numerics", "physics", "step", "run", "study"},
     "readers": BASE | {"variables", "readers"},
     "writers": GROUND | {"state", "variables", "writers"},
     "calibration_plan": BASE | {"plan", "study", "physics"},
@@ -87,8 +72,37 @@ def test_walls(path):
             assert room == "study"
 
 
+def calls(path: Path, *words: str) -> list[int]:
+    """Lines that use one of ``words``, such as "jax.jit", by attribute."""
+    found = []
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Attribute) and ast.unparse(node).endswith(words):
+            found.append(node.lineno)
+    return found
+
+
+def test_time_is_looped_over_in_one_file():
+    """Scans over months and years are in ``run/years.py``; the others are over layers and sub-steps."""
+    below = {"physics", "step", "numerics"}
+    found = {path for path in modules() if room_of(path) not in below and calls(path, "lax.scan")}
+    assert found == {SOURCE / "run" / "years.py"}
+    tree = ast.parse((SOURCE / "run" / "years.py").read_text())
+    over_months = [
+        node.name for node in tree.body if isinstance(node, ast.FunctionDef) and "year_forcing(" in ast.unparse(node)
+    ]
+    assert over_months == ["year_forcing", "months"]
+
+
+def test_programs_are_compiled_in_run_and_study():
+    for path in modules():
+        if room_of(path) not in {"run", "study"}:
+            lines = calls(path, "jax.jit", "jax.shard_map", "jax.pmap")
+            assert not lines or room_of(path) == "numerics", f"{path} compiles in line {lines[0]}"
+
+
 def test_the_wall_test_can_fail():
     assert "run" not in ALLOWED["physics"]
     tree = ast.parse("from jtem import run\n")
     node = tree.body[0]
     assert isinstance(node, ast.ImportFrom) and node.module == "jtem"
+    assert calls(SOURCE / "run" / "years.py", "lax.scan") and calls(SOURCE / "run" / "batch.py", "jax.jit")

@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 import xarray as xr
 
+from jtem import run
 from jtem.commands.main import main
 from jtem.commands.run import demo_plan
-from jtem.study import stages
 
 PLAN = """
 [plan]
@@ -66,13 +66,13 @@ def fake_run(experiment, sink, progress=None, failed=None, stop=None):
         annual = {name: np.full((count, stage.years), 0.5) for name, _ in experiment.selection.annual}
         sink.write(stage, slice(0, count), slice(0, stage.years), {"monthly": {}, "annual": annual})
         if progress:
-            progress(stages.Progress(stage.name, count, 0, 1, number + 1, len(experiment.stages), 1.0, 0.5))
+            progress(run.Progress(stage.name, count, 0, 1, number + 1, len(experiment.stages), 1.0, 0.5))
         if stop:
             raise stop
-    report = stages.SpinUpReport(
+    report = run.SpinUpReport(
         {"water": np.zeros(count), "net_ecosystem_production": np.ones(count)}, np.ones(count, bool), 5
     )
-    return stages.Summary(1.0, 0.5, 10, report, failed or {})
+    return run.Summary(1.0, 0.5, 10, report, failed or {})
 
 
 def one_sentence(capsys) -> str:
@@ -107,7 +107,7 @@ def test_the_demo_plan_is_valid(capsys):
 
 
 def test_run_writes_files_and_reports(plan, tmp_path, capsys, monkeypatch):
-    monkeypatch.setattr(stages, "run_experiment", fake_run)
+    monkeypatch.setattr(run, "run_experiment", fake_run)
     out = tmp_path / "out"
     assert main(["run", str(plan), "--out", str(out)]) == 0
     captured = capsys.readouterr()
@@ -125,7 +125,7 @@ def test_run_writes_files_and_reports(plan, tmp_path, capsys, monkeypatch):
 
 
 def test_the_demo_prints_the_table_and_draws_the_figure(tmp_path, capsys, monkeypatch):
-    monkeypatch.setattr(stages, "run_experiment", fake_run)
+    monkeypatch.setattr(run, "run_experiment", fake_run)
     assert main(["demo", "--out", str(tmp_path / "demo")]) == 0
     text = capsys.readouterr().out
     for word in ("emulated climate", "permafrost area", "14.4", "exposed permafrost C", "251.6", "NPP due to thaw"):
@@ -142,14 +142,14 @@ def test_failed_cells_give_exit_code_1(plan, tmp_path, capsys, monkeypatch):
     def failing(experiment, sink, progress=None):
         return fake_run(experiment, sink, progress, failed={1: "historical 2010: npp is not finite"})
 
-    monkeypatch.setattr(stages, "run_experiment", failing)
+    monkeypatch.setattr(run, "run_experiment", failing)
     assert main(["run", str(plan), "--out", str(tmp_path / "out")]) == 1
     assert "(64.500, -148.300): historical 2010: npp is not finite" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("stop", [KeyboardInterrupt(), MemoryError()])
 def test_a_stopped_run_leaves_only_its_unfinished_work(plan, tmp_path, capsys, monkeypatch, stop):
-    monkeypatch.setattr(stages, "run_experiment", lambda e, s, p=None: fake_run(e, s, p, stop=stop))
+    monkeypatch.setattr(run, "run_experiment", lambda e, s, p=None: fake_run(e, s, p, stop=stop))
     out = tmp_path / "out"
     if isinstance(stop, KeyboardInterrupt):
         assert main(["run", str(plan), "--out", str(out)]) == 130
@@ -158,7 +158,7 @@ def test_a_stopped_run_leaves_only_its_unfinished_work(plan, tmp_path, capsys, m
             main(["run", str(plan), "--out", str(out)])
     assert [path.name for path in out.iterdir()] == [".jtem-work"]
     capsys.readouterr()
-    monkeypatch.setattr(stages, "run_experiment", fake_run)
+    monkeypatch.setattr(run, "run_experiment", fake_run)
     assert main(["run", str(plan), "--out", str(out), "--resume"]) == 0
     assert "going on with the unfinished run" in capsys.readouterr().out
     assert sorted(p.name for p in out.iterdir()) == ["small_historical_annual.nc", "small_ssp126_annual.nc"]

@@ -10,10 +10,10 @@ import numpy as np
 import pytest
 
 import gradient_cases
-from jtem import equilibrium, run, spinup, step
 from jtem import parameters as parameter_module
+from jtem import run, step
 from jtem.physics import permafrost
-from jtem.study import stages
+from jtem.run import equilibrium, spinup
 from sites import BONANZA_CREEK, PLATEAU_MEADOW, TABLE, TOOLIK, make, parameter_tree
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "benchmarks"))
@@ -74,9 +74,8 @@ def column(design, method, differentiable=False, years=0):
     """A program of one column on a year (or a cycle) without soil heat: state and what was said of it."""
 
     def one(cell, climate, row):
-        site = step.derive(row, cell, design)
         first = climate if climate.air_temperature.ndim == 1 else jax.tree.map(lambda leaf: leaf[0], climate)
-        state = step.start(site, cell, first.air_temperature, first.shortwave_radiation, design)
+        site, state = run.course.start(row, cell, first, design=design)
         _, heat = spinup.heat_of_one_year(None, first, cell, site, years=1, design=design)
         if climate.air_temperature.ndim == 2:
             every = [
@@ -91,10 +90,10 @@ def column(design, method, differentiable=False, years=0):
                 state.water, state.carbon, heat, climate, cell, site, design=design, differentiable=differentiable
             )
         controls = spinup.baseline_controls()
-        cycle = equilibrium._Cycle(*equilibrium._with_year_axis(climate, heat), cell, site)
+        cycle = equilibrium.cycle_of(climate, heat, cell, site)
 
         def body(carried, _):
-            return equilibrium._whole_cycle(*carried, cycle, controls, design)[:2], None
+            return equilibrium.whole_cycle(*carried, cycle, controls, design)[:2], None
 
         return jax.lax.scan(body, (state.water, state.carbon), None, length=years)[0]
 
@@ -108,7 +107,7 @@ def rows_of(cases):
 
 def mixed():
     cells, climate = make(MIXED, 1)
-    year = jax.vmap(spinup.mean_year)(climate)
+    year = jax.vmap(run.mean_year)(climate)
     air = year.air_temperature.at[BROKEN, 3].set(jnp.nan)
     return cells, dataclasses.replace(year, air_temperature=air), rows_of(MIXED)
 
@@ -150,11 +149,14 @@ def test_a_cycle_of_several_years():
     np.testing.assert_allclose(benchmark.pools(found.water, found.carbon, 2), expected, rtol=1e-5)
 
 
+@pytest.mark.parametrize(
+    "change", [{"open_nitrogen": True}, {"nitrogen_limitation": False}], ids=["open nitrogen", "carbon only"]
+)
 @pytest.mark.slow
-def test_open_nitrogen():
-    design = dataclasses.replace(WITHOUT_HEAT, open_nitrogen=True)
+def test_other_forms_of_the_nitrogen_cycle(change):
+    design = dataclasses.replace(WITHOUT_HEAT, **change)
     cells, climate = make(MIXED[:1], 1)
-    year = jax.vmap(spinup.mean_year)(climate)
+    year = jax.vmap(run.mean_year)(climate)
     rows = rows_of(MIXED[:1])
     found = column(design, "equilibrium")(cells, year, rows)
     expected = benchmark.pools(*column(design, "repeat", years=8000)(cells, year, rows), 1)
@@ -186,16 +188,16 @@ def spin_up_of_stages(method):
     climate = dataclasses.replace(climate, following_air_temperature=climate.air_temperature[:, :, 0])
     load = lambda rows: jax.tree.map(lambda leaf: leaf[rows], climate)  # noqa: E731
     sink = Nothing()
-    experiment = stages.Experiment(
+    experiment = run.Experiment(
         design=WITHOUT_HEAT,
         parameters=parameter_tree(),
         columns=cells,
         column_cell=np.arange(3),
-        spin_up=stages.SpinUp(load, heat_years=1, years=400, method=method),
-        stages=(stages.Stage("one year", 1850, 1850, load),),
+        spin_up=run.SpinUp(load, heat_years=1, years=400, method=method),
+        stages=(run.Stage("one year", 1850, 1850, load),),
         selection=run.Selection(),
     )
-    return stages.run_experiment(experiment, sink).spin_up, sink.states["spinup"]
+    return run.run_experiment(experiment, sink).spin_up, sink.states["spinup"]
 
 
 def test_a_run_takes_the_equilibrium_and_repeats_years_where_it_fails():
@@ -219,7 +221,7 @@ def test_columns_that_fail_are_those_of_repeated_years():
 
 def test_an_unknown_spin_up_method_is_refused():
     with pytest.raises(ValueError, match="use one of repeat, equilibrium"):
-        stages.SpinUp(lambda rows: None, method="newton")  # pyright: ignore
+        run.SpinUp(lambda rows: None, method="newton")  # pyright: ignore
 
 
 # --- derivatives -----------------------------------------------------------------------------------------------------
@@ -252,7 +254,7 @@ def derivative_inputs():
     for name, nudge in NUDGES.items():
         rows = parameter_module.replace(rows, name, nudge(parameter_module.get(rows, name)))
     names, vectors = gradient_cases.flatten(rows)
-    return names, vectors, rows, cells, jax.vmap(spinup.mean_year)(climate)
+    return names, vectors, rows, cells, jax.vmap(run.mean_year)(climate)
 
 
 def spun_up(design, differentiable):
@@ -260,8 +262,7 @@ def spun_up(design, differentiable):
 
     def one(vector, row, cell, year):
         p = gradient_cases.unflatten(row, vector)
-        site = step.derive(p, cell, design)
-        state = step.start(site, cell, year.air_temperature, year.shortwave_radiation, design)
+        _, state = run.course.start(p, cell, year, design=design)
         state, found, heat = equilibrium.spin_up(
             state, year, cell, p, heat_years=HEAT_YEARS, design=design, settings=STRICT, differentiable=differentiable
         )
@@ -349,8 +350,7 @@ def test_implicit_derivative_equals_unrolled_derivative_and_forward_mode_reverse
     def unrolled(v):
         def one(vector, row, cell, climate):
             p = gradient_cases.unflatten(row, vector)
-            site = step.derive(p, cell, design)
-            state = step.start(site, cell, climate.air_temperature, climate.shortwave_radiation, design)
+            _, state = run.course.start(p, cell, climate, design=design)
             state, _, heat = spinup.spin_up(state, climate, cell, p, heat_years=1, years=8000, design=design)
             c = state.carbon
             thaw = heat.thaw.active_layer_thickness
@@ -384,8 +384,7 @@ def test_a_history_from_equilibrium_equals_one_from_20000_years():
     p, design = benchmark.tree_of_parameters(), benchmark.DESIGN
 
     def both(cell, year):
-        site = step.derive(p, cell, design)
-        state = step.start(site, cell, year.air_temperature, year.shortwave_radiation, design)
+        site, state = run.course.start(p, cell, year, design=design)
         thermal, heat = spinup.periodic_heat(state.thermal, year, cell, site, years=60, design=design)
         found = equilibrium.solve(state.water, state.carbon, heat, year, cell, site, design=design)
         wet, carbon, _ = spinup.repeat_carbon(

@@ -18,8 +18,8 @@ import pytest
 from jtem import plan, run, step
 from jtem.errors import InputError
 from jtem.physics import permafrost
-from jtem.study import protocol, stages
-from jtem.study.stages import Experiment, SpinUp, Stage
+from jtem.run import Experiment, SpinUp, Stage
+from jtem.run import factorial as protocol
 from jtem.writers.checkpoint import ChunkStore
 from sites import BONANZA_CREEK, PLATEAU_MEADOW, TOOLIK, make, parameter_tree
 
@@ -113,7 +113,7 @@ def test_passes_run_apart_give_the_inline_run(scheme, heat):
     results = []
     for passes in ("inline", "split"):
         sink = Memory()
-        summary = stages.run_experiment(experiment(scheme, heat, passes), sink)
+        summary = run.run_experiment(experiment(scheme, heat, passes), sink)
         assert not summary.failed
         results.append(sink.joined())
     inline, split = results
@@ -182,7 +182,7 @@ def test_the_protocols_of_the_papers():
         parsed.factorial.protocol, {"ssp126": load, "ssp585": load}, parsed.factorial.ensemble, base=load,
         reference=load, parent="historical", years=(2015, 2100), layers=True,
     )  # fmt: skip
-    assert len(rows) == 20 and stages.heat_passes(rows) == 7 and not calls
+    assert len(rows) == 20 and run.heat_passes(rows) == 7 and not calls
     assert [r.expose for r in rows[:3]] == [True, False, True] and rows[1].follow is False
 
 
@@ -248,21 +248,21 @@ def stopping(store, after):
 
 def test_a_stopped_run_goes_on_bitwise_and_repeats_nothing(tmp_path):
     plain = Memory()
-    stages.run_experiment(experiment(chunk=8), plain)
-    chunks = stages.chunks(experiment(chunk=8))
+    run.run_experiment(experiment(chunk=8), plain)
+    chunks = run.chunks(experiment(chunk=8))
     for after in (0, 3, 15):
         store = stopping(ChunkStore(tmp_path / "a", {"plan": 1}), after)
         with pytest.raises(Stop):
-            stages.run_experiment(experiment(chunk=8), store)
+            run.run_experiment(experiment(chunk=8), store)
     assert store.status()[f"columns.{0:09d}.{8:09d}"]["done"]
     store = ChunkStore(tmp_path / "a", {"plan": 1})
     assert store.resumed
-    done = {c.start for c in chunks} - {c.start for c in store.unfinished(chunks, stages.units(experiment()))}
-    summary = stages.run_experiment(experiment(chunk=8), store)
+    done = {c.start for c in chunks} - {c.start for c in store.unfinished(chunks, run.units(experiment()))}
+    summary = run.run_experiment(experiment(chunk=8), store)
     assert 0 in done and summary.column_years == 8 * 6 * YEARS  # only the runs of the second chunk were left
     copy = Memory()
     loaded = experiment(chunk=8)
-    store.replay(loaded.stages, jax.tree.structure(stages.state_like(loaded)), copy)
+    store.replay(loaded.stages, jax.tree.structure(run.state_like(loaded)), copy)
     for (key, expected), (other, found) in zip(sorted_items(plain), sorted_items(copy), strict=True):
         assert key == other
         np.testing.assert_array_equal(expected, found, err_msg=str(key))
@@ -286,12 +286,12 @@ def sorted_items(sink):
 def test_parts_of_a_job_array_make_the_whole(tmp_path):
     plain, copy = Memory(), Memory()
     whole = experiment(chunk=8)
-    stages.run_experiment(whole, plain)
+    run.run_experiment(whole, plain)
     for part in (1, 0):
         store = ChunkStore(tmp_path, {}, part=(part, 2))
-        stages.run_experiment(whole, store)
-    assert not store.unfinished(stages.chunks(whole), stages.units(whole))
-    store.replay(whole.stages, jax.tree.structure(stages.state_like(whole)), copy)
+        run.run_experiment(whole, store)
+    assert not store.unfinished(run.chunks(whole), run.units(whole))
+    store.replay(whole.stages, jax.tree.structure(run.state_like(whole)), copy)
     for (key, expected), (other, found) in zip(sorted_items(plain), sorted_items(copy), strict=True):
         assert key == other
         np.testing.assert_array_equal(expected, found, err_msg=str(key))
@@ -309,8 +309,8 @@ def test_a_failed_cell_is_named_and_leaves_its_neighbours_alone():
 
     bad = replace(bad, stages=(replace(bad.stages[0], climate=broken), *bad.stages[1:]))
     sinks = Memory(), Memory()
-    assert not stages.run_experiment(good, sinks[0]).failed
-    failed = stages.run_experiment(bad, sinks[1]).failed
+    assert not run.run_experiment(good, sinks[0]).failed
+    failed = run.run_experiment(bad, sinks[1]).failed
     assert list(failed) == [5] and failed[5].startswith("historical 2002")
     others = np.arange(16) != 5
     for key, values in sinks[0].joined().items():

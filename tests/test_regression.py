@@ -4,8 +4,9 @@ import jax
 import numpy as np
 import pytest
 
-from jtem import run, spinup, step
+from jtem import run, step
 from jtem.physics import decomposition, nitrogen, photosynthesis, water
+from jtem.run import spinup
 from sites import BONANZA_CREEK, TABLE, TOOLIK, make, parameter_tree
 
 SELECTION = run.Selection(
@@ -58,15 +59,14 @@ def equilibrium(design, years, cases):
 
     def one(cell, year):
         parameters = parameter_tree()
-        site = step.derive(parameters, cell, design)
-        state = step.start(site, cell, year.air_temperature, year.shortwave_radiation, design)
+        _, state = run.course.start(parameters, cell, year, design=design)
         state, drift, _ = spinup.spin_up(state, year, cell, parameters, heat_years=60, years=years, design=design)
         controls = run.constant_controls(1, baseline=True)
         climate_year = jax.tree.map(lambda leaf: leaf[None], year)
         state, out = run.simulate(state, climate_year, cell, parameters, controls, design=design, selection=SELECTION)
         return {name: value[0] for name, value in out["annual"].items()}, drift
 
-    first = jax.vmap(spinup.mean_year)(climate)
+    first = jax.vmap(run.mean_year)(climate)
     return jax.jit(jax.vmap(one))(cells, first)
 
 

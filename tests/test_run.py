@@ -102,12 +102,12 @@ def test_two_devices_give_the_same_states_bitwise(whole):
 
 def test_tiles_give_what_one_batch_gives(whole, monkeypatch):
     """20 cells in tiles of 16 (two of them, the last padded) against the four cells they repeat."""
-    monkeypatch.setattr(run, "TILE", 16)
-    run._program.cache_clear()
+    monkeypatch.setattr(run.batch, "TILE", 16)
+    run.batch.compiled.cache_clear()
     cells, climate, parameters, state = whole
     many = lambda tree: jax.tree.map(lambda x: jnp.tile(x, (5,) + (1,) * (x.ndim - 1)), tree)  # noqa: E731
     tiled = go((many(cells), many(climate), parameters, many(state)))
-    run._program.cache_clear()
+    run.batch.compiled.cache_clear()
     for x, y in zip(jax.tree.leaves(tiled), jax.tree.leaves(many(go(whole))), strict=True):
         assert x.shape == y.shape
         # two programs of float32 heat may round apart on another processor (here 1e-6 holds)
@@ -116,7 +116,7 @@ def test_tiles_give_what_one_batch_gives(whole, monkeypatch):
 
 @pytest.mark.parametrize(("count", "per_cell"), [(3, 1), (40, 1), (41, 1), (25, 3), (130, 1)])
 def test_tiles_cover_every_cell_once(monkeypatch, count, per_cell):
-    monkeypatch.setattr(run, "TILE", 16)
+    monkeypatch.setattr(run.batch, "TILE", 16)
     sizes = []
 
     def function(x, tree):
@@ -167,13 +167,13 @@ def test_resting_years_leave_the_state_alone(whole):
 
 def test_one_compilation_for_many_calls(whole):
     cells, climate, parameters, state = whole
-    program = run._program(DESIGN, SELECTION, (jax.local_devices()[0],), True)
+    program = run.inline_program(DESIGN, SELECTION, (jax.local_devices()[0],))
     running = jnp.ones((YEARS,), bool)
-    before = program._cache_size()
+    before = program.compilations()
     for warm in range(3):
         controls = run.constant_controls(YEARS, expose=warm > 0, baseline=warm == 1)
-        state, _ = program(state, climate, cells, parameters, controls, running)
-    assert program._cache_size() - before <= 1
+        state, _ = program(parameters, controls, running, state, climate, cells)
+    assert program.compilations() - before <= 1
 
 
 def test_undefined_combinations_are_refused():

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 import re
+import warnings
 from collections.abc import Iterable
 
 DONE, FAILED_CELLS, USER_ERROR, STOPPED = 0, 1, 2, 130
@@ -36,3 +37,12 @@ def _other_number(word: str, similar: str) -> bool:
     mine, other = (re.findall(r"\d+", text) for text in (word, similar))
     letters = [re.sub(r"\d+", "", text).lower() for text in (word, similar)]
     return bool(mine) and mine != other and letters[0] == letters[1]
+
+
+class InputNote(UserWarning):
+    """Something about the input that a user should know, though the run can go on."""
+
+
+def note(text: str) -> None:
+    """Tell the user: a warning, so that a caller may collect, show or refuse it."""
+    warnings.warn(text, InputNote, stacklevel=2)

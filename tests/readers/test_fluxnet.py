@@ -108,7 +108,7 @@ def test_doubtful_units_are_told(tmp_path):
 @pytest.mark.parametrize(
     ("name", "message"),
     [
-        ("US-Prr.csv", "not a FLUXNET2015 file name"),
+        ("US-Prr.csv", "not the name of a FLUXNET file"),
         (NAME.replace("_MM_", "_DD_"), "resolution DD, expected monthly"),
         (NAME.replace("2004", "2003"), "years 2003-2004 inside, 2003-2003 in the name"),
         (NAME.replace("SUBSET", "FULLSET").replace("1-4", "beta-4"), None),

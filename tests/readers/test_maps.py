@@ -334,7 +334,7 @@ def test_pedons(tmp_path):
             ("68.30,-150.30", "-150.30,68.30"),
             r"line 2: place \(-150.3, 68.3\) is impossible; are lat and lon swapped\?",
         ),
-        (("10,30", "ten,30"), r"line 2: 'soc_0_30' is 'ten', expected a number"),
+        (("10,30", "ten,30"), r"line 2: 'soc_0_30': 'ten' is not a number"),
         (("soc_0_30", "soc30"), r"column 'soc_0_30' is missing"),
     ):
         path.write_text(PEDONS.replace(*wrong, 1))

@@ -118,3 +118,103 @@ def test_errors_are_completed_not_guessed():
         obs.with_errors(example(), {"nep": 1.0, "soil_carbon": 10.0})
     with pytest.raises(InputError, match="unknown stream 'npe'"):
         obs.with_errors(example(), {"npe": 1.0})
+
+
+THAW = "site,year,month,variable,value,unit,error,latitude\n"
+
+
+def thaw(folder, *rows, latitude=68.6):
+    lines = [f"A,{year},{month},{name},{value},cm,3,{latitude}" for year, month, name, value in rows]
+    return obs.read_table(write(folder / "thaw.csv", THAW + "\n".join(lines)))
+
+
+def test_thaw_probed_through_the_summer_is_not_the_active_layer_of_each_day(tmp_path):
+    summer = [(2008, m, "thaw_depth", d) for m, d in ((6, 18), (7, 34), (8, 45), (9, 48))]
+    table = thaw(tmp_path, *summer, (2009, 7, "thaw_depth", 30), (2010, "", "alt", 50), (2011, 8, "alt", "120+"))
+    assert table["value"].values.tolist() == pytest.approx([0.5, 0.48, 0.3, 1.2])
+    assert table["censored"].values.tolist() == ["", "", ">", ">"]  # July alone is a bound
+    assert table["year"].values.tolist() == [2010, 2008, 2009, 2011] and np.isnan(table["month"].values).all()
+    assert (
+        "probed on several dates in 1 years" in table.attrs["notes"]
+        and "1 active layers are only" in table.attrs["notes"]
+    )
+    assert obs.select(table, exact=True)["value"].values.tolist() == pytest.approx([0.5, 0.48])
+    south = thaw(tmp_path, (2008, 1, "thaw_depth", 20), (2009, 3, "thaw_depth", 30), latitude=-64)
+    assert south["censored"].values.tolist() == [">", ""]
+    with pytest.raises(InputError, match=r"is given twice \(0.5 and 0.45 m\)"):
+        thaw(tmp_path, (2010, "", "alt", 50), (2010, "", "alt", 45))
+    with pytest.raises(InputError, match=r"thaw depth of A 2010-08 is given 2 times; give dates, or the mean"):
+        thaw(tmp_path, (2010, 8, "thaw_depth", 50), (2010, 8, "thaw_depth", 40))
+    points = [
+        f"A,{date},alt,{depth},cm" for date, depth in (("2010-08-20", 50), ("2010-08-20", 40), ("2010-08-30", 44))
+    ]
+    table = obs.read_table(write(tmp_path / "thaw.csv", "site,date,variable,value,unit\n" + "\n".join(points)))
+    assert table["value"].values.tolist() == pytest.approx([0.45]) and "their mean is taken" in table.attrs["notes"]
+    with pytest.raises(InputError, match=r"'active_layer_thickness' is 50 at A 2010"):
+        obs.read_table(write(tmp_path / "thaw.csv", "site,year,variable,value\nA,2010,alt,50"))  # cm taken for m
+
+
+def test_whole_years_have_no_month(tmp_path):
+    with pytest.raises(
+        InputError, match=r"'net_primary_production' at A 2004-07 .* has a month but is of a whole year"
+    ):
+        obs.read_table(write(tmp_path / "a.csv", "site,year,month,variable,value\nA,2004,7,net_primary_production,200"))
+
+
+@pytest.mark.parametrize(
+    ("values", "message"),
+    [
+        ((0, 1, 2, 3), r"quality 3 in 'quality', expected a share of 0..1; classes \(0 measured"),
+        ((90, 45), r"quality 90 in 'quality', expected a share of 0..1; percent\?"),
+        ((0.5, -1), r"quality -1 in 'quality'"),
+    ],
+)
+def test_flags_that_are_no_shares(tmp_path, values, message):
+    rows = [f"A,2004,{k},nep,1,{value}" for k, value in enumerate(values, start=1)]
+    with pytest.raises(InputError, match=message):
+        obs.read_table(write(tmp_path / "a.csv", "site,year,month,variable,value,quality\n" + "\n".join(rows)))
+
+
+@pytest.mark.parametrize(
+    ("stream", "unit", "factor"),
+    [
+        *(
+            ("gpp", u, 31.0)
+            for u in ("gC m-2 d-1", "gC/m2/day", "g C m^-2 day^-1", "gC m⁻² d⁻¹", "g C m-2 d-1", "gC m**-2 d**-1")
+        ),
+        *(
+            ("gpp", u, 31 * 86400 * 12.011e-6)
+            for u in ("umol m-2 s-1", "µmol m-2 s-1", "umolCO2 m-2 s-1", "µmol CO2/m2/s")
+        ),
+        *(("gpp", u, 1.0) for u in ("", "gC m-2 month-1", "g C m-2 mon-1", "gC/m2/month")),
+        ("gpp", "gCO2 m-2 d-1", 31 * 12.011 / 44.009),
+        ("evapotranspiration", "mm/day", 31.0),
+        ("vegetation_carbon", "kg C m-2", 1000.0),
+        ("vegetation_carbon", "t/ha", 100.0),
+        ("active_layer_thickness", "centimeters", 0.01),
+    ],
+)
+def test_units_as_people_write_them(stream, unit, factor):
+    assert obs.conversion(stream, obs.STREAMS[stream].unit, unit, 31.0, "here") == (pytest.approx(factor), 0.0)
+
+
+def test_temperatures_and_units_of_others():
+    for unit, offset in (("°C", 0.0), ("deg C", 0.0), ("Celsius", 0.0), ("kelvin", -273.15), ("K", -273.15)):
+        assert obs.conversion("soil_temperature", "degC", unit, np.nan, "here") == (1.0, offset)
+    for stream, unit in (
+        ("gpp", "gC m-2 year-1"),
+        ("soil_temperature", "degF"),
+        ("snow_depth", "kg m-2"),
+        ("gpp", "g m-2 d-1"),
+    ):
+        with pytest.raises(InputError, match=f"'{stream}' is in '{unit}', expected"):
+            obs.conversion(stream, obs.STREAMS[stream].unit, unit, 31.0, "here")
+
+
+def test_places_as_people_write_them(tmp_path):
+    text = "site,year,variable,value,latitude,longitude\nA,2004,alt,0.5,68.6N,149.6W\nB,2004,alt,0.5,68 36,210.4\n"
+    table = obs.read_table(write(tmp_path / "a.csv", text))
+    assert table["latitude"].values.tolist() == pytest.approx([68.6, 68.6])
+    assert table["longitude"].values.tolist() == pytest.approx([-149.6, -149.6])
+    with pytest.raises(InputError, match=r"longitude 1496 of 'A' is outside -180..360"):
+        obs.read_table(write(tmp_path / "a.csv", text.replace("149.6W", "1496")))

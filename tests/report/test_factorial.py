@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 
 from jtem import plan as plans
+from jtem import run as runs
 from jtem.commands.main import main
 from jtem.report import factorial, figures, liu2022, liu2024
-from jtem.study import stages
 from jtem.variables import SECONDS_IN_YEAR, VARIABLES
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -48,14 +48,14 @@ def balanced_run(experiment, sink, progress=None):
         annual["ecosystem_nitrogen"] = 600.0 + np.cumsum(annual["nitrogen_input"] - annual["nitrogen_loss"], axis=1)
         ends[stage.name] = (annual["soil_carbon"][:1, -1:], annual["soil_organic_nitrogen"][:1, -1:])
         sink.write(stage, slice(0, count), slice(0, years), {"monthly": {}, "annual": annual})
-    report = stages.SpinUpReport({"water": np.zeros(count)}, np.ones(count, bool), 5)
-    return stages.Summary(1.0, 0.5, 10, report, {})
+    report = runs.SpinUpReport({"water": np.zeros(count)}, np.ones(count, bool), 5)
+    return runs.Summary(1.0, 0.5, 10, report, {})
 
 
 @pytest.fixture
 def run(tmp_path, monkeypatch):
     """Run an experiment's plan with made-up numbers and report it; returns the folder of the report."""
-    monkeypatch.setattr(stages, "run_experiment", balanced_run)
+    monkeypatch.setattr(runs, "run_experiment", balanced_run)
 
     def go(paper: str, *changes: tuple[str, str], figures: bool = True) -> Path:
         text = (ROOT / "experiments" / paper / "embedded.toml").read_text()
@@ -97,7 +97,7 @@ def test_report_of_the_plateau_satisfies_the_identities(run, capsys):
 
 def test_climate_models_in_folders_of_their_own_are_reported_together(tmp_path, monkeypatch, capsys):
     """A plan a GCM, each with its own history: mean and s.d. over them, anomalies from each one's own history."""
-    monkeypatch.setattr(stages, "run_experiment", balanced_run)
+    monkeypatch.setattr(runs, "run_experiment", balanced_run)
     text = (ROOT / "experiments" / "liu2022" / "embedded.toml").read_text()
     start = text.index("[factorial.members]")
     text = text[:start] + text[text.index("[output]") :]

@@ -136,12 +136,10 @@ def test_heat_does_not_depend_on_other_parameters(heat):
 
     def first_months(row):
         moved = misfit.with_values(setting, heat.model._local(heat.model.start_values)[0], site._replace(row=row))[0]
-        derived, state = misfit._initial(moved, site, problem.design)
-        forcing = run.year_forcing(jax.tree.map(lambda leaf: leaf[0], site.history), site.cell)
-        _, months = jax.lax.scan(
-            lambda carried, f: step.heat_month(carried, f, derived, problem.design), state.thermal, forcing
-        )
-        return jax.tree.leaves(months)
+        derived, state = run.course.start(moved, site.cell, site.spin_up, design=problem.design)
+        year = jax.tree.map(lambda leaf: leaf[0], site.history)
+        _, made = run.years.heat(state.thermal, year, site.cell, derived, design=problem.design)
+        return jax.tree.leaves(made.months)
 
     plain = [np.asarray(leaf) for leaf in jax.jit(first_months)(row)]
     compiled = jax.jit(first_months)
@@ -297,28 +295,46 @@ def test_draws_are_written_down_gone_on_with_and_told(carbon, monkeypatch, tmp_p
         assert (tmp_path / "posterior.png").stat().st_size > 10_000
 
 
-PEST_PARAMETERS = """
-[[parameter]]
-name = "respiration.maintenance_intercept"
-scope = "community"
-bounds = [-8.0, -3.0]
+def test_pest_runs_the_calibrations_own_model(carbon, tmp_path, monkeypatch):
+    """Factors by community and site, several parameters, pools at the start: exported, filled, run, the same residuals."""
+    prepared, plan, _ = carbon
+    model, o = prepared.model, prepared.problem.observations
+    monkeypatch.chdir(tmp_path)
+    assert main(["calibrate", str(plan), "--pest", "."]) == 0
+    control = pest.read_control(tmp_path / "twin.pst")
+    assert [p.name for p in control.parameters] == list(model.names)
+    assert {"decomposition rate:Toolik", "maximum photosynthesis:boreal_forest"} < set(model.names)
+    assert [p.value for p in control.parameters] == model.start_values.tolist()
+    assert len(control.observations) == 2 * 4 * (3 * 12 + 3)
+    assert "--pest-values values.toml --pest-run simulated.txt" in (tmp_path / "twin.pst").read_text()
 
-[[parameter]]
-name = "decomposition.temperature_sensitivity"
-bounds = [0.03, 0.15]
-"""
+    values = model.transform.values(model.start + np.linspace(-0.3, 0.3, len(model.names)))
+    known = pest.read_names(tmp_path / "twin.names.csv")["parameter"]
+    by_name = dict(zip(model.names, values.tolist(), strict=True))
+    (tmp_path / "values.toml").write_text(
+        pest.fill("twin.tpl", {short: by_name[name] for short, name in known.items()})
+    )
+    assert main(["calibrate", str(plan), "--pest-run", "simulated.txt"]) == 0
+    found = np.array([float(line.split()[-1]) for line in (tmp_path / "simulated.txt").read_text().splitlines()])
+    weighted = np.array([(f - seen.value) * seen.weight for f, seen in zip(found, control.observations, strict=True)])
+    expected = model.residuals(model.transform.free(values)[None])[0]
+    np.testing.assert_allclose(weighted[o.fit[np.isfinite(o.value)]], expected, rtol=1e-9, atol=1e-9)
 
+    at_bound = values.copy()  # where PEST goes and the search does not
+    at_bound[-1] = model.transform.upper[-1]
+    found = pest.simulated(model, dict(zip(model.names, at_bound, strict=True)))
+    expected = model.sensitivity(at_bound[None])[0][0][np.isfinite(o.value)]
+    np.testing.assert_allclose(found, expected, rtol=1e-9, atol=1e-9)
 
-def test_export_to_pest(carbon, tmp_path):
-    text = carbon[1].read_text()
-    plan = tmp_path / "shared.toml"
-    plan.write_text(text[: text.index("[[parameter]]")] + PEST_PARAMETERS)
-    assert main(["calibrate", str(plan), "--pest", str(tmp_path / "pest")]) == 0
-    control = (tmp_path / "pest" / "twin.pst").read_text()
-    assert control.startswith("pcf") and "--pest-run simulated.txt" in control
-    assert len((tmp_path / "pest" / "twin.ins").read_text().splitlines()) == 1 + 2 * 4 * (3 * 12 + 3)
-    with pytest.raises(InputError, match="cannot be exported"):
-        pest.problem_of(carbon[0])
+    rows = [f"{short} {by_name[name]!r} 1.0 0.0" for short, name in known.items()]  # PEST's answer becomes an overlay
+    (tmp_path / "twin.par").write_text("\n".join(["single point", *rows]) + "\n")
+    assert main(["calibrate", str(plan), "--pest-values", "twin.par", "--out", "best"]) == 0
+    table = parameters.read_table(step.Parameters, [*DEFAULTS, tmp_path / "best" / "calibrated.toml"])
+    for name in ("photosynthesis.maximum_rate_slope", "decomposition.temperature_sensitivity"):
+        before, after = (t.entries[name].values["boreal_forest"] for t in (prepared.table, table))
+        label = "maximum photosynthesis:boreal_forest" if "slope" in name else name
+        assert after == pytest.approx(by_name[label] * (before if "slope" in name else 1.0), rel=1e-12)
+    assert "start.soil_carbon:Toolik" in (tmp_path / "best" / "calibrated.toml").read_text()  # of one site
 
 
 def test_targets_of_communities_become_sites_by_their_places(tmp_path):
@@ -364,7 +380,7 @@ bounds = [0.03, 0.15]
 
 
 @pytest.mark.slow
-def test_real_tower_plans_can_be_built(shared_data):
+def test_real_tower_plans_can_be_built_and_exported(shared_data, tmp_path):
     """Plans of the papers' cases read and check; those without data say so."""
     root = data_path("parameters").parents[1] / "experiments"
     plans = sorted(root.glob("*/calibration/*.toml"))
@@ -377,6 +393,10 @@ def test_real_tower_plans_can_be_built(shared_data):
             continue
         prepared = case(plan, shared_data)
         assert prepared.problem.observations.fitted.sum() > len(prepared.model.names), path
+        files = pest.write(pest.problem_of(prepared.model, prepared.first_year), tmp_path, path.stem, "run")
+        back = pest.read_control(files["pst"])
+        assert [p.name for p in back.parameters] == list(prepared.model.names)
+        assert [p.prior is None for p in back.parameters] == [p is None for p in prepared.model.prior]
         years = prepared.problem.history.air_temperature
         assert np.isfinite(np.asarray(years)).all() and years.shape[0] == len(prepared.problem.sites)
 

@@ -6,12 +6,12 @@ import json
 import numpy as np
 import pytest
 
-from calibration_twins import CARBON, MONTHLY, build, carbon_twin, check_gradient, joint_twin, truth
+from calibration_twins import MONTHLY, carbon_twin, check_gradient, joint_twin
 from jtem.assemble.calibration import case
 from jtem.commands.main import main
 from jtem.plan import calibration as calibration_plan
-from jtem.study.calibration import pest, search
 from jtem.study.calibration import problem as problems
+from jtem.study.calibration import search
 
 # --- heat and carbon together: compiling takes 70 s of a quiet core for the Jacobian, 80 s for the reverse gradient -----
 
@@ -112,50 +112,3 @@ def test_a_stopped_descent_goes_on_to_the_same_bits(method, noisy, tmp_path):
     np.testing.assert_array_equal(resumed.fit.x, whole.fit.x)
     ends = [json.loads((folder / search.STATE).read_text())["searches"] for folder in (tmp_path, other)]
     assert ends[0] == ends[1]
-
-
-# --- what PEST would call --------------------------------------------------------------------------------------------
-
-PEST = """
-[[parameter]]
-name = "respiration.maintenance_intercept"
-communities = ["boreal_forest"]
-scope = "community"
-bounds = [-8.0, -3.0]
-start = -6.0
-
-[[parameter]]
-name = "decomposition.temperature_sensitivity"
-bounds = [0.03, 0.15]
-start = 0.1
-"""
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize("sensitivity", [0.095, 0.15])
-def test_a_run_for_pest_gives_the_model_at_the_values_of_pest(sensitivity, noisy, tmp_path, monkeypatch):
-    """Filled template -> overlay -> ``--pest-run``, read back, against the calibration's own model at those values (which has
-    other free parameters); PEST also goes to the bounds, and the plan's start values do not count.
-    """
-    text, _, folder = noisy
-    plan = tmp_path / "shared.toml"
-    plan.write_text(text[: text.index("[[parameter]]")] + PEST)
-    assert main(["calibrate", str(plan), "--pest", str(tmp_path)]) == 0
-    control = pest.read_control(tmp_path / "twin.pst", tmp_path / "twin.names.csv")
-    assert [p.value for p in control.parameters] == [-6.0, 0.1]
-    known = pest.read_names(tmp_path / "twin.names.csv")["parameter"]
-    wanted = {"respiration.maintenance_intercept": -5.05, "decomposition.temperature_sensitivity": sensitivity}
-    values = {short: wanted[full.partition(":")[0]] for short, full in known.items()}
-    (tmp_path / "parameters.toml").write_text(pest.fill(tmp_path / "twin.tpl", values))
-    monkeypatch.chdir(tmp_path)
-    again = ["--overlay", "parameters.toml", "--pest-run", "simulated.txt"]
-    assert main(["calibrate", str(plan), *again]) == 0
-    found = np.array([float(line.split()[-1]) for line in (tmp_path / "simulated.txt").read_text().splitlines()])
-    prepared = build(CARBON, folder / "observed.csv")
-    point = truth(prepared)
-    for name, value in wanted.items():
-        point[[n.partition(":")[0] for n in prepared.model.names].index(name)] = value
-    expected, _ = prepared.model.sensitivity(point[None])
-    seen = np.isfinite(prepared.problem.observations.value)
-    assert found.size == seen.sum()
-    np.testing.assert_allclose(found, expected[0][seen], rtol=1e-9, atol=1e-9)

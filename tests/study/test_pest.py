@@ -3,7 +3,6 @@ import dataclasses
 import numpy as np
 import pytest
 
-from jtem import parameters, step
 from jtem.errors import InputError
 from jtem.study.calibration import pest
 
@@ -35,11 +34,57 @@ def test_files_as_pest_wants_them(tmp_path):
     assert all(len(row) == 4 and len(row[0]) <= 20 for row in seen) and seen[2][0] == "us_atq_thaw"
     assert control[control.index("* model command line") + 1] == "run_model.sh"
     assert control[control.index("* model input/output") + 1 :][:2] == [
-        "case.tpl parameters.toml",
+        "case.tpl values.toml",
         "case.ins simulated.txt",
     ]
     assert paths["ins"].read_text().splitlines()[0] == "pif @"
     assert paths["tpl"].read_text().splitlines()[0] == "ptf ~"
+
+
+CONTROL = """pcf # by hand
+* Control data # note
+restart estimation
+2 1 1 1 2 # counts
+1 1 double point 1 0 0
+++ies_num_reals(50)
+10 2 0.3 0.03 10
+*parameter groups
+soil relative 0.01 0 switch 2 parabolic
+* parameter data
+kdc LOG factor 0.01 0.001 0.1 soil 1 0 1 # rate
+++ a note ++ another
+snow none relative 2.5D2 100 400 soil 1 0 1
+* observation groups
+alt
+pri
+* observation data
+alt_2010 0.45 30.0 alt # cm?
+++ies_num_reals(50)
+* prior information
+pi1 1.0 * log(kdc) = -2.0 4.605170185988092 pri
+pi2 1.0 * kdc - 2.0 * snow = 0.0 1.0 pri
+++ end
+"""
+
+
+def test_options_and_notes_of_others(tmp_path):
+    path = tmp_path / "case.pst"
+    path.write_text(CONTROL)
+    found = pest.read_control(path)
+    assert [(p.name, p.value, p.transform) for p in found.parameters] == [("kdc", 0.01, "log"), ("snow", 250.0, "none")]
+    assert found.parameters[0].prior == pytest.approx((0.01, 0.5)) and found.parameters[1].prior is None
+    assert [(o.name, o.value, o.weight) for o in found.observations] == [("alt_2010", 0.45, 30.0)]
+
+
+def test_pyemu_reads_what_is_written(tmp_path):
+    pyemu = pytest.importorskip("pyemu", reason="pyemu is not installed")
+    problem = dataclasses.replace(
+        PROBLEM, parameters=tuple(dataclasses.replace(p, prior=(0.07, 0.3)) for p in PROBLEM.parameters[:2])
+    )
+    control = pyemu.Pst(str(pest.write(problem, tmp_path, "case", "run")["pst"]))
+    assert control.npar_adj == 2 and control.nobs == 3 and control.nprior == 2
+    assert control.parameter_data.parval1.tolist() == [0.07, 0.01]
+    assert control.prior_information.weight.tolist() == pytest.approx([np.log(10.0) / 0.3, 1 / 0.3])
 
 
 def test_round_trip_of_the_problem(tmp_path):
@@ -48,26 +93,38 @@ def test_round_trip_of_the_problem(tmp_path):
     groups = ("decomposition", "litter fall of all", "litter")
     expected = tuple(dataclasses.replace(p, group=g) for p, g in zip(PROBLEM.parameters, groups, strict=True))
     assert back == pest.Problem(expected, PROBLEM.observations)
+    prior = (dataclasses.replace(expected[0], prior=(0.07, 0.25)), dataclasses.replace(expected[1], prior=(0.02, 0.01)))
+    paths = pest.write(pest.Problem((*prior, expected[2]), PROBLEM.observations), tmp_path, "case", "run")
+    back = pest.read_control(paths["pst"]).parameters
+    assert [p.prior and pytest.approx(p.prior, rel=1e-12) for p in back] == [(0.07, 0.25), (0.02, 0.01), None]
+    assert paths["pst"].read_text().splitlines()[3] == "3 3 3 2 3"
     paths["names.csv"].unlink()
     assert pest.read_control(paths["pst"]).parameters[0].name.startswith("temperatur")
 
 
 def test_round_trip_of_the_parameters(tmp_path):
-    """Template -> overlay -> parameter table, and PEST's answer -> names -> overlay."""
-    names = [f"decomposition.temperature_sensitivity:{FOREST}", "permafrost.e_folding_depth"]
-    some = (pest.Parameter(names[0], 0.07, 0.03, 0.12, "log"), pest.Parameter(names[1], 0.75, 0.1, 2.0))
+    """Template -> values by coordinate, and PEST's answer -> names -> values."""
+    names = ["decomposition rate:US-Prr", 'soil_thermal.water_content[0]:"wet" ~']
+    some = (pest.Parameter(names[0], 0.9, 0.3, 3.0, "log"), pest.Parameter(names[1], 0.75, 0.1, 2.0))
     paths = pest.write(pest.Problem(some, PROBLEM.observations), tmp_path, "case", "run")
     known = pest.read_names(paths["names.csv"])["parameter"]
     assert list(known.values()) == names and all(len(short) <= 12 for short in known)
 
-    defaults = data_path("parameters", "defaults.toml")
     values = dict(zip(known, (0.0812345678901234, 1.25), strict=True))
-    filled = tmp_path / "parameters.toml"
+    filled = tmp_path / "values.toml"
     filled.write_text(pest.fill(paths["tpl"], values))
-    table = parameters.read_table(step.Parameters, [defaults, filled])
-    assert table.entries["decomposition.temperature_sensitivity"].values[FOREST] == 0.0812345678901234
-    assert table.entries["decomposition.temperature_sensitivity"].values[TUNDRA] != 0.0812345678901234
-    assert set(table.entries["permafrost.e_folding_depth"].values.values()) == {1.25}
+    assert pest.read_values(filled, names) == {names[0]: 0.0812345678901234, names[1]: 1.25}
+    filled.write_text(filled.read_text().replace("1.250000000000000e+00", ".125D1"))  # as Fortran writes
+    assert pest.read_values(filled, names)[names[1]] == 1.25
+    for wrong, message in (
+        ((names[0], "decomposition rat:US-Prr"), "is no free parameter of the plan; did you mean"),
+        (("8.12", "x.12"), "is not a number"),
+        (('"decomposition rate:US-Prr" =', "# gone"), r"no value for 'decomposition rate:US-Prr' \(1 missing\)"),
+    ):
+        bad = tmp_path / "bad.toml"
+        bad.write_text(filled.read_text().replace(*wrong))
+        with pytest.raises(InputError, match=message):
+            pest.read_values(bad, names)
 
     answer = tmp_path / "case.par"
     rows = [
@@ -76,17 +133,14 @@ def test_round_trip_of_the_parameters(tmp_path):
     answer.write_text("\n".join(["single point", *rows]) + "\n")
     best = pest.read_parameters(answer)
     assert best == {names[0]: pytest.approx(0.09), names[1]: pytest.approx(1.5)}
-    (tmp_path / "best.toml").write_text(pest.overlay(best, 'PEST, case "one"'))
-    table = parameters.read_table(step.Parameters, [defaults, tmp_path / "best.toml"])
-    assert table.entries["permafrost.e_folding_depth"].source == 'PEST, case "one"'
-    assert table.entries["permafrost.e_folding_depth"].values[TUNDRA] == pytest.approx(1.5)
+    assert pest.read_values(answer, names) == best
 
     text = answer.read_text()
     answer.with_suffix(".bpa").write_text(text.replace("1.5000000000E+00  1.000000  0.000000", "1.5D0 0.5 0.1"))
     scaled = pest.read_parameters(tmp_path / "case.bpa", paths["names.csv"])
     assert scaled[names[1]] == pytest.approx(0.85)
     answer.write_text("\n".join(text.splitlines()[:2]))
-    with pytest.raises(InputError, match=r"case.par: no value for 'permafrost.e_folding_depth' \(1 missing\)"):
+    with pytest.raises(InputError, match=r"case.par: no value for 'soil_thermal.water_content.*' \(1 missing\)"):
         pest.read_parameters(answer)
     answer.write_text("single point\nsomething 1 1 0\n")
     with pytest.raises(InputError, match="parameter 'something' is not in"):
@@ -127,7 +181,8 @@ def test_short_names():
         ({"value": 0.5}, r"is 0.5 with bounds \[0.03, 0.12\]; give low <= value <= high"),
         ({"lower": 0.0}, "is log-transformed but its lower bound is 0"),
         ({"transform": "logarithm"}, "did you mean 'log'"),
-        ({"name": "temperature sensitivity"}, "is no parameter name; use branch.field"),
+        ({"name": "two\nlines"}, "is no name of a parameter"),
+        ({"prior": (0.07, 0.0)}, "give positive ones"),
     ],
 )
 def test_bad_parameters(tmp_path, change, message):

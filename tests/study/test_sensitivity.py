@@ -11,13 +11,13 @@ import numpy as np
 import pytest
 
 import gradient_cases
-from jtem import equilibrium, run, step
+from jtem import run, step
 from jtem.commands.sensitivity import quantity_of, read_covariance
 from jtem.errors import InputError
 from jtem.physics import permafrost
-from jtem.study import ensembles, sensitivity
-from jtem.study.sensitivity import Quantity
-from jtem.study.stages import Experiment, SpinUp, Stage
+from jtem.run import Experiment, SpinUp, Stage, equilibrium
+from jtem.study import sensitivity
+from jtem.study.sensitivity import Quantity, ensembles
 from sites import BONANZA_CREEK, TABLE, TOOLIK, make, parameter_tree
 
 CASES = [(BONANZA_CREEK, 0.366, "boreal_forest", 0.0), (TOOLIK, 0.3665, "wet_moist_tundra", 1.0)]
@@ -140,6 +140,27 @@ def test_adjoint_equals_tangent_equals_central_differences(model, adjoint):
     cycle = adjoint.cycle_air_temperature.sum(axis=2)
     np.testing.assert_allclose(cycle, by_forward[:, :, -1], rtol=1e-8, atol=1e-9)
     assert (np.abs(cycle[:, 3]) > 0).all()  # the spin-up's climate is felt at the end
+
+
+def test_gradient_of_any_function_of_the_outputs(model, adjoint):
+    """The square of a quantity, columns mixed: what the chain rule makes of the adjoint."""
+    weights = model.weights(QUANTITIES[:1])[0]
+    gpp = model.variables.index("gross_primary_production")
+
+    def objective(outputs):
+        each = outputs["gross_primary_production"] @ jnp.asarray(weights[gpp])
+        return each[0] * each[1]
+
+    found = sensitivity.gradient_of(model, "future", objective)
+    value, other = adjoint.value[:, 0], adjoint.value[::-1, 0]
+    assert found.value == pytest.approx(value.prod(), rel=1e-9) and found.names == model.vector.names
+    np.testing.assert_allclose(found.parameters, other[:, None] * adjoint.parameters[:, 0], rtol=1e-9, atol=1e-12)
+    air = other[:, None, None] * adjoint.air_temperature[:, 0]
+    np.testing.assert_allclose(found.climate.air_temperature, air, rtol=1e-9, atol=1e-12)
+    np.testing.assert_allclose(found.cycle.co2, other * adjoint.cycle_co2[:, 0], rtol=1e-9, atol=1e-12)
+    assert found.outputs["gross_primary_production"].shape == (2, 10) and (found.code == 0).all()
+    with pytest.raises(InputError, match="make it one number"):
+        sensitivity.gradient_of(model, "future", lambda outputs: outputs["soil_carbon"])
 
 
 def test_values_are_those_of_the_forward_run_and_elasticities_relative(model, adjoint):

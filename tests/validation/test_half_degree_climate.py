@@ -2,14 +2,15 @@
 
 import numpy as np
 
-from jtem.readers import site_climates, site_tables
+from jtem.readers import site_climates
+from jtem.readers import towers as tower_tables
 
 TOWERS = ("US-Prr", "CA-Man", "CA-Qfo", "FI-Hyy", "RU-Fyo", "US-Atq", "FI-Lom", "RU-Cok", "GL-NuF", "CN-Dan", "CN-HaM")
 
 
 def test_towers_are_neither_warmer_nor_colder_than_the_fields(shared_data):
     """Annual means at the towers' height: no bias that would explain permafrost on too large an area."""
-    towers = site_tables.flux_sites(shared_data / "flux_sites", list(TOWERS))
+    towers = tower_tables.flux_sites(shared_data / "flux_sites", list(TOWERS))
     missed = []
     for tower in towers.values():
         first, last = tower.years[0], min(tower.years[1], 2014)

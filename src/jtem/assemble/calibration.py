@@ -31,15 +31,15 @@ SUMMED = ("net_primary_production", "nitrogen_uptake")
 """Streams that are totals of a year; others are means."""
 
 
-def open_case(path: Path, data: Path | None, *, overlays: Sequence[str] = (), pest_run: bool = False) -> Case:
+def open_case(path: Path, data: Path | None, *, overlays: Sequence[str] = ()) -> Case:
     """Read a calibration plan, set precision and devices, build its case; raises ``InputError``.
 
-    ``overlays``: further overlays of parameters. ``pest_run``: start values are those of the overlays, not the plan's.
+    ``overlays``: further overlays of parameters.
     """
     plan = plans.read(path)
     use_all_cores(gradients=True)
     use_precision(plan.model.precision.name)
-    return case(for_pest_run(plan) if pest_run else plan, data, overlays)
+    return case(plan, data, overlays)
 
 
 def case(plan: CalibrationPlan, data: Path | None, overlays: Sequence[str] = ()) -> Case:
@@ -91,12 +91,6 @@ def case(plan: CalibrationPlan, data: Path | None, overlays: Sequence[str] = ())
         search=Settings(**search),
         posterior=None if plan.posterior is None else sampling.Settings(**dataclasses.asdict(plan.posterior)),
     )
-
-
-def for_pest_run(plan: CalibrationPlan) -> CalibrationPlan:
-    """The plan with start values inside the bounds, whatever PEST fills in: PEST goes to the bounds, a start not."""
-    inside = [dataclasses.replace(p, start=0.5 * (p.bounds[0] + p.bounds[1])) for p in plan.parameter]
-    return dataclasses.replace(plan, parameter=tuple(inside))
 
 
 def design(section: CalibrationModel, where: str) -> step.Design:

@@ -22,8 +22,8 @@ from jtem.plan.run import OutputSection, Plan, SpinUpSection
 from jtem.readers.catalogue import SOURCES, Domain
 from jtem.readers.to_model import ModelCells
 from jtem.records import Grid, Selection
-from jtem.study import protocol
-from jtem.study.stages import Experiment, SpinUp, Stage
+from jtem.run import Experiment, SpinUp, Stage
+from jtem.run import factorial as protocol
 from jtem.writers.states import load_state, state_attributes
 
 STATE_BYTES = 4096  # of one column, rounded up
@@ -103,7 +103,8 @@ def prepare(
     )
     if plan.run.restart:
         experiment = restarted(plan, experiment, table.hash(), data, force)
-    return Prepared(plan, experiment, grid(cells, table.communities), table, place.inputs, place.title)
+    told = (*place.inputs, *cells.notes)
+    return Prepared(plan, experiment, grid(cells, table.communities), table, told, place.title)
 
 
 def opened(plan: Plan, data: Path | None) -> Domain:

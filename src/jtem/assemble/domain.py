@@ -6,12 +6,14 @@ import functools
 import importlib
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from jtem.constants import WATTS_TO_TEM_RADIATION
 from jtem.errors import InputError
 from jtem.files import resolve
+from jtem.physics import radiation
 from jtem.readers import to_model
 from jtem.readers.catalogue import SOURCES, Domain
 
@@ -34,8 +36,11 @@ def domain(section: DomainSection, climates: Sequence[str], data: Path | None, w
     def find(name: str, *, folder: bool = False) -> Path:
         return resolve(name, data, where, folder=folder)
 
+    given: dict[str, Any] = {key: getattr(section, key) for key in source.takes}
+    if source.sun:
+        given["sun"] = lambda latitude: radiation.top_of_atmosphere(latitude) / WATTS_TO_TEM_RADIATION
     module = importlib.import_module(f"jtem.readers.{source.module}")
-    return module.open_domain(find, climates, **{key: getattr(section, key) for key in source.takes})
+    return module.open_domain(find, climates, **given)
 
 
 def loader(

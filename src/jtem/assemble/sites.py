@@ -15,7 +15,7 @@ from jtem.assemble.domain import domain
 from jtem.errors import InputError, suggest
 from jtem.files import resolve
 from jtem.plan.calibration import CalibrationPlan, DataSection
-from jtem.readers import embedded, observations, site_climates, site_tables, to_model
+from jtem.readers import embedded, ground, observations, places, site_climates, to_model
 from jtem.readers.catalogue import OBSERVATIONS, ClimateSource, Domain
 from jtem.state import Climate
 
@@ -87,13 +87,27 @@ def read(part: DataSection, data: Path | None, where: str) -> tuple[xr.Dataset, 
         return observations.join([t.observations for t in towers.values()], str(folder)), towers
     if not part.path:
         raise InputError(f"{where}: source '{part.source}' needs 'path', its table of observations; add it")
-    local = Path(part.path)
-    found = reader(local if local.is_file() else resolve(part.path, data, where))
-    return (found.observations, {found.site: found}) if layout.towers else (found, {})
+    path = found_at(part.path, data, where)
+    if layout.towers:
+        own = part.climate in ("", "tower")
+        towers = reader(path, list(part.sites) or None, soil_depths=part.soil_depths, forcing=own)
+        return observations.join([t.observations for t in towers.values()], str(path)), towers
+    return reader(path), {}
+
+
+def found_at(name: str, data: Path | None, where: str) -> Path:
+    """A table, or the folder or archive of a release: as it is named, else in the data folder; raises ``InputError``."""
+    local = Path(name)
+    if local.exists():
+        return local
+    return resolve(name, data, where, folder=local.suffix.lower() not in (".csv", ".txt", ".zip", ".xlsx"))
 
 
 def selected(part: DataSection, found: xr.Dataset, where: str) -> xr.Dataset:
     """The observations that a section asks for, at the places that it gives; raises ``InputError``."""
+    bounds = int((found["censored"].values != "").sum())
+    if bounds:
+        found.attrs["notes"] += f"\n{where}: {bounds} observations are bounds or doubtful (>, <, ?) and are not used"
     found = observations.select(found, sites=list(part.sites) or None, streams=part.streams or None, exact=True)
     if part.years:
         found = observations.select(found, years=range(part.years[0], part.years[1] + 1))
@@ -123,7 +137,7 @@ def own_cells(
         for k, name in enumerate(names):
             if name not in elevations and not np.isfinite(found["elevation"].values[k]):
                 elevations[name] = float(site_climates.nearest_half_degree(root, found, k)["elevation"].values[0])
-    return site_tables.cells(found, communities=part.communities, elevations=elevations)
+    return places.cells(found, communities=part.communities, elevations=elevations)
 
 
 def own_climate(
@@ -143,7 +157,7 @@ def own_climate(
         root = resolve("climate_grid", data, where, folder=True).parent
         station: dict[str, dict[str, np.ndarray]] = {}
         if part.source == "alaska":
-            station = site_tables.air_temperature(resolve(part.path, data, where), "ta_degC", names)
+            station = ground.air_temperature(resolve(part.path, data, where), "ta_degC", names)
         return site_climates.half_degree(root, found, cells, station), "half-degree fields"
     return site_climates.emulated(cells), "emulated"
 

@@ -12,7 +12,7 @@ import numpy as np
 from jtem.assemble.calibration import open_case
 from jtem.commands.run import output_folder
 from jtem.errors import DONE, InputError
-from jtem.files import data_folder
+from jtem.files import data_folder, write_text
 from jtem.report import calibration as figures
 from jtem.study import scores
 from jtem.study.calibration import pest, posterior, results, sampling, search
@@ -25,16 +25,17 @@ from jtem.study.calibration.search import Outcome
 def command_calibrate(arguments: argparse.Namespace) -> int:
     """Fit parameters to observations; or write the problem for PEST, or one run of it, and stop."""
     data = data_folder(arguments.data)
-    case = open_case(arguments.plan, data, overlays=arguments.overlay, pest_run=arguments.pest_run is not None)
+    case = open_case(arguments.plan, data, overlays=arguments.overlay)
     print_case(case, arguments.verbose)
     if arguments.pest is not None:
-        again = f"jtem calibrate {arguments.plan.resolve()} --overlay parameters.toml --pest-run simulated.txt"
-        again += f" --data {data.resolve()}" if data else ""
-        for path in pest.write(pest.problem_of(case), arguments.pest, case.name, again).values():
+        again = pest_command(arguments, data)
+        for path in pest.write(pest.problem_of(case.model, case.first_year), arguments.pest, case.name, again).values():
             print(f"wrote {path}")
         return DONE
     if arguments.pest_run is not None:
-        pest.simulated_of(case, pest.problem_of(case), arguments.pest_run)
+        values = pest.read_values(arguments.pest_values or Path("values.toml"), case.model.names)
+        problem = pest.problem_of(case.model, case.first_year)
+        pest.write_simulated(problem, pest.simulated(case.model, values), arguments.pest_run)
         return DONE
     folder: Path = arguments.out or Path(case.name)
     if (folder / "calibrated.toml").exists() and not (arguments.force or arguments.resume):
@@ -42,10 +43,23 @@ def command_calibrate(arguments: argparse.Namespace) -> int:
             f"{folder}: holds the results of a finished calibration; choose another folder with --out, go on with --resume, or "
             "overwrite with --force"
         )
+    if arguments.pest_values is not None:
+        with output_folder(folder):
+            text = results.pest_overlay_text(case, arguments.pest_values)
+            print(f"wrote {write_text(folder / 'calibrated.toml', text)}")
+        return DONE
     outcome = fit(case, folder, arguments.resume)
     if case.posterior is not None:
         draw(case, outcome, folder, arguments.resume)
     return DONE
+
+
+def pest_command(arguments: argparse.Namespace, data: Path | None) -> str:
+    """The command with which PEST runs the model."""
+    words = [f"jtem calibrate {arguments.plan.resolve()} --pest-values values.toml --pest-run simulated.txt"]
+    words += [f"--data {data.resolve()}"] if data else []
+    paths = [str(Path(name).resolve()) if Path(name).is_file() else name for name in arguments.overlay]
+    return " ".join([*words, *(f"--overlay {name}" for name in paths)])
 
 
 def print_case(case: Case, verbose: bool) -> None:
@@ -58,8 +72,10 @@ def print_case(case: Case, verbose: bool) -> None:
     )
     for told in case.inputs:
         print(f"  {told}")
-    for note in case.notes[: 20 if verbose else 0]:
+    for note in case.notes if verbose else ():
         print(f"  {note}")
+    if case.notes and not verbose:
+        print(f"  {len(case.notes)} notes about the data (--verbose shows them)")
 
 
 def say(line: str) -> None:

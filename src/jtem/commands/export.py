@@ -63,7 +63,7 @@ def command_export(arguments: argparse.Namespace) -> int:
 
 def climates(plan: Plan) -> list[tuple[str, str]]:
     """Stage and climate of every stage in which nothing is held."""
-    from jtem.study.protocol import stage_name
+    from jtem.run.factorial import stage_name
 
     f = plan.factorial
     free = [run for run in f.protocol if not run.held] if f.scenarios else []

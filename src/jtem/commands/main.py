@@ -7,13 +7,17 @@ before JAX starts.
 from __future__ import annotations
 
 import argparse
+import contextlib
 import importlib
 import sys
-from collections.abc import Sequence
+import warnings
+from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
 from jtem import __version__
-from jtem.errors import DONE, STOPPED, USER_ERROR, InputError
+from jtem.errors import DONE, STOPPED, USER_ERROR, InputError, InputNote
+from jtem.readers.catalogue import STAMPS
 
 
 def part_of(text: str) -> tuple[int, int]:
@@ -84,6 +88,9 @@ def parser() -> argparse.ArgumentParser:
     check = add(
         "check", "check.command_check", "validate a plan and all its inputs; estimate memory and time; run nothing"
     )
+    looking = add("inspect", "inspect.command_inspect", "what is understood of netCDF files, before any plan")
+    looking.add_argument("files", type=Path, nargs="+", metavar="FILE")
+    looking.add_argument("--stamp", choices=STAMPS, default="", help="what a stamp between two months means")
     ready = add(
         "prepare", "prepare.command_prepare", "turn raw files into one prepared store, once; runs then start in seconds"
     )
@@ -135,6 +142,13 @@ def parser() -> argparse.ArgumentParser:
     fitting.add_argument(
         "--pest-run", type=Path, metavar="FILE", help="one model run for PEST: write its output and stop"
     )
+    fitting.add_argument(
+        "--pest-values",
+        type=Path,
+        metavar="FILE",
+        help="PEST's values (what it filled in, or its .par file): for --pest-run (default: values.toml), else written as "
+        "calibrated.toml",
+    )
     fitting.add_argument("--verbose", action="store_true", help="what the readers left out")
     beginning = add("new", "new.command_new", "write a commented plan to begin with")
     beginning.add_argument("kind", choices=("site", "region", "factorial", "calibration", "sensitivity"))
@@ -154,12 +168,33 @@ def parser() -> argparse.ArgumentParser:
     return top
 
 
+@contextlib.contextmanager
+def _notes() -> Iterator[None]:
+    """Print notes on the input, each once, when the command has done its work; a mistake ends with its sentence alone."""
+    notes: dict[str, None] = {}
+    show = warnings.showwarning
+
+    def keep(message: Warning | str, category: type[Warning], *where: Any, **more: Any) -> None:
+        if issubclass(category, InputNote):
+            notes[str(message)] = None
+        else:
+            show(message, category, *where, **more)
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("always", InputNote)
+        warnings.showwarning = keep
+        yield
+    for text in notes:
+        print(f"note: {text}", file=sys.stderr)
+
+
 def main(argv: Sequence[str] | None = None) -> int:
     """Entry point; returns the exit code."""
     arguments = parser().parse_args(argv)
     try:
         module, _, name = arguments.action.partition(".")
-        return getattr(importlib.import_module(f"jtem.commands.{module}"), name)(arguments)
+        with _notes():
+            return getattr(importlib.import_module(f"jtem.commands.{module}"), name)(arguments)
     except InputError as error:
         print(f"jtem: {' '.join(str(error).split())}", file=sys.stderr)
         return USER_ERROR

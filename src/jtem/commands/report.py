@@ -114,7 +114,7 @@ def profile_report(arguments: argparse.Namespace) -> None:
     """Half depths, mean profiles and, beside a run, active-layer stocks of a table of soil profiles."""
     from jtem.files import prepare_folder
     from jtem.plan import use_precision
-    from jtem.readers import site_tables
+    from jtem.readers import soil_profiles
     from jtem.report import factorial, figures
     from jtem.report import profiles as shown
     from jtem.study import profiles, scores
@@ -122,7 +122,7 @@ def profile_report(arguments: argparse.Namespace) -> None:
     path: Path = arguments.profiles
     if not path.is_file() and not path.is_absolute() and "JTEM_DATA" in os.environ:
         path = Path(os.environ["JTEM_DATA"]) / path
-    table = site_tables.profile_table(path, arguments.by)
+    table = soil_profiles.profile_table(path, arguments.by)
     use_precision("float64")
     out: Path = arguments.out or Path(f"{path.stem}_profiles")
     prepare_folder(out)
@@ -132,7 +132,7 @@ def profile_report(arguments: argparse.Namespace) -> None:
     names = [shown.ALL, *sorted(set(kind.tolist()) - {shown.NOT_STATED}), shown.NOT_STATED]
     groups = []
     for element in shown.ELEMENTS:
-        known = site_tables.cumulative_stocks(table, element, estimated=False)
+        known = soil_profiles.cumulative_stocks(table, element, estimated=False)
         for name in names:
             mine = [p for p, word in zip(known, kind, strict=True) if name in (shown.ALL, word) and p[0].size]
             if mine:
@@ -183,13 +183,13 @@ def active_layer_comparison(simulated: Path, table: Any, kind: np.ndarray) -> tu
     ``simulated``: an annual file of a run (a profile takes the nearest cell whose middle is within the side of its area),
     or a CSV table by site. ``kind`` (place,): vegetation types. Raises ``InputError`` where nothing can be compared.
     """
-    from jtem.readers import regrid, site_tables
+    from jtem.readers import regrid, soil_profiles
     from jtem.report import profiles as shown
     from jtem.study import profiles
 
     places = [str(name) for name in table["place"].values]
     if simulated.suffix == ".csv":
-        mine = site_tables.active_layer_stocks(simulated, places)
+        mine = soil_profiles.active_layer_stocks(simulated, places)
     else:
         run = shown.read_run(simulated)
         place = [np.asarray(table[name].values, dtype=np.float64) for name in ("latitude", "longitude")]
@@ -209,7 +209,7 @@ def active_layer_comparison(simulated: Path, table: Any, kind: np.ndarray) -> tu
     lines: list[tuple[str, ...]] = [shown.STOCK_COLUMNS]
     found = []
     for element in shown.ELEMENTS:
-        observed = site_tables.stock_above(table, mine["thaw"], element, estimated=False)
+        observed = soil_profiles.stock_above(table, mine["thaw"], element, estimated=False)
         both = np.isfinite(observed) & np.isfinite(mine[element])
         if not both.any():
             continue

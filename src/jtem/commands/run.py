@@ -16,6 +16,7 @@ import numpy as np
 
 from jtem import __version__
 from jtem import plan as plans
+from jtem import run as work
 from jtem.assemble.course import Prepared, open_plan
 from jtem.assemble.provenance import attributes, identity
 from jtem.commands.report import report
@@ -23,9 +24,8 @@ from jtem.devices import use_all_cores
 from jtem.errors import DONE, FAILED_CELLS, InputError
 from jtem.files import prepare_folder
 from jtem.physics.soil_heat import DEFAULT_EDGES
-from jtem.spinup import CLOSURE_TOLERANCE
-from jtem.study import stages as work
-from jtem.study.stages import Progress, SpinUpReport, Stage, Summary, tolerance_kind
+from jtem.run import Progress, SpinUpReport, Stage, Summary, tolerance_kind
+from jtem.run.spinup import CLOSURE_TOLERANCE
 from jtem.writers.checkpoint import ChunkStore
 from jtem.writers.netcdf import NetcdfSink, file_names
 from jtem.writers.zarr import ZarrStore

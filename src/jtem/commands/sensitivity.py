@@ -61,10 +61,10 @@ def quantity_of(name: str, text: str, where: str):
 
 
 def read_covariance(path: Path):
-    """A table of name, value and one column a name, as :class:`jtem.study.ensembles.Uncertainty`; raises ``InputError``."""
+    """A table of name, value and one column a name, as ``study.sensitivity.ensembles.Uncertainty``; raises ``InputError``."""
     import csv
 
-    from jtem.study.ensembles import Uncertainty
+    from jtem.study.sensitivity.ensembles import Uncertainty
 
     with path.open(encoding="utf-8", newline="") as file:
         rows = list(csv.DictReader(line for line in file if not line.startswith("#")))
@@ -85,7 +85,8 @@ def sensitivity_results(prepared: Prepared, folder: Path, *, figures_wanted: boo
     from jtem.files import resolve
     from jtem.report import figures
     from jtem.report import sensitivity as shown
-    from jtem.study import ensembles, sensitivity
+    from jtem.study import sensitivity
+    from jtem.study.sensitivity import ensembles
 
     plan, part, grid = prepared.plan, prepared.plan.sensitivity, prepared.grid
     where = f"{plan.where}: [sensitivity]"

@@ -17,9 +17,9 @@ from jtem.errors import InputError, suggest
 from jtem.physics.permafrost import SCHEMES, PermafrostScheme
 from jtem.plan import toml
 from jtem.plan.toml import EMPTY, NAME, choice, setting
-from jtem.readers.catalogue import SOIL_CARBON, SOURCES, VEGETATION_KINDS
-from jtem.study.protocol import FACTORS, PROTOCOLS, Member, Run, stage_name
-from jtem.study.stages import METHODS
+from jtem.readers.catalogue import LAYOUTS, SOIL_CARBON, SOURCES, STAMPS, VEGETATION_KINDS
+from jtem.run import METHODS
+from jtem.run.factorial import FACTORS, PROTOCOLS, Member, Run, stage_name
 
 YEARS = ("first year", "last year")
 SENSITIVITY_METHODS = ("adjoint", "tangent", "morris", "sobol", "feedback")
@@ -94,7 +94,10 @@ class DomainSection:
     static: str = setting("File of elevation, texture and vegetation.", "")
     co2: str = setting('"embedded" (published series), "isimip", or the file of a table of years and ppm.', "embedded")
     co2_column: str = setting("Column of the CO2 table, or scenario of the embedded series.", "")
-    names: Mapping[str, str] = setting("What the files call a variable, where it is not the usual name.", EMPTY)
+    names: Mapping[str, str] = setting("What the files call a variable, latitude, longitude or time.", EMPTY)
+    layout: str = choice("Whose files they are, where their names do not tell.", LAYOUTS, "")
+    stamp: str = choice("What a stamp between two months means, where no bounds tell.", STAMPS, "")
+    units: Mapping[str, str] = setting("Units of a climate variable, in place of those of the files.", EMPTY)
     community: str = setting("One vegetation community for all cells, where the files have none.", "")
     subdivide: int = setting("Into how many by how many pieces each half-degree cell is cut.", 1, low=1, high=50)
     soil_carbon: str = choice("Where soil carbon of half-degree cells comes from.", SOIL_CARBON, "rule")
@@ -123,7 +126,9 @@ class PrepareSection:
     lapse_rate: float = setting("Lapse rate in degC per km (0: none).", 0.0, low=0, high=15)
     resolution: float = setting("Degrees of the run's cells (0: those of the vegetation map).", 0.0, low=0, high=10)
     box: tuple[float, float, float, float] = setting(
-        "Box in degrees.", (-90.0, 90.0, -180.0, 180.0), entries=("south", "north", "west", "east")
+        "Box in degrees; west above east: across the date line.",
+        (-90.0, 90.0, -180.0, 180.0),
+        entries=("south", "north", "west", "east"),
     )
     names: Mapping[str, str] = setting("What the maps call vegetation, texture parts, elevation, masks.", EMPTY)
 
@@ -430,8 +435,11 @@ def _check_isimip(plan: Plan) -> None:
         if not getattr(part, key):
             raise InputError(f"{where}: source 'isimip' needs '{key}'; add it (a path in the data folder)")
     south, north, west, east = part.box
-    if not (-90 <= south < north <= 90 and -180 <= west < east <= 180):
-        raise InputError(f"{where}: box {list(part.box)} is not [south, north, west, east] in degrees; correct it")
+    if not (-90 <= south < north <= 90 and -180 <= west <= 360 and -180 <= east <= 360 and west != east):
+        raise InputError(
+            f"{where}: box {list(part.box)} is not [south, north, west, east] in degrees (west above east: across the date "
+            "line); correct it"
+        )
     used = plan.climate_years
     for name in part.nitrogen:
         if name not in used:

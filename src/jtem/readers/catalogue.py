@@ -45,13 +45,15 @@ class Source:
 
     ``module``: has ``open_domain(find, climates, *, ...) -> Domain``; the keys of [domain] that it ``takes`` are given by name,
     ``climates`` are the names that the plan uses. "": a store, which ``jtem prepare`` makes. ``needs``: keys that must be
-    given, and what they are.
+    given, and what they are. ``sun``: the model's light at the top of the atmosphere is given too, latitude (cell,) ->
+    (cell, 12) W m-2.
     """
 
     text: str
     module: str = ""
     takes: tuple[str, ...] = ()
     needs: tuple[tuple[str, str], ...] = ()
+    sun: bool = False
 
 
 FIXED_FIELDS = (("static", "the file of elevation, texture and vegetation"), ("climate", "the files of each climate"))
@@ -64,10 +66,11 @@ SOURCES = {
         FIXED_FIELDS,
     ),
     "cf_monthly": Source(
-        "monthly CF netCDF files of the user",
+        "monthly, daily or finer CF netCDF files of the user",
         "cf_monthly",
-        ("static", "climate", "names", "community", "co2", "co2_column", "stride"),
+        ("static", "climate", "names", "layout", "stamp", "units", "community", "co2", "co2_column", "stride"),
         FIXED_FIELDS,
+        sun=True,
     ),
     "climate_grid": Source(
         "real half-degree fields of the data folder",
@@ -101,14 +104,20 @@ class Observations:
 
 OBSERVATIONS = {
     "flux_sites": Observations(
-        "towers of a folder with flux_sites.csv", "site_tables:flux_sites", "tower", "flux_sites", towers=True
+        "towers of a folder with flux_sites.csv", "towers:flux_sites", "tower", "flux_sites", towers=True
     ),
-    "fluxnet": Observations("a FLUXNET2015 file", "fluxnet:read", "tower", towers=True),
-    "alaska": Observations("permafrost stations of Alaska", "site_tables:alaska"),
-    "plateau": Observations("soil temperature of the Tibetan Plateau", "site_tables:plateau"),
-    "toolik": Observations("soil temperature at Toolik", "site_tables:toolik"),
-    "active_layer": Observations("active layers by year", "site_tables:active_layer"),
-    "calibration_targets": Observations("long-term means by community", "site_tables:calibration_targets"),
+    "fluxnet": Observations(
+        "a monthly file, folder or zip of a FLUXNET release, or AmeriFlux BASE",
+        "fluxnet:read_release",
+        "tower",
+        towers=True,
+    ),
+    "alaska": Observations("permafrost stations of Alaska", "ground:alaska"),
+    "plateau": Observations("soil temperature of the Tibetan Plateau", "ground:plateau"),
+    "toolik": Observations("soil temperature at Toolik", "ground:toolik"),
+    "boreholes": Observations("ground temperature with a column a depth", "ground:boreholes"),
+    "active_layer": Observations("active layers by year", "ground:active_layer"),
+    "calibration_targets": Observations("long-term means by community", "pools:calibration_targets"),
     "embedded": Observations("a table of the user, at embedded sites", "observations:read_table", "embedded"),
     "table": Observations("a table of the user", "observations:read_table"),
 }
@@ -121,6 +130,12 @@ SITE_CLIMATES = {
     "domain": "the nearest cell of [domain]",
 }
 """Words of [[data]] climate in a calibration plan."""
+
+LAYOUTS = ("cmip6", "cesm", "era5", "cru_ts", "crujra", "gswp3_w5e5", "terraclimate", "chelsa", "daymet")
+"""Words of [domain] layout; what they mean is in ``layouts``. Without one: tas, pr and rsds, or what names tell."""
+
+STAMPS = ("start", "middle", "end")
+"""Words of [domain] stamp: what a stamp between two months means, where no bounds tell."""
 
 SOIL_CARBON = ("rule", "statistics")
 VEGETATION_KINDS = ("tem", "communities", "biome4", "fractions")

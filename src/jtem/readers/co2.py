@@ -10,62 +10,142 @@ import numpy as np
 from jtem.errors import InputError, suggest
 from jtem.readers import embedded
 
+_YEARS = ("year", "years", "yr", "date", "time", "jahr")
+_MONTHS = ("month", "mon", "mo", "mm")
+_VALUES = (
+    "co2",
+    "co2_ppm",
+    "ppm",
+    "xco2",
+    "co2_annual",
+    "mean",
+    "average",
+    "monthly_average",
+    "co2_conc",
+    "concentration",
+)
+_OTHERS = (
+    "unc",
+    "uncertainty",
+    "sd",
+    "sdev",
+    "std",
+    "flag",
+    "#days",
+    "ndays",
+    "days",
+    "site",
+    "decimal",
+    "decimal_date",
+)
+SAME_PPM = 1e-6
 
-def read_table(path: Path | str, first_year: int, last_year: int, column: str = "") -> np.ndarray:
+
+def read_table(path: Path | str, first_year: int, last_year: int, column: str = "", scenario: str = "") -> np.ndarray:
     """CO2 (ppm) of ``first_year``..``last_year`` from a text table, shape (year,).
 
-    Comma, blank or tab separated; with a header line (``year`` and the CO2 column) or two bare columns, as in ISIMIP.
-    ``column``: which one; by default the only one or the one called ``co2``/``co2_ppm``. Raises ``InputError`` for
-    missing years, unknown columns and values outside 100..5000 ppm.
+    Comma, semicolon (with decimal points or commas), blank or tab separated; with a header line (``year`` and the CO2 column)
+    or two bare columns, as in ISIMIP. A column ``month`` makes the years means of twelve months. ``column``: which one; by
+    default the only one or the one called ``co2``/``co2_ppm``. ``scenario``: which rows, where the table has a column of
+    scenarios. Raises ``InputError`` for missing years and months, a year with two values, unknown columns and values outside
+    100..5000 ppm.
     """
     path = Path(path)
-    try:
-        lines = [line.strip() for line in path.read_text(encoding="utf-8").splitlines()]
-    except (OSError, UnicodeDecodeError) as error:
-        raise InputError(f"{path}: CO2 table cannot be read ({error}); give the path of a text table") from None
-    lines = [line for line in lines if line and not line.startswith("#")]
-    rows = [row if len(row) > 1 else row[0].split() for row in csv.reader(lines)]
+    rows = _rows(path)
     if not rows:
         raise InputError(f"{path}: CO2 table is empty; give rows of year and ppm")
-    year_at, value_at = 0, 1
-    if not _is_number(rows[0][0]):
-        header, rows = [name.strip() for name in rows[0]], rows[1:]
-        year_at = header.index("year") if "year" in header else 0
-        value_at = _column(header, year_at, column, path)
-    series = {}
-    for row in rows:
-        if len(row) > max(year_at, value_at) and not row[value_at].strip():
-            continue  # other columns go on where this one has no value
-        try:
-            series[int(float(row[year_at]))] = float(row[value_at])
-        except (ValueError, IndexError):
-            raise InputError(f"{path}: CO2 row {','.join(row)!r} is not a year and a number; correct it") from None
-    years = np.arange(first_year, last_year + 1)
-    for year in years:
-        if int(year) not in series:
+    year_at, month_at, value_at, scenario_at, body = 0, -1, 1, -1, rows
+    if not _is_number(rows[0][1][0]) or not _is_number(rows[0][1][-1]):
+        header, body = [name.strip().strip('"').lstrip("#").strip() for name in rows[0][1]], rows[1:]
+        lower = [name.lower() for name in header]
+        year_at = next((lower.index(word) for word in _YEARS if word in lower), -1)
+        if year_at < 0:
             raise InputError(
-                f"{path}: CO2 of {year} is missing (table has {min(series)}-{max(series)}); complete the table or "
-                "change the years"
+                f"{path}: CO2 table has no column 'year' ({', '.join(header)}); name it in the header line"
             )
-        if not 100.0 <= series[int(year)] <= 5000.0:
+        month_at = next((lower.index(word) for word in _MONTHS if word in lower), -1)
+        texts = [k for k in range(len(header)) if k not in (year_at, month_at) and body and _all_text(body, k)]
+        if len(texts) == len(header) - (2 if month_at >= 0 else 1):
+            texts = []
+        words = {row[k].lower() for k in texts for _, row in body if len(row) > k}
+        value_at = _column(header, {year_at, month_at, *texts}, column, words, path)
+        wide = max((len(row) for _, row in body), default=0)
+        if wide > len(header):
+            number = next(number for number, row in body if len(row) > len(header))
             raise InputError(
-                f"{path}: CO2 of {year} is {series[int(year)]:g}, expected 100..5000 ppm; correct the value"
+                f"{path}: line {number} has more columns than the header ({wide} and {len(header)}); name every column"
             )
-    return np.array([series[int(year)] for year in years])
+        scenario_at = _scenarios(header, texts, body)
+    elif len(rows[0][1]) > 2:
+        raise InputError(
+            f"{path}: {len(rows[0][1])} columns without a header line; add one that names 'year', the CO2 column (and 'month')"
+        )
+    body = _chosen(path, body, scenario_at, scenario or column)
+    values = _values(path, body, year_at, month_at, value_at)
+    return _years(path, values, month_at >= 0, first_year, last_year)
 
 
-def _column(header: list[str], year_at: int, column: str, path: Path) -> int:
-    others = [name for k, name in enumerate(header) if k != year_at]
-    if column:
-        if column not in header:
-            raise InputError(f"{path}: no CO2 column '{column}'; {suggest(column, others)}")
-        return header.index(column)
-    for name in ("co2", "co2_ppm"):
-        if name in header:
-            return header.index(name)
-    if len(others) != 1:
+def _rows(path: Path) -> list[tuple[int, list[str]]]:
+    """Line numbers and cells of a table, whatever separates them; lines that begin with # are comments."""
+    try:
+        text = path.read_text(encoding="utf-8-sig")
+    except (OSError, UnicodeDecodeError) as error:
+        raise InputError(
+            f"{path}: CO2 table cannot be read ({error}); give the path of a text table in UTF-8"
+        ) from None
+    lines = [(number, line.strip()) for number, line in enumerate(text.splitlines(), 1)]
+    lines = [(number, line) for number, line in lines if line.strip(",; \t") and not line.startswith("#")]
+    if any(";" in line for _, line in lines[:3]):
+        return [(n, [cell.strip().replace(",", ".") if k else cell.strip() for k, cell in enumerate(line.split(";"))])
+                for n, line in lines]  # fmt: skip
+    if any("\t" in line for _, line in lines[:3]) and not any("," in line for _, line in lines[:3]):
+        return [(n, [cell.strip() for cell in line.split("\t")] if "\t" in line else line.split()) for n, line in lines]
+    rows = [(n, next(csv.reader([line], skipinitialspace=True))) for n, line in lines]
+    return [(n, [cell.strip() for cell in row] if len(row) > 1 else row[0].split()) for n, row in rows]
+
+
+def _all_text(body: list[tuple[int, list[str]]], k: int) -> bool:
+    cells = [row[k] for _, row in body if len(row) > k and row[k]]
+    return bool(cells) and not any(_is_number(cell) or cell.lower() in ("na", "nan", "n/a") for cell in cells)
+
+
+def _scenarios(header: list[str], texts: list[int], body: list[tuple[int, list[str]]]) -> int:
+    """Column whose text tells series apart; -1 where there is none."""
+    named = [k for k in texts if header[k].lower() in ("scenario", "experiment", "ssp", "rcp", "pathway", "variant")]
+    several = [k for k in texts if len({row[k] for _, row in body if len(row) > k}) > 1]
+    return next(iter(named or several), -1)
+
+
+def _chosen(path: Path, body: list, at: int, word: str) -> list:
+    """Rows of one scenario."""
+    if at < 0:
+        return body
+    have = list(dict.fromkeys(row[at] for _, row in body if len(row) > at))
+    match = [name for name in have if name.lower() == word.lower()]
+    if match:
+        keep = {match[0], *(name for name in have if name.lower() in ("historical", "history", "observed"))}
+        return [(n, row) for n, row in body if len(row) > at and row[at] in keep]
+    if len(have) > 1 and not {name.lower() for name in have} <= {"historical", "history", "observed"}:
+        raise InputError(
+            f"{path}: rows of several scenarios ({', '.join(have)}); say which one with 'co2_column', or drop the others"
+        )
+    return body
+
+
+def _column(header: list[str], known: set[int], column: str, words: set[str], path: Path) -> int:
+    """The CO2 column: as asked, else by its usual name, else the only one. ``words``: scenarios, which rows are chosen by."""
+    others = [name for k, name in enumerate(header) if k not in known]
+    lower = [name.lower() for name in header]
+    if column and column.lower() in lower:
+        return header.index(column) if column in header else lower.index(column.lower())
+    if column and column.lower() not in words:
+        raise InputError(f"{path}: no CO2 column '{column}'; {suggest(column, others)}")
+    plain = [name.split(" ")[0].split("[")[0].split("(")[0] for name in lower]
+    usual = [k for word in _VALUES for k, name in enumerate(plain) if k not in known and name == word]
+    left = [k for k, name in enumerate(plain) if k not in known and name not in _OTHERS]
+    if not usual and len(left) != 1:
         raise InputError(f"{path}: several columns ({', '.join(others)}); say which one with 'co2_column'")
-    return header.index(others[0])
+    return (usual or left)[0]
 
 
 def _is_number(text: str) -> bool:
@@ -74,6 +154,64 @@ def _is_number(text: str) -> bool:
     except ValueError:
         return False
     return True
+
+
+def _values(
+    path: Path, body: list, year_at: int, month_at: int, value_at: int
+) -> dict[tuple[int, int], tuple[float, int]]:
+    """(year, month or 0) -> value and line. Raises ``InputError`` for what is no number and for two values of a time."""
+    series: dict[tuple[int, int], tuple[float, int]] = {}
+    for number, row in body:
+        if len(row) > max(year_at, value_at) and row[value_at].strip().lower() in ("", "na", "nan", "n/a", "null", "-"):
+            continue  # other columns go on where this one has no value
+        try:
+            year, value = float(row[year_at]), float(row[value_at])
+            month = int(float(row[month_at])) if month_at >= 0 else 0
+        except (ValueError, IndexError):
+            raise InputError(
+                f"{path}: line {number}: CO2 row {','.join(row)!r} is not a year and a number; correct it"
+            ) from None
+        if month_at < 0 and year != int(year):
+            raise InputError(
+                f"{path}: line {number}: year {year:g} is not whole; give years, or a column 'month' with whole years"
+            )
+        if month_at >= 0 and not 1 <= month <= 12:
+            raise InputError(f"{path}: line {number}: month {row[month_at]} is not 1..12; correct it")
+        if value < -9 and month_at >= 0:
+            continue  # observatories write -9.99 or -99.99 for a month without measurements
+        key = (int(year), month)
+        if key in series and abs(series[key][0] - value) > SAME_PPM:
+            other, line = series[key]
+            when = f"{key[0]}" + (f"-{month:02d}" if month else "")
+            raise InputError(
+                f"{path}: CO2 of {when} is given twice, {other:g} in line {line} and {value:g} in line {number}; choose a "
+                "scenario or drop one of them"
+            )
+        series[key] = (value, number)
+    if not series:
+        raise InputError(f"{path}: no row of the CO2 table has a value; give rows of year and ppm")
+    return series
+
+
+def _years(path: Path, series: dict, monthly: bool, first_year: int, last_year: int) -> np.ndarray:
+    have = sorted({year for year, _ in series})
+    result = []
+    for year in range(first_year, last_year + 1):
+        found = {month: series[year, month][0] for month in range(13) if (year, month) in series}
+        if not found:
+            raise InputError(
+                f"{path}: CO2 of {year} is missing (table has {have[0]}-{have[-1]}); complete the table or change the years"
+            )
+        if monthly and len(found) < 12:
+            lost = next(month for month in range(1, 13) if month not in found)
+            raise InputError(
+                f"{path}: CO2 of {year}-{lost:02d} is missing ({len(found)} of 12 months); complete the year or change the years"
+            )
+        value = float(np.mean(list(found.values())))
+        if not 100.0 <= value <= 5000.0:
+            raise InputError(f"{path}: CO2 of {year} is {value:g}, expected 100..5000 ppm; correct the value")
+        result.append(value)
+    return np.array(result)
 
 
 def embedded_series(scenario: str, first_year: int, last_year: int) -> np.ndarray:

@@ -6,7 +6,7 @@ reach the cells of a run (nearest value, area mean, shares of classes) is in ``r
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -15,14 +15,27 @@ import netCDF4
 import numpy as np
 
 from jtem.errors import InputError, suggest
+from jtem.readers import cf
+from jtem.readers.cf import LARGEST_NUMBER, attributes, numbers, open_raw
 
-LATITUDES, LONGITUDES = ("lat", "latitude", "y"), ("lon", "longitude", "x")
-LARGEST_NUMBER = 1e15
-"""Beyond this a value is a fill value that the file does not declare."""
+__all__ = ["LARGEST_NUMBER", "attributes", "axes", "need", "numbers", "open_raw", "read"]
+
+UNEVEN = 0.1
+"""Steps of an axis may differ by this share (Gaussian latitudes)."""
 
 Box = tuple[float, float, float, float]
-"""South, north, west, east in degrees."""
+"""South, north, west, east in degrees; west of more than east: across the date line."""
 WHOLE_EARTH: Box = (-90.0, 90.0, -180.0, 180.0)
+
+
+def inside_longitudes(longitude: np.ndarray, west: float, east: float, margin: float = 0.0) -> np.ndarray:
+    """Which longitudes lie between ``west`` and ``east`` (degrees), also across the date line, bool of their shape."""
+    width = east - west if east >= west else east - west + 360.0
+    if width + 2 * margin >= 360.0:
+        return np.ones(np.shape(longitude), bool)
+    slack = 1e-9 if margin == 0 else -1e-9  # the edges of the box belong to it, cells that only touch it do not
+    along = (np.asarray(longitude) - west + margin + slack) % 360.0
+    return (along >= 0) & (along <= width + 2 * (margin + slack))
 
 
 @dataclass(frozen=True)
@@ -30,7 +43,8 @@ class Axes:
     """The regular axes of one file and where the wanted box lies in it.
 
     ``latitude``, ``longitude``: degrees of the box, ascending, longitude within -180..180. ``rows``, ``columns``:
-    indices in the file that give them in this order. ``step``: degrees between cell centres.
+    indices in the file that give them in this order. ``step``, ``step_lon``: degrees between cell centres along each.
+    ``names``: dimensions of latitude and longitude.
     """
 
     latitude: np.ndarray
@@ -38,11 +52,16 @@ class Axes:
     rows: np.ndarray
     columns: np.ndarray
     step: float
+    step_lon: float = 0.0
+    names: tuple[str, str] = ("lat", "lon")
 
 
 @dataclass(frozen=True)
 class Field:
-    """One variable: ``values`` (lat, lon) float64, NaN where missing, latitude and longitude ascending (degrees)."""
+    """One variable: ``values`` (lat, lon) float64, NaN where missing, latitude and longitude ascending (degrees).
+
+    ``step``: degrees between latitudes, ``step_lon`` between longitudes (0: the same).
+    """
 
     values: np.ndarray
     latitude: np.ndarray
@@ -52,72 +71,27 @@ class Field:
     name: str
     where: str
     attributes: dict[str, Any] = field(default_factory=dict)
+    step_lon: float = 0.0
+
+    @property
+    def steps(self) -> tuple[float, float]:
+        """Degrees between cell centres along latitude and longitude."""
+        return self.step, self.step_lon or self.step
 
 
-def open_raw(path: Path | str) -> netCDF4.Dataset:
-    """Open a netCDF file without any automatic conversion; raises ``InputError`` for an absent or corrupt file."""
-    path = Path(path)
-    if not path.is_file():
-        raise InputError(f"{path}: file not found; check the name and the data folder")
-    try:
-        dataset = netCDF4.Dataset(str(path))
-    except (OSError, RuntimeError) as error:
-        raise InputError(
-            f"{path}: not a readable netCDF file ({_reason(error)}); it may be cut short, fetch it again "
-            "(other formats: convert to netCDF)"
-        ) from None
-    dataset.set_auto_maskandscale(False)
-    return dataset
-
-
-def _reason(error: Exception) -> str:
-    return str(error).splitlines()[0] if str(error) else type(error).__name__
-
-
-def attributes(variable: netCDF4.Variable) -> dict[str, Any]:
-    """All attributes of a variable."""
-    return {name: variable.getncattr(name) for name in variable.ncattrs()}
-
-
-def numbers(variable: netCDF4.Variable, key: tuple, where: str, dtype: type = np.float64) -> np.ndarray:
-    """Read ``variable[key]`` with fill values as NaN and packing undone.
-
-    Numbers beyond 1e15 are fill values that the file does not declare, and refused; so is unreadable content.
-    """
-    try:
-        raw = np.asarray(variable[key])
-    except (OSError, RuntimeError, IndexError) as error:
-        raise InputError(
-            f"{where}: values cannot be read ({_reason(error)}); the file is corrupt, fetch it again"
-        ) from None
-    said = attributes(variable)
-    bad = np.zeros(raw.shape, dtype=bool)
-    for name in ("_FillValue", "missing_value"):
-        if name in said:
-            for value in np.atleast_1d(said[name]):
-                bad |= raw == value
-    values = raw.astype(dtype)
-    if "scale_factor" in said or "add_offset" in said:
-        values = values * dtype(said.get("scale_factor", 1.0)) + dtype(said.get("add_offset", 0.0))
-    if bad.any():
-        values[bad] = np.nan
-    with np.errstate(invalid="ignore"):
-        huge = np.abs(values) > LARGEST_NUMBER
-    if huge.any():
-        raise InputError(
-            f"{where}: value {float(values[huge][0]):g} looks like a fill value that the file does not declare; "
-            "set the attribute _FillValue of the variable"
-        )
-    return values
-
-
-def axes(dataset: netCDF4.Dataset, where: str, box: Box = WHOLE_EARTH) -> Axes:
+def axes(dataset: netCDF4.Dataset, where: str, box: Box = WHOLE_EARTH, names: Mapping[str, str] | None = None) -> Axes:
     """The latitude and longitude axes of a file inside ``box``; either direction, 0..360 or -180..180.
 
-    Raises ``InputError`` for absent, swapped, irregular or impossible coordinates and where nothing lies in the box.
+    ``names`` may name "latitude" and "longitude". Raises ``InputError`` for absent, swapped, irregular or impossible
+    coordinates and where nothing lies in the box.
     """
-    latitude, longitude = _axis(dataset, LATITUDES, where), _axis(dataset, LONGITUDES, where)
-    swapped = _says(dataset, LATITUDES, "east") or _says(dataset, LONGITUDES, "north")
+    names = names or {}
+    both = [cf.coordinate(dataset, kind, where, names.get(kind, "")) for kind in ("latitude", "longitude")]
+    swapped = "east" in str(getattr(both[0], "units", "")) or "north" in str(getattr(both[1], "units", ""))
+    (latitude, lat_dim), (longitude, lon_dim) = (
+        _axis(variable, kind, k, where)
+        for k, (variable, kind) in enumerate(zip(both, ("latitude", "longitude"), strict=True))
+    )
     if swapped or np.max(np.abs(latitude)) > 90.0 + 1e-6:
         found = f"latitude runs {latitude[0]:g}..{latitude[-1]:g}"
         remedy = (
@@ -127,42 +101,39 @@ def axes(dataset: netCDF4.Dataset, where: str, box: Box = WHOLE_EARTH) -> Axes:
         )
         raise InputError(f"{where}: {found}, expected -90..90; {remedy}")
     step_lat, step_lon = _step(latitude, "latitude", where), _step((longitude + 360.0) % 360.0, "longitude", where)
-    step = step_lat or step_lon
-    if not step or (step_lon and step_lat and abs(step_lat - step_lon) > 1e-3 * step_lat):
+    if not step_lat and not step_lon:
         raise InputError(
-            f"{where}: cells of {step_lat:g} by {step_lon:g} degrees, expected square ones on a regular grid; "
-            "regrid the file"
+            f"{where}: one place only, expected a map of latitude and longitude; give a map that covers the run"
         )
+    step_lat, step_lon = step_lat or step_lon, step_lon or step_lat
     east = (longitude + 180.0) % 360.0 - 180.0
     south, north, west, east_edge = box
     rows, columns = np.argsort(latitude, kind="stable"), np.argsort(east, kind="stable")
-    near = 0.5 * step
-    rows = rows[(latitude[rows] > south - near) & (latitude[rows] < north + near)]
-    columns = columns[(east[columns] > west - near) & (east[columns] < east_edge + near)]
+    rows = rows[(latitude[rows] > south - 0.5 * step_lat) & (latitude[rows] < north + 0.5 * step_lat)]
+    columns = columns[inside_longitudes(east[columns], west, east_edge, 0.5 * step_lon)]
     if not rows.size or not columns.size:
         raise InputError(
             f"{where}: no cell between {south:g}..{north:g} N and {west:g}..{east_edge:g} E (the file has "
             f"{latitude.min():g}..{latitude.max():g} N, {east.min():g}..{east.max():g} E); change 'box' or the file"
         )
-    return Axes(latitude[rows], east[columns], rows, columns, float(step))
+    return Axes(latitude[rows], east[columns], rows, columns, float(step_lat), float(step_lon), (lat_dim, lon_dim))
 
 
-def _axis(dataset: netCDF4.Dataset, names: Sequence[str], where: str) -> np.ndarray:
-    for name in names:
-        if name in dataset.variables:
-            values = np.asarray(dataset.variables[name][:], dtype=np.float64)
-            if values.ndim != 1 or not values.size or not np.all(np.isfinite(values)):
-                raise InputError(
-                    f"{where}: '{name}' has shape {values.shape}, expected one row of degrees; regrid the file"
-                )
-            return values
-    raise InputError(f"{where}: no coordinate {' or '.join(map(repr, names[:2]))}; add it in degrees")
-
-
-def _says(dataset: netCDF4.Dataset, names: Sequence[str], word: str) -> bool:
-    return any(
-        name in dataset.variables and word in str(getattr(dataset.variables[name], "units", "")) for name in names
-    )
+def _axis(variable: netCDF4.Variable, kind: str, along: int, where: str) -> tuple[np.ndarray, str]:
+    """One axis in degrees and its dimension; also from two dimensions where it changes along one only."""
+    values = cf.degrees(variable, ..., kind, where)
+    dims = [str(d) for d in variable.dimensions]
+    for k in reversed(range(values.ndim)):
+        if values.ndim > 1 and values.shape[k] == 1:
+            values = np.take(values, 0, axis=k)
+            dims.pop(k)
+    if values.ndim == 2 and np.all(np.isfinite(values)) and np.all(np.ptp(values, axis=1 - along) < 1e-6):
+        values, dims = np.take(values, 0, axis=1 - along), [dims[along]]
+    if values.ndim != 1 or not values.size or not np.all(np.isfinite(values)):
+        raise InputError(
+            f"{where}: '{variable.name}' has shape {variable.shape}, expected one row of degrees; regrid the file"
+        )
+    return values, dims[0]
 
 
 def _swapped(latitude: np.ndarray, longitude: np.ndarray) -> bool:
@@ -170,28 +141,27 @@ def _swapped(latitude: np.ndarray, longitude: np.ndarray) -> bool:
 
 
 def _step(values: np.ndarray, name: str, where: str) -> float:
-    """Distance of neighbours of a regular axis (0 for a single one)."""
+    """Distance of neighbours of a nearly regular axis, the largest one (0 for a single one)."""
+    values = np.unique(np.round(values, 9))
     if values.size == 1:
         return 0.0
-    gaps = np.diff(np.sort(values))
+    gaps = np.diff(values)
     step = float(np.median(gaps))
-    wrap = np.abs(gaps - step) > 0.01 * step
+    wrap = np.abs(gaps - step) > UNEVEN * step
     allowed = 1 if name == "longitude" else 0  # a box across the date line or Greenwich has one wide gap
     if step <= 0 or wrap.sum() > allowed:
         raise InputError(
             f"{where}: '{name}' is not evenly spaced (steps {gaps.min():g}..{gaps.max():g}); regrid the file"
         )
-    return step
+    even = np.abs(gaps - step) <= 0.01 * step
+    return step if np.all(even | wrap) else float(gaps[~wrap].max())
 
 
-def dimensions_of(variable: netCDF4.Variable, dataset: netCDF4.Dataset, where: str) -> tuple[int, int]:
-    """Positions of the latitude and longitude dimensions of a variable; other dimensions must have "
-    "length 1 or be named.
-    """
+def dimensions_of(variable: netCDF4.Variable, grid: Axes, where: str) -> tuple[int, int]:
+    """Positions of the latitude and longitude dimensions of a variable."""
     found = []
-    for names in (LATITUDES, LONGITUDES):
-        own = {dataset.variables[name].dimensions[0] for name in names if name in dataset.variables}
-        place = [k for k, d in enumerate(variable.dimensions) if d in own]
+    for own in grid.names:
+        place = [k for k, d in enumerate(variable.dimensions) if d == own]
         if len(place) != 1:
             raise InputError(
                 f"{where}: dimensions {variable.dimensions} do not hold latitude and longitude once each; "
@@ -220,7 +190,7 @@ def read(
         where = f"{path}: {name}"
         variable = dataset.variables[name]
         grid = axes(dataset, str(path), box)
-        at_lat, at_lon = dimensions_of(variable, dataset, where)
+        at_lat, at_lon = dimensions_of(variable, grid, where)
         key: list[Any] = []
         for k, dimension in enumerate(variable.dimensions):
             if k == at_lat:
@@ -231,9 +201,8 @@ def read(
                 key.append(0)
             else:
                 raise InputError(
-                    f"{where}: dimension '{dimension}' has {len(dataset.dimensions[dimension])} entries, expected a "
-                    "map "
-                    "of latitude and longitude; select one entry"
+                    f"{where}: dimension '{dimension}' has {len(dataset.dimensions[dimension])} entries, expected a map of "
+                    "latitude and longitude; select one entry"
                 )
         values = numbers(variable, tuple(key), where)
         if at_lat > at_lon:
@@ -241,8 +210,9 @@ def read(
         values = values[grid.rows - grid.rows.min()][:, grid.columns - grid.columns.min()]
         said = attributes(variable)
         return Field(
-            values, grid.latitude, grid.longitude, grid.step, str(said.get("units", "")), name, str(path), said
-        )
+            values, grid.latitude, grid.longitude, grid.step, str(said.get("units", "")), name, str(path), said,
+            0.0 if abs(grid.step - grid.step_lon) <= 1e-3 * grid.step else grid.step_lon,
+        )  # fmt: skip
 
 
 def need(path: Path | str, names: Sequence[str] = (), box: Box = WHOLE_EARTH) -> Field:
@@ -264,6 +234,9 @@ def _pick(dataset: netCDF4.Dataset, names: Sequence[str]) -> str | None:
         for name, variable in dataset.variables.items()
         if variable.ndim >= 2
         and not str(name).endswith(("_bnds", "_bounds"))
+        and variable.dtype is not str
         and np.dtype(variable.dtype).kind in "iuf"
+        and str(getattr(variable, "standard_name", "")) not in ("latitude", "longitude")
+        and str(name).lower() not in ("lat", "lon", "latitude", "longitude", "xlat", "xlong", "nav_lat", "nav_lon")
     ]
     return maps[0] if len(maps) == 1 else None

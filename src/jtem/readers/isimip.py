@@ -25,9 +25,9 @@ import cftime
 import netCDF4
 import numpy as np
 
-from jtem.errors import InputError, suggest
+from jtem.errors import InputError, note, suggest
 from jtem.readers import co2, fields, regrid
-from jtem.readers.cf_monthly import SECONDS_PER_DAY, _plain
+from jtem.readers.units import SECONDS_PER_DAY, understood
 
 DAYS_AT_ONCE = 31
 """No read of daily data is longer than this, whatever the length of the files."""
@@ -200,7 +200,7 @@ def open_daily(name: FileName) -> Iterator[DailyFile]:
         variable = dataset.variables[lower[name.variable]]
         _check_units(variable, UNITS[name.variable], where)
         grid = fields.axes(dataset, str(name.path))
-        at_lat, at_lon = fields.dimensions_of(variable, dataset, where)
+        at_lat, at_lon = fields.dimensions_of(variable, grid, where)
         if variable.ndim != 3 or variable.dimensions[0] != "time" or (at_lat, at_lon) != (1, 2):
             raise InputError(
                 f"{where}: dimensions {variable.dimensions}, expected ('time', 'lat', 'lon'); transpose the variable"
@@ -210,7 +210,12 @@ def open_daily(name: FileName) -> Iterator[DailyFile]:
 
 def _check_units(variable: netCDF4.Variable, expected: str, where: str) -> None:
     found = str(getattr(variable, "units", ""))
-    if _plain(found) != expected:
+    said, wanted = understood(found), understood(expected)
+    if (
+        said is None
+        or wanted is None
+        or (said.factor, said.powers, said.offset) != (wanted.factor, wanted.powers, wanted.offset)
+    ):
         raise InputError(
             f"{where}: units {found!r}, expected {expected!r} as the ISIMIP protocol says; convert the file "
             "(source = 'cf_monthly' reads monthly files in other units)"
@@ -267,6 +272,23 @@ def read_days(file: DailyFile, start: int, stop: int, rows: slice, columns: slic
     return fields.numbers(file.variable, (slice(start, stop), rows, columns), file.where, np.float32)
 
 
+NOISE = {"pr": -1e-7, "rsds": -0.1}
+"""Negative values down to these (kg m-2 s-1: 0.01 mm a day; W m-2) are noise and become 0."""
+
+
+def without_noise(values: np.ndarray, variable: str, where: str) -> np.ndarray:
+    """Values with negative noise of packing and interpolation set to 0, which a note counts."""
+    limit = NOISE.get(variable)
+    if limit is None:
+        return values
+    with np.errstate(invalid="ignore"):
+        noise = (values < 0) & (values >= limit)
+    if not noise.any():
+        return values
+    note(f"{where}: {int(noise.sum())} values between {limit:g} {UNITS[variable]} and 0 were set to 0")
+    return np.where(noise, np.zeros((), values.dtype), values)
+
+
 def check_values(values: np.ndarray, name: FileName, where: str, when: str) -> None:
     """Raise ``InputError`` unless the values (K, kg m-2 s-1, W m-2) are there and can be what the variable says."""
     variable = name.variable
@@ -285,7 +307,7 @@ def check_values(values: np.ndarray, name: FileName, where: str, when: str) -> N
     elif variable == "pr" and smallest >= 0.0:
         hint = "mm per day labelled kg m-2 s-1? divide by 86400"
     elif variable == "pr":
-        hint = "negative precipitation, set it to zero if it is noise"
+        hint = "negative precipitation, correct the file"
     raise InputError(
         f"{where}: values {smallest:.4g}..{largest:.4g} {UNITS[variable]} in {when}, expected {low:g}..{high:g}; {hint}"
     )
@@ -334,9 +356,10 @@ def share_grid(
     grid: fields.Axes, valid: np.ndarray, latitude: np.ndarray, longitude: np.ndarray, where: str
 ) -> Sharing:
     """As :func:`share` for one grid; ``valid`` (lat, lon): where it has data."""
-    row, column = regrid.nearest_index(grid.latitude, latitude), regrid.nearest_index(grid.longitude, longitude)
-    edge = 0.5 * grid.step * (1 + 1e-6)
-    inside = (np.abs(grid.latitude[row] - latitude) <= edge) & (np.abs(grid.longitude[column] - longitude) <= edge)
+    row, column = regrid.nearest_index(grid.latitude, latitude), regrid.nearest_longitude(grid.longitude, longitude)
+    edge, edge_lon = (0.5 * step * (1 + 1e-6) for step in (grid.step, grid.step_lon or grid.step))
+    inside = np.abs(grid.latitude[row] - latitude) <= edge
+    inside &= regrid.apart(grid.longitude[column], longitude) <= edge_lon
     good = inside & valid[row, column]
     if not good.all():
         rows, columns = np.nonzero(valid)
@@ -360,8 +383,8 @@ def share_grid(
 
 def _positions(grid: fields.Axes, latitude: np.ndarray, longitude: np.ndarray, where: str) -> tuple:
     """Slices of the smallest box of the file around the places, and the row and column of each inside it."""
-    row, column = regrid.nearest_index(grid.latitude, latitude), regrid.nearest_index(grid.longitude, longitude)
-    off = np.abs(grid.latitude[row] - latitude) + np.abs(grid.longitude[column] - longitude)
+    row, column = regrid.nearest_index(grid.latitude, latitude), regrid.nearest_longitude(grid.longitude, longitude)
+    off = np.abs(grid.latitude[row] - latitude) + regrid.apart(grid.longitude[column], longitude)
     if off.max(initial=0.0) > 2e-3:
         k = int(np.argmax(off))
         raise InputError(
@@ -397,7 +420,7 @@ def monthly(
                         int(k) for k in np.searchsorted(file.month, [12 * year + month, 12 * year + month + 1])
                     )
                     box = read_days(file, start, stop, rows, columns)
-                    values = box[:, row, column]
+                    values = without_noise(box[:, row, column], name.variable, file.where)
                     check_values(values, name, file.where, f"{year}-{month + 1:02d}")
                     days = stop - start
                     mean = values.mean(axis=0, dtype=np.float64)
@@ -531,7 +554,8 @@ def _nitrogen_of(
                 raise InputError(f"{name.path}: variable '{name.variable}' is missing; fetch the file again")
             variable: Any = dataset.variables[name.variable]
             unit = str(getattr(variable, "units", ""))
-            if _plain(unit.replace("gN", "g").replace("g N", "g")) not in ("g m-2 month-1", "g m-2 mon-1"):
+            said = understood(unit)
+            if said is None or said.powers != (-2, 1, 0, 0, -1, 0) or said.of not in ("", "N") or said.factor != 1e-3:
                 raise InputError(f"{where}: units {unit!r}, expected 'g m-2 month-1' (of nitrogen); convert the file")
             years = name.last - name.first + 1
             if variable.ndim != 3 or variable.shape[0] != 12 * years:
@@ -539,9 +563,9 @@ def _nitrogen_of(
                     f"{where}: shape {variable.shape}, expected {12 * years} months of {name.first}-{name.last} first; "
                     "fetch the file again"
                 )
-            if fields.dimensions_of(variable, dataset, where) != (1, 2):
-                raise InputError(f"{where}: dimensions {variable.dimensions}, expected (time, lat, lon); transpose it")
             grid = fields.axes(dataset, str(name.path))
+            if fields.dimensions_of(variable, grid, where) != (1, 2):
+                raise InputError(f"{where}: dimensions {variable.dimensions}, expected (time, lat, lon); transpose it")
             january = fields.numbers(variable, (0,), where)[grid.rows][:, grid.columns]
             shared = share_grid(grid, np.isfinite(january), latitude, longitude, str(name.path))
             at = shared.latitude[shared.index], shared.longitude[shared.index]

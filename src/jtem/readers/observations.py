@@ -24,7 +24,6 @@ NEP = -NEE; gross primary production and respiration are positive. Small negativ
 
 from __future__ import annotations
 
-import calendar
 import csv
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -35,9 +34,10 @@ import numpy as np
 import xarray as xr
 
 from jtem.errors import InputError, suggest
-
-GRAMS_CARBON_PER_MICROMOLE = 12.011e-6
-SECONDS_PER_DAY = 86400.0
+from jtem.readers import tables
+from jtem.readers.observed_units import FLUX, YEARLY, conversion, days_in_month
+from jtem.readers.tables import inequality, number
+from jtem.readers.thaw import yearly_maximum
 
 
 @dataclass(frozen=True)
@@ -55,18 +55,17 @@ class Stream:
     variables: tuple[str, ...]
 
 
-_FLUX, _YEARLY = "gC m-2 month-1", "gC m-2 year-1"
 STREAMS = {
-    "nep": Stream(_FLUX, -1000.0, 1000.0, "month", ("net_ecosystem_production",)),
-    "gpp": Stream(_FLUX, -200.0, 1500.0, "month", ("gross_primary_production",)),
+    "nep": Stream(FLUX, -1000.0, 1000.0, "month", ("net_ecosystem_production",)),
+    "gpp": Stream(FLUX, -200.0, 1500.0, "month", ("gross_primary_production",)),
     "ecosystem_respiration": Stream(
-        _FLUX, -200.0, 1500.0, "month", ("autotrophic_respiration", "heterotrophic_respiration")
+        FLUX, -200.0, 1500.0, "month", ("autotrophic_respiration", "heterotrophic_respiration")
     ),
     "evapotranspiration": Stream("mm month-1", -100.0, 500.0, "month", ("evapotranspiration",)),
     "soil_temperature": Stream("degC", -60.0, 60.0, "month", ("soil_temperature",)),
     "snow_depth": Stream("m", 0.0, 20.0, "month", ("snow_depth",)),
-    "active_layer_thickness": Stream("m", 0.0, 30.0, "year", ("active_layer_thickness",)),
-    "net_primary_production": Stream(_YEARLY, 0.0, 5000.0, "year", ("net_primary_production",)),
+    "active_layer_thickness": Stream("m", 0.0, 12.0, "year", ("active_layer_thickness",)),
+    "net_primary_production": Stream(YEARLY, 0.0, 5000.0, "year", ("net_primary_production",)),
     "nitrogen_uptake": Stream("gN m-2 year-1", 0.0, 100.0, "year", ("nitrogen_uptake",)),
     "vegetation_carbon": Stream("gC m-2", 0.0, 1e5, "state", ("vegetation_carbon",)),
     "structural_nitrogen": Stream("gN m-2", 0.0, 5e3, "state", ("structural_nitrogen",)),
@@ -113,7 +112,9 @@ def dataset(
     fields["unit"] = ("observation", np.array(units, dtype=object).reshape(count))
     for name in PLACE_FIELDS:
         values = [p.get(name, np.nan) for p in places.values()]
-        fields[name] = ("place", np.array([np.nan if v is None else v for v in values], dtype=np.float64))
+        column = np.array([np.nan if v is None else v for v in values], dtype=np.float64)
+        around = (name == "longitude") & (column > 180) & (column <= 360)
+        fields[name] = ("place", np.where(around, column - 360.0, column))
     fields["community"] = ("place", np.array([p.get("community", "") for p in places.values()], dtype=object))
     made = xr.Dataset(
         fields,
@@ -147,6 +148,12 @@ def check(observations: xr.Dataset, where: str) -> None:
             f"{where}: latitude {latitude[bad][0]:g} of '{observations['place'].values[bad][0]}' is outside "
             f"-90..90; {remedy}"
         )
+    bad = np.abs(longitude) > 360
+    if bad.any():
+        raise InputError(
+            f"{where}: longitude {longitude[bad][0]:g} of '{observations['place'].values[bad][0]}' is outside -180..360; correct "
+            "the coordinate"
+        )
     stream, value = observations["stream"].values, observations["value"].values
     for name in dict.fromkeys(stream):
         if name not in STREAMS:
@@ -158,29 +165,77 @@ def check(observations: xr.Dataset, where: str) -> None:
                 f"{where}: '{name}' is {value[bad][0]:g} at {_moment(observations, bad)}, expected "
                 f"{kind.low:g}..{kind.high:g} {kind.unit}; correct the value or its unit"
             )
-        bad = mine & ~np.isfinite(observations["month"].values) & (kind.period == "month")
-        if bad.any():
-            raise InputError(f"{where}: '{name}' at {_moment(observations, bad)} has no month; give 1..12")
-    bad = (stream == "soil_temperature") & ~(observations["depth"].values >= 0)
-    if bad.any():
-        raise InputError(
-            f"{where}: 'soil_temperature' at {_moment(observations, bad)} has no depth; give the sensor's depth in m"
-        )
+        dated = np.isfinite(observations["month"].values)
+        if kind.period == "month" and (mine & ~dated).any():
+            raise InputError(f"{where}: '{name}' at {_moment(observations, mine & ~dated)} has no month; give 1..12")
+        if kind.period == "year" and (mine & dated).any():
+            raise InputError(
+                f"{where}: '{name}' at {_moment(observations, mine & dated)} has a month but is of a whole year; leave the "
+                "month out"
+            )
+    _check_depths(observations, where)
     month, quality = observations["month"].values, observations["quality"].values
+    year = observations["year"].values
+    bad = np.isfinite(year) & ~(np.isin(year, np.arange(1000, 3000)))
+    if bad.any():
+        raise InputError(f"{where}: year {year[bad][0]:g} of '{stream[bad][0]}', expected a calendar year; correct it")
     bad = np.isfinite(month) & ~np.isin(month, np.arange(1, 13))
     if bad.any():
         raise InputError(
             f"{where}: month {month[bad][0]:g} at {_moment(observations, bad)}, expected 1..12; correct it"
         )
-    for name, bad in (("error", observations["error"].values <= 0), ("quality", (quality < 0) | (quality > 1))):
-        if bad.any():
-            wanted = "a positive number or nothing" if name == "error" else "a share between 0 and 1"
-            found = observations[name].values[bad][0]
-            raise InputError(
-                f"{where}: {name} {found:g} at {_moment(observations, bad)}, expected {wanted}; correct it"
-            )
+    check_shares(quality, "quality", where)
+    bad = observations["error"].values <= 0
+    if bad.any():
+        found = observations["error"].values[bad][0]
+        raise InputError(
+            f"{where}: error {found:g} at {_moment(observations, bad)}, expected a positive number or nothing; correct it"
+        )
     if not set(observations["censored"].values) <= {"", ">", "<", "?"}:
         raise InputError(f"{where}: 'censored' must be empty, '>', '<' or '?'; correct it")
+
+
+def check_shares(quality: np.ndarray, name: str, where: str) -> None:
+    """Raise ``InputError`` unless flags are shares of 0..1 (1 best): classes of 0..3 (0 best) and percent are told apart."""
+    known = quality[np.isfinite(quality)]
+    if not np.any((known < 0) | (known > 1)):
+        return
+    odd = known[np.argmax(np.abs(known - 0.5))]
+    if np.isin(known, (0, 1, 2, 3)).all():
+        remedy = "classes (0 measured ... 3 poor)? give the share of good values instead"
+    else:
+        remedy = "percent? divide by 100" if known.min() >= 0 and known.max() <= 100 else "correct it"
+    raise InputError(f"{where}: quality {odd:g} in '{name}', expected a share of 0..1; {remedy}")
+
+
+DEEPEST = 60.0  # m, of the model's soil
+QUIET_BELOW, LARGEST_SWING = 5.0, 8.0  # m, degC: below, the seasons of the ground stay within this range
+
+
+def _check_depths(observations: xr.Dataset, where: str) -> None:
+    """Soil temperature has a depth in m, positive downwards, at which its seasons are possible."""
+    ground = observations["stream"].values == "soil_temperature"
+    depth, value, site = (observations[name].values for name in ("depth", "value", "site"))
+    bad = ground & ~(depth >= 0)
+    if bad.any():
+        said = "no depth" if np.isnan(depth[bad][0]) else f"the depth {depth[bad][0]:g} m"
+        raise InputError(
+            f"{where}: 'soil_temperature' at {_moment(observations, bad)} has {said}; give the sensor's depth in m, "
+            "positive downwards"
+        )
+    bad = ground & (depth > DEEPEST)
+    if bad.any():
+        raise InputError(
+            f"{where}: 'soil_temperature' at {_moment(observations, bad)} has the depth {depth[bad][0]:g} m, expected "
+            f"0..{DEEPEST:g}; give metres (centimetres?) or leave it out"
+        )
+    for key in sorted({(str(site[k]), float(depth[k])) for k in np.flatnonzero(ground & (depth >= QUIET_BELOW))}):
+        mine = value[ground & (site == key[0]) & (depth == key[1])]
+        if np.ptp(mine) > LARGEST_SWING:
+            raise InputError(
+                f"{where}: 'soil_temperature' of {key[0]} at {key[1]:g} m varies by {np.ptp(mine):.1f} degC, which such a "
+                "depth does not; give the depth in metres (centimetres?)"
+            )
 
 
 def _moment(observations: xr.Dataset, bad: np.ndarray) -> str:
@@ -283,6 +338,25 @@ def with_errors(
     return observations.assign(error=("observation", error))
 
 
+# --- what several sources need -----------------------------------------------------------------------------------------
+
+
+def refuse_repeated(rows: Sequence[Mapping[str, Any]], where: str) -> list[dict[str, Any]]:
+    """Rows without exact copies; raises ``InputError`` where one moment of a site and stream has two values."""
+    found: dict[tuple, dict[str, Any]] = {}
+    for item in rows:
+        numbers = (None if np.isnan(item[n]) else float(item[n]) for n in ("depth", "year", "month"))
+        key = (item["site"], item["stream"], *numbers)
+        known = found.setdefault(key, dict(item))
+        if known["value"] != item["value"]:
+            when = "".join(f"-{v:02.0f}" for v in (item["year"], item["month"]) if np.isfinite(v)).lstrip("-")
+            raise InputError(
+                f"{where}: '{item['stream']}' of {item['site']} {when} is given twice ({known['value']:g} and "
+                f"{item['value']:g} {STREAMS[item['stream']].unit}); keep one or give their mean"
+            ) from None
+    return list(found.values())
+
+
 # --- the user's table ------------------------------------------------------------------------------------------------
 
 ALIASES = {
@@ -300,121 +374,78 @@ COLUMNS = (
     *("site", "year", "month", "variable", "value", "error", "unit", "depth_m", "quality", "censored"),
     *("latitude", "longitude", "elevation_m", "community"),
 )
-MISSING = ("", "nan", "na", "-9999", "-9999.0")
+READ_COLUMNS = (*COLUMNS, "date", "depth_cm", "lat", "lon", "long")
+"""What a table may hold beside :data:`COLUMNS`: ``date`` for year and month, ``depth_cm``, short names of the place."""
 
 
-def conversion(stream: str, unit: str, days: float, where: str) -> tuple[float, float]:
-    """Factor and offset from ``unit`` to the stream's house unit; ``days`` of the month (NaN: not monthly).
+def _when(item: Mapping[str, str], where: str) -> dict[str, float]:
+    """Year, month and day of a row, from ``date`` where it is filled."""
+    fields = {name: number(item.get(name, ""), where) for name in ("year", "month")}
+    if not np.isnan(fields["month"]) and not 1 <= fields["month"] <= 12:
+        raise InputError(f"{where}: month {fields['month']:g}, expected 1..12; correct it")
+    if not tables.is_missing(item.get("date", "")):
+        year, month, day = tables.date(item["date"], where)
+        for name, found in (("year", year), ("month", month)):
+            if np.isfinite(fields[name]) and fields[name] != found:
+                raise InputError(f"{where}: {name} {fields[name]:g} beside the date {item['date']}; keep one")
+        return {"year": year, "month": month, "day": day}
+    return fields | {"day": np.nan}
 
-    Raises ``InputError`` for a unit that is not known for the stream.
+
+def _depth(item: Mapping[str, str], where: str) -> float:
+    """Depth in m of a row with ``depth_m`` or ``depth_cm``, its sign as it stands."""
+    metres, centimetres = number(item.get("depth_m", ""), where), number(item.get("depth_cm", ""), where)
+    if np.isfinite(metres) and np.isfinite(centimetres):
+        raise InputError(f"{where}: depth_m and depth_cm are both filled; keep one")
+    return metres if np.isfinite(metres) else centimetres / 100.0
+
+
+def downwards(rows: Sequence[dict[str, Any]], where: str) -> list[str]:
+    """Make depths positive downwards, in place, where all are written as negative heights; returns a note about it.
+
+    Raises ``InputError`` for depths of both signs.
     """
-    target = STREAMS[stream].unit
-    plain = " ".join(unit.replace("g C", "gC").replace("g N", "gN").replace("mon-1", "month-1").split())
-    plain = plain.replace("yr-1", "year-1").replace("day-1", "d-1")
-    choices = {
-        _FLUX: {"gC m-2 d-1": days, "umol m-2 s-1": days * SECONDS_PER_DAY * GRAMS_CARBON_PER_MICROMOLE},
-        "mm month-1": {"mm d-1": days},
-        "m": {"cm": 0.01, "mm": 0.001},
-        "gC m-2": {"kg m-2": 1000.0, "kgC m-2": 1000.0},
-        "gN m-2": {"kg m-2": 1000.0, "kgN m-2": 1000.0},
-    }.get(target, {})
-    if plain in ("", target):
-        return 1.0, 0.0
-    if target == "degC" and plain in ("C", "K"):
-        return 1.0, -273.15 if plain == "K" else 0.0
-    if plain not in choices:
-        raise InputError(f"{where}: '{stream}' is in {unit!r}, expected {' or '.join((target, *choices))}; convert it")
-    return choices[plain], 0.0
-
-
-def days_in_month(year: float, month: float) -> float:
-    """Days of a calendar month (leap years count); NaN where year or month is NaN."""
-    return float("nan") if np.isnan(year + month) else float(calendar.monthrange(int(year), int(month))[1])
-
-
-def read_rows(path: Path | str, needed: Sequence[str] = (), known: Sequence[str] | None = None) -> list[dict[str, str]]:
-    """Rows of a comma-separated table with one header line; lines that start with ``#`` are left out.
-
-    Raises ``InputError`` for an unreadable or empty table, for missing ``needed`` columns and, where ``known`` is
-    given, for unknown ones.
-    """
-    path = Path(path)
-    try:
-        lines = [line for line in path.read_text(encoding="utf-8-sig").splitlines() if line.strip()]
-    except FileNotFoundError:
-        raise InputError(f"{path}: file not found; check the name and the data folder") from None
-    except (OSError, UnicodeDecodeError) as error:
-        raise InputError(f"{path}: table cannot be read ({error}); give a comma-separated text file") from None
-    reader = csv.DictReader(line for line in lines if not line.startswith("#"))
-    header = [name.strip() for name in reader.fieldnames or []]
-    reader.fieldnames = header
-    for name in needed:
-        if name not in header:
-            raise InputError(f"{path}: column '{name}' is missing; {suggest(name, header) if header else 'add it'}")
-    for name in header:
-        if known is not None and name not in known:
-            raise InputError(f"{path}: unknown column '{name}'; {suggest(name, known)}")
-    rows = [{k: (v or "").strip() for k, v in item.items() if k is not None} for item in reader]
-    if not rows:
-        raise InputError(f"{path}: table is empty; give one row an observation")
-    return rows
-
-
-def number(text: str, where: str) -> float:
-    """A number, NaN where the field is empty, "NaN", "NA" or -9999; raises ``InputError`` for anything else."""
-    if text.lower() in MISSING:
-        return float("nan")
-    try:
-        value = float(text)
-    except ValueError:
-        raise InputError(f"{where}: {text!r} is not a number; correct it or leave the field empty") from None
-    return float("nan") if value <= -9999 else value
-
-
-def inequality(text: str, where: str) -> tuple[float, str]:
-    """Number and flag of entries such as ``">120"``, ``"<45"``, ``"63*"``; flags are those of ``censored``.
-
-    A trailing mark that is not understood (``*`` or a letter) gives "?": the row is kept and says so.
-    """
-    text = text.strip()
-    if text[:1] in ("<", ">"):
-        return number(text[1:].lstrip("= "), where), text[0]
-    if text.lower() not in MISSING and text[-1:] and (text[-1] == "*" or text[-1].isalpha()):
-        return number(text[:-1], where), "?"
-    return number(text, where), ""
+    depths = np.array([item["depth"] for item in rows], dtype=np.float64)
+    if not np.any(depths < 0):
+        return []
+    if np.any(depths > 0):
+        raise InputError(
+            f"{where}: depths of both signs ({depths[depths < 0][0]:g} and {depths[depths > 0][0]:g} m); give all positive "
+            "downwards"
+        )
+    for item in rows:
+        item["depth"] = abs(item["depth"])
+    return [f"{where}: depths are negative there and were taken as heights, positive downwards"]
 
 
 def read_table(path: Path | str) -> xr.Dataset:
-    """The user's own observations: a comma-separated table with at least ``site``, ``variable``, ``value``.
+    """The user's own observations: a table with at least ``site``, ``variable``, ``value`` (see :mod:`~jtem.readers.tables`).
 
-    Columns: :data:`COLUMNS`. ``variable`` is a stream or one of :data:`ALIASES`; ``nee`` is turned into NEP = -NEE.
-    ``unit`` empty means the stream's own unit. Thaw depths may carry ``>`` or ``<``. Rows without a value are left out and
-    counted in ``notes``. Raises ``InputError``.
+    Columns: :data:`READ_COLUMNS`. ``variable`` is a stream or one of :data:`ALIASES`; ``nee`` is turned into NEP = -NEE.
+    ``unit`` empty means the stream's own unit. Thaw depths may carry marks (``>120``, ``120+``, ``63*``); with months they
+    are probings whose largest is the year's active layer (:func:`yearly_maximum`). Negative depths are heights. Rows
+    without a value are left out and counted in ``notes``. Raises ``InputError``.
     """
     rows, places, empty = [], {}, 0
-    for line, item in enumerate(read_rows(path, ("site", "variable", "value"), COLUMNS), start=2):
-        where = f"{path}, row {line}"
+    found = tables.read_rows(path, ("site", "variable", "value"), READ_COLUMNS)
+    for item in found:
+        where = f"{path}, row {item.line}"
         called = item["variable"].lower()
         stream = ALIASES.get(called, called)
         if stream not in STREAMS:
             raise InputError(f"{where}: unknown variable '{item['variable']}'; {suggest(called, (*STREAMS, *ALIASES))}")
         if not item["site"]:
             raise InputError(f"{where}: no site; give its name")
-        fields = {n: number(item.get(c, ""), where) for n, c in (("year", "year"), ("month", "month"))}
-        if not np.isnan(fields["month"]) and not 1 <= fields["month"] <= 12:
-            raise InputError(f"{where}: month {fields['month']:g}, expected 1..12; correct it")
+        fields = _when(item, where)
         thaw = stream == "active_layer_thickness"
         value, censored = inequality(item["value"], where) if thaw else (number(item["value"], where), "")
-        place = {n: number(item.get(n, ""), where) for n in ("latitude", "longitude")}
-        place |= {"elevation": number(item.get("elevation_m", ""), where), "community": item.get("community", "")}
-        known = places.setdefault(item["site"], place)
-        for name, found in place.items():
-            if known[name] != known[name] or known[name] == "":
-                known[name] = found
+        _add_place(places, item, where)
         if np.isnan(value):
             empty += 1
             continue
-        factor, offset = conversion(stream, item.get("unit", ""), days_in_month(**fields), where)
+        factor, offset = conversion(
+            stream, STREAMS[stream].unit, item.get("unit", ""), days_in_month(fields["year"], fields["month"]), where
+        )
         if np.isnan(factor):
             raise InputError(f"{where}: '{stream}' per day needs year and month to become per month; give them")
         error = abs(factor) * number(item.get("error", ""), where)
@@ -425,7 +456,7 @@ def read_table(path: Path | str) -> xr.Dataset:
                 item["site"],
                 stream,
                 value * factor + offset,
-                depth=number(item.get("depth_m", ""), where),
+                depth=_depth(item, where),
                 error=error,
                 quality=number(item.get("quality", ""), where),
                 censored=item.get("censored", "") or censored,
@@ -433,7 +464,25 @@ def read_table(path: Path | str) -> xr.Dataset:
             )
         )
     notes = [f"{path}: {empty} rows without a value left out"] if empty else []
-    return dataset(rows, places, str(path), notes)
+    notes += downwards(rows, str(path))
+    rows, told = yearly_maximum(rows, places, str(path))
+    return dataset(refuse_repeated(rows, str(path)), places, str(path), notes + told)
+
+
+def _add_place(places: dict[str, dict[str, Any]], item: Mapping[str, str], where: str) -> None:
+    """The place of a row; what an earlier row of the site left empty is filled, what it gives otherwise is refused."""
+    short = {"latitude": ("latitude", "lat"), "longitude": ("longitude", "lon", "long"), "elevation": ("elevation_m",)}
+    read = {"latitude": tables.degrees, "longitude": tables.degrees, "elevation": number}
+    place: dict[str, Any] = {
+        field: read[field](next((item[n] for n in names if item.get(n)), ""), where) for field, names in short.items()
+    }
+    place["community"] = item.get("community", "")
+    known = places.setdefault(item["site"], place)
+    for name, value in place.items():
+        if known[name] != known[name] or known[name] == "":
+            known[name] = value
+        elif value == value and value != "" and value != known[name]:
+            raise InputError(f"{where}: '{item['site']}' has {name} {known[name]} and {value}; give one")
 
 
 def write_table(observations: xr.Dataset, path: Path | str) -> None:

@@ -83,13 +83,17 @@ class Recipe:
 
 @dataclass(frozen=True)
 class ClimateInput:
-    """One climate to write: its years, CO2 (year,) in ppm, and where its values come from."""
+    """One climate to write: its years, CO2 (year,) in ppm, and where its values come from.
+
+    ``latitude`` (climate cell,): for the check of light, where the values were not checked before.
+    """
 
     first: int
     last: int
     co2: np.ndarray
     blocks: Blocks
     where: str
+    latitude: np.ndarray | None = None
 
 
 # --- cells from maps -------------------------------------------------------------------------------------------------
@@ -111,7 +115,7 @@ def isimip_cells(recipe: Recipe, communities: Sequence[str]) -> tuple[xr.Dataset
         found = regrid.of_field(fields.need(recipe.vegetation, called, box))
         south, north, west, east = box
         inside = (found.latitude >= south) & (found.latitude <= north)
-        inside &= (found.longitude >= west) & (found.longitude <= east)
+        inside &= fields.inside_longitudes(found.longitude, west, east)
         targets = found.take(np.nonzero(inside)[0])
     if not targets.latitude.size:
         raise InputError(f"{recipe.vegetation}: no cell in the box {box}; change 'box'")
@@ -179,16 +183,20 @@ def _stocks(
     observed = np.full((targets.latitude.size, 4), np.nan)
     if not recipe.soil_carbon:
         return observed, ["soil carbon: not given, means by vegetation"]
+    told: list[str] = []
     for path in recipe.soil_carbon:
         if path.is_dir():
             found = soil_carbon.read_ncscd(path, targets, recipe.box)
         else:
-            found = soil_carbon.pedon_means(soil_carbon.read_pedons(path), targets)
+            pedons = soil_carbon.read_pedons(path)
+            told += pedons.notes
+            found = soil_carbon.pedon_means(pedons, targets)
         whole = np.all(np.isfinite(observed), axis=1)
         observed = np.where(whole[:, None], observed, np.where(np.isfinite(found), found, observed))
     stocks, seen, origin = soil_carbon.complete(observed, community, fraction, area)
     types = "; ".join(f"{name}: {text}" for name, text in origin.items())
-    return stocks, [f"soil carbon observed in {int(seen.sum())} of {seen.size} cells; the others by type ({types})"]
+    told.append(f"soil carbon observed in {int(seen.sum())} of {seen.size} cells; the others by type ({types})")
+    return stocks, told
 
 
 # --- climate from ISIMIP ---------------------------------------------------------------------------------------------
@@ -252,6 +260,7 @@ def isimip_climates(
             _co2(recipe, name, request),
             _isimip_blocks(chains[name], nitrogen, sharing, request.first, request.last),
             f"{recipe.folder}: climate '{name}'",
+            sharing.latitude,
         )
     return climates, sharing, offset, notes, sorted(set(used))
 
@@ -416,7 +425,8 @@ def _write_climate(
             progress(f"climate '{name}' {start}-{min(start + CHUNK_YEARS - 1, entry.last)}")
         seen = start
         count = next(iter(values.values())).shape[1]
-        _check_block(values, start, entry.co2[start - entry.first : start - entry.first + count], entry.where)
+        latitude = None if entry.latitude is None else entry.latitude[rows]
+        _check_block(values, start, entry.co2[start - entry.first : start - entry.first + count], entry.where, latitude)
         for house, array in values.items():
             if house not in variables:
                 variables[house] = group.createVariable(
@@ -428,7 +438,9 @@ def _write_climate(
             variables[house][int(rows[0]) : int(rows[-1]) + 1, at : at + count] = array
 
 
-def _check_block(values: Mapping[str, np.ndarray], start: int, ppm: np.ndarray, where: str) -> None:
+def _check_block(
+    values: Mapping[str, np.ndarray], start: int, ppm: np.ndarray, where: str, latitude: np.ndarray | None
+) -> None:
     """The model's own checks, on a block, before it is written."""
     count = next(iter(values.values())).shape[1]
     block = xr.Dataset(
@@ -438,6 +450,8 @@ def _check_block(values: Mapping[str, np.ndarray], start: int, ppm: np.ndarray, 
         },
         coords={"year": np.arange(start, start + count), "month": np.arange(1, 13)},
     ).assign(co2=("year", ppm))
+    if latitude is not None:
+        block = block.assign_coords(latitude=("cell", latitude))
     to_model.check_climate(block, start, start + count - 1, where)
 
 

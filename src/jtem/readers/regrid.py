@@ -13,7 +13,7 @@ import numpy as np
 
 from jtem.errors import InputError
 from jtem.readers.embedded import EARTH_RADIUS_KM
-from jtem.readers.fields import Box, Field
+from jtem.readers.fields import Box, Field, inside_longitudes
 
 FINER = 0.75
 """A source is finer than the run where its step is below this share of the run's."""
@@ -45,13 +45,18 @@ def regular(box: Box, step: float) -> Targets:
     latitude = -90.0 + step * (np.arange(round(180.0 / step)) + 0.5)
     longitude = -180.0 + step * (np.arange(round(360.0 / step)) + 0.5)
     latitude = latitude[(latitude >= south) & (latitude <= north)]
-    longitude = longitude[(longitude >= west) & (longitude <= east)]
+    longitude = longitude[inside_longitudes(longitude, west, east)]
     lat, lon = np.meshgrid(np.round(latitude, 6), np.round(longitude, 6), indexing="ij")
     return Targets(lat.ravel(), lon.ravel(), float(step))
 
 
 def of_field(field: Field) -> Targets:
-    """The cells of a field."""
+    """The cells of a field; raises ``InputError`` unless they are square."""
+    if abs(field.steps[0] - field.steps[1]) > 1e-3 * field.step:
+        raise InputError(
+            f"{field.where}: cells of {field.steps[0]:g} by {field.steps[1]:g} degrees cannot be the cells of a run; set "
+            "'resolution' in [prepare]"
+        )
     lat, lon = np.meshgrid(field.latitude, field.longitude, indexing="ij")
     return Targets(lat.ravel(), lon.ravel(), field.step)
 
@@ -65,12 +70,24 @@ def nearest_index(axis: np.ndarray, wanted: np.ndarray) -> np.ndarray:
     return np.where(wanted - axis[left] <= axis[right] - wanted, left, right)
 
 
+def nearest_longitude(axis: np.ndarray, wanted: np.ndarray) -> np.ndarray:
+    """As :func:`nearest_index` of an ascending axis of longitudes, round the Earth."""
+    around = np.concatenate([axis[-1:] - 360.0, axis, axis[:1] + 360.0])
+    east = (np.asarray(wanted) + 180.0) % 360.0 - 180.0
+    return (nearest_index(around, east) - 1) % axis.size
+
+
+def apart(longitude: np.ndarray, other: np.ndarray) -> np.ndarray:
+    """Distance of longitudes in degrees, 0..180."""
+    return np.abs((longitude - other + 180.0) % 360.0 - 180.0)
+
+
 def holds(field: Field, targets: Targets) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Row and column of the source cell that holds each centre, and whether there is one; each (cell,)."""
-    row, column = nearest_index(field.latitude, targets.latitude), nearest_index(field.longitude, targets.longitude)
-    edge = 0.5 * field.step * (1 + 1e-6)
+    row, column = nearest_index(field.latitude, targets.latitude), nearest_longitude(field.longitude, targets.longitude)
+    edge, edge_lon = (0.5 * step * (1 + 1e-6) for step in field.steps)
     inside = np.abs(field.latitude[row] - targets.latitude) <= edge
-    inside &= np.abs(field.longitude[column] - targets.longitude) <= edge
+    inside &= apart(field.longitude[column], targets.longitude) <= edge_lon
     return row, column, inside
 
 
@@ -95,7 +112,7 @@ def mean(field: Field, targets: Targets) -> np.ndarray:
 
     A finer source is averaged by area over its cells with data, a coarser one shared.
     """
-    if field.step >= FINER * targets.step:
+    if max(field.steps) >= FINER * targets.step:
         row, column, inside = holds(field, targets)
         return np.where(inside, field.values[row, column], np.nan)
     total, weight = _sums(field, targets, np.isfinite(field.values), field.values)
@@ -105,7 +122,7 @@ def mean(field: Field, targets: Targets) -> np.ndarray:
 
 def shares(field: Field, targets: Targets, code: float) -> np.ndarray:
     """Share of each cell's area that has class ``code``, (cell,); missing source cells count as without it."""
-    if field.step >= FINER * targets.step:
+    if max(field.steps) >= FINER * targets.step:
         row, column, inside = holds(field, targets)
         return np.where(inside & (field.values[row, column] == code), 1.0, 0.0)
     everywhere = np.ones(field.values.shape, dtype=bool)

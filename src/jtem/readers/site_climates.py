@@ -13,8 +13,9 @@ import numpy as np
 import xarray as xr
 
 from jtem.errors import InputError
-from jtem.readers import climate_grid, co2, embedded, fluxnet
+from jtem.readers import climate_grid, co2, embedded
 from jtem.readers.catalogue import ClimateSource, Domain
+from jtem.readers.towers import FORCING, Tower
 
 LAPSE_RATE = 6.5e-3  # degC m-1, from a grid cell's elevation to the site's
 LAST_OBSERVED_YEAR = 2014
@@ -46,14 +47,14 @@ def _fields(air: np.ndarray, rain: np.ndarray, light: np.ndarray) -> Fields:
     return {"air_temperature": air, "precipitation": np.maximum(rain, 0.0), "shortwave_radiation": light}
 
 
-def tower(towers: Sequence[fluxnet.Tower], cells: xr.Dataset, data: Path | None) -> ClimateSource:
+def tower(towers: Sequence[Tower], cells: xr.Dataset, data: Path | None) -> ClimateSource:
     """The towers' forcing; other years are a tower's mean months moved by the anomaly of the year (precipitation 4.5 % a degC).
 
     Anomalies are observed zonal means of the half-degree past where the data folder has it, else the embedded ones.
     """
 
     def site(k: int, first: int, last: int) -> Fields:
-        own = {name: np.asarray(towers[k].forcing[name].values[0], np.float64) for name in fluxnet.FORCING}
+        own = {name: np.asarray(towers[k].forcing[name].values[0], np.float64) for name in FORCING}
         begin, end = towers[k].years
         years = np.arange(first, last + 1)
         mine = np.arange(begin, end + 1)
@@ -124,7 +125,7 @@ def emulated(cells: xr.Dataset) -> ClimateSource:
     def site(k: int, first: int, last: int) -> Fields:
         scenario = "historical" if last <= LAST_OBSERVED_YEAR else LATER
         made = embedded.climate(cells.isel(cell=[k]), scenario, first, last)
-        return {name: np.asarray(made[name].values[0], np.float64) for name in fluxnet.FORCING}
+        return {name: np.asarray(made[name].values[0], np.float64) for name in FORCING}
 
     return _source(site)
 

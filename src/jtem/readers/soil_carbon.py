@@ -6,6 +6,7 @@ Below 3 m the model itself extends the four intervals (hyperbolic fit, ``physics
 from __future__ import annotations
 
 import csv
+import dataclasses
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -15,7 +16,7 @@ import netCDF4
 import numpy as np
 
 from jtem.errors import InputError, suggest
-from jtem.readers import embedded, fields, regrid
+from jtem.readers import embedded, fields, regrid, soil_profiles
 
 INTERVALS = ((0.0, 0.3), (0.3, 1.0), (1.0, 2.0), (2.0, 3.0))  # m
 NCSCD_NAME = re.compile(r"^NCSCDv2_Circumpolar_WGS84_SOCC(?P<depth>30|100|200|300)_(?P<grid>\w+)\.nc$")
@@ -82,18 +83,7 @@ def read_ncscd(folder: Path | str, targets: regrid.Targets, box: fields.Box = fi
     layers = (first.values, difference, stock[200].values, stock[300].values)
     return np.stack(
         [
-            regrid.mean(
-                fields.Field(
-                    np.where(mapped, np.maximum(values, 0.0), np.nan),
-                    first.latitude,
-                    first.longitude,
-                    first.step,
-                    "kg m-2",
-                    first.name,
-                    first.where,
-                ),
-                targets,
-            )
+            regrid.mean(dataclasses.replace(first, values=np.where(mapped, np.maximum(values, 0.0), np.nan)), targets)
             for values in layers
         ],
         axis=1,
@@ -122,9 +112,7 @@ def _ncscd_field(path: Path, box: fields.Box) -> fields.Field:
             "m-2, expected "
             f"0..{LARGEST / HG_TO_KG:g}; correct the file (other fill values than -32768?)"
         )
-    return fields.Field(
-        values, field.latitude, field.longitude, field.step, "kg m-2", name, field.where, field.attributes
-    )
+    return dataclasses.replace(field, values=values, units="kg m-2")
 
 
 def _check_type(variable: netCDF4.Variable, path: Path) -> None:
@@ -137,59 +125,40 @@ def _check_type(variable: netCDF4.Variable, path: Path) -> None:
 
 @dataclass(frozen=True)
 class Pedons:
-    """Soil profiles: ``latitude``, ``longitude`` (pedon,) and ``stocks`` (pedon, 4) in kg m-2, NaN "
-    "where not measured.
-    """
+    """Profiles: ``latitude``, ``longitude`` (pedon,), ``stocks`` (pedon, 4) in kg m-2, NaN where not known; ``notes``."""
 
     latitude: np.ndarray
     longitude: np.ndarray
     stocks: np.ndarray
+    notes: tuple[str, ...] = ()
 
 
 def read_pedons(path: Path | str) -> Pedons:
-    """Profiles from a table with lat, lon, soc_0_30, soc_0_100, soc_100_200, soc_200_300 (kg m-2; empty: not measured).
+    """Stocks of the four intervals from any table of profiles that :mod:`jtem.readers.soil_profiles` reads.
 
-    The second interval is soc_0_100 - soc_0_30. Raises ``InputError`` for absent columns, impossible places and stocks,
-    and for a 0-100 cm stock below the 0-30 cm one.
+    What is missing, or only known for a thicker layer (0-1 m alone), is NaN and counted in ``notes``. Raises
+    ``InputError`` for absent columns, impossible places and stocks, and for tables in which nothing is usable.
     """
-    path = Path(path)
-    names = ("lat", "lon", "soc_0_30", "soc_0_100", "soc_100_200", "soc_200_300")
-    try:
-        with path.open(encoding="utf-8-sig", newline="") as file:
-            rows = list(csv.DictReader(line for line in file if not line.startswith("#")))
-    except (OSError, UnicodeDecodeError) as error:
-        raise InputError(f"{path}: pedon table cannot be read ({error}); give a CSV table") from None
-    for name in names:
-        if not rows or name not in rows[0]:
-            raise InputError(f"{path}: column '{name}' is missing; add it ({suggest(name, rows[0] if rows else ())})")
-    table = np.full((len(rows), 6), np.nan)
-    for k, row in enumerate(rows):
-        for j, name in enumerate(names):
-            text = (row[name] or "").strip()
-            if text:
-                try:
-                    table[k, j] = float(text)
-                except ValueError:
-                    raise InputError(
-                        f"{path}: line {k + 2}: '{name}' is {text!r}, expected a number; correct it"
-                    ) from None
-    latitude, longitude = table[:, 0], table[:, 1]
-    if not np.all((np.abs(latitude) <= 90) & (np.abs(longitude) <= 360)):
-        k = int(np.argmin((np.abs(latitude) <= 90) & (np.abs(longitude) <= 360)))
+    profiles = soil_profiles.profile_table(path)
+    stocks = soil_profiles.interval_stocks(profiles, INTERVALS) / 1000.0
+    placed = np.isfinite(profiles["latitude"].values + profiles["longitude"].values)
+    nothing = ~np.isfinite(stocks).any(axis=1)
+    notes = [line for line in str(profiles.attrs["notes"]).splitlines() if line]
+    if nothing.any():
+        notes.append(f"{path}: {int(nothing.sum())} profiles do not tell any of the intervals 0-0.3, 0.3-1, 1-2, 2-3 m")
+    if not placed.all():
+        notes.append(f"{path}: {int((~placed).sum())} profiles have no latitude and longitude")
+    use = placed & ~nothing
+    if not use.any():
+        raise InputError(f"{path}: no profile with a place and a stock of 0-0.3, 0.3-1, 1-2 or 2-3 m; check the table")
+    if stocks[use].max(initial=0.0, where=np.isfinite(stocks[use])) > LARGEST:
+        k = int(np.argmax(np.nan_to_num(stocks).max(axis=1)))
         raise InputError(
-            f"{path}: line {k + 2}: place ({latitude[k]:g}, {longitude[k]:g}) is impossible; are lat and lon swapped?"
+            f"{path}: stock {np.nanmax(stocks[k]):g} kg m-2 of '{profiles['place'].values[k]}', expected 0..{LARGEST:g} in one "
+            "interval; correct it or its unit"
         )
-    stocks = table[:, 2:].copy()
-    stocks[:, 1] = table[:, 3] - table[:, 2]
-    bad = (stocks < -1e-6) | (stocks > LARGEST)
-    if bad.any():
-        k = int(np.argwhere(bad)[0][0])
-        raise InputError(
-            f"{path}: line {k + 2}: stocks {', '.join(f'{v:g}' for v in table[k, 2:])} kg m-2 do not give "
-            "four intervals "
-            f"within 0..{LARGEST:g}; correct them"
-        )
-    return Pedons(latitude, (longitude + 180.0) % 360.0 - 180.0, np.maximum(stocks, 0.0))
+    longitude = (profiles["longitude"].values[use] + 180.0) % 360.0 - 180.0
+    return Pedons(profiles["latitude"].values[use], longitude, stocks[use], tuple(notes))
 
 
 def pedon_means(pedons: Pedons, targets: regrid.Targets) -> np.ndarray:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import dataclasses
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -10,6 +11,7 @@ import numpy as np
 
 from jtem.errors import InputError, suggest
 from jtem.readers import fields, regrid
+from jtem.readers.units import understood
 
 NAMES = {
     "sand": ("T_SAND", "sand", "pct_sand", "sand_0_30"),
@@ -22,7 +24,6 @@ SUM_TOLERANCE = 3.0
 """Percent: printed tables round each part; beyond this the file is refused."""
 FILL_KM = 300.0
 TOP_DEPTH_CM = 100.0
-_PERCENT = ("percent", "%", "% wt.", "% wt", "% weight", "percent weight", "wt%", "weight percent", "% (weight)")
 
 
 def read(
@@ -43,24 +44,29 @@ def read(
         for part in PARTS
     }
     values = {}
+    largest = 0.0
     for part, field in found.items():
         if field is None:
             continue
         scale = _scale(field)
         soil = np.where(field.values < 0, np.nan, scale * field.values)
+        largest = max(largest, float(np.nanmax(soil, initial=0.0)))
         if np.nanmax(soil, initial=0.0) > 100.0 + 1e-6:
             raise InputError(f"{path}: '{field.name}' reaches {np.nanmax(soil):g} percent, expected 0..100; correct it")
-        values[part] = fields.Field(soil, field.latitude, field.longitude, field.step, "percent", field.name, str(path))
+        values[part] = dataclasses.replace(field, values=soil, units="percent")
+    if 0 < largest <= 1.0 + 1e-6:
+        names_of = " and ".join(f"'{field.name}'" for field in found.values() if field is not None)
+        raise InputError(
+            f"{path}: {names_of} are nowhere above {largest:g} percent: fractions under units '{found['sand'].units}'? set the "
+            "units attribute to '1' or multiply by 100"
+        )
     silt = 100.0 - values["sand"].values - values["clay"].values if "silt" not in values else values["silt"].values
     fine = np.stack([values["sand"].values, silt, values["clay"].values], axis=-1)
     fine = _complete(fine, str(path))
     layer = values["sand"]
     per_cell = np.stack(
         [
-            regrid.mean(
-                fields.Field(fine[..., k], layer.latitude, layer.longitude, layer.step, "percent", part, str(path)),
-                targets,
-            )
+            regrid.mean(dataclasses.replace(layer, values=fine[..., k], name=part), targets)
             for k, part in enumerate(PARTS)
         ],
         axis=1,
@@ -69,14 +75,13 @@ def read(
 
 
 def _scale(field: fields.Field) -> float:
-    unit = field.units.strip().lower()
-    if unit in _PERCENT:
-        return 1.0
-    if unit in ("1", "fraction", "kg kg-1", "g g-1"):
-        return 100.0
-    raise InputError(
-        f"{field.where}: '{field.name}' is in {field.units!r}, expected 'percent' or '1'; set its units attribute"
-    )
+    """Factor to percent."""
+    found = understood(field.units)
+    if found is None or any(found.powers) or found.offset:
+        raise InputError(
+            f"{field.where}: '{field.name}' is in {field.units!r}, expected 'percent' or '1'; set its units attribute"
+        )
+    return 100.0 * found.factor
 
 
 def _complete(parts: np.ndarray, where: str) -> np.ndarray:
@@ -164,10 +169,7 @@ def read_hwsd2(
     fine = np.where(hit[..., None], texture[at], np.nan)
     per_cell = np.stack(
         [
-            regrid.mean(
-                fields.Field(fine[..., k], field.latitude, field.longitude, field.step, "percent", part, str(raster)),
-                targets,
-            )
+            regrid.mean(dataclasses.replace(field, values=fine[..., k], units="percent", name=part), targets)
             for k, part in enumerate(PARTS)
         ],
         axis=1,

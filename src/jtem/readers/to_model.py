@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 import xarray as xr
 
-from jtem.errors import InputError, suggest
+from jtem.errors import InputError, note, suggest
 from jtem.readers import embedded
 from jtem.state import Cell, Climate
 
@@ -46,7 +46,7 @@ class ModelCells:
 
     ``columns``: stacked host arrays, one row a column. ``column_cell`` (column,): index of the cell, never falling.
     ``column_fraction`` (column,): share of the cell's area. ``latitude``, ``longitude`` (degrees), ``area`` (km2),
-    all (cell,).
+    all (cell,). ``notes``: sentences about what was completed.
     """
 
     columns: Cell
@@ -56,6 +56,7 @@ class ModelCells:
     longitude: np.ndarray
     area: np.ndarray
     labels: np.ndarray | None = None
+    notes: tuple[str, ...] = ()
 
     @property
     def count(self) -> int:
@@ -136,7 +137,7 @@ def model_cells(
 
     ``communities``: names in the order of the parameter table. ``top_of_atmosphere``: latitude (n,) -> (n, 12) in
     cal cm-2 d-1. ``carbon_layers``: (n, 4) in gC m-2 (0-0.3, 0.3-1, 1-2, 2-3 m) -> (n, layer). Where soil organic
-    carbon is not observed (NaN or absent) the community's mean stock takes its place. Raises ``InputError``.
+    carbon is not observed in an interval (NaN or absent) the community's mean stock takes its place. Raises ``InputError``.
     """
     check_cells(cells, communities, where)
     names = np.asarray(cells["community"].values, dtype=object)
@@ -158,9 +159,16 @@ def model_cells(
                 "and NaN where "
                 "nothing was observed"
             )
-    absent = ~np.all(np.isfinite(stocks), axis=1)
+    seen = np.isfinite(stocks)
+    partly = int(np.unique(column_cell[seen.any(axis=1) & ~seen.all(axis=1)]).size)
+    notes = []
+    if partly:
+        notes.append(
+            f"soil carbon observed in part of the intervals of {partly} cells; means by vegetation complete them"
+        )
+        note(f"{where}: {notes[-1]}")
     typical = embedded.soil_organic_carbon(name[:, None], np.ones((name.size, 1)))
-    stocks = np.where(absent[:, None], typical, stocks)
+    stocks = np.where(seen, stocks, typical)
     empty = stocks.sum(axis=1) <= 0
     profile = np.asarray(carbon_layers(1000.0 * np.where(empty[:, None], 1.0, stocks)), dtype=np.float64)
     latitude = np.asarray(cells["latitude"].values, dtype=np.float64)
@@ -179,6 +187,7 @@ def model_cells(
         longitude=np.asarray(cells["longitude"].values, dtype=np.float64),
         area=np.asarray(cells["area"].values, dtype=np.float64),
         labels=np.asarray(cells["site"].values, dtype=object) if "site" in cells.coords else None,
+        notes=tuple(notes),
     )
 
 
@@ -199,6 +208,8 @@ def check_climate(climate: xr.Dataset, first_year: int, last_year: int, where: s
     for name, (unit, low, high) in CLIMATE_RANGES.items():
         if name in climate:
             _check_field(climate, name, unit, low, high, where)
+    if "latitude" in climate.coords:
+        _check_light(climate, where)
     co2 = np.asarray(climate["co2"].values, dtype=np.float64)
     bad = ~((co2 >= 100.0) & (co2 <= 5000.0))
     if bad.any():
@@ -258,12 +269,40 @@ def _check_field(climate: xr.Dataset, name: str, unit: str, low: float, high: fl
         )
 
 
+LIGHT_FACTOR, LIGHT_SLACK, LIGHT_DOUBT = 1.05, 40.0, 10.0
+"""Light may exceed that at the top of the atmosphere by this factor (means over cells, months and twilight) and these W m-2:
+beyond the first it is refused, beyond the second doubted."""
+
+
+def _check_light(climate: xr.Dataset, where: str) -> None:
+    """Refuse more light than reaches the top of the atmosphere at that latitude and month; note it where it is little more."""
+    latitude = np.asarray(climate["latitude"].values, dtype=np.float64)
+    top = LIGHT_FACTOR * embedded.top_of_atmosphere(latitude)[:, None, :]
+    light = np.asarray(climate["shortwave_radiation"].values)
+    doubtful = light > top + LIGHT_DOUBT
+    if not doubtful.any():
+        return
+    bad = light > top + LIGHT_SLACK
+    shown = bad if bad.any() else doubtful
+    cell, year, month = (int(k) for k in np.argwhere(shown)[0])
+    text = (
+        f"{where}: 'shortwave_radiation' exceeds the radiation at the top of the atmosphere in {int(shown.sum())} cells and "
+        f"months, first {light[cell, year, month]:.4g} W m-2 at {latitude[cell]:.2f} N in "
+        f"{climate['year'].values[year]}-{month + 1:02d}, limit {top[cell, 0, month]:.4g}; wrong month, hemisphere or unit?"
+    )
+    if bad.any():
+        raise InputError(text)
+    note(text)
+
+
 def _disguised(name: str, smallest: float, largest: float) -> str:
     """Which other unit the values look like."""
     if name == "air_temperature" and smallest > 150 and largest < 350:
         return "Kelvin?"
     if name == "precipitation" and 0 < largest < 0.05:
         return "kg m-2 s-1?"
+    if name == "precipitation" and 0.05 <= largest < 4.0:
+        return "mm d-1?"
     if name == "shortwave_radiation" and 5 < largest < 45:
         return "MJ m-2 d-1?"
     if name == "shortwave_radiation" and largest > 600:

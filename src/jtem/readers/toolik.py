@@ -15,7 +15,7 @@ import numpy as np
 import xarray as xr
 
 from jtem.errors import InputError
-from jtem.readers import cf_monthly
+from jtem.readers import cf, cf_monthly, vegetation
 from jtem.readers.catalogue import Domain, Find
 
 COMMUNITY_OF_CLASS = {
@@ -36,17 +36,15 @@ def read_cells(path: Path | str) -> xr.Dataset:
     Raises ``InputError`` for a missing variable or an unknown vegetation class.
     """
     where = str(path)
-    with cf_monthly.open_file(path) as opened:
-        flat, _ = cf_monthly.flatten(opened, where)
-        flat = flat.load()
-    for name in ("pct_sand", "pct_silt", "pct_clay", "elevation", "veg_class"):
-        if name not in flat:
-            raise InputError(f"{where}: variable '{name}' is missing; give the static.nc of the Toolik set")
-    classes = flat["veg_class"]
-    meaning = dict(
-        zip(np.asarray(classes.attrs["flag_values"]).tolist(), classes.attrs["flag_meanings"].split(), strict=True)
-    )
-    names = [meaning.get(int(code), f"class {int(code)}") for code in classes.values]
+    with cf.open_raw(path) as data:
+        here = cf.places(data, where)
+        flat = {}
+        for name in ("pct_sand", "pct_silt", "pct_clay", "elevation", "veg_class"):
+            if name not in data.variables:
+                raise InputError(f"{where}: variable '{name}' is missing; give the static.nc of the Toolik set")
+            flat[name] = cf.field(data.variables[name], here, f"{where}: {name}")
+        meaning = vegetation.flags_of(cf.attributes(data.variables["veg_class"]), "veg_class", where)
+    names = [meaning.get(int(code), f"class {int(code)}") for code in flat["veg_class"]]
     unknown = sorted(set(names) - set(COMMUNITY_OF_CLASS))
     if unknown:
         raise InputError(
@@ -55,13 +53,13 @@ def read_cells(path: Path | str) -> xr.Dataset:
         )
 
     def field(name: str, units: str) -> tuple:
-        return "cell", np.asarray(flat[name].values, dtype=np.float64), {"units": units}
+        return "cell", flat[name], {"units": units}
 
     count = len(names)
     return xr.Dataset(
         {
-            "latitude": field("latitude", "degrees_north"),
-            "longitude": field("longitude", "degrees_east"),
+            "latitude": ("cell", here.latitude, {"units": "degrees_north"}),
+            "longitude": ("cell", here.longitude, {"units": "degrees_east"}),
             "area": ("cell", np.ones(count), {"units": "km2"}),
             "elevation": field("elevation", "m"),
             "sand": field("pct_sand", "percent"),

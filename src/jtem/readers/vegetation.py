@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import csv
+import dataclasses
+import re
 from collections.abc import Mapping, Sequence
+from functools import cache
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from jtem.errors import InputError, suggest
+from jtem.files import data_path
 from jtem.readers import fields, regrid
-from jtem.readers.cf_monthly import vegetation_mosaic
 from jtem.readers.embedded import _rules
 
 KINDS = ("tem", "communities", "biome4", "fractions")
@@ -40,6 +45,85 @@ Classes 8, 10, 11, 22-26 and 21, 27, 28 follow the check of the real half-degree
 """
 
 
+@cache
+def vegetation_mosaic() -> dict[int, tuple[tuple[str, float], ...]]:
+    """The 35 TEM vegetation types: number -> communities with their share of the area (empty: not simulated)."""
+    with data_path("vegetation_mosaic.csv").open(encoding="utf-8", newline="") as file:
+        rows = csv.DictReader(line for line in file if not line.startswith("#"))
+        return {
+            int(row["number"]): tuple(
+                (row[f"community_{k}"], float(row[f"percent_{k}"]) / 100.0) for k in (1, 2) if row[f"community_{k}"]
+            )
+            for row in rows
+        }
+
+
+def flags_of(said: Mapping[str, Any], name: str, where: str) -> dict[int, str]:
+    """Codes and their words from flag_values (numbers, or text like "1b, 2b") and flag_meanings; raises ``InputError``."""
+    values = said["flag_values"]
+    try:
+        if isinstance(values, str):
+            numbers = [int(re.sub(r"[a-zA-Z]+$", "", text)) for text in re.split(r"[,\s]+", values.strip()) if text]
+        else:
+            numbers = [int(value) for value in np.atleast_1d(values)]
+    except (ValueError, TypeError):
+        raise InputError(
+            f"{where}: flag_values of '{name}' are {values!r}, expected whole numbers; correct them"
+        ) from None
+    if str(said.get("_Unsigned", "")).lower() == "true":
+        width = np.atleast_1d(values).dtype.itemsize if not isinstance(values, str) else 1
+        numbers = [n + (1 << 8 * width) if n < 0 else n for n in numbers]
+    words = str(said["flag_meanings"]).replace(",", " ").split()
+    if len(words) != len(numbers):
+        raise InputError(
+            f"{where}: '{name}' has {len(numbers)} flag_values and {len(words)} flag_meanings; correct them"
+        )
+    return dict(zip(numbers, words, strict=True))
+
+
+def mosaic_of(said: Mapping[str, Any], name: str, where: str, kind: str = "") -> Mosaic:
+    """What the codes of a vegetation field mean: its own flags, BIOME4 classes or TEM numbers; raises ``InputError``.
+
+    ``said``: attributes of the field. ``kind``: a word of ``KINDS``; by default what the field itself says.
+    """
+    if kind and kind not in KINDS:
+        raise InputError(f"{where}: vegetation_kind '{kind}' is unknown; {suggest(kind, KINDS)}")
+    flags = "flag_meanings" in said and "flag_values" in said
+    if kind == "biome4" or (not kind and "biome4" in name.lower()):
+        return BIOME4
+    if kind == "communities" or (not kind and flags):
+        if not flags:
+            raise InputError(f"{where}: '{name}' has no flag_values and flag_meanings; add them (names of communities)")
+        return {
+            number: () if word in ("none", "not_simulated") else ((word, 1.0),)
+            for number, word in flags_of(said, name, where).items()
+        }
+    return vegetation_mosaic()
+
+
+def whole_codes(
+    values: np.ndarray, mosaic: Mosaic, name: str, where: str, remedy: str = "correct the field"
+) -> np.ndarray:
+    """Codes as whole numbers (-1: missing, or 0 where it has no meaning); within 1e-3 of one they are taken as it.
+
+    Raises ``InputError`` for codes that the mosaic lacks.
+    """
+    nearest = np.round(values)
+    with np.errstate(invalid="ignore"):
+        averaged = np.abs(values - nearest) > 1e-3
+    known = np.isin(nearest, [*mosaic, 0])
+    bad = np.isfinite(values) & (averaged | ~known)
+    if bad.any():
+        code = float(values[bad].flat[0])
+        why = " (not a whole number: averaged classes?)" if averaged[bad].flat[0] else ""
+        raise InputError(
+            f"{where}: unknown vegetation type {code:.9g}{why} in '{name}', expected {min(mosaic)}..{max(mosaic)} (0 or missing: "
+            f"not simulated); {remedy}"
+        )
+    codes = np.where(np.isfinite(values), nearest, -1).astype(int)
+    return codes if 0 in mosaic else np.where(codes == 0, -1, codes)
+
+
 def community_shares(
     path: Path | str,
     targets: regrid.Targets,
@@ -54,49 +138,18 @@ def community_shares(
     A map finer than the run gives the shares of its classes. Raises ``InputError`` for an unknown class or kind.
     """
     field = fields.need(path, (name,) if name else NAMES, box)
-    mosaic = _mosaic(field, kind)
+    mosaic = mosaic_of(field.attributes, field.name, field.where, kind)
+    codes = whole_codes(field.values, mosaic, field.name, field.where, "correct the map or 'vegetation_kind'")
+    classes = dataclasses.replace(field, values=codes.astype(np.float64))
     result: dict[str, np.ndarray] = {}
-    for code in np.unique(field.values[np.isfinite(field.values)]):
-        number = int(code)
-        if number == 0 and 0 not in mosaic:
-            continue
-        if number != code or number not in mosaic:
-            raise InputError(
-                f"{path}: unknown vegetation type {code:g} in '{field.name}', expected {min(mosaic)}..{max(mosaic)} "
-                "(0 or missing: not simulated); correct the map or 'vegetation_kind'"
-            )
+    for number in np.unique(codes[codes >= 0]).tolist():
         if mosaic[number]:
-            share = regrid.shares(field, targets, float(code))
+            share = regrid.shares(classes, targets, float(number))
             for community, part in mosaic[number]:
                 result[community] = result.get(community, np.zeros(targets.latitude.size)) + part * share
     if not any(np.any(share > 0) for share in result.values()):
         raise InputError(f"{path}: '{field.name}' has no vegetation in the run's cells; check 'box' and the map")
     return result
-
-
-def _mosaic(field: fields.Field, kind: str) -> Mosaic:
-    if kind and kind not in KINDS:
-        raise InputError(f"{field.where}: vegetation_kind '{kind}' is unknown; {suggest(kind, KINDS)}")
-    flags = "flag_meanings" in field.attributes and "flag_values" in field.attributes
-    if kind == "biome4" or (not kind and "biome4" in field.name.lower()):
-        return BIOME4
-    if kind == "communities" or (not kind and flags):
-        if not flags:
-            raise InputError(
-                f"{field.where}: '{field.name}' has no flag_values and flag_meanings; add them (names of communities)"
-            )
-        numbers = np.atleast_1d(np.asarray(field.attributes["flag_values"])).astype(int)
-        words = str(field.attributes["flag_meanings"]).split()
-        if len(words) != numbers.size:
-            raise InputError(
-                f"{field.where}: '{field.name}' has {numbers.size} flag_values and {len(words)} flag_meanings; "
-                "correct them"
-            )
-        return {
-            int(n): () if word in ("none", "not_simulated") else ((word, 1.0),)
-            for n, word in zip(numbers, words, strict=True)
-        }
-    return vegetation_mosaic()
 
 
 def fraction_maps(
@@ -117,14 +170,8 @@ def fraction_maps(
             raise InputError(
                 f"{path}: '{community}' runs {found.min():g}..{found.max():g}, expected a fraction 0..1; correct it"
             )
-        filled = fields.Field(
-            np.where(np.isfinite(field.values), scale * field.values, 0.0),
-            field.latitude,
-            field.longitude,
-            field.step,
-            "1",
-            community,
-            field.where,
+        filled = dataclasses.replace(
+            field, values=np.where(np.isfinite(field.values), scale * field.values, 0.0), units="1"
         )
         result[community] = np.nan_to_num(regrid.mean(filled, targets))
     if not result:

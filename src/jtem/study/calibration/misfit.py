@@ -23,9 +23,9 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from jtem import equilibrium, parameters, run, spinup, step
+from jtem import parameters, step
 from jtem.constants import MONTHS_PER_YEAR
-from jtem.physics import permafrost
+from jtem.run import course, equilibrium, spinup, years
 from jtem.state import Cell, Climate, Controls
 from jtem.study.calibration.problem import START, Channel, acts_on_heat, element_of
 
@@ -47,11 +47,10 @@ class SiteInputs(NamedTuple):
 
 
 class Heat(NamedTuple):
-    """Heat of a site: periodic year, then months (year, 12, ...) and thaw (year,) of history."""
+    """Heat of a site: periodic year, then the years of history (year, ...)."""
 
     periodic: spinup.PeriodicHeat
-    months: step.HeatMonth
-    thaw: permafrost.Thaw
+    history: years.HeatYear
 
 
 @dataclass(frozen=True)
@@ -101,18 +100,11 @@ def with_values(setting: Setting, local, site: SiteInputs) -> tuple[step.Paramet
     return row, starts
 
 
-def _initial(row: step.Parameters, site: SiteInputs, design: step.Design) -> tuple[step.Column, step.State]:
-    derived = step.derive(row, site.cell, design)
-    year = site.spin_up
-    state = step.start(derived, site.cell, year.air_temperature, year.shortwave_radiation, design)
-    return derived, state
-
-
 def site_heat(setting: Setting, local, site: SiteInputs, differentiable: bool = True) -> Heat:
     """Periodic heat of the spin-up's year, with its implicit derivative, then history."""
     design = setting.design
     row, _ = with_values(setting, local, site)
-    derived, state = _initial(row, site, design)
+    derived, state = course.start(row, site.cell, site.spin_up, design=design)
     thermal, periodic = spinup.heat_of_one_year(
         state.thermal,
         site.spin_up,
@@ -124,23 +116,17 @@ def site_heat(setting: Setting, local, site: SiteInputs, differentiable: bool = 
     )
 
     def one_year(thermal, climate):
-        def one_month(carried, forcing):
-            return step.heat_month(carried, forcing, derived, design)
-
-        thermal, months = jax.lax.scan(one_month, thermal, run.year_forcing(climate, site.cell))
-        thermal, thaw = step.heat_close_year(thermal, derived, design)
-        return thermal, (months, thaw)
+        return years.heat(thermal, climate, site.cell, derived, design=design)
 
     body = jax.checkpoint(one_year, policy=step.KEEP_PHASES)
-    _, (months, thaw) = jax.lax.scan(body, thermal, site.history)
-    return Heat(periodic, months, thaw)
+    return Heat(periodic, years.many(body, thermal, site.history)[1])
 
 
 def _carbon_series(setting: Setting, local, site: SiteInputs, heat: Heat, names: Sequence[str]):
     """Equilibrium on the periodic heat, then history: named monthly outputs (year, 12) and the solver's code."""
     design = setting.design
     row, starts = with_values(setting, local, site)
-    derived, state = _initial(row, site, design)
+    derived, state = course.start(row, site.cell, site.spin_up, design=design)
     found = equilibrium.solve(
         state.water, state.carbon, heat.periodic, site.spin_up, site.cell, derived, design=design, differentiable=True
     )
@@ -154,22 +140,18 @@ def _carbon_series(setting: Setting, local, site: SiteInputs, heat: Heat, names:
         baseline=jnp.array(False), expose=jnp.array(bool(design.permafrost.layers)), follow=jnp.array(True)
     )
 
-    def one_month(carried, inputs):
-        wet, carbon = carried
-        forcing, month_heat = inputs
-        wet, moist = step.water_month(wet, forcing, month_heat, derived, design)
-        carbon, fluxes = step.carbon_month(carbon, forcing, month_heat, moist, derived, design)
-        fields = run.month_fields(step.MonthOutput(month_heat, moist, fluxes))
-        return (wet, carbon), {name: fields[name] for name in names}
+    def named(month: step.MonthOutput) -> dict[str, Any]:
+        fields = years.month_fields(month)
+        return {name: fields[name] for name in names}
 
     def one_year(carried, inputs):
-        climate, months, thaw = inputs
-        (wet, carbon), series = jax.lax.scan(one_month, carried, (run.year_forcing(climate, site.cell), months))
-        wet, _ = step.water_close_year(wet, thaw, derived, controls, design)
-        carbon, _ = step.carbon_close_year(carbon, thaw, climate.co2, derived, controls, design)
-        return (wet, carbon), series
+        climate, year = inputs
+        carried, series, _ = years.pools(
+            carried, climate, year, controls, site.cell, derived, design=design, keep=named
+        )
+        return carried, series
 
-    _, series = jax.lax.scan(jax.checkpoint(one_year), (wet, carbon), (site.history, heat.months, heat.thaw))
+    _, series = years.many(jax.checkpoint(one_year), (wet, carbon), (site.history, heat.history))
     return series, found.code
 
 
@@ -198,24 +180,26 @@ def predict(setting: Setting, local, site: SiteInputs, heat: Heat):
     names = sorted({v for c in setting.channels if c.depth is None for v in c.variables} - {"active_layer_thickness"})
     dtype = local.dtype
     code = jnp.zeros((), int)
-    fields: dict[str, Any] = vars(heat.months)
+    fields: dict[str, Any] = vars(heat.history.months)
     if setting.carbon:
         fields, code = _carbon_series(setting, local, site, heat, names)
-    years = site.history.co2.shape[0]
+    length = site.history.co2.shape[0]
     temperature = None
     if layers and setting.design.thermal is not None:
         weights = depth_weights(np.array(layers), setting.design.thermal.centres)
-        temperature = heat.months.soil_temperature @ jnp.asarray(weights, heat.months.soil_temperature.dtype)
+        temperature = heat.history.months.soil_temperature @ jnp.asarray(
+            weights, heat.history.months.soil_temperature.dtype
+        )
     columns, seen = [], 0
     for channel in setting.channels:
         if channel.depth is not None:
             assert temperature is not None
             series, seen = temperature[..., seen], seen + 1
         elif channel.variables == ("active_layer_thickness",):
-            series = jnp.broadcast_to(heat.thaw.active_layer_thickness[:, None], (years, MONTHS_PER_YEAR))
+            series = jnp.broadcast_to(heat.history.thaw.active_layer_thickness[:, None], (length, MONTHS_PER_YEAR))
         else:
             series = sum(fields[name] for name in channel.variables)
-        columns.append(jnp.asarray(series).astype(dtype).reshape(years * MONTHS_PER_YEAR))
+        columns.append(jnp.asarray(series).astype(dtype).reshape(length * MONTHS_PER_YEAR))
     summed = jnp.cumsum(jnp.stack(columns), axis=1)
     summed = jnp.concatenate([jnp.zeros((len(columns), 1), dtype), summed], axis=1)
     return (summed[site.channel, site.end] - summed[site.channel, site.begin]) * site.share, code

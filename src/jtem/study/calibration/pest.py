@@ -2,7 +2,9 @@
 
 PEST (Doherty; also PEST++ in its compatible version 1 format) runs a model as an external program: it fills the template
 with parameter values, runs a command and picks the simulated values out of the model's output with the instructions.
-Here the template is a parameter overlay in TOML, which jtem reads as it is, and the output a text file with one line
+Every coordinate of the calibration (:class:`jtem.study.calibration.model.Model`), be it a value, one element of a parameter, a
+factor on several or the soil carbon of one site, is one PEST parameter; its prior is PEST's prior information. The template is a
+TOML table of coordinates that ``jtem calibrate --pest-run`` reads (:func:`read_values`), the output a text file with one line
 "name value" an observation (:func:`write_simulated`). PEST's names are short (12 characters for parameters and groups,
 20 for observations) and know no case, so a file ``<case>.names.csv`` keeps which short name is whose.
 """
@@ -10,6 +12,7 @@ Here the template is a parameter overlay in TOML, which jtem reads as it is, and
 from __future__ import annotations
 
 import csv
+import json
 import math
 import re
 from collections.abc import Iterable, Mapping, Sequence
@@ -19,21 +22,24 @@ from pathlib import Path
 import numpy as np
 
 from jtem.errors import InputError, suggest
-from jtem.study.calibration.case import Case
-from jtem.study.calibration.problem import START
+from jtem.study.calibration.model import Model
 
 PARAMETER_LENGTH, OBSERVATION_LENGTH, GROUP_LENGTH = 12, 20, 12
 TRANSFORMS = ("none", "log", "fixed")
 RESERVED = ("dum", "none")
 FIELD_WIDTH = 25  # of a value in the template: holds any double
+MARKERS = "~#$@!%&"
+PRIOR_GROUP = "prior"
 
 
 @dataclass(frozen=True)
 class Parameter:
-    """One parameter of the problem: ``name`` is ``branch.field`` (all communities) or ``branch.field:community``.
+    """One parameter of the problem: ``name`` is that of a coordinate, such as ``branch.field[0]`` or ``label:site``.
 
-    ``value`` and bounds in the parameter's own unit; ``transform``: "none", "log" or "fixed"; ``group``: by default the
-    branch. ``scale`` and ``offset``: the model gets value * scale + offset (PEST's own columns, 1 and 0 when written).
+    ``value`` and bounds in the parameter's own unit (factor: 1); ``transform``: "none", "log" or "fixed"; ``group``: by
+    default what stands before "." or ":" in the name. ``scale`` and ``offset``: the model gets value * scale + offset
+    (PEST's own columns, 1 and 0 when written). ``prior``: mean and standard deviation, for "log" that of the natural
+    logarithm, or None.
     """
 
     name: str
@@ -44,6 +50,7 @@ class Parameter:
     group: str = ""
     scale: float = 1.0
     offset: float = 0.0
+    prior: tuple[float, float] | None = None
 
 
 @dataclass(frozen=True)
@@ -119,13 +126,13 @@ def write(
     case: str,
     command: str,
     *,
-    model_input: str = "parameters.toml",
+    model_input: str = "values.toml",
     model_output: str = "simulated.txt",
     iterations: int = 30,
 ) -> dict[str, Path]:
     """Write ``<case>.pst``, ``.tpl``, ``.ins`` and ``.names.csv`` into a folder; returns their paths by ending.
 
-    ``command``: how PEST runs the model; it must read the overlay ``model_input`` and leave ``model_output``. Stop rule
+    ``command``: how PEST runs the model; it must read the values ``model_input`` and leave ``model_output``. Stop rule
     and damping are PEST's usual ones (relative decrease 0.005 over 4 iterations). Raises ``InputError`` for values outside
     their bounds, logs of what is not positive, weights below zero, repeated names and empty problems.
     """
@@ -134,11 +141,20 @@ def write(
     folder.mkdir(parents=True, exist_ok=True)
     short = short_names([p.name for p in problem.parameters], PARAMETER_LENGTH)
     seen = short_names([o.name for o in problem.observations], OBSERVATION_LENGTH)
+    priors = [line for p in problem.parameters if (line := _prior(p, short[p.name]))]
     named = [_group(p) for p in problem.parameters], [o.group for o in problem.observations]
+    named[1].extend([PRIOR_GROUP] if priors else [])
     brief = short_names(list(dict.fromkeys([*named[0], *named[1]])), GROUP_LENGTH)
     groups, streams = ({name: brief[name] for name in kind} for kind in named)
+    priors = [f"pi{k} {line} {streams[PRIOR_GROUP]}" for k, line in enumerate(priors, start=1)]
     paths = {end: folder / f"{case}.{end}" for end in ("pst", "tpl", "ins", "names.csv")}
-    paths["tpl"].write_text("ptf ~\n" + overlay({p.name: _field(short[p.name]) for p in problem.parameters}, "PEST"))
+    marker = next((m for m in MARKERS if not any(m in p.name for p in problem.parameters)), "")
+    if not marker:
+        raise InputError(
+            f"the names of the parameters hold all of {MARKERS}; leave one of these signs out of the labels"
+        )
+    fields = {p.name: f"{marker}{short[p.name]:<{FIELD_WIDTH - 2}}{marker}" for p in problem.parameters}
+    paths["tpl"].write_text(f"ptf {marker}\n" + values_text(fields), encoding="utf-8")
     instructions = "".join(f"l1 w !{seen[o.name]}!\n" for o in problem.observations)
     paths["ins"].write_text("pif @\n" + instructions)
     parameter_rows = []
@@ -155,7 +171,7 @@ def write(
                 "pcf",
                 "* control data",
                 "restart estimation",
-                f"{len(short)} {len(seen)} {len(groups)} 0 {len(streams)}",
+                f"{len(short)} {len(seen)} {len(groups)} {len(priors)} {len(streams)}",
                 "1 1 double point 1 0 0",
                 "10.0 2.0 0.3 0.03 10",
                 "10.0 10.0 0.001",
@@ -178,6 +194,7 @@ def write(
                 "* model input/output",
                 f"{paths['tpl'].name} {model_input}",
                 f"{paths['ins'].name} {model_output}",
+                *(["* prior information", *priors] if priors else []),
                 "",
             ]
         )
@@ -203,8 +220,10 @@ def check(problem: Problem) -> None:
             )
         if p.transform == "log" and p.lower <= 0:
             raise InputError(f"'{p.name}' is log-transformed but its lower bound is {p.lower:g}; give a positive bound")
-        if not re.fullmatch(r"\w+\.\w+(:\w+)?", p.name):
-            raise InputError(f"'{p.name}' is no parameter name; use branch.field or branch.field:community")
+        if not p.name.strip() or "\n" in p.name:
+            raise InputError(f"{p.name!r} is no name of a parameter; give it a label of one line")
+        if p.prior is not None and not (p.prior[1] > 0 and (p.transform != "log" or p.prior[0] > 0)):
+            raise InputError(f"prior {list(p.prior)} of '{p.name}' is no mean and deviation; give positive ones")
     for o in problem.observations:
         if not math.isfinite(o.value):
             raise InputError(f"observation '{o.name}' has no value; leave it out")
@@ -213,32 +232,56 @@ def check(problem: Problem) -> None:
 
 
 def _group(parameter: Parameter) -> str:
-    return parameter.group or parameter.name.split(".", 1)[0]
+    return parameter.group or re.split(r"[.:\[]", parameter.name, maxsplit=1)[0]
 
 
-def _field(short: str) -> str:
-    return f"~{short:<{FIELD_WIDTH - 2}}~"
+def _prior(parameter: Parameter, short: str) -> str:
+    """PEST's line of prior information without label and group; "" where there is none. PEST's logarithm has base 10."""
+    if parameter.prior is None or parameter.transform == "fixed":
+        return ""
+    mean, deviation = parameter.prior
+    if parameter.transform == "log":
+        return f"1.0 * log({short}) = {math.log10(mean):.15e} {math.log(10.0) / deviation:.15e}"
+    return f"1.0 * {short} = {mean:.15e} {1.0 / deviation:.15e}"
 
 
-def overlay(values: Mapping[str, float | str], source: str) -> str:
-    """Parameter overlay in TOML from ``{"branch.field" or "branch.field:community": value}``; loads with ``--overlay``."""
-    tables: dict[str, dict[str, str]] = {}
-    for name, value in values.items():
-        field, _, community = name.partition(":")
-        tables.setdefault(field, {})[community] = value if isinstance(value, str) else repr(float(value))
-    text = ""
-    for field, entries in tables.items():
-        text += f"[{field}]\nsource = {_quoted(source)}\n"
-        if "" in entries:
-            text += f"value = {entries['']}\n"
-        some = [f"{community} = {value}" for community, value in entries.items() if community]
-        text += f"values = {{ {', '.join(some)} }}\n" if some else ""
-        text += "\n"
-    return text
+def values_text(values: Mapping[str, float | str]) -> str:
+    """The model's input: a TOML table of coordinates and their values, which :func:`read_values` reads."""
+    rows = [
+        f"{json.dumps(name, ensure_ascii=False)} = {value if isinstance(value, str) else repr(float(value))}"
+        for name, value in values.items()
+    ]
+    return "\n".join(
+        ["# Values of the free parameters of a calibration, each in its own unit (a factor: 1).", "[values]", *rows, ""]
+    )
 
 
-def _quoted(text: str) -> str:
-    return '"' + text.replace("\\", "\\\\").replace('"', '\\"').replace("\n", " ") + '"'
+def read_values(path: Path | str, names: Sequence[str]) -> dict[str, float]:
+    """Values of the coordinates ``names`` from the model's input (TOML) or a PEST parameter file (``.par``, ``.bpa``).
+
+    Raises ``InputError`` for an unreadable file and for missing or unknown coordinates.
+    """
+    path = Path(path)
+    if path.suffix.lower() in (".par", ".bpa"):
+        found = read_parameters(path)
+    else:
+        found = {}
+        for line in _lines(path):
+            if line.strip().startswith('"'):
+                row = re.fullmatch(r'\s*("(?:[^"\\]|\\.)*")\s*=\s*(\S+)\s*', line)
+                if row is None:
+                    raise InputError(f"{path}: {line.strip()!r} is not a name and its value; give what PEST filled")
+                name = json.loads(row[1])
+                found[name] = _number(row[2], f"{path}: '{name}'")
+    for name, value in found.items():
+        if name not in names:
+            raise InputError(f"{path}: '{name}' is no free parameter of the plan; {suggest(name, names)}")
+        if not math.isfinite(value):
+            raise InputError(f"{path}: '{name}' is {value!r}, expected a number; give what PEST filled")
+    lost = [name for name in names if name not in found]
+    if lost:
+        raise InputError(f"{path}: no value for '{lost[0]}' ({len(lost)} missing); give the file of the same plan")
+    return {name: float(found[name]) for name in names}
 
 
 def write_simulated(problem: Problem, values: Iterable[float], path: Path | str) -> None:
@@ -272,9 +315,15 @@ def fill(template: Path | str, values: Mapping[str, float]) -> str:
 
 def _lines(path: Path | str) -> list[str]:
     try:
-        return Path(path).read_text(encoding="utf-8").splitlines()
-    except (OSError, UnicodeDecodeError) as error:
+        return Path(path).read_text(encoding="utf-8-sig", errors="replace").splitlines()
+    except OSError as error:
         raise InputError(f"{path}: file cannot be read ({error}); check the name") from None
+
+
+def _words(path: Path) -> list[list[str]]:
+    """Words of the lines; notes (``#``), options (``++``) and empty lines are left out."""
+    plain = (line.split("#", 1)[0].split() for line in _lines(path) if not line.lstrip().startswith("++"))
+    return [words for words in plain if words]
 
 
 def _number(text: str, where: str) -> float:
@@ -288,14 +337,13 @@ def read_parameters(path: Path | str, names: Path | str | None = None) -> dict[s
     """Values of a PEST parameter file (``.par`` or ``.bpa``) by jtem's names, as the model sees them.
 
     The file has a line of precision and decimal point, then "name value scale offset" a parameter; the model's value is
-    value * scale + offset. ``names``: the names file, by default ``<case>.names.csv`` beside it. Use :func:`overlay` to
-    turn the result into a parameter overlay. Raises ``InputError`` for names unknown to the names file or missing from
-    the parameter file.
+    value * scale + offset. ``names``: the names file, by default ``<case>.names.csv`` beside it. Raises ``InputError`` for
+    names unknown to the names file or missing from the parameter file.
     """
     path = Path(path)
     names = path.with_suffix(".names.csv") if names is None else Path(names)
     known = read_names(names)["parameter"]
-    lines = [line.split() for line in _lines(path) if line.strip()]
+    lines = _words(path)
     if not lines or [word.lower() for word in lines[0]][:1] not in (["single"], ["double"]):
         raise InputError(f"{path}: not a PEST parameter file, the first line must be like 'single point'")
     values: dict[str, float] = {}
@@ -317,30 +365,31 @@ def read_control(path: Path | str, names: Path | str | None = None) -> Problem:
     """Parameters and observations of a PEST control file (version 1), with long names where a names file is there.
 
     Reads files of other programs too: without a names file the names stay as they are; tied parameters count as fixed.
-    Comment lines (``#``) are skipped. Raises ``InputError``.
+    Notes (``#``, after a section's name too) and options of PEST++ (``++``) are left out wherever they stand; prior
+    information that is more than one parameter's mean is left out. Raises ``InputError``.
     """
     path = Path(path)
     names = path.with_suffix(".names.csv") if names is None else Path(names)
     long = read_names(names) if names.exists() else {"parameter": {}, "observation": {}, "group": {}}
-    lines = [line.strip() for line in _lines(path) if line.strip() and not line.strip().startswith("#")]
-    if not lines or not lines[0].lower().startswith("pcf"):
+    lines = _words(path)
+    if not lines or lines[0][0].lower() != "pcf":
         raise InputError(f"{path}: not a PEST control file, the first line must be 'pcf'")
-    if "version=2" in lines[0].lower().replace(" ", ""):
+    if "version=2" in "".join(lines[0]).lower():
         raise InputError(f"{path}: control file of version 2, expected version 1; write it with 'pcf' alone")
     sections: dict[str, list[list[str]]] = {}
     section = ""
-    for line in lines[1:]:
-        if line.startswith("*"):
-            section = line[1:].strip().lower()
+    for words in lines[1:]:
+        if words[0].startswith("*"):
+            section = " ".join(words).lstrip("* ").lower()
             sections[section] = []
         elif section:
-            sections[section].append(line.split())
+            sections[section].append(words)
     for needed in ("control data", "parameter data", "observation data"):
         if needed not in sections:
             raise InputError(f"{path}: section '* {needed}' is missing; complete the control file")
     try:
         count, observations = (int(word) for word in sections["control data"][1][:2])
-        parameters = []
+        parameters, priors = [], _priors(sections.get("prior information", []), path)
         for row in sections["parameter data"][:count]:
             numbers = [_number(word, f"{path}: {row[0]}") for word in (*row[3:6], *row[7:9])]
             kind = row[1].lower()
@@ -352,6 +401,7 @@ def read_control(path: Path | str, names: Path | str | None = None) -> Problem:
                     group=long["group"].get(row[6].lower(), row[6]),
                     scale=numbers[3],
                     offset=numbers[4],
+                    prior=priors.get(row[0].lower()),
                 )
             )
         seen = [
@@ -375,51 +425,54 @@ def read_control(path: Path | str, names: Path | str | None = None) -> Problem:
     return Problem(tuple(parameters), tuple(seen))
 
 
-# --- of a case ---------------------------------------------------------------------------------------------------------
+def _priors(rows: Sequence[Sequence[str]], path: Path) -> dict[str, tuple[float, float]]:
+    """Mean and standard deviation by (short) name from prior information of one parameter; the rest is left out."""
+    found = {}
+    for row in rows:
+        match = re.fullmatch(r"\S+ 1(?:\.0*)? \* (log\()?([^\s()]+)\)? = (\S+) (\S+) \S+", " ".join(row))
+        if match:
+            mean, weight = (_number(match[k], f"{path}: prior of {match[2]}") for k in (3, 4))
+            if weight > 0:
+                logarithmic = match[1] is not None
+                deviation = (math.log(10.0) if logarithmic else 1.0) / weight
+                found[match[2].lower()] = (10.0**mean if logarithmic else mean, deviation)
+    return found
 
 
-def problem_of(case: Case) -> Problem:
-    """The same problem for PEST: only single values, shared or by community, can be told to it. Raises ``InputError``."""
-    problem, model = case.problem, case.model
-    made = []
-    for k, free in enumerate(problem.free):
-        if free.mode != "value" or free.scope == "site" or free.names[0] in START or "[" in free.names[0]:
-            raise InputError(
-                f"'{free.label}' cannot be exported to PEST: only values of whole parameters, shared or by community; "
-                "change its mode and scope"
-            )
-        for c in sorted({int(i) for i in model.index[model.applies[:, k], k]}):
-            community = model.names[c].partition(":")[2]
-            low, high = float(model.transform.lower[c]), float(model.transform.upper[c])
-            made.append(
-                Parameter(
-                    free.names[0] + (f":{community}" if community else ""),
-                    float(model.start_values[c]),
-                    low,
-                    high,
-                    "log" if free.scale == "log" else "none",
-                )
-            )
-    o = problem.observations
-    seen = [
+# --- the model of a calibration --------------------------------------------------------------------------------------
+
+
+def problem_of(model: Model, first_year: int) -> Problem:
+    """The same problem for PEST: every coordinate a parameter, every observation that is there with its weight.
+
+    ``first_year``: of history. Observations that are not fitted have the weight 0.
+    """
+    parameters = tuple(
+        Parameter(
+            name,
+            float(model.start_values[k]),
+            float(model.transform.lower[k]),
+            float(model.transform.upper[k]),
+            "log" if model.transform.scales[k] == "log" else "none",
+            prior=model.prior[k],
+        )
+        for k, name in enumerate(model.names)
+    )
+    problem, o = model.problem, model.problem.observations
+    observations = tuple(
         Observation(
-            f"{problem.sites[o.site[k]]} {problem.channels[o.channel[k]].name} {case.first_year + o.begin[k] // 12}-"
-            f"{o.begin[k] % 12 + 1:02d}",
+            f"{problem.sites[o.site[k]]} {problem.channels[o.channel[k]].name} {first_year + o.begin[k] // 12}-"
+            f"{o.begin[k] % 12 + 1:02d}" + (f" {o.end[k] - o.begin[k]} months" if o.end[k] - o.begin[k] != 1 else ""),
             float(o.value[k]),
             1.0 / float(o.error[k]) if o.fit[k] else 0.0,
             problem.channels[o.channel[k]].name,
         )
         for k in np.flatnonzero(np.isfinite(o.value))
-    ]
-    return Problem(tuple(made), tuple(seen))
+    )
+    return Problem(parameters, observations)
 
 
-def simulated_of(case: Case, problem: Problem, path: Path) -> None:
-    """Write what PEST reads back, at the values of the parameter table (the overlay that PEST filled is a part of it)."""
-    model, values = case.model, np.array(case.model.start_values)
-    for k, free in enumerate(case.problem.free):
-        for s in np.flatnonzero(model.applies[:, k]):
-            values[model.index[s, k]] = np.ravel(model.value_in_table(free.names[0], int(s)))[0]
-    simulated, _ = model.simulate(values)
-    o = case.problem.observations
-    write_simulated(problem, simulated[np.isfinite(o.value)], path)
+def simulated(model: Model, values: Mapping[str, float]) -> np.ndarray:
+    """Simulated counterparts (observation,) of :func:`problem_of`'s observations at ``values`` by coordinate (at bounds too)."""
+    found, _ = model.simulate(np.array([values[name] for name in model.names]))
+    return found[np.isfinite(model.problem.observations.value)]

@@ -6,7 +6,7 @@ import csv
 import hashlib
 import json
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -16,7 +16,7 @@ import numpy as np
 from jtem import __version__
 from jtem.files import write_text
 from jtem.study import scores
-from jtem.study.calibration import least_squares
+from jtem.study.calibration import least_squares, pest
 from jtem.study.calibration.case import Case
 from jtem.study.calibration.problem import START, element_of
 from jtem.study.calibration.search import Outcome
@@ -62,10 +62,11 @@ def scored(case: Case, simulated: np.ndarray) -> list[scores.Score]:
     )
 
 
-def overlay(case: Case, outcome: Outcome) -> tuple[dict[str, Any], dict[str, str]]:
-    """Calibrated table values ``{"branch.field": {community: value}}``, and what cannot go there (site-wise, pools)."""
+def overlay(case: Case, values: np.ndarray) -> tuple[dict[str, Any], dict[str, str]]:
+    """Table values ``{"branch.field": {community: value}}`` at ``values`` (coordinate,), and what cannot go there (site-wise,
+    pools).
+    """
     problem, model, entries = case.problem, case.model, case.table.entries
-    values = model.transform.values(outcome.fit.x)
     made: dict[str, dict[str, Any]] = {}
     other: dict[str, str] = {}
     done: set[tuple[str, str]] = set()
@@ -95,7 +96,7 @@ def _quoted(text: str) -> str:
 
 def overlay_text(case: Case, outcome: Outcome) -> str:
     """``calibrated.toml``: values, uncertainty and provenance; loads like any overlay."""
-    values, other = overlay(case, outcome)
+    values, other = overlay(case, case.model.transform.values(outcome.fit.x))
     fit_ = outcome.fit
     o = case.problem.observations
     source = f"calibrated: {case.name}, {', '.join(case.problem.sites)}"
@@ -123,13 +124,30 @@ def overlay_text(case: Case, outcome: Outcome) -> str:
         lines.append(
             f"{_quoted(str(row['name']))} = [{text}]" + (f" # at its {row['bound']} bound" if row["bound"] else "")
         )
+    lines += _overlay_lines(values, other, source)
+    return "\n".join(lines) + "\n"
+
+
+def _overlay_lines(values: Mapping[str, Any], other: Mapping[str, str], source: str) -> list[str]:
+    """Lines of an overlay from what :func:`overlay` gives."""
+    lines = []
     if other:
         lines += ["", "[overlay.sites] # of one site, not of a community: not loaded"]
         lines += [f"{_quoted(name)} = {_quoted(text)}" for name, text in other.items()]
     for name, by in values.items():
         lines += ["", f"[{name}]", f"source = {_quoted(source)}"]
         lines.append("values = { " + ", ".join(f"{c} = {json.dumps(v)}" for c, v in by.items()) + " }")
-    return "\n".join(lines) + "\n"
+    return lines
+
+
+def pest_overlay_text(case: Case, path: Path) -> str:
+    """An overlay of the values in ``path`` (PEST's parameter file, or what it filled in). Raises ``InputError``."""
+    found = pest.read_values(path, case.model.names)
+    values, other = overlay(case, np.array([found[name] for name in case.model.names]))
+    name = case.name
+    source = f"PEST: {name}, {', '.join(case.problem.sites)}"
+    head = ["[overlay]", f"name = {_quoted(name)}", f"source = {_quoted(source)}", f"values = {_quoted(path.name)}"]
+    return "\n".join([*head, *_overlay_lines(values, other, source)]) + "\n"
 
 
 def write_results(case: Case, outcome: Outcome, result: Evaluation, folder: Path) -> list[scores.Score]:

@@ -13,12 +13,15 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
-from jtem import run, step
+from jtem import step
 from jtem.constants import MONTH_MEGASECONDS, MONTHS_PER_YEAR
 from jtem.numerics.anderson import anderson_step, push
 from jtem.numerics.fixed_point import implicit
 from jtem.physics import permafrost, soil_heat
-from jtem.state import Cell, Climate, Controls, Forcing
+from jtem.run.years import HeatYear, many, repeat
+from jtem.run.years import heat as heat_year
+from jtem.run.years import pools as pools_year
+from jtem.state import Cell, Climate, Controls
 
 RESET_YEARS = (3, 6, 10)
 """Years of the heat spin-up after which the deep profile is reset (soil_thermal.md section 6)."""
@@ -52,20 +55,11 @@ class Drift(NamedTuple):
     nitrogen_input_minus_loss: Array
 
 
-def _heat_year(thermal, forcing, site, design) -> tuple[soil_heat.ThermalState, step.HeatMonth]:
-    def one_month(carried, month_forcing):
-        after, out = step.heat_month(carried, month_forcing, site, design)
-        assert after is not None
-        return after, out
-
-    return jax.lax.scan(one_month, thermal, forcing)
-
-
 def periodic_heat(
     thermal: soil_heat.ThermalState,
     climate: Climate,
     cell: Cell,
-    site: step.Column,
+    column: step.Column,
     *,
     years: int,
     design: step.Design,
@@ -78,18 +72,17 @@ def periodic_heat(
     ``differentiable``: the search is not differentiated; the state before the last year carries the derivative of the
     periodic state (implicit, unknowns: enthalpy of every layer and thermal snow), and the last year is differentiated.
     """
+    climate = _wrapped(climate)
     if differentiable:
-        held = jax.lax.stop_gradient((thermal, climate, cell, site))
+        held = jax.lax.stop_gradient((thermal, climate, cell, column))
         thermal, _ = periodic_heat(*held, years=years - 1, design=design)
-        thermal = _implicit_heat(thermal, _wrapped(run.year_forcing(climate, cell)), site, design)
-        return _last_heat_year(thermal, _wrapped(run.year_forcing(climate, cell)), site, design)
-    forcing = _wrapped(run.year_forcing(climate, cell))
+        thermal = _implicit_heat(thermal, climate, cell, column, design)
+        return _last_heat_year(thermal, climate, cell, column, design)
     weights = jnp.sqrt(jnp.asarray(_thermal_design(design).thickness, jnp.dtype(design.heat_dtype)))
 
     def plain_year(state):
-        after, months = _heat_year(state, forcing, site, design)
-        after, _, _ = soil_heat.close_year(after, _thermal_design(design))
-        return after, months.soil_temperature.mean(axis=0).astype(weights.dtype)
+        after, made = heat_year(state, climate, cell, column, design=design)
+        return after, made.months.soil_temperature.mean(axis=0).astype(weights.dtype)
 
     def one_year(carried, year):
         state, earlier, earlier_residuals, filled = carried
@@ -100,7 +93,9 @@ def periodic_heat(
             return after.enthalpy
 
         def reset(_):
-            return soil_heat.reset_deep_profile(after, annual_mean, _properties(site), _thermal_design(design)).enthalpy
+            return soil_heat.reset_deep_profile(
+                after, annual_mean, _properties(column), _thermal_design(design)
+            ).enthalpy
 
         def accelerate(_):
             return anderson_step(
@@ -111,7 +106,7 @@ def periodic_heat(
                 residual,
                 weights=weights,
                 measure=lambda h: soil_heat.column_temperature(
-                    dataclasses.replace(after, enthalpy=h), _properties(site)
+                    dataclasses.replace(after, enthalpy=h), _properties(column)
                 ),
                 largest_move=5.0,
             )
@@ -130,34 +125,33 @@ def periodic_heat(
 
     none = jnp.zeros((ANDERSON_MEMORY, *thermal.enthalpy.shape), thermal.enthalpy.dtype)
     start = (thermal, none, none, jnp.array(0))
-    (thermal, *_), _ = jax.lax.scan(one_year, start, jnp.arange(1, max(years, 3) - 1))
+    (thermal, *_), _ = many(one_year, start, jnp.arange(1, max(years, 3) - 1))
     thermal, _ = plain_year(thermal)
-    return _last_heat_year(thermal, forcing, site, design)
+    return _last_heat_year(thermal, climate, cell, column, design)
 
 
-def _wrapped(forcing: Forcing) -> Forcing:
+def _wrapped(climate: Climate) -> Climate:
     """Repeated climate wraps to its own January."""
-    return dataclasses.replace(forcing, next_air_temperature=jnp.roll(forcing.air_temperature, -1))
+    return dataclasses.replace(climate, following_air_temperature=climate.air_temperature[0])
 
 
-def _last_heat_year(thermal, forcing: Forcing, site: step.Column, design: step.Design):
+def _last_heat_year(thermal, climate: Climate, cell: Cell, column: step.Column, design: step.Design):
     """One more year, and how far from periodic it is."""
-    before = thermal
     weights = jnp.sqrt(jnp.asarray(_thermal_design(design).thickness, jnp.dtype(design.heat_dtype)))
-    thermal, months = _heat_year(thermal, forcing, site, design)
-    thermal, thaw = step.heat_close_year(thermal, site, design)
-    assert thermal is not None
-    pools = jnp.dtype(design.pool_dtype)
-    gained = ((thermal.enthalpy - before.enthalpy) * weights**2).sum() / (MONTHS_PER_YEAR * MONTH_MEGASECONDS)
-    change = soil_heat.column_temperature(thermal, _properties(site)) - soil_heat.column_temperature(
-        before, _properties(site)
+    after, made = heat_year(thermal, climate, cell, column, design=design)
+    return after, _periodic(made, thermal, after, weights**2, 1, column, design)
+
+
+def _periodic(
+    made: HeatYear, before, after, weights, years: int, column: step.Column, design: step.Design
+) -> PeriodicHeat:
+    """Heat between two Januaries, and how far from periodic these years are."""
+    dtype = jnp.dtype(design.pool_dtype)
+    gained = ((after.enthalpy - before.enthalpy) * weights).sum() / (years * MONTHS_PER_YEAR * MONTH_MEGASECONDS)
+    change = soil_heat.column_temperature(after, _properties(column)) - soil_heat.column_temperature(
+        before, _properties(column)
     )
-    return thermal, PeriodicHeat(
-        months=months,
-        thaw=thaw,
-        heat_gain=gained.astype(pools),
-        largest_change=jnp.abs(change).max().astype(pools),
-    )
+    return PeriodicHeat(*made, heat_gain=gained.astype(dtype), largest_change=jnp.abs(change).max().astype(dtype))
 
 
 def _thermal_design(design: step.Design) -> soil_heat.ThermalDesign:
@@ -166,28 +160,27 @@ def _thermal_design(design: step.Design) -> soil_heat.ThermalDesign:
     return design.thermal
 
 
-def _properties(site: step.Column) -> soil_heat.ThermalProperties:
-    if site.thermal is None:
-        raise ValueError("this site has no soil heat")
-    return site.thermal
+def _properties(column: step.Column) -> soil_heat.ThermalProperties:
+    if column.thermal is None:
+        raise ValueError("this column has no soil heat")
+    return column.thermal
 
 
 def _implicit_heat(
-    thermal: soil_heat.ThermalState, forcing: Forcing, site: step.Column, design: step.Design
+    thermal: soil_heat.ThermalState, climate: Climate, cell: Cell, column: step.Column, design: step.Design
 ) -> soil_heat.ThermalState:
     """The January state with the derivative of the periodic state; enthalpy and thermal snow are the unknowns."""
 
     def state_of(x, theta):
-        forcing_, _ = theta
-        air = forcing_.air_temperature[-1].astype(x.dtype)
+        climate_, *_ = theta
+        air = climate_.air_temperature[-1].astype(x.dtype)
         return dataclasses.replace(thermal, enthalpy=x[:-1], snow=x[-1], previous_air_temperature=air)
 
     def year(x, theta):
-        forcing_, site_ = theta
-        after, _ = _heat_year(state_of(x, theta), forcing_, site_, design)
+        after, _ = heat_year(state_of(x, theta), *theta, design=design)
         return jnp.concatenate([after.enthalpy, after.snow[None]])
 
-    theta = (forcing, site)
+    theta = (climate, cell, column)
     x = implicit(year, jnp.concatenate([thermal.enthalpy, thermal.snow[None]]), theta)
     return state_of(x, theta)
 
@@ -196,7 +189,7 @@ def cycle_heat(
     thermal: soil_heat.ThermalState,
     climate: Climate,
     cell: Cell,
-    site: step.Column,
+    column: step.Column,
     *,
     passes: int,
     design: step.Design,
@@ -205,69 +198,50 @@ def cycle_heat(
 
     Start from the periodic state of the cycle's mean year. ``heat_gain`` and ``largest_change`` are those of the last pass.
     """
-    years = climate.co2.shape[0]
     wrapped = dataclasses.replace(climate, following_air_temperature=jnp.roll(climate.air_temperature[:, 0], -1))
     weights = jnp.asarray(_thermal_design(design).thickness, jnp.dtype(design.heat_dtype))
-    pools = jnp.dtype(design.pool_dtype)
 
-    def one_year(state, climate_year):
-        after, months = _heat_year(state, run.year_forcing(climate_year, cell), site, design)
-        after, thaw = step.heat_close_year(after, site, design)
-        assert after is not None
-        return after, (months, thaw)
+    def one_pass(state):
+        return many(lambda carried, year: heat_year(carried, year, cell, column, design=design), state, wrapped)
 
-    def one_pass(state, _) -> tuple[soil_heat.ThermalState, tuple[step.HeatMonth, permafrost.Thaw]]:
-        last, outputs = jax.lax.scan(one_year, state, wrapped)
-        return last, outputs
-
-    thermal, _ = jax.lax.scan(lambda s, x: _drop(one_pass(s, x)), thermal, None, length=max(passes - 1, 0))
-    before = thermal
-    thermal, (months, thaw) = one_pass(thermal, None)
-    gained = ((thermal.enthalpy - before.enthalpy) * weights).sum() / (years * MONTHS_PER_YEAR * MONTH_MEGASECONDS)
-    change = soil_heat.column_temperature(thermal, _properties(site)) - soil_heat.column_temperature(
-        before, _properties(site)
-    )
-    return thermal, PeriodicHeat(months, thaw, gained.astype(pools), jnp.abs(change).max().astype(pools))
+    thermal = repeat(lambda state: one_pass(state)[0], thermal, max(passes - 1, 0))
+    after, made = one_pass(thermal)
+    return after, _periodic(made, thermal, after, weights, climate.co2.shape[0], column, design)
 
 
 def repeat_carbon(
     wet: step.WaterStateWithThaw,
     carbon: step.CarbonState,
-    heat: PeriodicHeat,
+    heat: PeriodicHeat | HeatYear,
     climate: Climate,
     cell: Cell,
-    site: step.Column,
+    column: step.Column,
     controls: Controls,
     *,
     years: int,
     design: step.Design,
 ) -> tuple[step.WaterStateWithThaw, step.CarbonState, Drift]:
     """Water, carbon and nitrogen of one column repeated on a periodic year of heat and climate (fields (12,))."""
-    forcing = run.year_forcing(climate, cell)
+    made = HeatYear(heat.months, heat.thaw)
 
-    def one_month(carried, inputs):
-        wet_, carbon_ = carried
-        month_forcing, month_heat = inputs
-        wet_, moist = step.water_month(wet_, month_forcing, month_heat, site, design)
-        carbon_, fluxes = step.carbon_month(carbon_, month_forcing, month_heat, moist, site, design)
-        return (wet_, carbon_), (moist, fluxes)
-
-    def one_year(carried, _):
-        carried, (moist, fluxes) = jax.lax.scan(one_month, carried, (forcing, heat.months))
-        wet_, carbon_ = carried
-        wet_, _ = step.water_close_year(wet_, heat.thaw, site, controls, design)
-        carbon_, year = step.carbon_close_year(carbon_, heat.thaw, climate.co2, site, controls, design)
-        return (wet_, carbon_), year_drift(climate, moist, fluxes, year.baseline_nitrogen)
+    def one_year(carried):
+        carried, (moist, fluxes), closed_ = pools_year(
+            carried,
+            climate,
+            made,
+            controls,
+            cell,
+            column,
+            design=design,
+            keep=lambda month: (month.water, month.carbon),
+        )
+        return carried, year_drift(climate, moist, fluxes, closed_.baseline_nitrogen)
 
     carried = (wet, carbon)
     if years > 1:
-        carried, _ = jax.lax.scan(lambda c, x: _drop(one_year(c, x)), carried, None, length=years - 1)
-    (wet, carbon), last = one_year(carried, None)
+        carried = repeat(lambda state: one_year(state)[0], carried, years - 1)
+    (wet, carbon), last = one_year(carried)
     return wet, carbon, last
-
-
-def _drop(result):
-    return result[0], None
 
 
 def year_drift(climate: Climate, moist, fluxes: step.CarbonMonth, baseline_nitrogen: Float[Array, ""]) -> Drift:
@@ -304,11 +278,11 @@ def spin_up(
     ``climate``: one year (fields (12,) and ()). With the ``layered`` scheme the permafrost layers are empty until the base
     year, so they are left out here. Without soil heat the snow rule holds.
     """
-    site = step.derive(parameters, cell, design)
-    thermal, heat = heat_of_one_year(state.thermal, climate, cell, site, years=heat_years, design=design)
-    lean, lean_site, carbon = without_layers(state.carbon, cell, parameters, site, design)
+    column = step.derive(parameters, cell, design)
+    thermal, heat = heat_of_one_year(state.thermal, climate, cell, column, years=heat_years, design=design)
+    lean, lean_column, carbon = without_layers(state.carbon, cell, parameters, column, design)
     wet, carbon, drift = repeat_carbon(
-        state.water, carbon, heat, climate, cell, lean_site, baseline_controls(), years=years, design=lean
+        state.water, carbon, heat, climate, cell, lean_column, baseline_controls(), years=years, design=lean
     )
     carbon = with_layers(carbon, state.carbon, heat.thaw, design)
     return step.State(thermal, wet, carbon), drift, heat
@@ -323,7 +297,7 @@ def heat_of_one_year(
     thermal: soil_heat.ThermalState | None,
     climate: Climate,
     cell: Cell,
-    site: step.Column,
+    column: step.Column,
     *,
     years: int,
     design: step.Design,
@@ -331,16 +305,18 @@ def heat_of_one_year(
 ) -> tuple[soil_heat.ThermalState | None, PeriodicHeat]:
     """:func:`periodic_heat`, or the year without soil heat where the design has none."""
     if design.thermal is None or thermal is None:
-        return None, _no_heat(climate, cell, site, design)
-    return periodic_heat(thermal, climate, cell, site, years=years, design=design, differentiable=differentiable)
+        _, made = heat_year(None, climate, cell, column, design=design)
+        zero = jnp.zeros_like(cell.elevation)
+        return None, PeriodicHeat(*made, heat_gain=zero, largest_change=zero)
+    return periodic_heat(thermal, climate, cell, column, years=years, design=design, differentiable=differentiable)
 
 
 def without_layers(
-    carbon: step.CarbonState, cell: Cell, parameters: step.Parameters, site: step.Column, design: step.Design
+    carbon: step.CarbonState, cell: Cell, parameters: step.Parameters, column: step.Column, design: step.Design
 ) -> tuple[step.Design, step.Column, step.CarbonState]:
-    """Design, site and carbon state for a spin-up: the 25 layers of ``layered`` are empty until the base year."""
+    """Design, column and carbon state for a spin-up: the 25 layers of ``layered`` are empty until the base year."""
     if not design.permafrost.decomposes_layers:
-        return design, site, carbon
+        return design, column, carbon
     lean = dataclasses.replace(design, permafrost=permafrost.NONE)
     store = permafrost.empty_store(0, carbon.store.reference_thaw)
     return lean, step.derive(parameters, cell, lean), dataclasses.replace(carbon, store=store)
@@ -371,25 +347,4 @@ def closed(drift: Drift):
         & small(drift.uptake_minus_mineralization, "nitrogen")
         & small(drift.litter_nitrogen_minus_mineralization, "nitrogen")
         & small(drift.nitrogen_input_minus_loss, "nitrogen")
-    )
-
-
-def _no_heat(climate: Climate, cell: Cell, site: step.Column, design: step.Design) -> PeriodicHeat:
-    forcing = run.year_forcing(climate, cell)
-    _, months = jax.lax.scan(lambda c, f: (c, step.heat_month(None, f, site, design)[1]), None, forcing)
-    _, thaw = step.heat_close_year(None, site, design)
-    zero = jnp.zeros_like(cell.elevation)
-    return PeriodicHeat(months, thaw, zero, zero)
-
-
-def mean_year(climate: Climate) -> Climate:
-    """The mean year of a cycle for one cell: (year, 12) to (12,); it wraps to its own January."""
-    air = climate.air_temperature.mean(axis=0)
-    return Climate(
-        air_temperature=air,
-        precipitation=climate.precipitation.mean(axis=0),
-        shortwave_radiation=climate.shortwave_radiation.mean(axis=0),
-        co2=climate.co2.mean(axis=0),
-        nitrogen_input=climate.nitrogen_input.mean(axis=0),
-        following_air_temperature=air[0],
     )

@@ -12,8 +12,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from jtem.run.course import Stage
 from jtem.state import Climate
-from jtem.study.stages import Stage
 
 FACTORS = ("permafrost", "co2", "temperature", "precipitation")
 """What can be held. "permafrost": no matter moves and the accessible shares keep the active layer they refer to."""

@@ -1,6 +1,6 @@
 """Ensembles of parameters: Morris and Sobol indices, and an uncertainty carried through the model, linearly and by sampling.
 
-Every sample of every column goes through the compiled pieces of ``sensitivity`` in chunks of one size. What varies are
+Every sample of every column goes through the compiled pieces of ``derivatives`` in chunks of one size. What varies are
 *factors*: a relative change that all communities share, so that one number moves a parameter of a whole region and its effect
 is an elasticity. Sampling plans and indices are SALib's (Herman and Usher 2017); Sobol' indices: Saltelli et al. (2010), total
 effect of Jansen (1999); elementary effects: Morris (1991), Campolongo et al. (2007).
@@ -16,9 +16,9 @@ from typing import Any
 import numpy as np
 
 from jtem.errors import InputError
-from jtem.study import sensitivity
 from jtem.study.calibration.least_squares import Transform
-from jtem.study.sensitivity import Model, Quantity
+from jtem.study.sensitivity import derivatives
+from jtem.study.sensitivity.model import Model, Quantity
 
 
 def _salib() -> Any:
@@ -73,7 +73,7 @@ def ensemble(
         some = replace(model.take(np.tile(np.arange(columns), together)), report=None)
         vectors = some.vectors.copy()
         vectors[:, places] *= np.repeat(factors[rows], columns, axis=0)
-        y, code = sensitivity.forward(some, scenario, vectors)
+        y, code = derivatives.forward(some, scenario, vectors)
         values = np.einsum("cvy,qvy->cq", y, weights)
         values[code != 0] = np.nan
         results.append(values.reshape(together, columns, -1)[: min(together, samples - start)])
@@ -332,13 +332,13 @@ def propagate(
     names = tuple(model.drivers)
     best, gradient = [], []
     for scenario in names:
-        a = sensitivity.adjoint(model, scenario, quantities)
+        a = derivatives.adjoint(model, scenario, quantities)
         if (a.code != 0).any():
             raise InputError(
                 f"{int((a.code != 0).sum())} columns have no equilibrium, so no derivative; leave them out of the domain"
             )
         best.append(area @ a.value)
-        gradient.append(sensitivity.regional(a.parameters, model.vectors, area)[:, places])
+        gradient.append(derivatives.regional(a.parameters, model.vectors, area)[:, places])
     rows = [(scenario, q.name) for scenario in names for q in quantities]
     if len(names) > 1:
         rows += [(f"{names[-1]} less {names[0]}", q.name) for q in quantities]

@@ -19,11 +19,12 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
-from jtem import run, spinup, step
+from jtem import step
 from jtem.numerics import fixed_point
 from jtem.numerics.anderson import anderson_step, push
 from jtem.physics import phenology
-from jtem.spinup import Drift, PeriodicHeat
+from jtem.run import spinup, years
+from jtem.run.spinup import Drift, PeriodicHeat
 from jtem.state import Cell, Climate, Controls
 
 CONVERGED, NOT_CONVERGED, NOT_FINITE = 0, 1, 2
@@ -70,82 +71,79 @@ class Equilibrium(NamedTuple):
     tangent_years: Array
 
 
-class _Cycle(NamedTuple):
+class Cycle(NamedTuple):
     """What drives a column: everything that a derivative may be taken with respect to. Year axis first."""
 
     climate: Climate
-    heat: PeriodicHeat
+    heat: years.HeatYear
     cell: Cell
-    site: step.Column
+    column: step.Column
+
+
+def cycle_of(climate: Climate, heat: PeriodicHeat, cell: Cell, column: step.Column) -> Cycle:
+    """The cycle of a column; a single year (fields (12,)) becomes a cycle of one."""
+    made = years.HeatYear(heat.months, heat.thaw)
+    if climate.air_temperature.ndim == 1:
+        climate, made = jax.tree.map(lambda leaf: leaf[None], (climate, made))
+    return Cycle(climate, made, cell, column)
 
 
 # --- one cycle -----------------------------------------------------------------------------------------------------
 
 
-def _with_year_axis(climate: Climate, heat: PeriodicHeat) -> tuple[Climate, PeriodicHeat]:
-    """A single year (fields (12,)) becomes a cycle of one."""
-    if climate.air_temperature.ndim == 2:
-        return climate, heat
-    first = lambda tree: jax.tree.map(lambda leaf: leaf[None], tree)  # noqa: E731
-    return first(climate), heat._replace(months=first(heat.months), thaw=first(heat.thaw))
-
-
-def _whole_cycle(
-    wet: step.WaterStateWithThaw, carbon: step.CarbonState, cycle: _Cycle, controls: Controls, design: step.Design
+def whole_cycle(
+    wet: step.WaterStateWithThaw, carbon: step.CarbonState, cycle: Cycle, controls: Controls, design: step.Design
 ) -> tuple[step.WaterStateWithThaw, step.CarbonState, Drift]:
     """Water, carbon and nitrogen through one cycle; drift is the mean year's."""
 
     def one_year(carried, inputs):
-        (wet, carbon), (climate, months, thaw) = carried, inputs
-        heat = cycle.heat._replace(months=months, thaw=thaw)
+        (wet, carbon), (climate, heat) = carried, inputs
         wet, carbon, drift = spinup.repeat_carbon(
-            wet, carbon, heat, climate, cycle.cell, cycle.site, controls, years=1, design=design
+            wet, carbon, heat, climate, cycle.cell, cycle.column, controls, years=1, design=design
         )
         return (wet, carbon), drift
 
-    (wet, carbon), drift = jax.lax.scan(one_year, (wet, carbon), (cycle.climate, cycle.heat.months, cycle.heat.thaw))
+    (wet, carbon), drift = years.many(one_year, (wet, carbon), (cycle.climate, cycle.heat))
     return wet, carbon, jax.tree.map(lambda leaf: leaf.mean(axis=0), drift)
 
 
-def _water_cycle(wet, memory, cycle: _Cycle, controls: Controls, design: step.Design):
-    """Water and phenology alone through one cycle; also gives the months of water, (year, 12)."""
-    p = cycle.site.parameters
+def _water_cycle(wet, memory, cycle: Cycle, controls: Controls, design: step.Design):
+    """Water and phenology alone through one cycle; also gives the years of water."""
+    p, grow = cycle.column.parameters, design.processes.phenology
 
-    def one_month(carried, inputs):
+    def one_month(carried, forcing, heat):
         wet, memory = carried
-        forcing, heat = inputs
-        wet, moist = step.water_month(wet, forcing, heat, cycle.site, design)
-        memory, _ = phenology.month(memory, moist.evapotranspiration, forcing.air_temperature, p.phenology)
+        wet, moist = step.water_month(wet, forcing, heat, cycle.column, design)
+        memory, _ = grow(memory, moist.evapotranspiration, forcing.air_temperature, p.phenology)
         return (wet, memory), moist
 
     def one_year(carried, inputs):
-        climate, months, thaw = inputs
-        (wet, memory), moist = jax.lax.scan(one_month, carried, (run.year_forcing(climate, cycle.cell), months))
-        wet, _ = step.water_close_year(wet, thaw, cycle.site, controls, design)
+        climate, heat = inputs
+        (wet, memory), moist = years.months(one_month, carried, climate, cycle.cell, heat.months)
+        wet, _ = step.water_close_year(wet, heat.thaw, cycle.column, controls, design)
         memory = phenology.close_year(
             memory, p.photosynthesis.temperature_optimum_minimum, p.photosynthesis.temperature_optimum_maximum
         )
         return (wet, memory), moist
 
-    (wet, memory), moist = jax.lax.scan(one_year, (wet, memory), (cycle.climate, cycle.heat.months, cycle.heat.thaw))
+    (wet, memory), moist = years.many(one_year, (wet, memory), (cycle.climate, cycle.heat))
     return wet, memory, moist
 
 
-def _carbon_cycle(carbon, moist, cycle: _Cycle, controls: Controls, design: step.Design) -> step.CarbonState:
+def _carbon_cycle(carbon, moist, cycle: Cycle, controls: Controls, design: step.Design) -> step.CarbonState:
     """Carbon and nitrogen alone through one cycle of given water."""
 
-    def one_month(carbon, inputs):
-        forcing, heat, moist = inputs
-        carbon, _ = step.carbon_month(carbon, forcing, heat, moist, cycle.site, design)
+    def one_month(carbon, forcing, heat, moist):
+        carbon, _ = step.carbon_month(carbon, forcing, heat, moist, cycle.column, design)
         return carbon, None
 
     def one_year(carbon, inputs):
-        climate, months, thaw, moist = inputs
-        carbon, _ = jax.lax.scan(one_month, carbon, (run.year_forcing(climate, cycle.cell), months, moist))
-        carbon, _ = step.carbon_close_year(carbon, thaw, climate.co2, cycle.site, controls, design)
+        climate, heat, moist = inputs
+        carbon, _ = years.months(one_month, carbon, climate, cycle.cell, heat.months, moist)
+        carbon, _ = step.carbon_close_year(carbon, heat.thaw, climate.co2, cycle.column, controls, design)
         return carbon, None
 
-    carbon, _ = jax.lax.scan(one_year, carbon, (cycle.climate, cycle.heat.months, cycle.heat.thaw, moist))
+    carbon, _ = years.many(one_year, carbon, (cycle.climate, cycle.heat, moist))
     return carbon
 
 
@@ -163,10 +161,10 @@ def _slow(carbon: step.CarbonState) -> tuple:
     )
 
 
-def _with_slow(carbon: step.CarbonState, values, site: step.Column) -> step.CarbonState:
+def _with_slow(carbon: step.CarbonState, values, column: step.Column) -> step.CarbonState:
     """Set the six slow numbers; soil nitrogen follows soil carbon."""
     carbon = eqx.tree_at(_slow, carbon, tuple(values))
-    tied = carbon.soil.carbon / site.parameters.decomposition.soil_cn
+    tied = carbon.soil.carbon / column.parameters.decomposition.soil_cn
     return eqx.tree_at(lambda c: c.soil.organic_nitrogen, carbon, tied)
 
 
@@ -187,7 +185,7 @@ WET_SCALE = (100.0, 100.0, 100.0, 100.0, 1.0, 10.0, 1.0)
 """mm, relative leaf: what counts as a change of similar weight in :func:`_settle`."""
 
 
-def _settle(wet, memory, cycle: _Cycle, controls: Controls, settings: Settings, design: step.Design):
+def _settle(wet, memory, cycle: Cycle, controls: Controls, settings: Settings, design: step.Design):
     """Water and phenology under the repeated cycle, by Anderson acceleration. Returns both and the cycles used."""
     dtype = memory.leaf.dtype
     scale = jnp.asarray(WET_SCALE, dtype)
@@ -227,7 +225,7 @@ def solve(
     heat: PeriodicHeat,
     climate: Climate,
     cell: Cell,
-    site: step.Column,
+    column: step.Column,
     *,
     design: step.Design,
     settings: Settings | None = None,
@@ -239,11 +237,10 @@ def solve(
     initial state. Nothing is raised: see ``code``. Under ``vmap`` columns do not touch each other.
 
     ``differentiable``: the returned pools carry the derivative of the fixed point (forward and reverse, first order) with
-    respect to climate, heat, cell and site; where the code is not 0 the unknowns have derivative 0.
+    respect to climate, heat, cell and column; where the code is not 0 the unknowns have derivative 0.
     """
     settings = settings or Settings()
-    climate, heat = _with_year_axis(climate, heat)
-    cycle = _Cycle(climate, heat, cell, site)
+    cycle = cycle_of(climate, heat, cell, column)
     controls = spinup.baseline_controls()
     found = _search(*jax.lax.stop_gradient((wet, carbon, cycle)), controls, settings, design)
     if not differentiable:
@@ -252,17 +249,14 @@ def solve(
     return found._replace(water=wet, carbon=carbon)
 
 
-def _search(wet, carbon, cycle: _Cycle, controls: Controls, settings: Settings, design: step.Design) -> Equilibrium:
-    years = cycle.climate.co2.shape[0]
+def _search(wet, carbon, cycle: Cycle, controls: Controls, settings: Settings, design: step.Design) -> Equilibrium:
+    length = cycle.climate.co2.shape[0]
     wet, memory, water_cycles = _settle(wet, carbon.phenology, cycle, controls, settings, design)
     carbon = dataclasses.replace(carbon, phenology=memory)
 
-    transient = max(1, -(-settings.transient_years // years))
-    (wet, carbon), _ = jax.lax.scan(
-        lambda state, _: (_whole_cycle(*state, cycle, controls, design)[:2], None),
-        (wet, carbon),
-        None,
-        length=transient,
+    transient = max(1, -(-settings.transient_years // length))
+    wet, carbon = years.repeat(
+        lambda state: whole_cycle(state[0], state[1], cycle, controls, design)[:2], (wet, carbon), transient
     )
     _, _, moist = _water_cycle(wet, carbon.phenology, cycle, controls, design)
 
@@ -272,7 +266,7 @@ def _search(wet, carbon, cycle: _Cycle, controls: Controls, settings: Settings, 
         return jnp.log(jnp.maximum(jnp.stack(_slow(state)), lowest))
 
     def one_cycle(x):
-        return logarithms(_carbon_cycle(_with_slow(carbon, jnp.exp(x), cycle.site), moist, cycle, controls, design))
+        return logarithms(_carbon_cycle(_with_slow(carbon, jnp.exp(x), cycle.column), moist, cycle, controls, design))
 
     end = fixed_point.solve(
         one_cycle,
@@ -281,7 +275,7 @@ def _search(wet, carbon, cycle: _Cycle, controls: Controls, settings: Settings, 
         iterations=settings.iterations,
         tolerance=settings.tolerance,
     )
-    wet, carbon, drift = _whole_cycle(wet, _with_slow(carbon, jnp.exp(end.x), cycle.site), cycle, controls, design)
+    wet, carbon, drift = whole_cycle(wet, _with_slow(carbon, jnp.exp(end.x), cycle.column), cycle, controls, design)
     residual = jnp.abs(logarithms(carbon) - end.x).max()
     finite = end.finite & jnp.isfinite(residual)
     good = end.converged & spinup.closed(drift)
@@ -294,9 +288,9 @@ def _search(wet, carbon, cycle: _Cycle, controls: Controls, settings: Settings, 
         residual=residual,
         distance=end.distance,
         iterations=end.iterations,
-        water_years=years * (water_cycles + 1),
-        model_years=years * (transient + 2 * end.iterations + 1),
-        tangent_years=years * len(LOWEST) * end.iterations,
+        water_years=length * (water_cycles + 1),
+        model_years=length * (transient + 2 * end.iterations + 1),
+        tangent_years=length * len(LOWEST) * end.iterations,
     )
 
 
@@ -314,20 +308,20 @@ def _all_unknowns(wet: step.WaterStateWithThaw, carbon: step.CarbonState) -> tup
     )
 
 
-def _with_derivative(found: Equilibrium, cycle: _Cycle, controls: Controls, design: step.Design):
+def _with_derivative(found: Equilibrium, cycle: Cycle, controls: Controls, design: step.Design):
     """The state with the implicit derivative of the fixed point of all unknowns; what follows from drivers alone (thaw and
     air temperature that the state remembers, soil nitrogen tied to carbon) is derived from them.
     """
     held_wet, held_carbon = found.water, found.carbon
 
-    def state_of(values, cycle_: _Cycle):
-        p = cycle_.site.parameters
+    def state_of(values, cycle_: Cycle):
+        p = cycle_.column.parameters
         thaw = jax.tree.map(lambda leaf: leaf[-1], cycle_.heat.thaw)
         air = cycle_.climate.air_temperature[-1]
         store, _, _ = design.permafrost.expose(
             held_carbon.store, held_carbon.soil, thaw, controls.expose, controls.follow, p.permafrost
         )
-        wet, _ = step.water_close_year(held_wet, thaw, cycle_.site, controls, design)
+        wet, _ = step.water_close_year(held_wet, thaw, cycle_.column, controls, design)
         wet = eqx.tree_at(
             lambda w: (w.stores.previous_air_temperature, w.stores.air_temperature_two_months_ago),
             wet,
@@ -335,10 +329,10 @@ def _with_derivative(found: Equilibrium, cycle: _Cycle, controls: Controls, desi
         )
         carbon = eqx.tree_at(lambda c: c.store, held_carbon, store)
         wet, carbon = eqx.tree_at(lambda s: _all_unknowns(*s), (wet, carbon), tuple(values))
-        return wet, _with_slow(carbon, values[-len(LOWEST) :], cycle_.site)
+        return wet, _with_slow(carbon, values[-len(LOWEST) :], cycle_.column)
 
-    def one_cycle(values, cycle_: _Cycle):
-        wet, carbon, _ = _whole_cycle(*state_of(values, cycle_), cycle_, controls, design)
+    def one_cycle(values, cycle_: Cycle):
+        wet, carbon, _ = whole_cycle(*state_of(values, cycle_), cycle_, controls, design)
         return jnp.stack(_all_unknowns(wet, carbon))
 
     values = jnp.stack(_all_unknowns(held_wet, held_carbon))
@@ -365,18 +359,18 @@ def spin_up(
     As ``spinup.spin_up``, with "at equilibrium" instead of "after so many years". ``differentiable`` reaches through the
     heat: thermal parameters move the equilibrium by soil temperature and thaw.
     """
-    site = step.derive(parameters, cell, design)
+    column = step.derive(parameters, cell, design)
     thermal, heat = spinup.heat_of_one_year(
-        state.thermal, climate, cell, site, years=heat_years, design=design, differentiable=differentiable
+        state.thermal, climate, cell, column, years=heat_years, design=design, differentiable=differentiable
     )
-    lean, lean_site, carbon = spinup.without_layers(state.carbon, cell, parameters, site, design)
+    lean, lean_column, carbon = spinup.without_layers(state.carbon, cell, parameters, column, design)
     found = solve(
         state.water,
         carbon,
         heat,
         climate,
         cell,
-        lean_site,
+        lean_column,
         design=lean,
         settings=settings,
         differentiable=differentiable,

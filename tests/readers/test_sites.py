@@ -2,8 +2,8 @@ import numpy as np
 import pytest
 
 from jtem.errors import InputError
+from jtem.readers import ground, places, pools, soil_profiles, tables, to_model, towers
 from jtem.readers import observations as obs
-from jtem.readers import site_tables, to_model
 
 MONTHLY = (
     "site,year,month,ta_degC,ta_qc,sw_in_W_m2,sw_in_qc,precip_mm,precip_qc,ts1_degC,ts1_qc,ts2_degC,ts2_qc,le_W_m2,le_qc,"
@@ -12,7 +12,7 @@ MONTHLY = (
 SITES = "site,name,lat,lon,elev_m,igbp,group,note,first_year,last_year\n"
 
 
-def towers(folder, months=12):
+def write_towers(folder, months=12):
     (folder / "flux_sites.csv").write_text(
         SITES
         + "XX-One,One,65.1,-147.5,210.0,ENF,boreal_forest,,2004,2004\nXX-Two,Two,37.4,101.2,,GRA,alpine_meadow,,2004,2004\n"
@@ -28,7 +28,7 @@ def towers(folder, months=12):
 
 
 def test_towers(tmp_path):
-    made = site_tables.flux_sites(towers(tmp_path), soil_depths={"XX-One": (0.1,)})
+    made = towers.flux_sites(write_towers(tmp_path), soil_depths={"XX-One": (0.1,)})
     assert list(made) == ["XX-One", "XX-Two"]
     one = made["XX-One"]
     table = one.observations
@@ -44,22 +44,22 @@ def test_towers(tmp_path):
     assert float(one.forcing["precipitation"].values[0, 0, 0]) == 33
     assert np.isnan(one.forcing_quality["precipitation"].values).all()
     with pytest.raises(InputError, match="no site 'XX-On'; did you mean 'XX-One'"):
-        site_tables.flux_sites(tmp_path, ["XX-On"])
+        towers.flux_sites(tmp_path, ["XX-On"])
     with pytest.raises(InputError, match="soil depths are given for 'YY'"):
-        site_tables.flux_sites(tmp_path, soil_depths={"YY": (0.1,)})
+        towers.flux_sites(tmp_path, soil_depths={"YY": (0.1,)})
     with pytest.raises(InputError, match="no soil temperature ts3"):
-        site_tables.flux_sites(tmp_path, soil_depths=(0.1, 0.2, 0.3))
+        towers.flux_sites(tmp_path, soil_depths=(0.1, 0.2, 0.3))
     with pytest.raises(InputError, match="month 2004-12 of XX-One is missing"):
-        site_tables.flux_sites(towers(tmp_path, months=11))
+        towers.flux_sites(write_towers(tmp_path, months=11))
 
 
 def test_towers_become_cells(tmp_path):
-    whole = obs.join([t.observations for t in site_tables.flux_sites(towers(tmp_path)).values()])
+    whole = obs.join([t.observations for t in towers.flux_sites(write_towers(tmp_path)).values()])
     with pytest.raises(InputError, match="site 'XX-Two' has no elevation; give it"):
-        site_tables.cells(whole)
+        places.cells(whole)
     with pytest.raises(InputError, match="no site 'XX'"):
-        site_tables.cells(whole, elevations={"XX": 1.0})
-    made = site_tables.cells(whole, elevations={"XX-Two": 3250.0}, communities={"XX-One": "wet_moist_tundra"})
+        places.cells(whole, elevations={"XX": 1.0})
+    made = places.cells(whole, elevations={"XX-Two": 3250.0}, communities={"XX-One": "wet_moist_tundra"})
     to_model.check_cells(made, ("alpine_meadow", "wet_moist_tundra"), "towers")
     assert made["site"].values.tolist() == ["XX-One", "XX-Two"]
     assert made["community"].values[:, 0].tolist() == ["wet_moist_tundra", "alpine_meadow"]
@@ -72,7 +72,7 @@ def test_ground_temperature(tmp_path):
         "site,code,lat,lon,year,month,snow_depth_m,ta_degC,ts_surface_degC,ts_25cm_degC,ts_100cm_degC,vwc_top_frac\n"
         "IV,1,68.5,-155.7,2001,1,0.4,-20,-15,-9,,0.1\nIV,1,68.5,-155.7,2001,2,,,,-10,-5,\n"
     )
-    table = site_tables.alaska(path)
+    table = ground.alaska(path)
     assert table["stream"].values.tolist() == [
         "soil_temperature",
         "soil_temperature",
@@ -80,28 +80,28 @@ def test_ground_temperature(tmp_path):
         *["soil_temperature"] * 2,
     ]
     np.testing.assert_array_equal(table["depth"].values, [0.0, 0.25, np.nan, 0.25, 1.0])
-    air = site_tables.air_temperature(path, "ta_degC")
+    air = ground.air_temperature(path, "ta_degC")
     assert air["IV"]["value"].tolist() == [-20.0] and air["IV"]["month"].tolist() == [1.0]
     path.write_text(path.read_text() + "IV,1,68.9,-155.7,2001,3,,,,-10,-5,\n")
     with pytest.raises(InputError, match=r"site 'IV' has latitude 68.5 and 68.9"):
-        site_tables.alaska(path)
+        ground.alaska(path)
 
     path = tmp_path / "qtp.csv"
     path.write_text(
         "site,lat,lon,vegetation,year,month,depth_cm,tsoil_degC,n_days\nQ,35.7,94.1,Alpine steppe,2011,2,10,-7.8,21\n"
     )
-    table = site_tables.plateau(path)
+    table = ground.plateau(path)
     assert table["depth"].values.tolist() == [0.1] and table["quality"].values.tolist() == [0.75]
     assert table["community"].values.tolist() == ["alpine_steppe"]
 
     path = tmp_path / "toolik.csv"
     path.write_text("year,month,nrcs_ta_degC,ts_0.6cm_degC,ts_97.8cm_degC,tfs_ta_degC\n1998,9,2,1.5,-0.3,2.2\n")
-    table = site_tables.toolik(path)
+    table = ground.toolik(path)
     assert table["depth"].values.tolist() == pytest.approx([0.006, 0.978])
-    assert site_tables.air_temperature(path, "tfs_ta_degC")["Toolik"]["value"].tolist() == [2.2]
+    assert ground.air_temperature(path, "tfs_ta_degC")["Toolik"]["value"].tolist() == [2.2]
     path.write_text("year,month,nrcs_ta_degC\n1998,9,2\n")
     with pytest.raises(InputError, match="no column of soil temperature"):
-        site_tables.toolik(path)
+        ground.toolik(path)
 
 
 def test_active_layer_keeps_inequalities(tmp_path):
@@ -111,7 +111,7 @@ def test_active_layer_keeps_inequalities(tmp_path):
         "C4 A,T,CA,,69.4,-134.9,17,1993,119,1,tube\nC4 A,T,CA,,69.4,-134.9,17,1994,>130,1,tube\n"
         "C4 A,T,CA,,69.4,-134.9,17,1995,,0,tube\n"
     )
-    table = site_tables.active_layer(path)
+    table = ground.active_layer(path)
     assert table["value"].values.tolist() == [0.44, 1.19, 1.3]
     assert table["censored"].values.tolist() == ["", "?", ">"]
     assert np.isnan(table["error"].values).all() and "1 rows without" in table.attrs["notes"]
@@ -121,7 +121,7 @@ def test_active_layer_keeps_inequalities(tmp_path):
         "site,lat,lon,vegetation,year,alt_cm,deepest_sensor_cm,flag\nQ,35.7,94.1,Alpine meadow,2011,120,160,interpolated\n"
         "Q,35.7,94.1,Alpine meadow,2012,,160,thaw deeper than deepest sensor\n"
     )
-    table = site_tables.active_layer(path)
+    table = ground.active_layer(path)
     assert table["value"].values.tolist() == [1.2, 1.6] and table["censored"].values.tolist() == ["", ">"]
     assert set(table["error"].values) == {0.2}
 
@@ -142,16 +142,16 @@ def test_targets_are_those_observed(tmp_path):
     for name in names:
         text += "".join(f'"Somewhere, Alaska",{name},{v},{p},,{x},{u},{b},"s, t"\n' for v, p, x, u, b in rows)
     path.write_text(text)
-    table = site_tables.calibration_targets(path)
+    table = pools.calibration_targets(path)
     assert table["place"].values.tolist() == [names[0], names[2]]
     assert table["community"].values.tolist() == ["boreal_forest", "wet_moist_tundra"]
     assert table["stream"].values.tolist() == ["net_primary_production", "soil_carbon", "net_primary_production"]
     assert table["value"].values.tolist() == [209.77, 783 + 3448 + 41665, 209.77]
-    more = site_tables.calibration_targets(path, literature=True, leave_out={})
+    more = pools.calibration_targets(path, literature=True, leave_out={})
     assert (more["stream"].values == "nitrogen_uptake").sum() == 3
     path.write_text(text.replace("soil_C_humic_horizon", "soil_C_humus"))
     with pytest.raises(InputError, match="unknown variable 'soil_C_humus'; did you mean 'soil_C_humic_horizon'"):
-        site_tables.calibration_targets(path)
+        pools.calibration_targets(path)
 
 
 def test_soil_profiles(tmp_path):
@@ -159,19 +159,19 @@ def test_soil_profiles(tmp_path):
     path.write_text(
         "site,top_m,bottom_m,carbon_kg_m2,nitrogen_kg_m2,latitude\nA,0,0.3,9,0.6,68\nA,0.3,1.0,14,,68\nB,0.2,0.5,3,0.1,70\n"
     )
-    table = site_tables.soil_profiles(path)
+    table = soil_profiles.soil_profiles(path)
     assert table["carbon"].values.tolist() == [9000.0, 14000.0, 3000.0]
     assert table["latitude"].values.tolist() == [68.0, 70.0]
-    above = site_tables.stock_above(table, np.array([0.65, 0.4]))
+    above = soil_profiles.stock_above(table, np.array([0.65, 0.4]))
     assert above[0] == pytest.approx(9000 + 7000) and np.isnan(above[1])  # B begins below the surface
-    assert site_tables.stock_above(table, np.array([0.15, 0.4]), "nitrogen")[0] == pytest.approx(300.0)
-    assert np.isnan(site_tables.stock_above(table, np.array([1.2, 0.4]))).all()
+    assert soil_profiles.stock_above(table, np.array([0.15, 0.4]), "nitrogen")[0] == pytest.approx(300.0)
+    assert np.isnan(soil_profiles.stock_above(table, np.array([1.2, 0.4]))).all()
     path.write_text("site,top_m,bottom_m,carbon_kg_m2\nA,0,0.5,9\nA,0.3,1.0,14\n")
     with pytest.raises(InputError, match=r"intervals of 'A' overlap at 0.3 m"):
-        site_tables.soil_profiles(path)
+        soil_profiles.soil_profiles(path)
     path.write_text("site,top_m,bottom_m,carbon_kg_m2\nA,0.5,0.3,9\n")
     with pytest.raises(InputError, match=r"interval 0.5-0.3 m of 'A'"):
-        site_tables.soil_profiles(path)
+        soil_profiles.soil_profiles(path)
 
 
 def test_pedons_and_mean_profiles(tmp_path):
@@ -179,15 +179,17 @@ def test_pedons_and_mean_profiles(tmp_path):
     path.write_text(
         "pedon,profile,lat,lon,basal_depth_cm,thaw_depth_cm,soc_0_30,soc_0_100,soc_100_200,soc_200_300,setting,gapfill_code\n"
         '1,a,55.9,-98.4,220,90,10.5,55.8,20.2,10.5,,"x3, y"\n2,b,56,-98,,,10,8,,,,\n'
+        + "".join(f"{k},c,57,-98,,,NA,30,-9999,,,\n" for k in range(3, 25))
     )
-    table = site_tables.pedons(path)
-    assert table["carbon"].values.tolist() == pytest.approx([10500, 45300, 20200, 10500, 10000])
-    assert table["estimated"].values.tolist() == [False, False, True, True, False]
+    table = soil_profiles.pedons(path)
+    assert table["carbon"].values.tolist() == pytest.approx([10500, 45300, 20200, 10500, 10000] + 22 * [30000])
+    assert table["estimated"].values.tolist()[:5] == [False, False, True, True, False]
+    assert (table["top"].values[-1], table["bottom"].values[-1]) == (0.0, 1.0)  # 0-1 m alone is one interval
     assert table["thaw_depth"].values[0] == 0.9 and "1 pedons left out" in table.attrs["notes"]
 
 
 def test_the_real_towers(shared_data):
-    made = site_tables.flux_sites(shared_data / "flux_sites", soil_depths=(0.05,))
+    made = towers.flux_sites(shared_data / "flux_sites", soil_depths=(0.05,))
     assert len(made) == 27
     prr = made["US-Prr"].observations
     assert (prr["stream"].values == "nep").sum() == 47  # months_nee_qc50 of flux_sites.csv
@@ -205,32 +207,32 @@ def test_the_real_towers(shared_data):
     whole = obs.join([tower.observations for tower in made.values()])
     lacking = {"US-NR1", "CH-Dav", "IT-Ren"}
     rest = obs.select(whole, sites=[s for s in made if s not in lacking])
-    cells = site_tables.cells(rest, elevations={"CN-HaM": 3250.0})
+    cells = places.cells(rest, elevations={"CN-HaM": 3250.0})
     to_model.check_cells(cells, tuple(set(cells["community"].values.ravel()) - {""}), "towers")
     text = made["US-Prr"].forcing.assign(co2=("year", np.full(5, 390.0)))
     to_model.check_climate(text, 2010, 2014, "US-Prr")
 
 
 def test_the_real_ground_and_thaw(shared_data):
-    ground = shared_data / "soil_temperature"
-    assert site_tables.alaska(ground / "alaska_monthly.csv").sizes["place"] == 46
-    assert site_tables.plateau(ground / "qtp_monthly.csv").sizes == {"observation": 2908, "place": 7}
-    assert site_tables.toolik(ground / "toolik_monthly.csv").sizes["observation"] == 1590
-    calm = site_tables.active_layer(shared_data / "active_layer" / "calm_alt.csv")
+    folder = shared_data / "soil_temperature"
+    assert ground.alaska(folder / "alaska_monthly.csv").sizes["place"] == 46
+    assert ground.plateau(folder / "qtp_monthly.csv").sizes == {"observation": 2908, "place": 7}
+    assert ground.toolik(folder / "toolik_monthly.csv").sizes["observation"] == 1590
+    calm = ground.active_layer(shared_data / "active_layer" / "calm_alt.csv")
     assert calm.sizes == {"observation": 2360, "place": 168} and (calm["censored"].values == "?").sum() == 27
     assert float(np.median(calm["value"].values)) == pytest.approx(0.70)
-    plateau = site_tables.active_layer(shared_data / "active_layer" / "qtp_alt_from_temperature.csv")
+    plateau = ground.active_layer(shared_data / "active_layer" / "qtp_alt_from_temperature.csv")
     assert plateau.sizes["observation"] == 51 and (plateau["censored"].values == ">").sum() == 9
 
 
 def test_the_real_pools_and_profiles(shared_data):
-    targets = site_tables.calibration_targets(shared_data / "calibration_targets.csv")
+    targets = pools.calibration_targets(shared_data / "calibration_targets.csv")
     assert targets.sizes["place"] == 9
-    soil = site_tables.pedons(shared_data / "soil_carbon" / "ncscd_pedons.csv")
+    soil = soil_profiles.pedons(shared_data / "soil_carbon" / "ncscd_pedons.csv")
     assert soil.sizes["place"] == 374
     path = shared_data / "soil_carbon" / "cn_density_by_vegetation.csv"
-    mean = site_tables.mean_profiles(path)
-    counts = np.array([int(item["n_cells"]) for item in obs.read_rows(path)], dtype=float)
+    mean = soil_profiles.mean_profiles(path)
+    counts = np.array([int(item["n_cells"]) for item in tables.read_rows(path)], dtype=float)
     for depth, published in ((1.0, 22.8), (2.0, 22.8 + 13.3), (3.0, 22.8 + 13.3 + 12.6)):
-        stock = site_tables.stock_above(mean, np.full(counts.size, depth)) / 1000.0
+        stock = soil_profiles.stock_above(mean, np.full(counts.size, depth)) / 1000.0
         assert np.average(stock, weights=counts) == pytest.approx(published, abs=0.6)

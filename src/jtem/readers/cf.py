@@ -1,0 +1,625 @@
+"""One netCDF file by its CF attributes: coordinates, places of cells, values with what is missing as NaN.
+
+Coordinates are found by ``standard_name``, units and ``axis`` before names, so that files may call them as they like.
+Nothing is decoded that was not asked for. What is not understood raises ``InputError``: one sentence with file, variable and
+remedy.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import netCDF4
+import numpy as np
+
+from jtem.errors import InputError, suggest
+from jtem.readers.embedded import EARTH_RADIUS_KM
+from jtem.readers.units import understood
+
+LARGEST_NUMBER = 1e15
+"""Beyond this a value is a fill value that the file does not declare."""
+COORDINATES = ("latitude", "longitude", "time")
+"""What ``[domain.names]`` may name beside variables."""
+_NORTH = {
+    "degrees_north",
+    "degree_north",
+    "degree_n",
+    "degrees_n",
+    "degreen",
+    "degreesn",
+    "degrees north",
+    "degree north",
+}
+_EAST = {"degrees_east", "degree_east", "degree_e", "degrees_e", "degreee", "degreese", "degrees east", "degree east"}
+_TURN = {
+    **dict.fromkeys((*_NORTH, *_EAST, "degrees", "degree", "deg", "°", "decimal degrees", "decimal_degrees", "arc_degree"), 1.0),
+    **dict.fromkeys(("radian", "radians", "rad"), 180.0 / np.pi),
+    **dict.fromkeys(("degrees_west", "degrees_south", "degree_west", "degree_south"), -1.0),
+}  # fmt: skip
+_NAMES = {
+    "latitude": ("lat", "latitude", "lats", "nav_lat", "xlat", "tlat", "latixy", "lat2d", "clat", "ylat", "gridlat",
+                 "xlat_m", "latitudes", "geolat", "tlatitude", "glat", "y", "ydim"),
+    "longitude": ("lon", "longitude", "lons", "nav_lon", "xlong", "tlong", "tlon", "longxy", "lon2d", "clon", "xlon",
+                  "gridlon", "xlong_m", "longitudes", "long", "geolon", "tlongitude", "glon", "x", "xdim"),
+}  # fmt: skip
+_ELSE = ("grid_latitude", "grid_longitude", "projection_x_coordinate", "projection_y_coordinate")
+
+
+# --- values ----------------------------------------------------------------------------------------------------------
+
+
+def open_raw(path: Path | str) -> netCDF4.Dataset:
+    """Open a netCDF file without any automatic conversion; raises ``InputError`` for an absent or corrupt file."""
+    path = Path(path)
+    if not path.is_file():
+        raise InputError(f"{path}: file not found; check the name and the data folder")
+    try:
+        dataset = netCDF4.Dataset(str(path))
+    except (OSError, RuntimeError) as error:
+        raise InputError(
+            f"{path}: not a readable netCDF file ({_reason(error)}); it may be cut short, fetch it again "
+            "(other formats: convert to netCDF)"
+        ) from None
+    dataset.set_auto_maskandscale(False)
+    return dataset
+
+
+def _reason(error: Exception) -> str:
+    return str(error).splitlines()[0] if str(error) else type(error).__name__
+
+
+def attributes(variable: netCDF4.Variable) -> dict[str, Any]:
+    """All attributes of a variable."""
+    return {name: variable.getncattr(name) for name in variable.ncattrs()}
+
+
+def raw(variable: netCDF4.Variable, key: Any, where: str) -> np.ndarray:
+    """``variable[key]`` as stored, unsigned where the file says so; raises ``InputError`` for unreadable content."""
+    try:
+        values = np.asarray(variable[key])
+    except (OSError, RuntimeError, IndexError) as error:
+        raise InputError(
+            f"{where}: values cannot be read ({_reason(error)}); the file is corrupt, fetch it again"
+        ) from None
+    if values.dtype.kind not in "iufb":
+        raise InputError(f"{where}: holds text or {values.dtype}, expected numbers; convert it")
+    if values.dtype.kind == "i" and str(getattr(variable, "_Unsigned", "")).lower() == "true":
+        values = values.view(f"u{values.dtype.itemsize}")
+    return values
+
+
+def numbers(variable: netCDF4.Variable, key: Any, where: str, dtype: type | None = np.float64) -> np.ndarray:
+    """Read ``variable[key]`` with what is missing as NaN and packing undone; see :func:`decode`."""
+    return decode(raw(variable, key, where), attributes(variable), where, dtype)
+
+
+def decode(values: np.ndarray, said: Mapping[str, Any], where: str, dtype: type | None = np.float64) -> np.ndarray:
+    """Stored values as numbers: NaN for fill values of any type and for what lies outside the valid range.
+
+    ``said``: attributes. ``dtype``: of the result; None: as stored where that is a floating type that needs no unpacking.
+    Numbers beyond 1e15 are fill values that the file does not declare, and refused.
+    """
+    scale, offset = (_number(said, name, where) for name in ("scale_factor", "add_offset"))
+    packed = scale is not None or offset is not None
+    kind: Any = dtype or (values.dtype.type if values.dtype.kind == "f" and not packed else np.float64)
+    result = values.astype(kind, copy=packed)  # nobody else holds them
+    if packed:
+        result *= kind(1.0 if scale is None else scale)
+        result += kind(0.0 if offset is None else offset)
+    bad = _missing(values, result, said, packed)
+    if bad is not None:
+        result[bad] = np.nan
+    low, high = _extremes(result)
+    if high > LARGEST_NUMBER or low < -LARGEST_NUMBER:
+        raise InputError(
+            f"{where}: value {high if high > LARGEST_NUMBER else low:g} looks like a fill value that the file does not declare; "
+            "set the attribute _FillValue of the variable"
+        )
+    return result
+
+
+def _extremes(values: np.ndarray) -> tuple[float, float]:
+    """Smallest and largest value, NaN left out (0, 0 without any value), without a copy."""
+    if not values.size:
+        return 0.0, 0.0
+    low, high = values.min(), values.max()
+    if low != low:  # NaN somewhere
+        low, high = np.fmin.reduce(values, axis=None), np.fmax.reduce(values, axis=None)
+    return (float(low), float(high)) if low == low else (0.0, 0.0)
+
+
+def _number(said: Mapping[str, Any], name: str, where: str) -> float | None:
+    if name not in said:
+        return None
+    try:
+        return float(np.asarray(said[name]).ravel()[0])
+    except (ValueError, IndexError):
+        raise InputError(f"{where}: attribute {name} is {said[name]!r}, expected a number; correct it") from None
+
+
+def _listed(said: Mapping[str, Any], name: str) -> np.ndarray:
+    """Numbers of an attribute, also where it was written as text; empty where absent or not numbers."""
+    if name not in said:
+        return np.array([])
+    value = said[name]
+    try:
+        return np.atleast_1d(np.asarray(value.replace(",", " ").split() if isinstance(value, str) else value)).astype(
+            float
+        )
+    except ValueError:
+        return np.array([])
+
+
+def _missing(values: np.ndarray, unpacked: np.ndarray, said: Mapping[str, Any], packed: bool) -> Any:
+    """Where values are missing; None where nothing is."""
+    bad = None
+
+    def mark(found: Any) -> None:
+        nonlocal bad
+        if np.any(found):
+            bad = found if bad is None else bad | found
+
+    kind = values.dtype
+    least, most = _extremes(values)
+    fills = np.concatenate([_listed(said, "_FillValue"), _listed(said, "missing_value")])
+    if not fills.size and kind.str[1:] in ("f4", "f8", "i2", "i4"):
+        fills = np.array([float(netCDF4.default_fillvals[kind.str[1:]])])
+    for fill in np.unique(fills[np.isfinite(fills)]):
+        if kind.kind == "f":
+            with np.errstate(over="ignore"):
+                own: Any = kind.type(fill)
+            if least <= own <= most or np.isinf(own):
+                mark(values == own)
+        elif fill == int(fill):
+            own = int(fill) + ((1 << (8 * kind.itemsize)) if kind.kind == "u" and fill < 0 else 0)
+            if least <= own <= most:
+                mark(values == own)
+        elif packed:
+            mark(np.abs(unpacked - fill) <= 1e-6 * abs(fill))  # given as the unpacked number
+    low, high = _valid_range(said)
+    if low is None and high is None:
+        return bad
+    limits = [x for n in ("valid_range", "valid_min", "valid_max") if n in said for x in np.atleast_1d(said[n])]
+    of_unpacked = packed and kind.kind in "iu" and any(np.asarray(x).dtype.kind == "f" for x in limits)
+    compared = unpacked if of_unpacked else values
+    if kind.kind == "u" and not of_unpacked:
+        low, high = (None if x is None else x + (1 << (8 * kind.itemsize)) if x < 0 else x for x in (low, high))
+        if low is not None and high is not None and low > high:
+            return bad
+    if of_unpacked:
+        least, most = _extremes(unpacked)
+    slack = 1e-6 if compared.dtype.kind == "f" else 0.0
+    with np.errstate(invalid="ignore"):
+        if low is not None and least < low - slack * abs(low):
+            mark(compared < low - slack * abs(low))
+        if high is not None and most > high + slack * abs(high):
+            mark(compared > high + slack * abs(high))
+    return bad
+
+
+def _valid_range(said: Mapping[str, Any]) -> tuple[float | None, float | None]:
+    both = _listed(said, "valid_range")
+    if both.size == 2:
+        return float(both[0]), float(both[1])
+    low, high = _listed(said, "valid_min"), _listed(said, "valid_max")
+    return (float(low[0]) if low.size else None), (float(high[0]) if high.size else None)
+
+
+# --- coordinates -----------------------------------------------------------------------------------------------------
+
+
+def coordinate(dataset: netCDF4.Dataset, kind: str, where: str, called: str = "", of: netCDF4.Variable | None = None):
+    """The variable that holds ``kind`` ("latitude" or "longitude").
+
+    ``called``: its name where the user gives it. ``of``: a variable whose places are wanted; its ``coordinates`` attribute
+    and its dimensions decide among several. Raises ``InputError`` where none or several are found.
+    """
+    if called:
+        if called in dataset.variables:
+            return dataset.variables[called]
+        raise InputError(f"{where}: no coordinate '{called}' ({kind}); {suggest(called, dataset.variables)}")
+    words = _NORTH if kind == "latitude" else _EAST
+    bounds = {str(getattr(v, "bounds", "")) for v in dataset.variables.values()}
+    every = {
+        name: v
+        for name, v in dataset.variables.items()
+        if name not in bounds and not name.lower().endswith(("_bnds", "_bounds", "_vertices"))
+        and not isinstance(v.dtype, str) and v.dtype is not str and np.dtype(v.dtype).kind in "iuf"
+    }  # fmt: skip
+    standard = [n for n, v in every.items() if str(getattr(v, "standard_name", "")) == kind]
+    unit = [
+        n for n, v in every.items()
+        if str(getattr(v, "units", "")).strip().lower() in words and not getattr(v, "standard_name", "")
+    ]  # fmt: skip
+    known = [
+        n for want in _NAMES[kind] for n in every
+        if n.lower() == want and str(getattr(every[n], "standard_name", kind)) in ("", kind)
+        and (want not in ("x", "y", "xdim", "ydim") or not _metric(every[n]))
+    ]  # fmt: skip
+    for found in (standard, unit, known):
+        chosen = _one(found, dataset, kind, where, of)
+        if chosen is not None:
+            return chosen
+    other = [n for n, v in every.items() if str(getattr(v, "standard_name", "")) in _ELSE]
+    if other:
+        raise InputError(
+            f"{where}: '{other[0]}' is a coordinate of a projection ({every[other[0]].standard_name}), not {kind}; add true "
+            f"latitudes and longitudes of the cells (degrees_north, degrees_east)"
+        )
+    both = " or ".join(map(repr, _NAMES[kind][:2]))
+    raise InputError(
+        f"{where}: no coordinate {both}, nor one with standard_name or units of {kind}; add it in degrees or give its name "
+        f"as '{kind}' under [domain.names]"
+    )
+
+
+def _metric(variable: netCDF4.Variable) -> bool:
+    unit = understood(str(getattr(variable, "units", "")))
+    return unit is not None and unit.powers == (1, 0, 0, 0, 0, 0)
+
+
+def _one(found: Sequence[str], dataset: netCDF4.Dataset, kind: str, where: str, of: netCDF4.Variable | None):
+    """The one of several candidates that is meant; None where there is none."""
+    if not found:
+        return None
+    listed = str(getattr(of, "coordinates", "")).split() if of is not None else []
+    for keep in (
+        [n for n in found if n in listed],
+        [n for n in found if n.lower() in _NAMES[kind][:2]],
+        [n for n in found if of is not None and set(dataset.variables[n].dimensions) <= set(of.dimensions)],
+        list(found),
+    ):
+        if keep:
+            if len(keep) == 1 or keep[0].lower() in _NAMES[kind]:
+                ranked = sorted(keep, key=lambda n: _NAMES[kind].index(n.lower()) if n.lower() in _NAMES[kind] else 99)
+                return dataset.variables[ranked[0]]
+            raise InputError(
+                f"{where}: several {kind}s ({', '.join(keep)}); give the one of the variables as '{kind}' under [domain.names]"
+            )
+    return None
+
+
+def degrees(variable: netCDF4.Variable, key: Any, kind: str, where: str) -> np.ndarray:
+    """Values of a latitude or longitude in degrees (north, east), from degrees or radians.
+
+    Raises ``InputError`` for other units, and for numbers without units that look like radians.
+    """
+    unit = str(getattr(variable, "units", "")).strip().lower()
+    values = numbers(variable, key, f"{where}: {variable.name}")
+    if unit in ("", "1") and values.size > 1:
+        limit = np.pi / 2 if kind == "latitude" else 2 * np.pi
+        if np.nanmax(np.abs(values)) <= limit + 1e-6 and np.nanmax(values) - np.nanmin(values) > 0:
+            raise InputError(
+                f"{where}: '{variable.name}' has no units and runs {np.nanmin(values):.4g}..{np.nanmax(values):.4g}: radians? "
+                "set its units attribute (radian, or degrees)"
+            )
+    if unit not in ("", "1") and unit not in _TURN:
+        raise InputError(
+            f"{where}: '{variable.name}' is in {variable.units!r}, expected degrees or radians of {kind}; convert it or give "
+            f"the true {kind} under [domain.names]"
+        )
+    return np.asarray(values * _TURN.get(unit, 1.0))
+
+
+# --- places ----------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Places:
+    """Where the cells of a file lie.
+
+    ``latitude``, ``longitude`` (cell,): degrees, longitude within -180..180, NaN where the file gives no place. ``dims``:
+    spatial dimensions of the file in the order of the cells (none for one place); ``shape``: their lengths. ``axes``: the
+    two axes (degrees, in file order) where latitude and longitude have one dimension each.
+    """
+
+    latitude: np.ndarray
+    longitude: np.ndarray
+    dims: tuple[str, ...]
+    shape: tuple[int, ...]
+    axes: tuple[np.ndarray, np.ndarray] | None
+    names: tuple[str, str]
+
+    @property
+    def count(self) -> int:
+        """Number of cells."""
+        return self.latitude.size
+
+
+def places(
+    dataset: netCDF4.Dataset, where: str, names: Mapping[str, str] | None = None, of: netCDF4.Variable | None = None
+) -> Places:
+    """Places of the cells of a file; ``names`` may name its "latitude" and "longitude". Raises ``InputError``."""
+    names = names or {}
+    found = [coordinate(dataset, kind, where, names.get(kind, ""), of) for kind in ("latitude", "longitude")]
+    still = [_still(variable, kind, where) for variable, kind in zip(found, ("latitude", "longitude"), strict=True)]
+    (lat, lat_dims), (lon, lon_dims) = still
+    called = (str(found[0].name), str(found[1].name))
+    axes = None
+    if len(lat_dims) <= 1 and len(lon_dims) <= 1 and lat_dims != lon_dims:
+        axes = lat.ravel(), lon.ravel()
+        dims = (*lat_dims, *lon_dims)
+        shape = tuple(len(dataset.dimensions[d]) for d in dims)
+        lat, lon = (grid.ravel() for grid in np.meshgrid(*axes, indexing="ij"))
+    elif set(lat_dims) != set(lon_dims):
+        raise InputError(
+            f"{where}: '{called[0]}' has dimensions {lat_dims} and '{called[1]}' {lon_dims}; give both on the same cells"
+        )
+    else:
+        dims, shape = lat_dims, lat.shape
+        lon = lon.transpose([lon_dims.index(d) for d in dims]) if dims else lon
+        lat, lon = lat.ravel(), lon.ravel()
+    _check_degrees(lat, lon, where)
+    return Places(lat, (lon + 180.0) % 360.0 - 180.0, tuple(dims), tuple(shape), axes, called)
+
+
+def _check_degrees(lat: np.ndarray, lon: np.ndarray, where: str) -> None:
+    if not np.isfinite(lat).any() or not np.isfinite(lon).any():
+        raise InputError(f"{where}: latitude and longitude are missing everywhere; fill in the coordinates")
+    worst = lat[np.nanargmax(np.abs(lat))]
+    if abs(worst) > 90 + 1e-6:
+        remedy = "exchange latitude and longitude" if np.nanmax(np.abs(lon)) <= 90 else "correct the coordinate"
+        raise InputError(f"{where}: latitude {worst:g} is outside -90..90; {remedy}")
+    worst = lon[np.nanargmax(np.abs(lon))]
+    if abs(worst) > 540:
+        raise InputError(f"{where}: longitude {worst:g} is outside -360..360; correct the coordinate")
+
+
+def _still(variable: netCDF4.Variable, kind: str, where: str) -> tuple[np.ndarray, tuple[str, ...]]:
+    """A coordinate without dimensions of length one beside others, and without time where it does not move."""
+    values = degrees(variable, ..., kind, where)
+    dims = [str(d) for d in variable.dimensions]
+    for name in list(dims):
+        axis = dims.index(name)
+        timely = name.lower() in ("time", "valid_time", "times", "t") or (
+            name in variable.group().variables
+            and " since " in str(getattr(variable.group().variables[name], "units", ""))
+        )
+        if (timely or (values.ndim > 2)) and values.shape[axis] >= 1:
+            first = np.take(values, [0], axis=axis)
+            if not np.all((np.abs(values - first) < 1e-6) | (np.isnan(values) & np.isnan(first))):
+                raise InputError(f"{where}: '{variable.name}' changes along '{name}'; give one place for each cell")
+            values = np.asarray(np.take(values, 0, axis=axis))
+            dims.remove(name)
+    if values.ndim > 2:
+        raise InputError(
+            f"{where}: '{variable.name}' has dimensions {variable.dimensions}, expected one or two; select one"
+        )
+    return values, tuple(dims)
+
+
+def on_cells(
+    variable: netCDF4.Variable, here: Places, where: str, *, lead: Sequence[str] = ()
+) -> tuple[tuple[Any, ...], tuple[int, ...]]:
+    """Index that leaves the dimensions ``lead`` and space, and the order that puts ``lead`` first and space as in ``here``.
+
+    Dimensions of length one are dropped; a longer one raises ``InputError``.
+    """
+    keep: list[str] = []
+    index: list[Any] = []
+    for name, size in zip(variable.dimensions, variable.shape, strict=True):
+        if name in lead or name in here.dims:
+            keep.append(name)
+            index.append(slice(None))
+        elif size == 1:
+            index.append(0)
+        else:
+            raise InputError(
+                f"{where}: dimension '{name}' has {size} entries, expected only {', '.join((*lead, *here.dims)) or 'one value'}; "
+                "select one entry (for instance: ncks -d or xarray.isel)"
+            )
+    sizes = dict(zip(here.dims, here.shape, strict=True))
+    lost = [d for d in (*lead, *here.dims) if d not in keep and sizes.get(d) != 1]
+    if lost:
+        raise InputError(
+            f"{where}: dimensions {variable.dimensions} lack '{lost[0]}' of the coordinates; give the variable on the cells "
+            "of the file"
+        )
+    return tuple(index), tuple(keep.index(d) for d in (*lead, *here.dims) if d in keep)
+
+
+def field(variable: netCDF4.Variable, here: Places, where: str, *, lead: Sequence[str] = ()) -> np.ndarray:
+    """Values of a variable on all cells, (*lead, cell), NaN where missing. Raises ``InputError``."""
+    index, order = on_cells(variable, here, where, lead=lead)
+    values = numbers(variable, index, where).transpose(order)
+    return values.reshape(*values.shape[: len(lead)], here.count)
+
+
+def match(here: Places, latitude: np.ndarray, longitude: np.ndarray, where: str) -> np.ndarray:
+    """Index of the cell at each wanted place, within 1e-3 degrees and clearly nearer than any other.
+
+    Raises ``InputError`` where a file has no such cell, or two that could be meant.
+    """
+    east = (np.asarray(longitude, np.float64) + 180.0) % 360.0 - 180.0
+    lat = np.asarray(latitude, np.float64)
+    if here.axes is not None and min(a.size for a in here.axes) >= 1:
+        row, far_row = _nearest(here.axes[0], lat, 1.0, False)
+        column, far_column = _nearest((here.axes[1] + 180.0) % 360.0 - 180.0, east, _narrow(lat), True)
+        bad = far_row | far_column
+        if bad.any():
+            _no_cell(lat, east, int(np.argmax(bad)), where)
+        return row * here.axes[1].size + column
+    order = np.argsort(here.latitude, kind="stable")
+    order = order[np.isfinite(here.latitude[order]) & np.isfinite(here.longitude[order])]
+    sorted_lat, sorted_lon = here.latitude[order], here.longitude[order]
+    low, high = np.searchsorted(sorted_lat, lat - TOLERANCE), np.searchsorted(sorted_lat, lat + TOLERANCE, side="right")
+    result = np.empty(lat.size, dtype=int)
+    for k in range(lat.size):
+        part = slice(low[k], high[k])
+        gap = np.abs((sorted_lon[part] - east[k] + 180.0) % 360.0 - 180.0) * _narrow(lat[k])
+        distance = np.hypot(sorted_lat[part] - lat[k], gap)
+        if not distance.size or distance.min() > TOLERANCE:
+            _no_cell(lat, east, k, where)
+        best = int(np.argmin(distance))
+        if np.sum(distance <= max(CLEARLY * distance[best], 1e-9)) > 1:
+            raise InputError(
+                f"{where}: two cells at or near ({lat[k]:.4f}, {east[k]:.4f}) could be meant; give each place once"
+            )
+        result[k] = order[part][best]
+    return result
+
+
+TOLERANCE = 1e-3
+"""Degrees of a great circle: how far the places of two files may differ and still be the same cell."""
+CLEARLY = 3.0
+"""The second nearest cell must be this many times farther than the nearest."""
+
+
+def _narrow(latitude: Any) -> Any:
+    """Length of a degree of longitude beside one of latitude (near the poles: of 89 degrees)."""
+    return np.maximum(np.cos(np.deg2rad(latitude)), 0.02)
+
+
+def _nearest(axis: np.ndarray, wanted: np.ndarray, scale: Any, around: bool) -> tuple[np.ndarray, np.ndarray]:
+    """Index of the nearest value of an axis, and where none is near and clearly the nearest; ``scale``: length of a degree."""
+    order = np.argsort(axis, kind="stable")
+    values = axis[order]
+    place = np.searchsorted(values, wanted)
+    near = np.stack(
+        [(place + k) % values.size if around else np.clip(place + k, 0, values.size - 1) for k in (-2, -1, 0, 1)]
+    )
+    gap = np.abs(values[near] - wanted)
+    if around:
+        gap = np.minimum(gap, 360.0 - gap)
+    gap = gap * scale
+    best = np.take_along_axis(near, np.argmin(gap, axis=0)[None], axis=0)[0]
+    least = gap.min(axis=0)
+    other = np.where(np.abs(values[near] - values[best]) < 1e-9, np.inf, gap).min(axis=0)
+    return order[best], (least > TOLERANCE) | (other <= np.maximum(CLEARLY * least, 1e-9))
+
+
+def _no_cell(latitude: np.ndarray, longitude: np.ndarray, k: int, where: str) -> None:
+    raise InputError(
+        f"{where}: no cell at ({latitude[k]:.4f}, {longitude[k]:.4f}), which the static file has; bring both to the same grid"
+    )
+
+
+# --- areas -----------------------------------------------------------------------------------------------------------
+
+
+def area(dataset: netCDF4.Dataset, here: Places, where: str, called: str = "") -> tuple[np.ndarray, str]:
+    """Area of the cells in km2, and where it comes from.
+
+    From the variable ``called``, else one that ``cell_measures`` or the standard name ``cell_area`` tell, else from bounds of
+    the coordinates, else from the distance of neighbours; 1 km2 where nothing tells. Raises ``InputError``.
+    """
+    name = called if called in dataset.variables else _measure(dataset, here)
+    if name:
+        variable = dataset.variables[name]
+        unit = understood(str(getattr(variable, "units", "")))
+        if unit is None or unit.powers != (2, 0, 0, 0, 0, 0):
+            raise InputError(
+                f"{where}: '{name}' is in {getattr(variable, 'units', '')!r}, expected 'm2' or 'km2'; set its units attribute"
+            )
+        factor = {1.0: 1e-6, 1e6: 1.0}.get(unit.factor, unit.factor * 1e-6)
+        return field(variable, here, f"{where}: {name}") * factor, f"'{name}'"
+    corners = _from_corners(dataset, here, where)
+    if corners is not None:
+        return corners, "bounds"
+    if here.axes is not None and max(a.size for a in here.axes) > 1:
+        return _from_axes(*here.axes), "spacing"
+    if here.axes is None and len(here.shape) == 2 and max(here.shape) > 1:
+        return _from_neighbours(here), "neighbours"
+    return np.ones(here.count), ""
+
+
+def _measure(dataset: netCDF4.Dataset, here: Places) -> str:
+    """Name of the variable of cell areas; "" where there is none."""
+    named = []
+    for variable in dataset.variables.values():
+        words = str(getattr(variable, "cell_measures", "")).replace(":", ": ").split()
+        named += [after for word, after in itertools.pairwise(words) if word == "area:"]
+    named += [n for n, v in dataset.variables.items() if getattr(v, "standard_name", "") == "cell_area"]
+    named += [
+        n for n in dataset.variables if n.lower() in ("area", "areacella", "cell_area", "gridarea", "garea", "tarea")
+    ]
+    return next(
+        (n for n in named if n in dataset.variables and set(here.dims) <= set(dataset.variables[n].dimensions)), ""
+    )
+
+
+def _from_corners(dataset: netCDF4.Dataset, here: Places, where: str) -> np.ndarray | None:
+    """Areas (cell,) from the bounds that the coordinates name; None without them."""
+    found = []
+    for name in here.names:
+        variable = dataset.variables[name]
+        bounds = dataset.variables.get(str(getattr(variable, "bounds", "")))
+        if bounds is None or bounds.ndim != variable.ndim + 1 or bounds.dimensions[:-1] != variable.dimensions:
+            return None
+        values = numbers(bounds, ..., f"{where}: {bounds.name}")
+        if not np.all(np.isfinite(values)):
+            return None
+        unit = str(getattr(bounds, "units", getattr(variable, "units", ""))).strip().lower()
+        found.append(values * _TURN.get(unit, 1.0))
+    lat, lon = found
+    if here.axes is not None:
+        if lat.shape[-1] != 2 or lon.shape[-1] != 2:
+            return None
+        lat, lon = lat.reshape(-1, 2), lon.reshape(-1, 2)
+        sine = np.sin(np.deg2rad(np.clip(lat, -90, 90)))
+        width = np.abs((lon[:, 1] - lon[:, 0] + 180.0) % 360.0 - 180.0)
+        width = np.where((width < 1e-9) & (np.abs(lon[:, 1] - lon[:, 0]) > 359), 360.0, width)
+        result = EARTH_RADIUS_KM**2 * np.abs(sine[:, 1] - sine[:, 0])[:, None] * np.deg2rad(width)
+        return result.ravel() if np.all(result > 0) else None
+    if lat.shape[-1] < 3:
+        return None
+    count = lat.shape[-1]
+    corner = _position(lat.reshape(-1, count), lon.reshape(-1, count))
+    first, second, third = corner[:, :1], corner[:, 1:-1], corner[:, 2:]
+    triple = np.einsum("ckx,ckx->ck", np.broadcast_to(first, second.shape), np.cross(second, third))
+    under = 1 + (first * second).sum(-1) + (second * third).sum(-1) + (third * first).sum(-1)
+    result = np.abs(2 * np.arctan2(triple, under).sum(axis=1)) * EARTH_RADIUS_KM**2
+    return result if np.all(result > 0) else None
+
+
+def _position(lat: np.ndarray, lon: np.ndarray) -> np.ndarray:
+    lat, lon = np.deg2rad(lat), np.deg2rad(lon)
+    return np.stack([np.cos(lat) * np.cos(lon), np.cos(lat) * np.sin(lon), np.sin(lat)], axis=-1)
+
+
+def halves(axis: np.ndarray, around: bool) -> tuple[np.ndarray, np.ndarray]:
+    """Half the distance to the next lower and the next higher neighbour of an axis in any order, degrees.
+
+    ``around``: neighbours across the date line count. At a gap or an end the smaller side stands for both, and for an axis
+    of one value both are 0.
+    """
+    order = np.argsort((axis + 180.0) % 360.0 - 180.0 if around else axis, kind="stable")
+    values = ((axis + 180.0) % 360.0 - 180.0 if around else axis)[order]
+    values, back = np.unique(values, return_inverse=True)
+    if values.size == 1:
+        return np.zeros(axis.size), np.zeros(axis.size)
+    gaps = np.diff(values)
+    below, above = np.concatenate([[np.inf], gaps]), np.concatenate([gaps, [np.inf]])
+    if around:
+        below[0] = above[-1] = values[0] + 360.0 - values[-1]
+    below, above = np.where(below > 1.5 * above, above, below), np.where(above > 1.5 * below, below, above)
+    result = np.empty((2, axis.size))
+    result[:, order] = 0.5 * np.stack([below, above])[:, back]
+    return result[0], result[1]
+
+
+def _from_axes(latitude: np.ndarray, longitude: np.ndarray) -> np.ndarray:
+    """Areas (cell,), km2, of the cells of two axes; an axis of one value takes the step of the other."""
+    (south, north), (west, east) = halves(latitude, False), halves(longitude, True)
+    if latitude.size == 1 or not north.any():
+        south = north = np.full(latitude.size, 0.25 * np.median(west + east) * 2.0)
+    if longitude.size == 1 or not east.any():
+        west = east = np.full(longitude.size, 0.25 * np.median(south + north) * 2.0)
+    low, high = np.clip(latitude - south, -90, 90), np.clip(latitude + north, -90, 90)
+    band = EARTH_RADIUS_KM**2 * (np.sin(np.deg2rad(high)) - np.sin(np.deg2rad(low)))
+    return (band[:, None] * np.deg2rad(west + east)[None, :]).ravel()
+
+
+def _from_neighbours(here: Places) -> np.ndarray:
+    """Areas (cell,), km2, of a grid with two-dimensional coordinates, from the distance of neighbours on the sphere."""
+    place = _position(here.latitude, here.longitude).reshape(*here.shape, 3)
+    sides = [np.gradient(place, axis=k) if here.shape[k] > 1 else None for k in (0, 1)]
+    if sides[0] is None or sides[1] is None:
+        side = sides[0] if sides[0] is not None else sides[1]
+        assert side is not None
+        return (EARTH_RADIUS_KM**2 * (side**2).sum(-1)).ravel()
+    return EARTH_RADIUS_KM**2 * np.linalg.norm(np.cross(sides[0], sides[1]), axis=-1).ravel()

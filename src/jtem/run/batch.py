@@ -1,0 +1,209 @@
+"""Space: many columns in one compiled program. ``vmap``, tiles that fit a core's cache, devices, padding.
+
+:func:`compiled` keeps one program a (function, devices, fixed arguments) for as long as the process lives, so that a second
+run of the same design, shapes and selection compiles nothing. Numbers are arguments of the programs, never closed over.
+"""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax.sharding import NamedSharding, PartitionSpec
+
+from jtem import step
+from jtem.records import Selection
+from jtem.run import years
+from jtem.run.years import Outputs
+from jtem.state import Cell, Climate, Controls
+
+TILE = 128
+"""Columns that a CPU core takes at a time: their state and drivers of a month stay in its cache."""
+LANES = 16
+"""Tiles are padded to a multiple of this many columns: a vector of float32."""
+
+
+# --- programs ------------------------------------------------------------------------------------------------------------
+
+
+class Program:
+    """A compiled function; :meth:`compiles` says whether a call will have to compile first."""
+
+    def __init__(self, function: Callable[..., Any]):
+        """``function`` compiles at the first call with arguments of a shape."""
+        self.jitted = jax.jit(function)
+        self._known: set = set()
+
+    def __call__(self, *arguments):
+        """Call it."""
+        self._known.add(_shapes(arguments))
+        return self.jitted(*arguments)
+
+    def compiles(self, *arguments) -> bool:
+        """Whether arguments of these shapes come for the first time."""
+        return _shapes(arguments) not in self._known
+
+    def compilations(self) -> int:
+        """Number of compiled versions, one a shape."""
+        return self.jitted._cache_size()  # pyright: ignore[reportAttributeAccessIssue]
+
+
+def _shapes(arguments) -> tuple:
+    leaves, structure = jax.tree.flatten(arguments)
+    return structure, tuple((np.shape(leaf), getattr(leaf, "dtype", type(leaf))) for leaf in leaves)
+
+
+@functools.lru_cache(maxsize=256)
+def compiled(
+    function: Callable[..., Any],
+    devices: tuple,
+    *,
+    shared: int = 1,
+    each: bool = True,
+    per_cell: int = 1,
+    **fixed,
+) -> Program:
+    """``function(*shared, *stacked, **fixed)`` compiled, with the stacked arguments split over the devices and in tiles.
+
+    The first ``shared`` arguments are the same for all columns; the others and all results lead with the cell axis. ``each``:
+    ``function`` is of one column; else of stacked columns, which it must treat alike, making ``per_cell`` columns of each.
+    Define ``function`` once, outside of other functions: it is part of the key under which the program is kept.
+    """
+
+    def tiled(*arguments):
+        one = functools.partial(function, *arguments[:shared], **fixed)
+        return in_tiles(jax.vmap(one) if each else one, arguments[shared:], devices, per_cell=per_cell)
+
+    tiled.__name__ = getattr(function, "__name__", "columns")  # what logs of the compiler show
+    if len(devices) == 1:
+        return Program(tiled)
+    mesh = jax.sharding.Mesh(np.array(devices), ("cell",))
+    split, whole = PartitionSpec("cell"), PartitionSpec()
+
+    def call(*arguments):
+        specs = (*(whole for _ in range(shared)), *(split for _ in arguments[shared:]))
+        return jax.shard_map(tiled, mesh=mesh, in_specs=specs, out_specs=split, check_vma=False)(*arguments)
+
+    call.__name__ = tiled.__name__
+    return Program(call)
+
+
+def in_tiles(function, stacked, devices: tuple, *, per_cell: int = 1):
+    """``function(*stacked)`` of arrays with a leading cell axis, on CPUs one tile of cells after the other.
+
+    ``function`` must treat cells alike and return arrays that lead with the cell axis; ``per_cell`` is the number of columns
+    it makes of each. The last tile is padded with copies of the last cell. Results do not depend on the tiles.
+    """
+    count = jax.tree.leaves(stacked)[0].shape[0]
+    tiles = -(-count * per_cell // TILE)
+    if tiles <= 1 or devices[0].platform != "cpu":
+        return function(*stacked)
+    size = -(-count // tiles)
+    size += -size % max(1, LANES // per_cell)
+    tiles = -(-count // size)
+    extra = tiles * size - count
+
+    def split(leaf):
+        last = jnp.broadcast_to(leaf[-1:], (extra, *leaf.shape[1:]))
+        return jnp.concatenate([leaf, last]).reshape(tiles, size, *leaf.shape[1:])
+
+    out = jax.lax.map(lambda tile: function(*tile), jax.tree.map(split, stacked))
+    return jax.tree.map(lambda leaf: leaf.reshape(tiles * size, *leaf.shape[2:])[:count], out)
+
+
+def pad_cells(tree, multiple: int):
+    """Repeat the last cell until the leading axis is a multiple of ``multiple`` (host arrays; the caller drops them)."""
+
+    def pad(leaf):
+        leaf = np.asarray(leaf)
+        extra = -leaf.shape[0] % multiple
+        return np.concatenate([leaf, np.repeat(leaf[-1:], extra, axis=0)]) if extra else leaf
+
+    return jax.tree.map(pad, tree)
+
+
+def place(tree, devices: tuple):
+    """Put stacked cells on the devices, split along the leading axis."""
+    if len(devices) == 1:
+        return jax.device_put(tree, devices[0])
+    mesh = jax.sharding.Mesh(np.array(devices), ("cell",))
+    return jax.device_put(tree, NamedSharding(mesh, PartitionSpec("cell")))
+
+
+# --- years of many columns -------------------------------------------------------------------------------------------------
+
+
+def _inline(parameters, controls, active, state, climate, cell, *, design, selection, rests=True):
+    return years.simulate(
+        state,
+        climate,
+        cell,
+        parameters,
+        controls,
+        design=design,
+        selection=selection,
+        active=active if rests else None,
+    )
+
+
+def _heat(parameters, active, state, climate, cell, *, design):
+    return years.heat_years(state, climate, cell, parameters, active, design=design)
+
+
+def _water(parameters, active, controls, state, climate, heat, cell, *, design):
+    return years.water_years(state, climate, heat, controls, cell, parameters, active, design=design)
+
+
+def _carbon(parameters, active, of_run, controls, state, drivers, co2, cells, *, design, selection):
+    return years.carbon_years(
+        state, drivers, of_run, co2, controls, cells, parameters, active, design=design, selection=selection
+    )
+
+
+def inline_program(design: step.Design, selection: Selection, devices: tuple, *, rests: bool = True) -> Program:
+    """Years inline: (parameters, controls, active, state, climate, cells). ``rests``: years that are not active rest."""
+    return compiled(_inline, devices, shared=3, design=design, selection=selection, rests=rests)
+
+
+def heat_program(design: step.Design, devices: tuple) -> Program:
+    """Heat pass: (parameters, active, state, climate, cells)."""
+    return compiled(_heat, devices, shared=2, design=design)
+
+
+def water_program(design: step.Design, devices: tuple) -> Program:
+    """Water pass: (parameters, active, controls, state, climate, heat, cells)."""
+    return compiled(_water, devices, shared=3, design=design)
+
+
+def carbon_program(design: step.Design, selection: Selection, devices: tuple, runs: int) -> Program:
+    """Carbon pass of ``runs`` runs: (parameters, active, of_run, controls, state, drivers, co2, cells)."""
+    return compiled(_carbon, devices, shared=4, each=False, per_cell=runs, design=design, selection=selection)
+
+
+def simulate_cells(
+    state: step.State,
+    climate: Climate,
+    cells: Cell,
+    parameters: step.Parameters,
+    controls: Controls,
+    *,
+    design: step.Design,
+    selection: Selection,
+    devices: tuple | None = None,
+    active=None,
+) -> tuple[step.State, Outputs]:
+    """:func:`jtem.run.years.simulate` for stacked cells (leading axis), compiled once, split over ``devices`` (default: all).
+
+    The number of cells must be a multiple of the number of devices: :func:`pad_cells` does that.
+    """
+    chosen = tuple(devices or jax.local_devices())
+    count = jax.tree.leaves(cells)[0].shape[0]
+    if count % len(chosen):
+        raise ValueError(f"{count} cells do not split over {len(chosen)} devices; pad them with pad_cells")
+    running = jnp.ones((climate.co2.shape[1],), bool) if active is None else active
+    program = inline_program(design, selection, chosen, rests=active is not None)
+    return program(parameters, controls, running, state, climate, cells)

@@ -1,0 +1,522 @@
+"""A chunk of columns on its way through an experiment: spin-up, fills, years in blocks, inline or in passes."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Hashable, Iterator
+from dataclasses import dataclass
+from typing import NamedTuple, Protocol, runtime_checkable
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from jtem import step
+from jtem.physics.permafrost import Thaw
+from jtem.records import Selection, Sink
+from jtem.run import batch, course, spinup, years
+from jtem.run.course import THAW, Experiment, Leg, Spun, Stage, Unit
+from jtem.state import Cell, Climate
+
+BUDGET_LIMIT = {"float64": 1e-9, "float32": 1e-5}
+"""Largest relative monthly budget residual by pool precision (decisions: mixed and float64 1e-9, float32 1e-5)."""
+
+RESIDUALS = {
+    "carbon_residual": "ecosystem_carbon",
+    "nitrogen_residual": "soil_organic_nitrogen",
+    "water_residual": "soil_water",
+}
+"""Budget residuals of a year (largest month) and the pool that each is compared with."""
+
+
+# --- what a chunk talks to -----------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Progress:
+    """One message to the progress callback.
+
+    ``seconds``: since the start; ``compile_seconds``: of those in calls that compiled. ``seconds_left``: from the speed of
+    work in which nothing compiled; None before there was any.
+    """
+
+    stage: str
+    columns: int
+    chunk: int
+    chunks: int
+    column_years_done: int
+    column_years_total: int
+    seconds: float
+    compile_seconds: float
+    seconds_left: float | None = None
+
+
+@runtime_checkable
+class Checkpoint(Protocol):
+    """A sink that remembers finished work (spin-up, families of stages) of a chunk, so that a killed run goes on."""
+
+    def wanted(self, chunk: int) -> bool:
+        """Whether this process works on the chunk."""
+        ...
+
+    def load(self, columns: slice, unit: str) -> dict[str, np.ndarray] | None:
+        """What :meth:`save` was given, or None where the unit is not finished."""
+        ...
+
+    def save(self, columns: slice, unit: str, arrays: dict[str, np.ndarray], failed: dict[int, str]) -> None:
+        """Remember a finished unit, after its results were written."""
+        ...
+
+    def failures(self, columns: slice) -> dict[int, str]:
+        """Failed columns of the finished units of a chunk."""
+        ...
+
+
+class Work:
+    """Column-years done and to do, the seconds they took, and how many of those went into compiling."""
+
+    def __init__(self, experiment: Experiment, report: Callable[[Progress], None] | None):
+        self.report = report or (lambda message: None)
+        self.chunks = len(course.chunks(experiment))
+        self.total = len(experiment.column_cell) * sum(unit.years for unit in course.itinerary(experiment))
+        self.done = 0
+        self.start = self.mark = time.perf_counter()
+        self.compile_seconds = 0.0
+        self.compiling = False
+        self.steady_seconds, self.steady_done = 0.0, 0
+
+    def call(self, program: batch.Program, *arguments):
+        """The result of a program, waited for. A call that compiles counts as compiling: what it ran for is small beside."""
+        begin, compiles = time.perf_counter(), program.compiles(*arguments)
+        result = jax.block_until_ready(program(*arguments))
+        if compiles:
+            self.compile_seconds += time.perf_counter() - begin
+            self.compiling = True
+        return result
+
+    def finished(self, column_years: int, stage: str, chunk: int, columns: int) -> None:
+        """Count a piece of work and tell of it."""
+        now = time.perf_counter()
+        self.done += column_years
+        if not self.compiling:
+            self.steady_seconds += now - self.mark
+            self.steady_done += column_years
+        self.mark, self.compiling = now, False
+        left = (self.total - self.done) * self.steady_seconds / self.steady_done if self.steady_done else None
+        self.report(
+            Progress(
+                stage=stage,
+                columns=columns,
+                chunk=chunk,
+                chunks=self.chunks,
+                column_years_done=self.done,
+                column_years_total=self.total,
+                seconds=now - self.start,
+                compile_seconds=self.compile_seconds,
+                seconds_left=left,
+            )
+        )
+
+    def skipped(self, column_years: int) -> None:
+        """Work that was finished by an earlier run."""
+        self.total -= column_years
+
+
+# --- one chunk -----------------------------------------------------------------------------------------------------------------
+
+
+class _End(NamedTuple):
+    """Where a stage ends: state and thaw of its last year (padded, placed), thaw of all years (host arrays, column and year)."""
+
+    state: step.State
+    thaw: Thaw | None
+    series: tuple[np.ndarray, ...] = ()
+
+
+class Chunk:
+    """The columns of one chunk on their way through the units of an experiment."""
+
+    def __init__(
+        self,
+        experiment: Experiment,
+        number: int,
+        columns: slice,
+        sink: Sink,
+        memory: Checkpoint | None,
+        work: Work,
+        failed: dict[int, str],
+    ):
+        self.e, self.number, self.columns = experiment, number, columns
+        self.sink, self.memory, self.work, self.failed = sink, memory, work, failed
+        self.devices = tuple(jax.local_devices())
+        self.indices = experiment.column_cell[columns]
+        self.count = len(self.indices)
+        size = min(experiment.chunk_columns, len(experiment.column_cell))
+        self.size = size + (-size % len(self.devices))
+        self.block = min(experiment.block_years, max(stage.years for stage in experiment.stages))
+        self.selection = with_checks(experiment.selection)
+        self.wanted = {name for name, _ in experiment.selection.annual}
+        self.cells: Cell | None = None
+
+    def run(self) -> dict[str, np.ndarray]:
+        """All units in order; what the spin-up says of each column."""
+        ends = {name: _End(self._rows(state), None) for name, state in self.e.initial_states.items()}
+        report: dict[str, np.ndarray] = {}
+        if self.memory is not None:
+            self.failed.update(self.memory.failures(self.columns))
+        units = course.itinerary(self.e)
+        last_use = {unit.stages[0].parent: i for i, unit in enumerate(units) if unit.stages}
+        for i, unit in enumerate(units):
+            if unit.stages and unit.stages[0].parent not in ends:
+                name, parent = unit.stages[0].name, unit.stages[0].parent
+                raise ValueError(f"stage '{name}' starts from '{parent}', which has not run")
+            made, extra = self._remembered(unit) or self._done(unit, ends, set(last_use))
+            report.update(extra)
+            ends.update({name: end for name, end in made.items() if name in last_use})
+            for name in [n for n in ends if last_use.get(n, -1) <= i]:
+                del ends[name]
+        return report
+
+    def _done(self, unit: Unit, ends: dict[str, _End], used: set[str]) -> tuple[dict[str, _End], dict[str, np.ndarray]]:
+        """Ends of a unit's stages, after its results and states went to the sink and into the memory."""
+        made, extra = self._walk(unit, ends)
+        for name, end in made.items():
+            self.sink.state(name, self.columns, jax.tree.map(lambda leaf: np.asarray(leaf)[: self.count], end.state))
+        if self.memory is not None:
+            first, last = self.columns.start, self.columns.stop
+            mine = {column: reason for column, reason in self.failed.items() if first <= column < last}
+            kept = {name: end for name, end in made.items() if name in used or not unit.stages}
+            self.memory.save(self.columns, unit.name, {**extra, **_arrays(kept, self.count)}, mine)
+        return made, extra
+
+    def _walk(self, unit: Unit, ends: dict[str, _End]) -> tuple[dict[str, _End], dict[str, np.ndarray]]:
+        """The legs of a unit."""
+        made, extra = {}, {}
+        begin = ends[unit.stages[0].parent] if unit.stages else None
+        for leg in unit.legs:
+            if leg.kind == "spin":
+                made["spinup"], extra = self._spin()
+            elif leg.kind == "years":
+                assert begin is not None
+                made = self._years(leg.stages, begin)
+            elif leg.base is None:
+                assert begin is not None
+                begin = self._filled(begin)
+            else:
+                made = {name: self._filled(end, leg) for name, end in made.items()}
+        return made, extra
+
+    # --- legs
+
+    def _spin(self) -> tuple[_End, dict[str, np.ndarray]]:
+        spin, cells = self.e.spin_up, self.placed_cells()
+        assert spin is not None
+        cycle = _cast(spin.climate(self.indices), self.e.design)
+        first = _mean_years(self.place(cycle))
+        spun = self.work.call(self._spin_program(spin.method), self.e.parameters, cells, first)
+        solver = {key: np.asarray(value)[: self.count] for key, value in spun.solver.items()}
+        if solver and (failed := np.flatnonzero(solver["code"])).size:
+            spun = self._repeat_some(failed, cells, first, spun._replace(solver={}))
+        self.work.finished(self.count * spin.heat_years, "spin-up", self.number, self.count)
+        end = _End(spun.state, spun.thaw)
+        if spin.cycle_years:
+            stage = Stage("cyclic spin-up", 1, spin.cycle_years, spin.climate, follow=True)
+            end = self._years((stage,), end, cycle)[stage.name]
+        drift = jax.tree.map(lambda value: np.asarray(value)[: self.count], spun.drift)
+        return end, {**drift._asdict(), "closed": np.asarray(spinup.closed(drift)), **solver}
+
+    def _spin_program(self, method: str) -> batch.Program:
+        spin = self.e.spin_up
+        assert spin is not None
+        length = {"years": spin.years} if method == "repeat" else {}
+        return batch.compiled(
+            course.spin, self.devices, design=self.e.design, method=method, heat_years=spin.heat_years, **length
+        )
+
+    def _repeat_some(self, failed: np.ndarray, cells: Cell, climate: Climate, found: Spun) -> Spun:
+        """Replace columns in which the solver failed by repeated years, in a batch of their own."""
+        size = len(self.devices) * (1 << max(0, -(-len(failed) // len(self.devices)) - 1).bit_length())
+        rows = np.concatenate([failed, np.full(size - len(failed), failed[-1])])
+        some = jax.tree.map(lambda leaf: jnp.asarray(np.asarray(leaf)[rows]), (cells, climate))
+        some = batch.place(some, self.devices)
+        repeated = self.work.call(self._spin_program("repeat"), self.e.parameters, *some)
+
+        def put(whole, part):
+            host = np.array(whole)
+            host[failed] = np.asarray(part)[: len(failed)]
+            return host
+
+        return batch.place(jax.tree.map(put, found, repeated), self.devices)
+
+    def _filled(self, end: _End, leg: Leg | None = None) -> _End:
+        """Frozen stores filled from the thaw of the year before, or from the mean of a leg's base years."""
+        thaw = end.thaw
+        if leg is not None and leg.base is not None:
+            window = slice(leg.base[0], leg.base[1] + 1)
+            thaw = self.place(Thaw(*[jnp.asarray(values[:, window].mean(axis=1)) for values in end.series]), pad=False)
+        if thaw is None:  # restart: the pools refer to the thaw in their store
+            known = end.state.carbon.store.reference_thaw
+            thaw = Thaw(known, known)
+        program = batch.compiled(course.fill, self.devices, design=self.e.design)
+        return end._replace(state=self.work.call(program, self.e.parameters, end.state, self.placed_cells(), thaw))
+
+    def _years(self, stages: tuple[Stage, ...], begin: _End, cycle: Climate | None = None) -> dict[str, _End]:
+        """Years of a family of stages, inline or in passes; ``cycle``: host climate that is repeated and not written."""
+        if self.e.splits:
+            climates = [
+                _cast(stage.climate(self.indices), self.e.design) if cycle is None else cycle for stage in stages
+            ]
+            return _Passes(self, stages, begin, climates, cycle is not None).run()
+        ends = {}
+        for stage in stages:
+            climate = self.place(_cast(stage.climate(self.indices), self.e.design) if cycle is None else cycle)
+            ends[stage.name] = self._inline(stage, begin.state, climate, cycle is not None)
+        return ends
+
+    def _inline(self, stage: Stage, state: step.State, climate: Climate, cyclic: bool) -> _End:
+        program = batch.inline_program(self.e.design, self.selection, self.devices)
+        recent: list[tuple[np.ndarray, ...]] = []
+        for block in self.blocks(stage.years, climate.co2.shape[1], cyclic):
+            state, outputs = self.work.call(
+                program,
+                self.e.parameters,
+                years.constant_controls(self.block, expose=stage.expose, follow=stage.follow),
+                block.active,
+                state,
+                _years_of(climate, block.index),
+                self.placed_cells(),
+            )
+            recent.append(tuple(np.asarray(outputs["annual"][name])[:, : block.live] for name in THAW))
+            host = jax.tree.map(lambda leaf, live=block.live: np.asarray(leaf)[: self.count, :live], outputs)
+            self.hand_over(stage, block, host, cyclic)
+            self.work.finished(self.count * block.live, stage.name, self.number, self.count)
+        return self.end(state, recent)
+
+    # --- blocks
+
+    def blocks(self, length: int, given: int, cyclic: bool) -> Iterator[_Block]:
+        """Blocks of years of a stage of ``length`` years; ``given``: years of climate."""
+        for first in range(0, length, self.block):
+            span = np.arange(first, first + self.block)
+            index = span % given if cyclic else np.minimum(span, length - 1)
+            yield _Block(first, int((span < length).sum()), jnp.asarray(span < length), index)
+
+    def hand_over(self, stage: Stage, block: _Block, host: years.Outputs, cyclic: bool) -> None:
+        """Check a block of one stage and give it to the sink."""
+        for row, year, reason in failures(host["annual"], BUDGET_LIMIT[self.e.design.pool_dtype]):
+            where = f"{stage.name} {stage.first_year + block.first + year}"
+            self.failed.setdefault(self.columns.start + row, f"{where}: {reason}")
+        if not cyclic:
+            host = {**host, "annual": {n: v for n, v in host["annual"].items() if n in self.wanted}}
+            self.sink.write(stage, self.columns, slice(block.first, block.first + block.live), host)
+
+    def end(self, state: step.State, recent: list[tuple[np.ndarray, ...]]) -> _End:
+        """Where a stage ends, from the thaw of its blocks of years (column, year)."""
+        series = tuple(np.concatenate(parts, axis=1) for parts in zip(*recent, strict=True))
+        thaw = self.place(Thaw(*[jnp.asarray(values[:, -1]) for values in series]), pad=False)
+        return _End(state, thaw, series)
+
+    # --- arrays
+
+    def placed_cells(self) -> Cell:
+        """The chunk's columns on the devices, placed when first needed."""
+        cells = self._rows(self.e.columns) if self.cells is None else self.cells
+        self.cells = cells
+        return cells
+
+    def _rows(self, tree):
+        return self.place(jax.tree.map(lambda leaf: leaf[self.columns], tree))
+
+    def place(self, tree, pad: bool = True):
+        """Columns of the chunk on the devices, padded to its size."""
+        if pad and jax.tree.leaves(tree)[0].shape[0] < self.size:
+            tree = batch.pad_cells(tree, self.size)
+        return batch.place(jax.tree.map(jnp.asarray, tree), self.devices)
+
+    def _remembered(self, unit: Unit) -> tuple[dict[str, _End], dict[str, np.ndarray]] | None:
+        """Ends of a finished unit, placed, and its other arrays; None where it is not finished."""
+        arrays = self.memory.load(self.columns, unit.name) if self.memory is not None else None
+        if arrays is None:
+            return None
+        self.work.skipped(self.count * unit.years)
+        structure = jax.tree.structure(course.state_like(self.e))
+        ends: dict[str, _End] = {}
+        for name in [stage.name for stage in unit.stages] or ["spinup"]:
+            leaves = [arrays.get(f"state/{name}/{k}") for k in range(structure.num_leaves)]
+            if leaves[0] is None:
+                continue
+            thaw = [arrays.get(f"thaw/{name}/{k}") for k in range(len(THAW))]
+            known = None if thaw[0] is None else self.place(Thaw(*[jnp.asarray(values) for values in thaw]))
+            ends[name] = _End(self.place(jax.tree.unflatten(structure, leaves)), known)
+        return ends, {key: value for key, value in arrays.items() if "/" not in key}
+
+
+class _Block(NamedTuple):
+    """Years of a stage that run together: the first, how many run, which of the block's, and which years of climate they take."""
+
+    first: int
+    live: int
+    active: jax.Array
+    index: np.ndarray
+
+
+class _Passes:
+    """Years of a family with heat once a distinct climate, water once a distinct climate and treatment, and carbon of all stages
+    of a batch in one program.
+
+    ``climates``: of each stage, host arrays (cell, year, ...). Dictionaries of heat are by ``Stage.heat``, those of water by
+    :func:`_treatment`, those of carbon by ``Stage.batch``.
+    """
+
+    def __init__(self, chunk: Chunk, stages: tuple[Stage, ...], begin: _End, climates: list[Climate], cyclic: bool):
+        self.chunk, self.stages, self.cyclic = chunk, stages, cyclic
+        moves_water = chunk.e.design.permafrost.moves_water
+        self.treatments = [_treatment(stage, moves_water) for stage in stages]
+        self.heat_of: dict[Hashable, int] = {}
+        self.water_of: dict[Hashable, int] = {}
+        self.batches: dict[str, list[int]] = {}
+        for k, stage in enumerate(stages):
+            self.heat_of.setdefault(stage.heat, k)
+            self.water_of.setdefault(self.treatments[k], k)
+            self.batches.setdefault(stage.batch, []).append(k)
+        self.co2 = [np.array(climate.co2) for climate in climates]
+        self.climates = {k: climates[k] for k in {*self.heat_of.values(), *self.water_of.values()}}
+        self.thermal = dict.fromkeys(self.heat_of, begin.state.thermal)
+        self.wet = dict.fromkeys(self.water_of, begin.state.water)
+        self.carbon = {name: _repeated(begin.state.carbon, len(rows)) for name, rows in self.batches.items()}
+        self.recent: dict[Hashable, list[tuple[np.ndarray, ...]]] = {key: [] for key in self.heat_of}
+
+    def run(self) -> dict[str, _End]:
+        """All years; the end of every stage."""
+        chunk = self.chunk
+        for block in chunk.blocks(self.stages[0].years, self.co2[0].shape[1], self.cyclic):
+            climates = {k: chunk.place(_years_of(climate, block.index)) for k, climate in self.climates.items()}
+            drivers = self._water(block, climates, self._heat(block, climates))
+            for name, rows in self.batches.items():
+                self._carbon(block, name, rows, drivers)
+        ends = {}
+        for name, rows in self.batches.items():
+            for row, k in enumerate(rows):
+                stage = self.stages[k]
+                carbon = _part(self.carbon[name], (slice(None), row))
+                state = step.State(self.thermal[stage.heat], self.wet[self.treatments[k]], carbon)
+                ends[stage.name] = chunk.end(state, self.recent[stage.heat])
+        return ends
+
+    def _heat(self, block: _Block, climates: dict[int, Climate]) -> dict[Hashable, years.HeatYear]:
+        chunk, made = self.chunk, {}
+        program = batch.heat_program(chunk.e.design, chunk.devices)
+        for key, k in self.heat_of.items():
+            self.thermal[key], made[key] = chunk.work.call(
+                program, chunk.e.parameters, block.active, self.thermal[key], climates[k], chunk.placed_cells()
+            )
+            self.recent[key].append(
+                tuple(np.asarray(leaf)[:, : block.live] for leaf in jax.tree.leaves(made[key].thaw))
+            )
+        return made
+
+    def _water(
+        self, block: _Block, climates: dict[int, Climate], heat: dict[Hashable, years.HeatYear]
+    ) -> dict[Hashable, years.Drivers]:
+        chunk, made = self.chunk, {}
+        program = batch.water_program(chunk.e.design, chunk.devices)
+        for key, k in self.water_of.items():
+            stage = self.stages[k]
+            self.wet[key], moist = chunk.work.call(
+                program,
+                chunk.e.parameters,
+                block.active,
+                years.constant_controls(chunk.block, expose=stage.expose, follow=stage.follow),
+                self.wet[key],
+                climates[k],
+                heat[stage.heat],
+                chunk.placed_cells(),
+            )
+            made[key] = years.Drivers(climates[k], heat[stage.heat], moist)
+        return made
+
+    def _carbon(self, block: _Block, name: str, rows: list[int], drivers: dict[Hashable, years.Drivers]) -> None:
+        chunk, stages = self.chunk, [self.stages[k] for k in rows]
+        used = list(dict.fromkeys(self.treatments[k] for k in rows))
+        stacked = jax.tree.map(lambda *leaves: jnp.stack(leaves, axis=1), *(drivers[key] for key in used))
+        switches = [years.constant_controls(chunk.block, expose=s.expose, follow=s.follow) for s in stages]
+        self.carbon[name], outputs = chunk.work.call(
+            batch.carbon_program(chunk.e.design, chunk.selection, chunk.devices, len(rows)),
+            chunk.e.parameters,
+            block.active,
+            jnp.asarray([used.index(self.treatments[k]) for k in rows]),
+            jax.tree.map(lambda *leaves: jnp.stack(leaves), *switches),
+            self.carbon[name],
+            stacked,
+            chunk.place(np.stack([self.co2[k][:, block.index] for k in rows], axis=1)),
+            chunk.placed_cells(),
+        )
+        host = jax.tree.map(np.asarray, outputs)
+        for row, stage in enumerate(stages):
+            own = _part(host, (slice(chunk.count), row, slice(block.live)))
+            chunk.hand_over(stage, block, own, self.cyclic)
+        said = stages[0].name if len(rows) == 1 else name or "scenarios"
+        chunk.work.finished(chunk.count * block.live * len(rows), said, chunk.number, chunk.count)
+
+
+# --- help ----------------------------------------------------------------------------------------------------------------------
+
+
+def with_checks(selection: Selection) -> Selection:
+    """The selection and, after it, what a run needs to check budgets and to fill frozen stores."""
+    needed = (
+        *((name, "max") for name in RESIDUALS),
+        *((name, "last") for name in RESIDUALS.values()),
+        *((name, "year") for name in THAW),
+    )
+    return Selection(selection.monthly, tuple(dict.fromkeys((*selection.annual, *needed))))
+
+
+def failures(annual: dict[str, np.ndarray], limit: float) -> Iterator[tuple[int, int, str]]:
+    """Columns that are not finite or whose budgets do not close, with the first such year and the variable."""
+
+    def rows(bad: np.ndarray, reason: str):
+        for row in np.flatnonzero(bad.any(axis=1)):
+            yield int(row), int(np.argmax(bad[row])), reason
+
+    for name, values in annual.items():
+        bad = np.asarray(~np.isfinite(values.reshape(*values.shape[:2], -1)).all(axis=2))
+        yield from rows(bad, f"{name} is not finite")
+    for residual, scale in RESIDUALS.items():
+        bad = np.asarray(np.abs(annual[residual]) > limit * np.maximum(np.abs(annual[scale]), 1.0))
+        yield from rows(bad, f"{residual} exceeds {limit:g} of {scale}")
+
+
+_mean_years = jax.jit(jax.vmap(years.mean_year))
+
+
+def _treatment(stage: Stage, moves_water: bool) -> Hashable:
+    """Stages that have this in common have the same heat and water."""
+    return (stage.heat, stage.water, (stage.expose, stage.follow) if moves_water else ())
+
+
+def _arrays(ends: dict[str, _End], count: int) -> dict[str, np.ndarray]:
+    """States and thaw of ends as a checkpoint keeps them, without padding."""
+    arrays = {}
+    for name, end in ends.items():
+        for kind, tree in (("state", end.state), ("thaw", end.thaw)):
+            for k, leaf in enumerate(jax.tree.leaves(tree)):
+                arrays[f"{kind}/{name}/{k}"] = np.asarray(leaf)[:count]
+    return arrays
+
+
+def _cast(climate: Climate, design: step.Design) -> Climate:
+    return jax.tree.map(lambda leaf: np.asarray(leaf, design.pool_dtype), climate)
+
+
+def _repeated(tree, runs: int):
+    """A run axis after the cell axis."""
+    return jax.tree.map(lambda leaf: jnp.repeat(leaf[:, None], runs, axis=1), tree)
+
+
+def _years_of(climate: Climate, index: np.ndarray) -> Climate:
+    return jax.tree.map(lambda leaf: leaf[:, index], climate)
+
+
+def _part(tree, where: tuple):
+    return jax.tree.map(lambda leaf: leaf[where], tree)

@@ -1,0 +1,84 @@
+"""An experiment for all its columns: cells in chunks, years in blocks, one compiled program for all.
+
+Pure of files: climate comes from loaders, results go to a sink, progress to a callback.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+
+from jtem.records import Sink
+from jtem.run import course
+from jtem.run.chunk import Checkpoint, Chunk, Progress, Work
+from jtem.run.course import SOLVER, Experiment
+
+
+@dataclass(frozen=True)
+class SpinUpReport:
+    """Per column: drift of the last spin-up year against TEM's closure tolerances (tem.md section 11).
+
+    With method "equilibrium" also the solver's result ``code`` (0 converged; else the state is that of ``years`` repeated
+    years), ``residual`` (largest relative change of a pool in a year, before such a repeat) and ``iterations``.
+    """
+
+    drift: dict[str, np.ndarray]
+    closed: np.ndarray
+    years: int
+    method: str = "repeat"
+    code: np.ndarray | None = None
+    residual: np.ndarray | None = None
+    iterations: np.ndarray | None = None
+
+
+@dataclass(frozen=True)
+class Summary:
+    """What happened: wall seconds, compile seconds, column-years, spin-up report, failed columns with reason."""
+
+    seconds: float
+    compile_seconds: float
+    column_years: int
+    spin_up: SpinUpReport | None
+    failed: dict[int, str]
+
+
+def run_experiment(experiment: Experiment, sink: Sink, progress: Callable[[Progress], None] | None = None) -> Summary:
+    """Run all stages for all columns, chunk by chunk; memory is bounded by the chunk whatever the domain.
+
+    Every stage of every chunk goes through one compiled program (blocks of ``block_years``; years beyond a stage's end rest).
+    Columns whose outputs are not finite, or whose budgets do not close, are named in ``Summary.failed``; they do not touch their
+    neighbours.
+    """
+    memory = sink if isinstance(sink, Checkpoint) else None
+    work = Work(experiment, progress)
+    failed: dict[int, str] = {}
+    reports: list[dict[str, np.ndarray]] = []
+    for number, columns in enumerate(course.chunks(experiment)):
+        if memory is None or memory.wanted(number):
+            reports.append(Chunk(experiment, number, columns, sink, memory, work, failed).run())
+    return Summary(
+        seconds=time.perf_counter() - work.start,
+        compile_seconds=work.compile_seconds,
+        column_years=work.done,
+        spin_up=_joined(experiment, reports),
+        failed=failed,
+    )
+
+
+def _joined(experiment: Experiment, reports: list[dict[str, np.ndarray]]) -> SpinUpReport | None:
+    spin = experiment.spin_up
+    if spin is None or not reports:
+        return None
+    joined = {name: np.concatenate([report[name] for report in reports]) for name in reports[0]}
+    solver = {name: joined.pop(name) for name in SOLVER if name in joined}
+    return SpinUpReport(closed=joined.pop("closed"), drift=joined, years=spin.years, method=spin.method, **solver)
+
+
+def tolerance_kind(name: str) -> str:
+    """Which of ``spinup.CLOSURE_TOLERANCE`` judges a field of ``Drift``."""
+    if name == "water":
+        return "water"
+    return "nitrogen" if "nitrogen" in name or "uptake" in name else "carbon"

@@ -1,0 +1,42 @@
+"""Local sensitivity, Hessian-vector products and ensembles of parameters, through the equilibrium."""
+
+from jtem.study.sensitivity import ensembles
+from jtem.study.sensitivity.derivatives import (
+    FORCING_DIRECTIONS,
+    Adjoint,
+    Gradient,
+    Tangent,
+    adjoint,
+    elasticity,
+    forward,
+    gradient,
+    gradient_of,
+    hessian_product,
+    regional,
+    settled,
+    tangent,
+)
+from jtem.study.sensitivity.model import HOW, Model, Quantity, Vector, model_of, vector_of
+
+__all__ = [
+    "FORCING_DIRECTIONS",
+    "HOW",
+    "Adjoint",
+    "Gradient",
+    "Model",
+    "Quantity",
+    "Tangent",
+    "Vector",
+    "adjoint",
+    "elasticity",
+    "ensembles",
+    "forward",
+    "gradient",
+    "gradient_of",
+    "hessian_product",
+    "model_of",
+    "regional",
+    "settled",
+    "tangent",
+    "vector_of",
+]

@@ -1,0 +1,256 @@
+"""The model as a function of one column's numbers, and the quantities of its yearly outputs that are asked for.
+
+Parameters are per community; a derivative here is with respect to the value that the column's community has.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from jtem import parameters, step
+from jtem.errors import InputError, suggest
+from jtem.run import Selection, equilibrium
+from jtem.run.course import THAW, Experiment, Stage
+from jtem.state import Cell, Climate
+
+HOW = ("sum", "mean", "last", "change")
+"""How a quantity is made of years: their sum, their mean, the last of them, the last less the first."""
+
+
+# --- what is asked -----------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Quantity:
+    """A number of each column: ``how`` of the yearly ``variable`` over ``first``-``last`` (inclusive), in ``unit``.
+
+    ``reduction``: how the months make a year ("sum", "mean", "last", "max", "year").
+    """
+
+    name: str
+    variable: str
+    reduction: str
+    how: str
+    first: int
+    last: int
+    unit: str
+
+    def __post_init__(self):
+        """Refuse a word without meaning."""
+        if self.how not in HOW:
+            raise InputError(f"quantity '{self.name}': {self.how!r} is unknown; {suggest(self.how, HOW)}")
+        if self.last < self.first:
+            raise InputError(f"quantity '{self.name}' ends in {self.last} before it begins in {self.first}; swap them")
+
+    def weights(self, years: np.ndarray) -> np.ndarray:
+        """Weight of each of ``years`` (year,); raises ``InputError`` where the window is not among them."""
+        inside = (years >= self.first) & (years <= self.last)
+        if inside.sum() != self.last - self.first + 1:
+            raise InputError(
+                f"quantity '{self.name}' needs {self.first}-{self.last} but the run has {years[0]}-{years[-1]}; "
+                "change the window"
+            )
+        weights = np.zeros(years.size)
+        if self.how == "sum":
+            weights[inside] = 1.0
+        elif self.how == "mean":
+            weights[inside] = 1.0 / inside.sum()
+        else:
+            weights[years == self.last] += 1.0
+            if self.how == "change":
+                weights[years == self.first] -= 1.0
+        return weights
+
+
+@dataclass(frozen=True)
+class Vector:
+    """The trainable parameters of a column as one vector: ``names`` (n,) "branch.field" or "branch.field[k]"."""
+
+    names: tuple[str, ...]
+    leaves: tuple[str, ...]
+    sizes: tuple[int, ...]
+
+    def flatten(self, rows: step.Parameters) -> np.ndarray:
+        """Parameter rows of columns (leading axis) to vectors (column, n)."""
+        rows = jax.tree.map(jnp.asarray, rows)
+        parts = [np.asarray(parameters.get(rows, leaf), np.float64) for leaf in self.leaves]
+        return np.concatenate([part.reshape(part.shape[0], -1) for part in parts], axis=1)
+
+    def put(self, row: step.Parameters, vector: Any) -> step.Parameters:
+        """One row with the values of ``vector`` (n,)."""
+        start = 0
+        for leaf, size in zip(self.leaves, self.sizes, strict=True):
+            old = parameters.get(row, leaf)
+            row = parameters.replace(row, leaf, vector[start : start + size].reshape(old.shape).astype(old.dtype))
+            start += size
+        return row
+
+    def index(self, names: Sequence[str]) -> list[int]:
+        """Places of parameters, named wholly ("litter.carbon_rate"), by element ("x.y[1]") or by branch ("litter")."""
+        found: list[int] = []
+        for name in names:
+            here = [i for i, n in enumerate(self.names) if name in (n, n.split("[")[0], n.split(".")[0])]
+            if not here:
+                raise InputError(f"unknown trainable parameter '{name}'; {suggest(name, self.names)}")
+            found += here
+        return list(dict.fromkeys(found))
+
+
+def vector_of(table: parameters.ParameterTable, rows: step.Parameters) -> Vector:
+    """The layout of all trainable parameters of ``table``; ``rows`` tell how many numbers each has."""
+    rows = jax.tree.map(jnp.asarray, rows)
+    leaves = [name for name, entry in table.entries.items() if entry.trainable]
+    sizes = [int(np.prod(parameters.get(rows, name).shape[1:])) for name in leaves]
+    names: list[str] = []
+    for leaf, size in zip(leaves, sizes, strict=True):
+        names += [leaf] if size == 1 else [f"{leaf}[{k}]" for k in range(size)]
+    return Vector(tuple(names), tuple(leaves), tuple(sizes))
+
+
+# --- the model as a function -------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Chain:
+    """What fixes the compiled programs."""
+
+    design: step.Design
+    heat_years: int
+    selection: Selection
+    settings: equilibrium.Settings = equilibrium.Settings()  # noqa: RUF009 - frozen
+
+
+class Drivers(NamedTuple):
+    """Climates of a column: the spin-up's cycle, and one of each part; years first."""
+
+    cycle: Climate
+    parts: tuple[Climate, ...]
+
+
+@dataclass(frozen=True)
+class Model:
+    """Columns, their drivers and their parameters, ready to be differentiated; host arrays, leading column axis.
+
+    ``stages``: history and one scenario, which stands for all. ``drivers``: of each scenario. ``years``: calendar years of the
+    outputs. ``vectors`` (column, n): the trainable parameters of the column's community. ``units``: of the parameters
+    (n,). ``report``: told of finished work, ``report(scenario, done, total, what)``; not called from compiled code.
+    """
+
+    chain: Chain
+    stages: tuple[Stage, ...]
+    vector: Vector
+    vectors: np.ndarray
+    rows: step.Parameters
+    cells: Cell
+    drivers: dict[str, Drivers]
+    years: np.ndarray
+    column_cell: np.ndarray
+    communities: tuple[str, ...]
+    units: tuple[str, ...]
+    bounds: np.ndarray  # (n, 2)
+    chunk_columns: int = 256
+    report: Callable[[str, int, int, str], None] | None = None
+
+    @property
+    def variables(self) -> tuple[str, ...]:
+        """Names of the yearly outputs."""
+        return tuple(name for name, _ in self.chain.selection.annual)
+
+    @property
+    def columns(self) -> int:
+        """Number of columns."""
+        return len(self.column_cell)
+
+    def weights(self, quantities: Sequence[Quantity]) -> np.ndarray:
+        """Quantities as weights of the outputs, (quantity, variable, year)."""
+        result = np.zeros((len(quantities), len(self.variables), self.years.size))
+        for k, quantity in enumerate(quantities):
+            result[k, self.variables.index(quantity.variable)] = quantity.weights(self.years)
+        return result
+
+    def take(self, columns: np.ndarray) -> Model:
+        """The model of some columns."""
+        part = jax.tree.map(lambda leaf: leaf[columns], (self.vectors, self.rows, self.cells, self.drivers))
+        vectors, rows, cells, drivers = part
+        return replace(
+            self,
+            vectors=vectors,
+            rows=rows,
+            cells=cells,
+            drivers=drivers,
+            column_cell=self.column_cell[columns],
+            communities=tuple(np.asarray(self.communities)[columns]),
+        )
+
+
+def model_of(
+    experiment: Experiment,
+    table: parameters.ParameterTable,
+    scenarios: Sequence[str],
+    annual: Sequence[tuple[str, str]],
+    *,
+    settings: equilibrium.Settings | None = None,
+    chunk_columns: int = 256,
+) -> Model:
+    """The model of an experiment's history and of each of ``scenarios`` (names of its stages, of equal length and switches).
+
+    ``annual``: (variable, reduction) of the outputs. Raises ``InputError`` for a restart, for spin-up years that cycle the
+    climate (they have no derivative here) and for scenarios that are not stages after history.
+    """
+    if experiment.spin_up is None:
+        raise InputError("a sensitivity needs the spin-up; leave out [run] restart")
+    if experiment.spin_up.cycle_years:
+        raise InputError(
+            "a sensitivity starts at the equilibrium of the cycle's mean year; set [spinup] cycle_years to 0"
+        )
+    stages = {stage.name: stage for stage in experiment.stages}
+    history = experiment.stages[0]
+    known = [stage.name for stage in experiment.stages if stage.parent == history.name]
+    for name in scenarios:
+        if name not in known:
+            raise InputError(f"[sensitivity] scenario {name!r} is not a scenario of the plan; {suggest(name, known)}")
+    ways = {
+        tuple((s.years, s.expose, s.follow, s.begin, s.base) for s in (history, stages[name])) for name in scenarios
+    }
+    if len(ways) != 1:
+        raise InputError("scenarios of a sensitivity must have the same years and the same exposure; make them equal")
+    design = experiment.design
+    names = dict(annual) | dict.fromkeys(THAW, "year")
+    cast = lambda climate: jax.tree.map(lambda leaf: np.asarray(leaf, design.pool_dtype), climate)  # noqa: E731
+    past, cycle = (
+        cast(history.climate(experiment.column_cell)),
+        cast(experiment.spin_up.climate(experiment.column_cell)),
+    )
+    community = np.asarray(experiment.columns.community)
+    rows = jax.tree.map(lambda leaf: np.asarray(leaf)[community], experiment.parameters)
+    vector = vector_of(table, rows)
+    entries = [table.entries[name.split("[")[0]] for name in vector.names]
+    last = stages[scenarios[0]]
+    return Model(
+        chain=Chain(
+            design,
+            experiment.spin_up.heat_years,
+            Selection(annual=tuple(names.items())),
+            settings or equilibrium.Settings(),
+        ),
+        stages=(history, last),
+        vector=vector,
+        vectors=vector.flatten(rows).astype(design.pool_dtype),
+        rows=rows,
+        cells=jax.tree.map(np.asarray, experiment.columns),
+        drivers={
+            name: Drivers(cycle, (past, cast(stages[name].climate(experiment.column_cell)))) for name in scenarios
+        },
+        years=np.arange(history.first_year, last.last_year + 1),
+        column_cell=np.asarray(experiment.column_cell),
+        communities=tuple(table.communities[k] for k in community),
+        units=tuple(entry.unit for entry in entries),
+        bounds=np.array([(entry.lower, entry.upper) for entry in entries]),
+        chunk_columns=min(chunk_columns, experiment.chunk_columns),
+    )

@@ -1,0 +1,301 @@
+"""The way of a chunk of columns through equilibrium, history and scenario: values, derivatives along directions, and back.
+
+A column goes through the equilibrium (implicit derivative, ``run.equilibrium``), history, the base year of ``layered`` and a
+scenario, leg by leg (``run.course.legs``).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from jtem.physics.permafrost import Thaw
+from jtem.run import batch, course, years
+from jtem.run.course import THAW, Leg
+from jtem.state import Climate
+from jtem.study.sensitivity.model import Chain, Model, Vector
+
+BLOCK_YEARS = 50
+"""At most so many years in one compiled block; reverse mode keeps the states between blocks and those of one block's years."""
+
+
+# --- compiled pieces ---------------------------------------------------------------------------------------------------
+# The way of a column is cut at its legs, and years into blocks of one length: a piece compiles once whatever the plan's years,
+# and reverse mode keeps the states between blocks instead of everything. A piece takes what may move (first the vector, already
+# put into a row of parameters), what stays (the cell) and what all columns share; it gives a value and a code, the code without
+# a derivative.
+
+
+def _spin(chain: Chain, shared, moving, cell, differentiable: bool):
+    """(vector, cycle) to (state, thaw) and the equilibrium's code."""
+    del shared
+    row, cycle = moving
+    spun = course.spin(
+        row, cell, years.mean_year(cycle), design=chain.design, method="equilibrium", heat_years=chain.heat_years,
+        settings=chain.settings, differentiable=differentiable,
+    )  # fmt: skip
+    return (spun.state, spun.thaw), spun.solver["code"]
+
+
+def _fill(chain: Chain, shared, moving, cell, differentiable: bool):
+    """(vector, state, thaw, profile) to the state with its frozen stores filled."""
+    del shared, differentiable
+    row, state, thaw, profile = moving
+    cell = replace(cell, soil_carbon_profile=profile)
+    return course.fill(row, state, cell, thaw, design=chain.design), jnp.zeros(())
+
+
+def _years(chain: Chain, shared, moving, cell, differentiable: bool):
+    """A block of years: (vector, state, climate) to (state, outputs (variable, year)). ``shared``: which years run, controls."""
+    del differentiable
+    row, state, climate = moving
+    active, controls = shared
+    state, out = years.simulate(
+        state, climate, cell, row, controls, design=chain.design, selection=chain.selection, active=active
+    )
+    series = jnp.stack([out["annual"][name] for name, _ in chain.selection.annual])
+    return (state, series), jnp.zeros(())
+
+
+def _stacked(piece, chain: Chain, vector: Vector, shared, rows, moving, cells, differentiable: bool):
+    def one(row, moves, cell):
+        return piece(chain, shared, (vector.put(row, moves[0]), *moves[1:]), cell, differentiable)
+
+    return jax.vmap(one)(rows, moving, cells)
+
+
+def _swapped(tree):
+    return jax.tree.map(lambda leaf: jnp.swapaxes(leaf, 0, 1), tree)
+
+
+def _forward(shared, rows, moving, cells, *, piece, chain, vector):
+    """Value and code of stacked columns."""
+    return _stacked(piece, chain, vector, shared, rows, moving, cells, False)
+
+
+def _adjoint(shared, rows, moving, cells, seeds, *, piece, chain, vector):
+    """Derivatives by ``moving`` (column, quantity, ...) of the value weighted by ``seeds`` (column, quantity, ...)."""
+    _, pull, _ = jax.vjp(lambda m: _stacked(piece, chain, vector, shared, rows, m, cells, True), moving, has_aux=True)
+    return _swapped(jax.lax.map(lambda seed: pull(seed)[0], _swapped(seeds)))
+
+
+def _tangent(shared, rows, moving, cells, seeds, *, piece, chain, vector):
+    """Value, derivative of the value along ``seeds`` (column, direction, ...) of ``moving``, and code."""
+
+    def along(seed):
+        value, moved, code = jax.jvp(
+            lambda m: _stacked(piece, chain, vector, shared, rows, m, cells, True), (moving,), (seed,), has_aux=True
+        )
+        return (value, code), moved
+
+    (value, code), moved = jax.vmap(along, out_axes=(None, 0))(_swapped(seeds))
+    return value, _swapped(moved), code
+
+
+# --- one chunk of columns ------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class _Block:
+    """Years ``rows`` of stage number ``stage``; ``live`` of them run."""
+
+    stage: int
+    rows: np.ndarray
+    live: int
+
+
+@dataclass(frozen=True)
+class _Played:
+    """A piece that has run: which leg or block it was and what moved in it."""
+
+    piece: Callable[..., Any]
+    where: Leg | _Block | None
+    moving: tuple
+    shared: Any
+
+
+class Walk:
+    """The way of one chunk of columns: walked forward, alone or with derivatives along directions, then backward.
+
+    What moves on the way is a tuple: the value (column, ...) and, in tangent mode, its derivatives (column, direction, ...).
+    """
+
+    def __init__(self, model: Model, scenario: str, columns: slice, size: int, devices: tuple):
+        self.model, self.chain, self.devices = model, model.chain, devices
+        self.columns, self.size = columns, size
+        self.rows, self.vectors, self.cells = map(self.placed, (model.rows, model.vectors, model.cells))
+        drivers = model.drivers[scenario]
+        self.cycle, self.climates = self.placed(drivers.cycle), [self.placed(part) for part in drivers.parts]
+        self.legs = tuple(course.legs(model.stages))
+        self.names = list(model.variables)
+        longest = model.stages[-1].years
+        self.block = -(-longest // -(-longest // BLOCK_YEARS))
+
+    def placed(self, tree):
+        """Columns of the chunk of host arrays, padded, on the devices."""
+        rows = jax.tree.map(lambda leaf: np.asarray(leaf)[self.columns], tree)
+        return batch.place(batch.pad_cells(rows, self.size), self.devices)
+
+    def call(self, piece, mode, shared, moving, *seeds):
+        """A piece of all columns."""
+        program = batch.compiled(
+            mode, self.devices, each=False, piece=piece, chain=self.chain, vector=self.model.vector
+        )
+        shared = jnp.zeros(()) if shared is None else shared
+        return program(shared, self.rows, moving, self.cells, *seeds)
+
+    def blocks(self, stage: int) -> list[_Block]:
+        """Years of a stage in blocks of one length."""
+        length = self.model.stages[stage].years
+        spans = [np.arange(first, first + self.block) for first in range(0, length, self.block)]
+        return [_Block(stage, np.minimum(span, length - 1), int((span < length).sum())) for span in spans]
+
+    def switches(self, block: _Block):
+        """Which years run, and their controls."""
+        stage = self.model.stages[block.stage]
+        active = jnp.asarray(np.arange(self.block) < block.live)
+        return active, years.constant_controls(self.block, expose=stage.expose, follow=stage.follow)
+
+    def base(self, leg: Leg, series: jax.Array) -> Thaw:
+        """Mean thaw of the years that a leg fills from; ``series`` (..., variable, year)."""
+        assert leg.base is not None
+        window = series[..., leg.base[0] : leg.base[1] + 1].mean(axis=-1)
+        return Thaw(*[window[..., self.names.index(name)] for name in THAW])
+
+    def walk(self, steps=None, tape: list[_Played] | None = None):
+        """All legs: outputs (column, variable, year), codes, end state; each with derivatives along ``steps`` where given.
+
+        ``steps``: directions of vectors and drivers, (column, direction, ...). ``tape`` takes the pieces in order.
+        """
+        still = self.cells.soil_carbon_profile
+        profile, vectors, cycle = (still,), (self.vectors,), (self.cycle,)
+        climates = [(climate,) for climate in self.climates]
+        if steps is not None:
+            by_vector, drivers = self.placed(steps)
+            vectors, cycle = (*vectors, by_vector), (*cycle, drivers.cycle)
+            climates = [(*climate, moved) for climate, moved in zip(climates, drivers.parts, strict=True)]
+            profile = (still, jnp.zeros((still.shape[0], by_vector.shape[1], *still.shape[1:]), still.dtype))
+
+        def play(piece, where, shared, *moving):
+            values, *seeds = zip(*moving, strict=True)
+            if tape is not None:
+                tape.append(_Played(piece, where, values, shared))
+            if seeds:
+                *results, code = self.call(piece, _tangent, shared, values, seeds[0])
+            else:
+                *results, code = self.call(piece, _forward, shared, values)
+            return results, code
+
+        results, code = play(_spin, None, None, vectors, cycle)
+        state, thaw = zip(*results, strict=True)
+        series, whole = (), []
+        for leg in self.legs:
+            if leg.kind == "fill":
+                source = thaw if leg.base is None else tuple(self.base(leg, part) for part in series)
+                state, _ = play(_fill, leg, None, vectors, state, source, profile)
+            elif leg.kind == "years":
+                parts = []
+                for block in self.blocks(self.model.stages.index(leg.stages[0])):
+                    climate = tuple(_years_of(tree, block, axis) for axis, tree in enumerate(climates[block.stage], 1))
+                    results, _ = play(_years, block, self.switches(block), vectors, state, climate)
+                    state, values = zip(*results, strict=True)
+                    parts.append([part[..., : block.live] for part in values])
+                series = tuple(jnp.concatenate(pieces, axis=-1) for pieces in zip(*parts, strict=True))
+                whole.append(series)
+        outputs = tuple(jnp.concatenate(pieces, axis=-1) for pieces in zip(*whole, strict=True))
+        return outputs, code, state
+
+    def forward(self):
+        """Outputs (column, variable, year) and codes."""
+        outputs, code, _ = self.walk()
+        return outputs[0], code
+
+    def tangent(self, steps):
+        """Outputs, codes and derivatives (column, direction, variable, year) along ``steps`` of all columns."""
+        (y, moved), code, _ = self.walk(steps)
+        return y, code, moved
+
+    def adjoint(self, weights: np.ndarray):
+        """Outputs, codes and the gradients of every quantity; ``weights`` (column, quantity, variable, year) of all columns."""
+        tape: list[_Played] = []
+        (y,), code, (state,) = self.walk(tape=tape)
+        weights = self.placed(weights.astype(y.dtype))
+        count, first, seeds = weights.shape[1], 0, []
+        for stage in self.model.stages:
+            seeds.append(weights[..., first : first + stage.years])
+            first += stage.years
+
+        def zeros(tree):
+            return jax.tree.map(lambda leaf: jnp.zeros((leaf.shape[0], count, *leaf.shape[1:]), leaf.dtype), tree)
+
+        by_state, by_thaw = zeros(state), zeros(Thaw(*[y[:, 0, 0] for _ in THAW]))
+        by_vector, by_profile = zeros(self.vectors), zeros(self.cells.soil_carbon_profile)
+        by_climates, by_cycle = [zeros(climate) for climate in self.climates], None
+        while tape:
+            played = tape.pop()
+            where, again = played.where, (played.piece, _adjoint, played.shared, played.moving)
+            if isinstance(where, _Block):
+                outputs = jnp.pad(
+                    seeds[where.stage][..., where.rows[: where.live]], [(0, 0)] * 3 + [(0, self.block - where.live)]
+                )
+                more, by_state, climate = self.call(*again, (by_state, outputs))
+                by_climates[where.stage] = _added(by_climates[where.stage], climate, where)
+            elif where is not None:
+                more, by_state, by_thaw, profile = self.call(*again, by_state)
+                by_profile = by_profile + profile
+                if where.base is not None:  # the thaw is the mean of outputs of this stage
+                    stage, (low, high) = self.model.stages.index(where.stages[0]), where.base
+                    for name in THAW:
+                        at = (slice(None), slice(None), self.names.index(name), slice(low, high + 1))
+                        share = (getattr(by_thaw, name) / (high - low + 1))[..., None]
+                        seeds[stage] = seeds[stage].at[at].add(share)
+                    by_thaw = jax.tree.map(jnp.zeros_like, by_thaw)
+            else:
+                more, by_cycle = self.call(*again, (by_state, by_thaw))
+            by_vector = by_vector + more
+        return y, code, by_vector, by_cycle, [_untied(climate) for climate in by_climates], by_profile
+
+
+def _years_of(climate: Climate, block: _Block, axis: int) -> Climate:
+    """The block's years; they are on axis 1 of values, 2 of derivatives."""
+    return jax.tree.map(lambda leaf: leaf[(slice(None),) * axis + (block.rows,)], climate)
+
+
+def _added(total: Climate, part: Climate, block: _Block) -> Climate:
+    """The gradient of a block's years (column, quantity, year, ...) added to that of the stage."""
+    rows = block.rows[: block.live]
+    return jax.tree.map(lambda whole, leaf: whole.at[:, :, rows].add(leaf[:, :, : block.live]), total, part)
+
+
+def _untied(gradient: Climate) -> Climate:
+    """The January after a year is the next year's own: its derivative joins that month's (column, quantity, year, ...)."""
+    after = gradient.following_air_temperature
+    air = gradient.air_temperature.at[:, :, 1:, 0].add(after[:, :, :-1]).at[:, :, -1, 11].add(after[:, :, -1])
+    return replace(gradient, air_temperature=air, following_air_temperature=jnp.zeros_like(after))
+
+
+def tied(direction: Climate) -> Climate:
+    """The same for a direction: what follows a year moves with the next January."""
+    air = direction.air_temperature
+    return replace(direction, following_air_temperature=np.concatenate([air[:, 1:, 0], air[:, -1:, 11]], axis=1))
+
+
+def in_chunks(model: Model, scenario: str, chunk: int, work):
+    """``work(chunk)`` over chunks of one size (the last one padded, its padding dropped), joined as host arrays."""
+    devices = tuple(jax.local_devices())
+    count = model.columns
+    size = min(chunk, count)
+    size += -size % len(devices)
+    pieces = []
+    for start in range(0, count, size):
+        columns = slice(start, min(start + size, count))
+        result = work(Walk(model, scenario, columns, size, devices))
+        pieces.append(jax.tree.map(lambda leaf, n=columns.stop - start: np.asarray(leaf)[:n], result))
+        if model.report is not None:
+            model.report(scenario, columns.stop, count, "columns")
+    return jax.tree.map(lambda *leaves: np.concatenate(leaves), *pieces)

@@ -1,0 +1,53 @@
+"""What ``jtem inspect`` says of a file: what the readers understood, problems with their remedy."""
+
+import numpy as np
+import pytest
+from layout_files import axes, climate, on_grid, plain, stamps, time, write
+from test_sources import daymet, era5
+
+from jtem.commands import main
+from jtem.errors import InputError
+from jtem.readers import inspect
+
+
+def test_a_reanalysis_is_understood(tmp_path):
+    text = inspect.describe(era5(tmp_path)[0])
+    for said in (
+        "grid of 3 x 4 (latitude, longitude), 66.25..67.25 N, -150.2..-148.8 E",
+        "area: 1195..1245 km2 a cell, from spacing",
+        "valid_time, 24 months, 1991-01 to 1992-12 (proleptic_gregorian",
+        "tp (valid_time 24, latitude 3, longitude 4): 'm', a length",
+        "0 % missing, first values",
+        "layout: era5 (air_temperature from t2m, precipitation from tp, shortwave_radiation from ssrd)",
+    ):
+        assert said in text
+    assert text.count("|") == 6 and "@" in text  # a map of three rows
+
+
+def test_a_projection_is_understood(tmp_path):
+    text = inspect.describe(daymet(tmp_path)[1])
+    assert "grid of 3 x 4 with two-dimensional coordinates (lat, lon)" in text and "by bounds" in text
+    assert "layout: part of terraclimate, daymet" in text and text.count("|") == 6
+
+
+def test_problems_stand_in_the_text(tmp_path, capsys):
+    text = inspect.describe(plain(tmp_path / "lost.nc", time("middle", say=False)))
+    assert "problem: stamps of 'time' move through the month" in text
+    values = on_grid()
+    values["tas"] = values["tas"] + 200.0
+    values["rsds"][0, 0, 0] = np.nan
+    text = inspect.describe(write(tmp_path / "odd.nc", time() | axes() | climate(values, units={"pr": "gallon"})))
+    assert (
+        "doubtful: 170.835..211.335 degC is no air temperature" in text
+        or "is no air temperature; another unit?" in text
+    )
+    assert "'gallon', not understood" in text and "0.347 % missing" in text
+    half = {"time": (("time",), stamps("start")[9:15], {"units": "days since 1850-01-01", "calendar": "noleap"})}
+    part = write(tmp_path / "part.nc", half | axes() | climate({n: v[9:15] for n, v in on_grid().items()}))
+    assert "problem: 'time' has no bounds and stamps like 1991-10-01" in inspect.describe(part)
+    assert main.main(["inspect", str(part), "--stamp", "end"]) == 0
+    assert "6 months, 1991-09 to 1992-02" in capsys.readouterr().out
+    assert main.main(["inspect", str(tmp_path / "none.nc")]) == 2
+    assert "none.nc: file not found" in capsys.readouterr().err
+    with pytest.raises(InputError, match="unknown key 'tim'"):
+        inspect.describe(part, {"tim": "t"})

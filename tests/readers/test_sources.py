@@ -1,0 +1,332 @@
+"""Presets: small files in the published layout of each source (``jtem.readers.layouts`` states where it is described)."""
+
+import numpy as np
+import pytest
+import xarray as xr
+from layout_files import EAST, FIRST, GRID, LAST, NORTH, axes, days, on_grid, stamps, steps, truth, write
+from test_layouts import COUNT, LAT2, LON2, compare, read
+
+from jtem.errors import InputError
+from jtem.readers import cf_monthly, layouts
+
+pytestmark = pytest.mark.filterwarnings("ignore::jtem.errors.InputNote")
+DIMS = ("time", *GRID)
+FILL = np.float32(1e20)
+
+
+def cmip6(folder):
+    """Amon: one variable a file, tas with the scalar height, time_bnds, lat_bnds, member in the name only."""
+    values, paths = on_grid(), []
+    units = {"tas": "K", "pr": "kg m-2 s-1", "rsds": "W m-2"}
+    values = {"tas": values["tas"] + 273.15, "pr": values["pr"] / 86400 / days("noleap"), "rsds": values["rsds"]}
+    for name, unit in units.items():
+        clock = {
+            "time": (("time",), stamps("middle"), {"units": "days since 1850-01-01", "calendar": "noleap", "axis": "T",
+                                                   "bounds": "time_bnds", "standard_name": "time"}),
+            "time_bnds": (("time", "bnds"), stamps("bounds"), {}),
+            "height": ((), 2.0, {"units": "m", "axis": "Z", "positive": "up", "standard_name": "height"}),
+        }  # fmt: skip
+        said = {"units": unit, "cell_methods": "area: time: mean", "cell_measures": "area: areacella", "coordinates": "height",
+                "_FillValue": FILL, "missing_value": FILL}  # fmt: skip
+        content = clock | axes() | {name: (DIMS, values[name].astype("f4"), said)}
+        paths.append(
+            write(folder / f"{name}_Amon_XYZ_historical_r1i1p1f1_gn_199101-199212.nc", content, {"frequency": "mon"})
+        )
+    return paths
+
+
+def ctsm(folder):
+    """History of the land model: a month a file, time at the end of the month, time_bounds, several land variables, mm/s."""
+    values, paths = on_grid(), []
+    length = days("noleap")
+    at, both = stamps("end", units="days since 1850-01-01"), stamps("bounds", units="days since 1850-01-01")
+    for k in range(COUNT):
+        clock = {
+            "time": (("time",), at[k : k + 1], {"units": "days since 1850-01-01 00:00:00", "calendar": "noleap",
+                                                "bounds": "time_bounds", "long_name": "time"}),
+            "time_bounds": (("time", "hist_interval"), both[k : k + 1], {"long_name": "history time interval endpoints"}),
+            "mcdate": (("time",), [19910101], {"long_name": "current date (YYYYMMDD)"}),
+        }  # fmt: skip
+        land = {"landmask": (GRID, np.ones((3, 4), "i4"), {"long_name": "land/ocean mask (0.=ocean and 1.=land)"})}
+        said = {"cell_methods": "time: mean", "_FillValue": np.float32(1e36), "missing_value": np.float32(1e36)}
+        rate = values["pr"][k : k + 1] / 86400 / length[k]
+        content = {
+            "TSA": (DIMS, (values["tas"][k : k + 1] + 273.15).astype("f4"), said | {"units": "K"}),
+            "RAIN": (DIMS, (0.7 * rate).astype("f4"), said | {"units": "mm/s"}),
+            "SNOW": (DIMS, (0.3 * rate).astype("f4"), said | {"units": "mm/s"}),
+            "FSDS": (DIMS, values["rsds"][k : k + 1].astype("f4"), said | {"units": "W/m^2"}),
+        }
+        name = f"case.clm2.h0.{FIRST + k // 12}-{k % 12 + 1:02d}.nc"
+        paths.append(
+            write(folder / name, clock | land | axes() | content, {"source": "Community Terrestrial Systems Model"})
+        )
+    return paths
+
+
+def cam(folder):
+    """Atmosphere of the same models without bounds: TREFHT, PRECC + PRECL in m/s."""
+    values = on_grid()
+    clock = {"time": (("time",), stamps("end"), {"units": "days since 1850-01-01", "calendar": "noleap"})}
+    rate = values["pr"] / 86400e3 / days("noleap")
+    content = {
+        "TREFHT": (DIMS, values["tas"] + 273.15, {"units": "K"}),
+        "PRECC": (DIMS, 0.6 * rate, {"units": "m/s"}),
+        "PRECL": (DIMS, 0.4 * rate, {"units": "m/s"}),
+        "FSDS": (DIMS, values["rsds"], {"units": "W/m2"}),
+    }
+    return [write(folder / "case.cam.h0.nc", clock | axes() | content, {"source": "CAM"})]
+
+
+def era5(folder):
+    """Monthly averages of today: valid_time in seconds, number and expver, GRIB attributes, tp in m and ssrd in J m-2 a day."""
+    values = on_grid()
+    length = days("proleptic_gregorian")
+    dims = ("valid_time", "latitude", "longitude")
+    said = {
+        "units": "seconds since 1970-01-01",
+        "calendar": "proleptic_gregorian",
+        "standard_name": "time",
+        "long_name": "time",
+    }
+    clock = {
+        "valid_time": (("valid_time",), stamps("start", "proleptic_gregorian", units="seconds since 1970-01-01"), said),
+        "number": ((), 0, {"units": "1", "standard_name": "realization"}),
+        "expver": (("valid_time",), np.array(["0001"] * COUNT), {}),
+    }
+    grib = {"GRIB_stepType": "avgad", "GRIB_dataType": "fc", "GRIB_missingValue": 3.4e38, "standard_name": "unknown"}
+    place = {
+        n: ((n,), v, s) for n, v, s in (("latitude", axes()["lat"][1], NORTH), ("longitude", axes()["lon"][1], EAST))
+    }
+    content = {
+        "t2m": (dims, (values["tas"] + 273.15).astype("f4"), {"units": "K"} | grib | {"GRIB_stepType": "avgua"}),
+        "tp": (dims, (values["pr"] * 1e-3 / length).astype("f4"), {"units": "m"} | grib),
+        "ssrd": (dims, (values["rsds"] * 86400).astype("f4"), {"units": "J m**-2"} | grib),
+    }
+    return [
+        write(folder / "data_stream-moda.nc", clock | place | content, {"GRIB_centre": "ecmf", "Conventions": "CF-1.7"})
+    ]
+
+
+def era5_land_of_before(folder):
+    """The files before 2024: packed integers, hours since 1900, no GRIB attributes, history of grib_to_netcdf."""
+    values = on_grid()
+    length = days("standard")
+    clock = {"time": (("time",), stamps("start", "standard", units="hours since 1900-01-01").astype("i4"),
+                      {"units": "hours since 1900-01-01 00:00:00.0", "calendar": "gregorian", "long_name": "time"})}  # fmt: skip
+    dims = ("time", "latitude", "longitude")
+    place = {n: ((n,), v.astype("f4"), s)
+             for n, v, s in (("latitude", axes()["lat"][1], NORTH), ("longitude", axes()["lon"][1], EAST))}  # fmt: skip
+    content = {}
+    for name, array, unit in (("t2m", values["tas"] + 273.15, "K"), ("tp", values["pr"] * 1e-3 / length, "m"),
+                              ("ssrd", values["rsds"] * 86400, "J m**-2")):  # fmt: skip
+        step, middle = float(np.ptp(array)) / 65530, 0.5 * float(array.max() + array.min())
+        said = {"units": unit, "scale_factor": step, "add_offset": middle, "_FillValue": np.int16(-32767),
+                "missing_value": np.int16(-32767)}  # fmt: skip
+        content[name] = (dims, np.round((array - middle) / step).astype("i2"), said)
+    return [write(folder / "era5land.nc", clock | place | content, {"history": "2023-05-01 by grib_to_netcdf-2.25.1"})]
+
+
+def cru_ts(folder):
+    """One variable a file with the count of stations beside it; mid-month stamps; cloud cover in place of radiation."""
+    values = on_grid()
+    light = cf_monthly.embedded.top_of_atmosphere(axes()["lat"][1])  # (lat, 12)
+    top = np.tile(light.T[:, :, None], (COUNT // 12, 1, 4))
+    share = np.where(top > 1.0, values["rsds"] / np.where(top > 1, top, 1.0), 0.5)
+    cloud = 100.0 * np.clip(1.0 - (share - 0.251) / 0.509, 0.0, 1.0)
+    at = stamps("start", "standard", units="days since 1900-01-01") + np.tile([15, 14] + [15] * 10, COUNT // 12)
+    paths = []
+    for name, array, unit in (("tmp", values["tas"], "degrees Celsius"), ("pre", values["pr"], "mm/month"),
+                              ("cld", cloud, "percentage")):  # fmt: skip
+        clock = {
+            "time": (("time",), at, {"units": "days since 1900-1-1", "calendar": "gregorian", "long_name": "time"})
+        }
+        said = {"units": unit, "_FillValue": np.float32(9.96921e36), "missing_value": np.float32(9.96921e36)}
+        stations = {"stn": (DIMS, np.full(array.shape, 8, "i4"), {"description": "number of stations contributing"})}
+        content = clock | axes() | stations | {name: (DIMS, array.astype("f4"), said)}
+        paths.append(write(folder / f"cru_ts4.07.1991.2000.{name}.dat.nc", content))
+    return paths
+
+
+def crujra(folder):
+    """Six-hourly on 365 days, a year and variable a file: Degrees Kelvin, mm/6h, radiation summed over six hours."""
+    at, month = steps(4.0, "noleap", "start")
+    values = on_grid()
+    paths = []
+    for year in range(FIRST, LAST + 1):
+        part = (month // 12) == year - FIRST
+        for name, array, unit in (("tmp", values["tas"] + 273.15, "Degrees Kelvin"),
+                                  ("pre", values["pr"] / 4 / days("noleap"), "mm/6h"),
+                                  ("dswrf", values["rsds"] * 21600, "J/m^2")):  # fmt: skip
+            clock = {"time": (("time",), at[part], {"units": "days since 1850-01-01", "calendar": "365_day"})}
+            said = {"units": unit, "_FillValue": np.float32(-9.9e36)}
+            content = clock | axes() | {name: (DIMS, array[month[part]].astype("f4"), said)}
+            paths.append(write(folder / f"crujra.v2.5.5d.{name}.{year}.365d.noc.nc", content))
+    return paths
+
+
+def gswp3_w5e5(folder):
+    """Daily files of ISIMIP3a by decade, variables apart, north to south."""
+    at, month = steps(1.0, "standard", "start")
+    values = on_grid(latitude=axes()["lat"][1][::-1])
+    paths = []
+    for name, array, unit in (("tas", values["tas"] + 273.15, "K"), ("pr", values["pr"] / 86400 / days("standard"), "kg m-2 s-1"),
+                              ("rsds", values["rsds"], "W m-2")):  # fmt: skip
+        clock = {
+            "time": (("time",), at, {"units": "days since 1850-01-01", "calendar": "proleptic_gregorian", "axis": "T"})
+        }
+        content = (
+            clock
+            | axes(axes()["lat"][1][::-1])
+            | {name: (DIMS, array[month].astype("f4"), {"units": unit, "_FillValue": FILL})}
+        )
+        paths.append(write(folder / f"gswp3-w5e5_obsclim_{name}_global_daily_1991_1992.nc", content))
+    return paths
+
+
+def terraclimate(folder):
+    """A variable and year a file, packed integers, stamps on the first, crs, extremes of temperature."""
+    values, paths = on_grid(), []
+    table = (("tmax", values["tas"] + 5.0, "degC"), ("tmin", values["tas"] - 5.0, "degC"), ("ppt", values["pr"], "mm"),
+             ("srad", values["rsds"], "W/m^2"))  # fmt: skip
+    for year in range(FIRST, LAST + 1):
+        part = slice(12 * (year - FIRST), 12 * (year - FIRST) + 12)
+        for name, array, unit in table:
+            clock = {"time": (("time",), stamps("start", "standard", year, year, "days since 1900-01-01"),
+                              {"units": "days since 1900-01-01 00:00:00", "calendar": "gregorian"})}  # fmt: skip
+            said = {"units": unit, "scale_factor": 1e-7, "add_offset": 0.0, "_FillValue": np.int32(-(2**31)),
+                    "cell_methods": "time: maximum within days time: mean over days" if name[0] == "t" else "time: sum",
+                    "grid_mapping": "crs"}  # fmt: skip
+            crs = {"crs": ((), np.int16(3), {"grid_mapping_name": "latitude_longitude"})}
+            said = {k: v for k, v in said.items() if k != "cell_methods" or name != "srad"}
+            content = clock | crs | axes() | {name: (DIMS, np.round(array[part] / 1e-7).astype("i4"), said)}
+            paths.append(write(folder / f"TerraClimate_{name}_{year}.nc", content))
+    return paths
+
+
+def chelsa(folder):
+    """Monthly series as netCDF: K, kg m-2 month-1, MJ m-2 d-1, stamps in the middle."""
+    values, paths = on_grid(), []
+    for name, array, unit in (("tas", values["tas"] + 273.15, "K"), ("pr", values["pr"], "kg m-2 month-1"),
+                              ("rsds", values["rsds"] * 0.0864, "MJ m-2 d-1")):  # fmt: skip
+        clock = {
+            "time": (
+                ("time",),
+                stamps("middle", "standard"),
+                {"units": "days since 1850-01-01", "calendar": "standard"},
+            )
+        }
+        content = clock | axes() | {name: (DIMS, array, {"units": unit})}
+        paths.append(write(folder / f"CHELSA_{name}_V.2.1.nc", content))
+    return paths
+
+
+def daymet(folder):
+    """A variable and year a file on Lambert's projection with true places, yearday, extremes, totals; radiation beside it."""
+    values, paths = truth(LAT2, LON2), []
+    place = {
+        "x": (("x",), 1000.0 * np.arange(4), {"units": "m", "standard_name": "projection_x_coordinate"}),
+        "y": (("y",), -1000.0 * np.arange(3), {"units": "m", "standard_name": "projection_y_coordinate"}),
+        "lat": (("y", "x"), LAT2, NORTH | {"standard_name": "latitude"}),
+        "lon": (("y", "x"), LON2, EAST | {"standard_name": "longitude"}),
+        "lambert_conformal_conic": ((), np.int16(0), {"grid_mapping_name": "lambert_conformal_conic"}),
+    }
+    table = (
+        ("tmax", values["tas"] + 5.0, "degrees C", "area: mean time: maximum within days time: mean over days"),
+        ("tmin", values["tas"] - 5.0, "degrees C", "area: mean time: minimum within days time: mean over days"),
+        ("prcp", values["pr"], "mm", "area: mean time: sum within days time: sum over days"),
+        ("rsds", values["rsds"], "W/m2", "area: mean time: mean"),
+    )
+    for year in range(FIRST, LAST + 1):
+        part = slice(12 * (year - FIRST), 12 * (year - FIRST) + 12)
+        middle = stamps("middle", "standard", year, year, "days since 1950-01-01")
+        said = {"units": "days since 1950-01-01 00:00:00", "calendar": "standard", "bounds": "time_bnds"}
+        clock = {
+            "time": (("time",), middle, said),
+            "time_bnds": (("time", "nv"), stamps("bounds", "standard", year, year, "days since 1950-01-01"), {}),
+            "yearday": (
+                ("time",),
+                np.arange(1, 13, dtype="i2"),
+                {"long_name": "day of year (DOY) starting with day 1"},
+            ),
+        }
+        for name, array, unit, method in table:
+            said = {"units": unit, "cell_methods": method, "coordinates": "lat lon", "_FillValue": np.float32(-9999.0),
+                    "missing_value": np.float32(-9999.0), "grid_mapping": "lambert_conformal_conic"}  # fmt: skip
+            content = clock | place | {name: (("time", "y", "x"), array[part].astype("f4"), said)}
+            paths.append(write(folder / f"daymet_v4_{name}_mon_na_{year}.nc", content))
+    return paths
+
+
+@pytest.mark.parametrize(
+    ("make", "word", "tolerance"),
+    [
+        (cmip6, "cmip6", 1e-6),
+        (ctsm, "cesm", 1e-6),
+        (cam, "cesm", 1e-6),
+        (era5, "era5", 1e-6),
+        (era5_land_of_before, "era5", 2e-3),  # packed on 16 bits
+        (crujra, "crujra", 1e-6),
+        (gswp3_w5e5, "gswp3_w5e5", 1e-6),
+        (terraclimate, "terraclimate", 1e-6),
+        (chelsa, "chelsa", 1e-6),
+        (daymet, "daymet", 1e-6),
+    ],
+)
+def test_published_layouts(tmp_path, make, word, tolerance):
+    paths = make(tmp_path)
+    atol = {"tas": 4e-5} if tolerance < 1e-3 else {}  # 32-bit kelvin
+    expected = truth(*(read(paths, layout=word)[n].values for n in ("latitude", "longitude")))
+    for options in ({"layout": word}, {}):  # the names alone tell the layout, too
+        result = read(paths, **options)
+        for name, house in (("tas", "air_temperature"), ("pr", "precipitation"), ("rsds", "shortwave_radiation")):
+            found = result[house].values
+            np.testing.assert_allclose(
+                found.reshape(found.shape[0], -1).T, expected[name], rtol=tolerance, atol=atol.get(name, tolerance * 20)
+            )
+
+
+def test_cloud_cover_becomes_light_by_the_relation_of_the_model(tmp_path):
+    from jtem import constants
+    from jtem.physics import radiation
+
+    paths = cru_ts(tmp_path)
+    result = read(
+        paths, layout="cru_ts", sun=lambda lat: radiation.top_of_atmosphere(lat) / constants.WATTS_TO_TEM_RADIATION
+    )
+    compare(result, ("tas", "pr"), rtol=1e-6)
+    with xr.open_dataset(paths[2], decode_times=False) as data:
+        cloud = data["cld"].values.transpose(1, 2, 0).reshape(12, COUNT // 12, 12)
+    top = radiation.top_of_atmosphere(result["latitude"].values) / constants.WATTS_TO_TEM_RADIATION
+    light = top[:, None, :] * (0.251 + 0.509 * (1 - cloud / 100))
+    np.testing.assert_allclose(result["shortwave_radiation"].values, light, rtol=1e-6)
+    assert layouts.guess({"tmp", "pre", "cld", "stn"}) == "cru_ts"
+
+
+def test_daymet_without_radiation_says_so(tmp_path):
+    paths = [path for path in daymet(tmp_path) if "rsds" not in path.name]
+    with pytest.raises(
+        InputError, match=r"daymet_v4_\w+_1991.nc: variable 'rsds' .*Daymet's monthly files have no radiation"
+    ):
+        read(paths, layout="daymet")
+
+
+def test_chunks_of_cells_are_read_alike(tmp_path):
+    """Cells in any number and order, from files held in memory or read by box."""
+    paths = crujra(tmp_path)
+    whole = read(paths)
+    places = whole["latitude"].values, whole["longitude"].values
+    for rows in (np.arange(12)[::-1], np.array([5]), np.array([7, 2, 2])):
+        part = read(paths, places=(places[0][rows], places[1][rows]))
+        for name in ("air_temperature", "precipitation", "shortwave_radiation"):
+            np.testing.assert_array_equal(part[name].values, whole[name].values[rows])
+
+
+@pytest.mark.parametrize("make", [cmip6, crujra, daymet])
+def test_files_too_long_to_hold_are_read_in_parts(tmp_path, monkeypatch, make):
+    whole = read(make(tmp_path))
+    monkeypatch.setattr(cf_monthly, "_held", cf_monthly._Held())
+    monkeypatch.setattr(cf_monthly, "HELD_BYTES", 16)
+    monkeypatch.setattr(cf_monthly, "BLOCK_BYTES", 5000)
+    for _ in range(4):  # by box at first, then from a temporary file
+        again = read(make(tmp_path), places=(whole["latitude"].values[3:7], whole["longitude"].values[3:7]))
+        np.testing.assert_allclose(again["precipitation"].values, whole["precipitation"].values[3:7], rtol=1e-12)
