@@ -38,9 +38,7 @@ from jtem.physics import (
     respiration,
     water,
 )
-from jtem.physics import (
-    soil_heat as ground_heat,
-)
+from jtem.physics import soil_heat as ground_heat
 from jtem.state import Cell, Forcing
 
 SITE = "tem606_bnz_boreal_forest"
@@ -502,9 +500,7 @@ def processes(reference: Reference) -> dict[str, Measured]:
     return result
 
 
-def freeze_thaw_share_piecewise(
-    previous: Float[Array, "*shape"], current: Float[Array, "*shape"], following: Float[Array, "*shape"]
-) -> Float[Array, "*shape"]:
+def freeze_thaw_share_piecewise(previous: jax.Array, current: jax.Array, following: jax.Array) -> jax.Array:
     """Thawed share of a month from the 10 cm temperatures (degC) of three months, by the case table of TEM 6.
 
     Mean of the three over a number that depends on their signs (previous, current, following), clipped to [0, 1].
@@ -523,20 +519,18 @@ def freeze_thaw_share_piecewise(
         [jnp.full_like(current, number) for number in (3.0, 4.0, 6.0, 5.0, 4.0, 3.0)],
         jnp.ones_like(current),
     )
-    share = safe.clip((previous + current + following) / 3.0 / divisor, 0.0, 1.0)
+    share = jnp.clip((previous + current + following) / 3.0 / divisor, 0.0, 1.0)
     share = jnp.where(before & now & after, jnp.ones_like(share), share)
     return jnp.where(before | now | after, share, jnp.zeros_like(share))
 
 
-def thawed_share_from_soil_temperatures(
-    previous: Float[Array, "*cells"], current: Float[Array, "*cells"], following: Float[Array, "*cells"]
-) -> Float[Array, "*cells"]:
-    """``f_FT`` from a series of monthly soil temperatures only : exact share of the month above 0 degC
-    of the straight lines through the month means, ``(h(E1, T) + h(T, E2))/2``, ``h(a, b) = (a+ + b+)/(|a| + |b| + 1e-6)``.
+def thawed_share_from_soil_temperatures(previous: jax.Array, current: jax.Array, following: jax.Array) -> jax.Array:
+    """Thawed share of a month from a series of monthly soil temperatures only: exact share of the month above 0 degC of the
+    straight lines through the month means, ``(h(E1, T) + h(T, E2))/2``, ``h(a, b) = (a+ + b+)/(|a| + |b| + 1e-6)``.
     """
 
     def share(a, b):
-        return (safe.maximum(a, 0.0) + safe.maximum(b, 0.0)) / (jnp.abs(a) + jnp.abs(b) + 1e-6)
+        return (jnp.maximum(a, 0.0) + jnp.maximum(b, 0.0)) / (jnp.abs(a) + jnp.abs(b) + 1e-6)
 
     start, end = 0.5 * (previous + current), 0.5 * (current + following)
     return 0.5 * (share(start, current) + share(current, end))

@@ -11,6 +11,7 @@ import contextlib
 import io
 import json
 import re
+from html import unescape
 from pathlib import Path
 
 from mkdocs.structure.files import File
@@ -19,6 +20,11 @@ ROOT = Path(__file__).resolve().parents[1]
 SOURCE = ROOT / "src" / "jtem"
 EXECUTED = ROOT / "build" / "notebooks"
 GUIDES = {
+    "First site": "first_site.md",
+    "Own region": "own_region.md",
+    "Calibrate my tower": "calibrate_my_tower.md",
+    "Which parameters matter": "which_parameters_matter.md",
+    "The model in equations": "model.md",
     "Architecture": "architecture.md",
     "Preparing data": "preparing_data.md",
     "Emulated climate": "climate_emulator.md",
@@ -65,6 +71,8 @@ def on_config(config):
                 {"Equations": "reference/equations.md"},
                 {"Parameters": "reference/parameters.md"},
                 {"Output variables": "reference/variables.md"},
+                {"Plan of a run": "reference/plan_run.md"},
+                {"Plan of a calibration": "reference/plan_calibration.md"},
             ]
         },
         {"Modules": [{room: pages} for room, pages in rooms.items()]},
@@ -86,6 +94,8 @@ def pages() -> dict[str, str | bytes]:
         "reference/equations.md": equations(),
         "reference/parameters.md": parameters(),
         "reference/variables.md": variables(),
+        "reference/plan_run.md": plan_keys("run"),
+        "reference/plan_calibration.md": plan_keys("calibration"),
     }
     for name in modules():
         made[f"modules/{name}.md"] = f"# {name}\n\n::: {name}\n    options:\n      show_root_heading: false\n"
@@ -125,6 +135,17 @@ def variables() -> str:
     return "# Output variables\n\nMade from `data/variables.csv`.\n\n" + printed("variables", "--markdown")
 
 
+def plan_keys(word: str) -> str:
+    """Every section and key of a plan file, from the declarations that check it."""
+    from jtem.plan import schema
+
+    return (
+        f"# Plan of a {word}\n\nMade from the declarations that check a plan. `jtem schema {word}` prints the same as a JSON "
+        "schema, with which editors complete and check; `jtem new` writes a commented plan to begin with.\n\n"
+        + schema.markdown(word)
+    )
+
+
 def equations() -> str:
     """Every function of the physics with what its docstring says, linked to its page (text, parameters, source code)."""
     lines = ["# Equations", "", "Each name leads to the function: equation, units, source and the code itself.", ""]
@@ -132,7 +153,8 @@ def equations() -> str:
         if not name.startswith("jtem.physics."):
             continue
         tree = ast.parse(path.read_text(encoding="utf-8"))
-        lines += [f"## {path.stem.replace('_', ' ').capitalize()}", "", one_line(ast.get_docstring(tree)), ""]
+        title = ": ".join(name.removeprefix("jtem.physics.").split(".")).replace("_", " ")
+        lines += [f"## {title.capitalize()}", "", one_line(ast.get_docstring(tree)), ""]
         lines += ["| function | what it says |", "| --- | --- |"]
         for node in tree.body:
             if isinstance(node, ast.FunctionDef) and not node.name.startswith("_"):
@@ -194,6 +216,17 @@ def notebook(path: Path) -> dict[str, str | bytes]:
 
 
 def on_page_content(html, page, config, files):
-    """Sphinx roles of the docstrings as plain code."""
+    """Sphinx roles of the docstrings as plain code, formulas as MathML."""
     del page, config, files
-    return plain_roles(html)
+    return FORMULA.sub(mathml, plain_roles(html))
+
+
+FORMULA = re.compile(r'<(span|div) class="arithmatex">\\([(\[])(.*?)\\[)\]]</\1>', re.DOTALL)
+"""A formula as pymdownx.arithmatex leaves it."""
+
+
+def mathml(found: re.Match) -> str:
+    """One formula; what latex2mathml cannot read is an error, not text on the page."""
+    from latex2mathml.converter import convert
+
+    return convert(unescape(found[3]), display="block" if found[2] == "[" else "inline")

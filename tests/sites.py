@@ -1,4 +1,4 @@
-"""Two sites with printed normals (tem.md section 13) as model input: one row a case, leading cell axis."""
+"""Two sites with printed normals as model input: one row a case, leading cell axis."""
 
 import jax.numpy as jnp
 import numpy as np

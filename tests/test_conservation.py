@@ -189,7 +189,7 @@ def test_layers_add_up(closed_run):
 
 
 def test_layered_store_and_respiration_are_constant_together():
-    """tem.md section 10.5: frozen + thawed + cumulative respiration of the layers stays, layer by layer."""
+    """docs/model.md#b2: frozen + thawed + cumulative respiration of the layers stays, layer by layer."""
     before, after, _, month, _ = simulate("layered", "float64", "float64", open_nitrogen=True)
     start = np.asarray(before.carbon.store.frozen_carbon + before.carbon.store.thawed_carbon)
     end = np.asarray(after.carbon.store.frozen_carbon + after.carbon.store.thawed_carbon)

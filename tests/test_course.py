@@ -111,6 +111,9 @@ def test_members_of_an_ensemble_are_runs_of_their_own(results):
         assert mine.summary.spin_up is not None and mine.summary.spin_up.closed.shape == (4,)
     npp = [together.member(k, of=2).stages["ssp"].annual["net_primary_production"] for k in (0, 1)]
     assert np.abs(npp[0] - npp[1]).min() > 0
+    kept = results.stages["historical"].state
+    rest = run.run_in_memory(run.ensemble(run.continued(experiment(), "historical", kept), members)).member(1, of=2)
+    assert rest.start is None and rest.stages["ssp"].annual["soil_carbon"].shape == (4, 3)
     with pytest.raises(ValueError, match="members 0 to 1"):
         together.member(2, of=2)
 

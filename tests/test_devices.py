@@ -60,6 +60,6 @@ def test_a_process_started_so_gives_the_same_numbers():
     quick, plain = year("quick"), year("plain")
     assert quick["devices"] == usable_cores()
     # bitwise so on x86-64 with AVX-512; a processor that multiplies and adds in one rounding may differ, as in case 10 of
-    # soil_thermal.md (float32 against float64: 2e-3 K, here also where phases change)
+    # float32 against float64 gives 2e-3 K, here also where phases change
     np.testing.assert_allclose(quick["t"], plain["t"], rtol=0, atol=2e-3)
     np.testing.assert_allclose(quick["h"], plain["h"], rtol=0, atol=2e-2)

@@ -1,18 +1,38 @@
 """Every notebook runs from a clean checkout: ``pytest -m notebooks -n 0``. Not in the regular suite (a few minutes)."""
 
+import ast
 import os
 from pathlib import Path
 
 import pytest
 
+import jtem
+
 ROOT = Path(__file__).resolve().parents[1]
 NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.py"))
 
 
-def test_there_are_eight_notebooks_and_all_compile():
-    assert [path.name[:2] for path in NOTEBOOKS] == [f"{k:02d}" for k in range(1, 9)]
+def test_there_are_nine_notebooks_and_all_compile():
+    assert [path.name[:2] for path in NOTEBOOKS] == [f"{k:02d}" for k in range(1, 10)]
     for path in NOTEBOOKS:
         compile(path.read_text(encoding="utf-8"), path.name, "exec")
+
+
+@pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
+def test_notebooks_use_the_public_interface_alone(path):
+    """``import jtem`` and the equations in ``jtem.physics``; no name that begins with an underscore, no plan in a string."""
+    tree = ast.parse(path.read_text(encoding="utf-8"))
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            assert all(alias.name == "jtem" for alias in node.names if alias.name.startswith("jtem"))
+        if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("jtem"):
+            assert node.module == "jtem.physics"
+        if isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name) and node.value.id == "jtem":
+            assert node.attr in jtem.__all__
+        if isinstance(node, ast.Attribute):
+            assert not node.attr.startswith("_")
+        if isinstance(node, ast.Constant) and isinstance(node.value, str):
+            assert "[domain]" not in node.value and "[plan]" not in node.value
 
 
 @pytest.mark.notebooks

@@ -151,8 +151,8 @@ def test_every_key_says_what_it_may_be(section, says):
 
 
 def test_a_key_that_the_source_passes_over_is_refused():
-    with pytest.raises(InputError, match=r"source 'embedded' does not take 'community'.*\(cf_monthly"):
-        plan.parse(GOOD.replace("[model]", 'community = "boreal_forest"\n[model]'))
+    with pytest.raises(InputError, match=r"source 'embedded' does not take 'subdivide'.*climate_grid"):
+        plan.parse(GOOD.replace("[model]", "subdivide = 2\n[model]"))
 
 
 def test_words_that_differ_in_numbers_are_no_slips():

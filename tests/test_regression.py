@@ -1,4 +1,4 @@
-"""Regression numbers of the specification (tem.md section 13): derived parameters, equilibria with and without soil heat."""
+"""Numbers of two independent programs of the same equations: derived parameters, equilibria with and without soil heat."""
 
 import jax
 import numpy as np

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import importlib.metadata
 import os
 
@@ -33,17 +32,30 @@ def compiler_flags(given: str, gradients: bool = False) -> str:
     return " ".join([given, *(f"--{name}={value}" for name, value in flags.items() if name not in given)]).strip()
 
 
-def use_all_cores(gradients: bool = False) -> None:
+LATE = (
+    "JAX was started before jtem: it runs on one CPU device without jtem's compiler options, which takes about twice as long; "
+    "call jtem.use_all_cores() before the first JAX operation, or import and use jtem first"
+)
+"""What it costs when JAX has started already."""
+
+
+def use_all_cores(gradients: bool = False) -> bool:
     """One JAX CPU device a core and compiler options for CPUs (those for ``gradients``), if JAX has not started yet.
 
     An accelerator stays the default where there is one. ``XLA_FLAGS`` of the environment is kept and added to; where it says
-    how many CPU devices there are, that number stays.
+    how many CPU devices there are, that number stays. Returns whether JAX runs, or will run, like that.
     """
     import jax
 
     given = os.environ.get("XLA_FLAGS", "")
-    os.environ["XLA_FLAGS"] = compiler_flags(given, gradients)
     if "xla_force_host_platform_device_count" in given:
-        return
-    with contextlib.suppress(RuntimeError):  # JAX has started: keep its devices
+        os.environ["XLA_FLAGS"] = compiler_flags(given, gradients)
+        return True
+    if jax.config.jax_num_cpu_devices == usable_cores():
+        return True  # done before: by then JAX may have started, with these options
+    try:
         jax.config.update("jax_num_cpu_devices", usable_cores())
+    except RuntimeError:  # JAX has started: keep its devices
+        return False
+    os.environ["XLA_FLAGS"] = compiler_flags(given, gradients)
+    return True

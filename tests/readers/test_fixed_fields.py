@@ -508,3 +508,12 @@ def test_co2_tables_that_are_refused(tmp_path, text, says):
         co2.read_table(table(tmp_path, text), 1990, 1990)
     with pytest.raises(InputError, match="no CO2 column 'ssp999'"):
         co2.read_table(table(tmp_path, "year,co2\n1990,350\n"), 1990, 1990, "ssp999")
+
+
+def test_tables_of_soil_units_with_semicolons_and_missing_values(tmp_path):
+    path = tmp_path / "layers.csv"
+    path.write_text(
+        "HWSD2_SMU_ID;SHARE;TOPDEP;BOTDEP;SAND;SILT;CLAY\n1;100;0;20;40,5;39,5;20\n1;100;20;40;NA;NA;NA\n2;100;0;20;-9;-9;-9\n",
+        encoding="utf-8",
+    )
+    assert soil_texture.read_hwsd2_layers(path) == {1: pytest.approx((40.5, 39.5, 20.0))}

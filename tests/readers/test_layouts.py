@@ -237,6 +237,18 @@ def calendar_lost(folder):
     return plain(folder / "c.nc", time("middle", say=False))
 
 
+@layout(refused="c.nc: stamps of 'time' move through the month.*set the attribute 'calendar'")
+def calendar_lost_at_the_firsts_of_months(folder):
+    return plain(folder / "c.nc", time("start", units="days since 1992-01-01", say=False))
+
+
+@layout(
+    refused="stamps of 'time' on the last days of months run from December to November, and no attribute tells the calendar"
+)
+def calendar_lost_by_one_day(folder):
+    return plain(folder / "c.nc", time("start", units="days since 1988-01-01", say=False, first=1989, last=1990))
+
+
 @layout(refused="c.nc: bounds of 'time' .* are no calendar month")
 def calendar_lost_with_bounds(folder):
     return plain(folder / "c.nc", time("bounds", say=False))
@@ -613,6 +625,11 @@ def mean_of_amounts(folder):
 @layout(refused="'precipitation' is in 'mm' with standard_name 'precipitation_flux'.*'mm d-1' or 'mm month-1'")
 def flux_in_millimetres(folder):
     return amounts(folder, "pr", "mm", 1 / D, {"standard_name": "precipitation_flux"})
+
+
+@layout(refused="'precipitation' is in 'mm' with long_name 'mean daily precipitation', which does not say")
+def daily_by_its_long_name(folder):
+    return amounts(folder, "pr", "mm", 5 / D, {"long_name": "mean daily precipitation"})
 
 
 @layout(said_units={"precipitation": "mm d-1"})

@@ -183,6 +183,9 @@ def test_pedons_for_maps_with_what_is_missing(tmp_path):
     )
     found = soil_carbon.read_pedons(path)
     np.testing.assert_allclose(found.stocks, [[10, 20, np.nan, np.nan], [12, 21, np.nan, 8], [1, 1, 3, 4]])
+    path.write_text(path.read_text().replace("lat,lon", "latitude,longitude").replace("68.4,21.0", "68.4,"))
+    again = soil_carbon.read_pedons(path)
+    assert again.latitude.tolist() == [68.1, 68.6] and "1 profiles have no latitude and longitude" in again.notes[-1]
     assert found.longitude.tolist() == pytest.approx([20.2, 21.0, -160.0])
     assert len(found.notes) == 1 and "1 profiles do not tell any of the intervals" in found.notes[0]
     path.write_text(header + "68.1,20.2,100,300,150,\n" * 2)  # t ha-1

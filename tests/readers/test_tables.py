@@ -50,6 +50,8 @@ LAYOUTS = {
     .encode(),
     "depths in cm": PLAIN.replace("depth_m", "depth_cm").replace(",0.1,", ",10,").encode(),
     "heights": PLAIN.replace(",0.1,", ",-0.1,").encode(),
+    "columns of blanks": PLAIN.replace(",", "   ").encode(),
+    "missing as spreadsheets say": PLAIN.replace("NA", "#N/A").encode(),
     "short rows": PLAIN.replace("NA,0.5,0.1,68.625,-149.5", "NA").encode(),
 }
 

@@ -10,7 +10,8 @@ import pytest
 from jtem import plan as plans
 from jtem import run as runs
 from jtem.commands.main import main
-from jtem.report import factorial, figures, liu2022, liu2024
+from jtem.commands.report import read_factorial
+from jtem.report import liu2022, liu2024, page, regional
 from jtem.variables import SECONDS_IN_YEAR, VARIABLES
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -70,12 +71,9 @@ def run(tmp_path, monkeypatch):
     return go
 
 
-def read_again(folder: Path) -> factorial.Factorial:
+def read_again(folder: Path) -> regional.Region:
     """The factorial of a finished run, for one figure alone."""
-    plan = plans.read(folder.parents[1] / "plan.toml")
-    f, base = plan.factorial, (plan.history.last - 9, plan.history.last)
-    members, rows = [m.name for m in f.ensemble], [r.name for r in f.protocol]
-    return factorial.read(folder.parent, plan.plan.name, plan.history.name, f.scenarios, members, rows, base)
+    return read_factorial([(folder.parent, plans.read(folder.parents[1] / "plan.toml"))])
 
 
 def test_report_of_the_plateau_satisfies_the_identities(run, capsys):
@@ -168,8 +166,8 @@ def test_report_of_the_arctic_writes_every_table_and_figure(run, capsys):
 @pytest.mark.parametrize("forced", [True, False])
 def test_climate_figures_show_the_forcing_where_the_files_have_it(run, monkeypatch, tmp_path, forced):
     said = []
-    real = figures.Canvas.label
-    monkeypatch.setattr(figures.Canvas, "label", lambda c, a, t: (said.append((c, a, t)), real(c, a, t))[1])
+    real = page.Canvas.label
+    monkeypatch.setattr(page.Canvas, "label", lambda c, a, t: (said.append((c, a, t)), real(c, a, t))[1])
     change = [] if forced else [('"air_temperature", "precipitation",', "")]
     folder = run("liu2024", ('domain = "pan_arctic"', 'domain = "pan_arctic"\nstride = 25'), *change, figures=False)
     assert liu2024.figure_s6(read_again(folder), tmp_path / "s6.png").is_file()
@@ -183,7 +181,7 @@ def test_climate_figures_show_the_forcing_where_the_files_have_it(run, monkeypat
 
 def test_climate_of_the_plateau_shows_the_forcing_where_the_files_have_it(run, monkeypatch, tmp_path):
     said = []
-    monkeypatch.setattr(figures.Canvas, "label", lambda c, a, t: said.append(t))
+    monkeypatch.setattr(page.Canvas, "label", lambda c, a, t: said.append(t))
     with_radiation = ('"precipitation",', '"precipitation", "shortwave_radiation",')
     folder = run("liu2022", ('domain = "plateau"', 'domain = "plateau"\nstride = 12'), with_radiation, figures=False)
     assert liu2022.figure_s3(read_again(folder), tmp_path / "s3.png").is_file()
@@ -211,7 +209,8 @@ def test_sums_of_cells_are_the_printed_totals(run):
         )
         effect = (total(t, "heterotrophic_respiration") - total(p, "heterotrophic_respiration")) * seconds
         assert printed["cumulative RH due to thaw", "ssp126"] == pytest.approx(effect, rel=1e-3, abs=1e-9)
-    data = factorial.read(folder.parent, "liu2024", "historical", ["ssp126"], [""], ["S_Trans"], (2010, 2015))
+    stages = regional.factorial_stages(["ssp126"], {"": ""}, ["S_Trans"])
+    data = regional.read({"": regional.Files(folder.parent, "liu2024")}, "historical", stages, (2010, 2015))
     result = data.get("ssp126", "S_Trans")
     assert len(result.groups) > 1
     for name, values in result.totals.items():

@@ -7,9 +7,11 @@ from pathlib import Path
 from typing import Any
 
 import jax
+import numpy as np
 
 from jtem import __version__
 from jtem.assemble.course import Prepared
+from jtem.run import Summary
 
 
 def attributes(prepared: Prepared) -> dict[str, str | int | float]:
@@ -49,6 +51,22 @@ def attributes(prepared: Prepared) -> dict[str, str | int | float]:
     if plan.plan.references:
         result["references"] = plan.plan.references
     return {key: value for key, value in result.items() if value != ""}
+
+
+def notes(summary: Summary) -> dict[str, str | int | float]:
+    """What every file says about how the spin-up ended."""
+    report = summary.spin_up
+    if report is None:
+        return {}
+    said: dict[str, str | int | float] = {
+        "spin_up_closed_columns": int(np.sum(report.closed)),
+        "spin_up_columns": int(np.size(report.closed)),
+        "spin_up_method": report.method,
+    }
+    if report.code is not None:
+        said["spin_up_equilibrium_columns"] = int(np.sum(report.code == 0))
+        said["spin_up_repeated_columns"] = " ".join(map(str, np.flatnonzero(report.code)))
+    return said
 
 
 def identity(prepared: Prepared) -> dict[str, Any]:

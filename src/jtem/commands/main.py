@@ -47,6 +47,9 @@ def parser() -> argparse.ArgumentParser:
     )
     demo.add_argument("--out", type=Path, default=Path("jtem_demo"), metavar="DIR", help="output folder (jtem_demo)")
     run = add("run", "run.command_run", "run a plan")
+    add_site_arguments(
+        add("site", "site.command_site", "run one site: from a table, by name or by place; first figure")
+    )
     reporting = add(
         "report", "report.command_report", "tables and figures of a finished run or of finished calibrations"
     )
@@ -166,6 +169,51 @@ def parser() -> argparse.ArgumentParser:
     values.add_argument("--markdown", action="store_true", help="as a Markdown table, with sources")
     add("info", "tables.command_info", "versions, devices, data")
     return top
+
+
+def add_site_arguments(command: argparse.ArgumentParser) -> None:
+    """Options of ``jtem site``."""
+    command.add_argument(
+        "table",
+        nargs="?",
+        metavar="TABLE.csv|NAME",
+        help="table of months, days or half-hours with air temperature, precipitation and radiation or cloudiness; or the name "
+        "of a known site; without it the emulated climate of the place",
+    )
+    command.add_argument("--latitude", "--lat", type=float, metavar="DEGREES")
+    command.add_argument("--longitude", "--lon", type=float, metavar="DEGREES")
+    command.add_argument("--elevation", type=float, metavar="M")
+    command.add_argument(
+        "--community", default="", metavar="NAME", help="plant community ('jtem parameters' lists them)"
+    )
+    command.add_argument("--texture", type=float, nargs=3, metavar=("SAND", "SILT", "CLAY"), help="percent")
+    command.add_argument("--static", type=Path, metavar="FILE.nc", help="CF file of fixed fields for what is not given")
+    command.add_argument(
+        "--co2", default="", metavar="FILE|SCENARIO", help="table of year and ppm, or an embedded series"
+    )
+    command.add_argument("--scenario", default="", metavar="NAME", help="emulated climate after 2014 (ssp126)")
+    command.add_argument(
+        "--unit", action="append", default=[], metavar="NAME=UNIT", help="unit of a column, repeatable"
+    )
+    command.add_argument(
+        "--name", action="append", default=[], metavar="NAME=COLUMN", help="column of a variable, repeatable"
+    )
+    command.add_argument(
+        "--fill", default="", metavar="mean", help="fill missing months with the mean of the same month"
+    )
+    command.add_argument(
+        "--years", type=int, nargs=2, metavar=("FIRST", "LAST"), help="years to run (all of the table)"
+    )
+    command.add_argument(
+        "--permafrost", default="layered", metavar="SCHEME", help="layered (default), thaw_ratio, tem6, none"
+    )
+    command.add_argument(
+        "--parameters", action="append", default=[], metavar="NAME", help="parameter overlay, repeatable"
+    )
+    command.add_argument("--precision", default="mixed", metavar="WORD", help="mixed (default), float64, float32")
+    command.add_argument("--out", type=Path, metavar="DIR", help="output folder (default: NAME_jtem)")
+    command.add_argument("--no-figures", action="store_true", help="files and table only")
+    command.add_argument("--force", action="store_true", help="overwrite files")
 
 
 @contextlib.contextmanager

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import argparse
 import os
-from collections.abc import Sequence
+import re
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -13,36 +14,10 @@ import numpy as np
 from jtem.errors import DONE, InputError
 
 if TYPE_CHECKING:
+    import xarray as xr
+
     from jtem.plan import Plan
-
-
-def report(plan: Plan, folder: Path, *, figure: bool) -> None:
-    """Headline table and figure of a run with scenarios, from its files."""
-    from jtem.report import diagnostics, figures
-
-    scenarios = [s.name for s in plan.scenario if not s.name.endswith(diagnostics.NO_THAW)]
-    results = diagnostics.all_series(folder, plan.plan.name, plan.history.name, scenarios)
-    rows = diagnostics.headline(results, scenarios)
-    print(diagnostics.text_table(rows, f"{plan.plan.title or plan.plan.name}: emulated climate, 'layered' permafrost"))
-    if not figure:
-        return
-    if not figures.available():
-        print("no figure: matplotlib is not installed; run: pip install 'jtem[plots]'")
-        return
-    past = diagnostics.open_annual(folder, plan.plan.name, plan.history.name)
-    maps = [("ALT", past, plan.history.last)]
-    maps += [
-        (f"ALT, {figures.label(name)}", diagnostics.open_annual(folder, plan.plan.name, name), plan.scenario[0].last)
-        for name in scenarios[:2]
-    ]
-    path = figures.demo_figure(
-        folder / f"{plan.plan.name}.png",
-        results,
-        scenarios,
-        maps,
-        f"{plan.plan.title or plan.plan.name} - emulated climate",
-    )
-    print(f"figure: {path}")
+    from jtem.report.regional import Files, Region
 
 
 def command_report(arguments: argparse.Namespace) -> int:
@@ -74,17 +49,127 @@ def command_report(arguments: argparse.Namespace) -> int:
         factorial_report(parsed, out, figures_wanted=not arguments.no_figures)
         return DONE
     ((folder, plan),) = parsed
-    if not plan.factorial.scenarios:
-        report(plan, folder, figure=not arguments.no_figures)
-        return DONE
-    factorial_report(parsed, arguments.out or folder / "report", figures_wanted=not arguments.no_figures)
+    out = arguments.out or folder / "report"
+    if plan.factorial.scenarios:
+        factorial_report(parsed, out, figures_wanted=not arguments.no_figures)
+    else:
+        run_report(plan, folder, out, figures_wanted=not arguments.no_figures)
     return DONE
+
+
+# --- runs without a factorial ----------------------------------------------------------------------------------------
+
+
+def climate_words(plan: Plan) -> str:
+    """What climate a run had, for titles."""
+    source = plan.domain.source
+    if source in ("isimip", "prepared"):
+        return f"climate of {plan.prepare.model}" if plan.prepare.model else "prepared climate"
+    return {"embedded": "emulated climate", "climate_grid": "half-degree climate"}.get(source, "own climate")
+
+
+def caption(plan: Plan) -> str:
+    """Title of a run with its climate and permafrost scheme."""
+    return f"{plan.plan.title or plan.plan.name}: {climate_words(plan)}, '{plan.model.permafrost.name}' permafrost"
+
+
+def scenario_stages(plan: Plan) -> dict[tuple[str, str, str], str]:
+    """Stages of the scenarios by (scenario, "", run): one with ``expose = false`` is its twin's run without thaw.
+
+    Twins have the same climate and years; a scenario without an exposing twin stands alone.
+    """
+    from jtem.report.regional import WITH_THAW, WITHOUT_THAW
+
+    twins = {(s.climate, s.first, s.last): s.name for s in plan.scenario if s.expose}
+    result = {(s.name, "", WITH_THAW): s.name for s in plan.scenario if s.expose}
+    for s in plan.scenario:
+        if not s.expose:
+            twin = twins.get((s.climate, s.first, s.last))
+            key = (twin, "", WITHOUT_THAW) if twin else (s.name, "", WITH_THAW)
+            result.setdefault(key, s.name)
+    return result
+
+
+def run_report(plan: Plan, folder: Path, out: Path, *, figures_wanted: bool) -> None:
+    """A table and figures of a run into ``out``: a page for each site, or one for a region."""
+    from jtem.files import prepare_folder
+    from jtem.report import fields, page
+
+    stages = [plan.history.name, *(s.name for s in plan.scenario)]
+    annual = fields.open_stages(folder, plan.plan.name, stages, "annual")
+    if plan.history.name not in annual:
+        raise InputError(f"{folder}: the annual file of '{plan.history.name}' is missing; run the plan again")
+    prepare_folder(out)
+    if figures_wanted and not page.available():
+        print(f"no figures: {page.NO_MATPLOTLIB}")
+        figures_wanted = False
+    first = annual[plan.history.name]
+    if "site" in first.variables or fields.cells(first) == 1:
+        written = site_report(plan, folder, annual, out, figures_wanted)
+    else:
+        written = region_report(plan, folder, out / "overview.png" if figures_wanted else None, out / "headline.csv")
+    print(f"{len(written)} files in {out}")
+
+
+def site_report(
+    plan: Plan, folder: Path, annual: Mapping[str, xr.Dataset], out: Path, figures_wanted: bool
+) -> list[Path]:
+    """Numbers of every site on the screen and in ``sites.csv``, and a page of each."""
+    from jtem.files import write_table
+    from jtem.report import fields, page, site_page
+
+    monthly = fields.open_stages(folder, plan.plan.name, list(annual), "monthly")
+    first = annual[plan.history.name]
+    rows: list[tuple[str, ...]] = []
+    written: list[Path] = []
+    print(caption(plan))
+    for cell in range(fields.cells(first)):
+        place = fields.place_name(first, cell)
+        table = site_page.table(annual, cell)
+        print(site_page.as_text(table, place))
+        rows += [("site", *table[0])] if not rows else []
+        rows += [(place, *row) for row in table[1:]]
+        if figures_wanted:
+            name = str(first["site"].values[cell]) if "site" in first.variables else plan.plan.name
+            figure = site_page.overview(annual, monthly or None, cell=cell, title=f"{place}; {caption(plan)}")
+            written.append(page.save(figure, out / f"{re.sub(r'[^A-Za-z0-9._-]+', '_', name)}.png"))
+    return [write_table(out / "sites.csv", rows), *written]
+
+
+def region_report(plan: Plan, folder: Path, figure: Path | None, table: Path | None) -> list[Path]:
+    """Headline of a region on the screen and, where paths are given, as a table and as maps and series in a figure."""
+    from jtem.report import page, papers, region_page, regional
+
+    last, base = plan.history.last, regional.BASE_YEARS
+    ends = {s.last for s in plan.scenario} | {last}
+    known = base[0] <= max(ends) and base[1] >= plan.history.first
+    region = regional.read(
+        {"": regional.Files(folder, plan.plan.name)},
+        plan.history.name,
+        scenario_stages(plan),
+        base if known else plan.base_years,
+        plan.plan.title or plan.plan.name,
+    )
+    paper = papers.find(plan.paper, plan.where)
+    lines = region_page.headline(region, regional.published(paper.headline) if paper else {})
+    where = "" if region.permafrost else "; no permafrost: totals over all cells"
+    print(regional.as_text(lines, caption(plan) + where, paper.short if paper else ""))
+    written = [regional.write_lines(table, lines)] if table else []
+    if figure and page.available():
+        written.append(region_page.draw(region, figure, f"{region.title} - {climate_words(plan)}"))
+        print(f"figure: {figure}")
+    elif figure:
+        print(f"no figure: {page.NO_MATPLOTLIB}")
+    return written
+
+
+# --- calibrations ----------------------------------------------------------------------------------------------------
 
 
 def calibration_report(folders: Sequence[Path], out: Path, figures_wanted: bool) -> None:
     """The papers' site panels and ``scores_beside_papers.csv`` of finished calibrations, into ``out``."""
-    from jtem.files import prepare_folder
-    from jtem.report import factorial, figures, site_panels
+    from jtem.files import prepare_folder, write_table
+    from jtem.report import page, site_panels
     from jtem.study import scores
 
     runs = site_panels.read_all(folders)
@@ -96,26 +181,26 @@ def calibration_report(folders: Sequence[Path], out: Path, figures_wanted: bool)
         found.append(scores.table(*names, run.after[seen], run.observed[seen]))
     rows = site_panels.beside(runs, found, site_panels.cases())
     lines = site_panels.table(rows)
-    written = [factorial.write_table(out / "scores_beside_papers.csv", lines)]
+    written = [write_table(out / "scores_beside_papers.csv", lines)]
     print(f"{'site':16s} {'stream':24s} {'part':9s} {'n':>4s} {'R2':>8s} {'paper':>10s}  figure")
     for line in lines[1:]:
         site, stream, part, n, r2, paper, *_, source, figure, _, note = line
         if source:
             said = note if n == "0" else ""
             print(f"{site:16s} {stream:24s} {part:9s} {n:>4s} {r2:>8s} {paper:>10s}  {source} {figure} {said}".rstrip())
-    if figures_wanted and figures.available():
+    if figures_wanted and page.available():
         written += site_panels.draw(rows, out)
     elif figures_wanted:
-        print("no figures: matplotlib is not installed; run: pip install 'jtem[plots]'")
+        print(f"no figures: {page.NO_MATPLOTLIB}")
     print(f"{len(written)} files in {out}")
 
 
 def profile_report(arguments: argparse.Namespace) -> None:
     """Half depths, mean profiles and, beside a run, active-layer stocks of a table of soil profiles."""
-    from jtem.files import prepare_folder
+    from jtem.files import prepare_folder, write_table
     from jtem.plan import use_precision
     from jtem.readers import soil_profiles
-    from jtem.report import factorial, figures
+    from jtem.report import page
     from jtem.report import profiles as shown
     from jtem.study import profiles, scores
 
@@ -141,8 +226,8 @@ def profile_report(arguments: argparse.Namespace) -> None:
                 mean = profiles.mean_profile(profiles.interval_stocks(mine))
                 groups.append(shown.Group(name, element, fit, mean, points, profiles.curve(fit, points)))
     written = [
-        factorial.write_table(out / "profile_parameters.csv", shown.parameter_table(groups)),
-        factorial.write_table(out / "mean_profiles.csv", shown.mean_table(groups, profiles.EDGES)),
+        write_table(out / "profile_parameters.csv", shown.parameter_table(groups)),
+        write_table(out / "mean_profiles.csv", shown.mean_table(groups, profiles.EDGES)),
     ]
     print(f"{'vegetation':32s} {'element':8s} {'b (m)':>7s} {'+-':>6s} {'n':>5s} {'R2':>6s}")
     for element in shown.ELEMENTS:
@@ -157,7 +242,7 @@ def profile_report(arguments: argparse.Namespace) -> None:
     found: list[Any] = []
     if simulated is not None:
         stocks, found = active_layer_comparison(simulated, table, kind)
-        written.append(factorial.write_table(out / "active_layer_stocks.csv", stocks))
+        written.append(write_table(out / "active_layer_stocks.csv", stocks))
         scores.write(found, out / "active_layer_scores.csv")
         written.append(out / "active_layer_scores.csv")
         for s in found:
@@ -165,7 +250,7 @@ def profile_report(arguments: argparse.Namespace) -> None:
                 print(
                     f"{s.stream}: n {s.n}, R2 {s.r2:.2f}, RMSE {s.rmse / 1000:.3g} kg m-2, bias {s.bias / 1000:.3g} kg m-2"
                 )
-    if not arguments.no_figures and figures.available():
+    if not arguments.no_figures and page.available():
         written += shown.draw(groups, profiles.EDGES, path.name, out)
         if simulated is not None:
             places = [np.asarray(table[name].values, dtype=np.float64) for name in ("latitude", "longitude")]
@@ -173,7 +258,7 @@ def profile_report(arguments: argparse.Namespace) -> None:
             plateau = bool(shown.on_plateau(*places).any())
             written.append(shown.stocks_figure(drawn, stocks, found, source, plateau=plateau))
     elif not arguments.no_figures:
-        print("no figures: matplotlib is not installed; run: pip install 'jtem[plots]'")
+        print(f"no figures: {page.NO_MATPLOTLIB}")
     print(f"{len(written)} files in {out}")
 
 
@@ -238,9 +323,12 @@ def written_plan(folder: Path) -> str:
     )
 
 
-def climate_models(found: Sequence[tuple[Path, Plan]]) -> dict[str, Any]:
+# --- factorials ------------------------------------------------------------------------------------------------------
+
+
+def climate_models(found: Sequence[tuple[Path, Plan]]) -> dict[str, Files]:
     """Members of runs reported together, a climate model each: its word in the plan's [prepare], else the plan's name."""
-    from jtem.report.factorial import Files
+    from jtem.report.regional import Files
 
     (first_folder, first), *others = found
     for folder, plan in found:
@@ -269,82 +357,53 @@ def climate_models(found: Sequence[tuple[Path, Plan]]) -> dict[str, Any]:
     return {word: Files(folder, plan.plan.name) for word, (folder, plan) in zip(words, found, strict=True)}
 
 
-def factorial_report(found: Sequence[tuple[Path, Plan]], out: Path, *, figures_wanted: bool) -> None:
-    """Report of a plan with ``[factorial]`` into ``out``: headline, tables, closures, figures.
-
-    Several runs are the climate models of one protocol, each with its own history.
-    """
-    import tomllib
-
-    from jtem.files import data_path, prepare_folder
-    from jtem.report import factorial, figures, liu2022, liu2024
+def read_factorial(found: Sequence[tuple[Path, Plan]]) -> Region:
+    """All runs of a factorial, or of several that are the climate models of one protocol."""
+    from jtem.report import papers, regional
 
     folder, plan = found[0]
-    f = plan.factorial
-    rows = f.protocol
-    paper = "liu2022" if {"S_T", "S_R"} <= {row.name for row in rows} else "liu2024"
+    f, paper = plan.factorial, papers.find(plan.paper, plan.where)
     if len(found) > 1:
-        files = climate_models(found)
-        if paper == "liu2024":
-            raise InputError(f"{folder}: Liu et al. (2024) have one climate model; report each run on its own")
+        if paper is not None and not paper.ensemble:
+            raise InputError(f"{folder}: {paper.words} have one climate model; report each run on its own")
+        files, members = climate_models(found), dict.fromkeys(climate_models(found), "")
     else:
-        files = {member.name: factorial.Files(folder, plan.plan.name, member.name) for member in f.ensemble}
-    prepare_folder(out)
-    data = factorial.read_members(
+        members = {member.name: member.name for member in f.ensemble}
+        files = {name: regional.Files(folder, plan.plan.name) for name in members}
+    return regional.read(
         files,
         plan.history.name,
-        f.scenarios,
-        [row.name for row in rows],
-        (plan.history.last - 9, plan.history.last) if paper == "liu2022" else (2010, 2015),
+        regional.factorial_stages(f.scenarios, members, [row.name for row in f.protocol]),
+        paper.base_years(plan.history.last) if paper else plan.base_years,
         plan.plan.title or plan.plan.name,
     )
-    reasons = tomllib.loads(data_path("published", "differences.toml").read_text(encoding="utf-8"))
-    own = {"embedded": "emulated", "climate_grid": "half_degree"}.get(plan.domain.source, "")
-    notes = {**reasons[paper], **reasons.get(f"{paper}_{own}", {})}
-    written = []
-    if paper == "liu2022":
-        lines, tables = liu2022.headline(data, notes)
-        worst = liu2022.identities(data)
-        print(
-            f"identities: SOC_PF and the transfer agree within {max(i.carbon for i in worst):.1e} of SOC, SON_PF within "
-            f"{max(i.nitrogen for i in worst):.1e} of SON ({len(worst)} pairs of runs)"
-        )
-        draw = liu2022.draw
+
+
+def factorial_report(found: Sequence[tuple[Path, Plan]], out: Path, *, figures_wanted: bool) -> None:
+    """Report of a plan with ``[factorial]`` into ``out``: headline, tables, closures, figures of its paper, or of none."""
+    from jtem.files import prepare_folder
+    from jtem.report import page, papers, regional, statements
+
+    _, plan = found[0]
+    data = read_factorial(found)
+    prepare_folder(out)
+    held = {row.name: sorted(row.held) for row in plan.factorial.protocol}
+    paper, said = papers.find(plan.paper, plan.where), ""
+    if paper is None:
+        made = papers.own_report(data, held)
     else:
-        lines = liu2024.headline(data, notes)
-        sites = tomllib.loads(data_path("embedded", "sites.toml").read_text(encoding="utf-8"))
-        tables = {
-            "table1": liu2024.sites_table(sites),
-            "table2": liu2024.design_table(data, {row.name: sorted(row.held) for row in rows}, f.base_year),
-            "effects": liu2024.effects_table(data),
-        }
-        draw = liu2024.draw
-    closed = factorial.closures(data)
-    tables["closure"] = [
-        ("run", "years", "carbon left over (Pg C)", "carbon (Pg C)", "nitrogen left over (Pg N)", "nitrogen (Pg N)"),
-        *(
-            (
-                c.run,
-                str(c.years),
-                f"{c.carbon:.2e}",
-                f"{c.carbon_stock:.6g}",
-                f"{c.nitrogen:.2e}",
-                f"{c.nitrogen_stock:.6g}",
-            )
-            for c in closed
-        ),
-    ]
-    worst_carbon = max(abs(c.carbon) / c.carbon_stock for c in closed)
-    worst_nitrogen = max(abs(c.nitrogen) / c.nitrogen_stock for c in closed)
+        notes = papers.differences(plan.paper, plan.domain.source)
+        made = paper.report(data, notes, held, plan.factorial.base_year)
+        judged = statements.judge(data, plan.paper)
+        made.tables["statements"], said = statements.table(judged, plan.paper), statements.summary(judged)
+    closed, remark = papers.closure_table(data)
+    made.tables["closure"] = closed
+    for text in filter(None, (*made.remarks, remark, said)):
+        print(text)
+    written = papers.write(data, made, out, figures=figures_wanted)
     print(
-        f"region: carbon of {len(closed)} runs closes within {worst_carbon:.1e} of its stock over {closed[0].years} years, "
-        f"nitrogen within {worst_nitrogen:.1e}"
+        regional.as_text(made.lines, plan.plan.title or plan.plan.name, "printed" if paper else "", notes=paper is None)
     )
-    written.append(factorial.write_lines(out / "headline.csv", lines))
-    written += [factorial.write_table(out / f"{name}.csv", rows_) for name, rows_ in tables.items()]
-    print(factorial.as_text(lines, plan.plan.title or plan.plan.name))
-    if figures_wanted and figures.available():
-        written += draw(data, out)
-    elif figures_wanted:
-        print("no figures: matplotlib is not installed; run: pip install 'jtem[plots]'")
+    if figures_wanted and not page.available():
+        print(f"no figures: {page.NO_MATPLOTLIB}")
     print(f"{len(written)} files in {out}")

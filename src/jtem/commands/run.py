@@ -18,8 +18,8 @@ from jtem import __version__
 from jtem import plan as plans
 from jtem import run as work
 from jtem.assemble.course import Prepared, open_plan
-from jtem.assemble.provenance import attributes, identity
-from jtem.commands.report import report
+from jtem.assemble.provenance import attributes, identity, notes
+from jtem.commands.report import region_report
 from jtem.devices import use_all_cores
 from jtem.errors import DONE, FAILED_CELLS, InputError
 from jtem.files import prepare_folder
@@ -167,15 +167,7 @@ def execute(
     ) as sink:
         structure = jax.tree.structure(work.state_like(experiment)) if plan.output.state else None
         store.replay(experiment.stages, structure, sink)
-        notes: dict[str, str | int | float] = {}
-        if summary.spin_up is not None:
-            notes["spin_up_closed_columns"] = int(np.sum(summary.spin_up.closed))
-            notes["spin_up_columns"] = int(np.size(summary.spin_up.closed))
-            notes["spin_up_method"] = summary.spin_up.method
-            if summary.spin_up.code is not None:
-                notes["spin_up_equilibrium_columns"] = int(np.sum(summary.spin_up.code == 0))
-                notes["spin_up_repeated_columns"] = " ".join(map(str, np.flatnonzero(summary.spin_up.code)))
-        written = sink.finish(summary.failed, notes)
+        written = sink.finish(summary.failed, notes(summary))
         for text in sink.implausible.values():
             print(f"note: {text}", file=sys.stderr)
     store.remove()
@@ -266,7 +258,7 @@ def command_demo(arguments: argparse.Namespace) -> int:
         print(f"jtem {__version__}: {plan.plan.title}; {cells}, emulated climate", flush=True)
         code, summary = execute(prepared, arguments.out, force=True)
     print(spin_up_text(summary.spin_up))
-    report(plan, arguments.out, figure=True)
+    region_report(plan, arguments.out, arguments.out / f"{plan.plan.name}.png", None)
     print(f"done in {time.perf_counter() - begin:.0f} s; every number and figure here is from emulated climate")
     return code
 

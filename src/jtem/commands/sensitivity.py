@@ -83,7 +83,7 @@ def sensitivity_results(prepared: Prepared, folder: Path, *, figures_wanted: boo
     """All methods of [sensitivity] into ``folder``; the files and the number of columns without an equilibrium."""
     from jtem import variables
     from jtem.files import resolve
-    from jtem.report import figures
+    from jtem.report import page
     from jtem.report import sensitivity as shown
     from jtem.study import sensitivity
     from jtem.study.sensitivity import ensembles
@@ -101,9 +101,9 @@ def sensitivity_results(prepared: Prepared, folder: Path, *, figures_wanted: boo
         prepared.experiment, prepared.table, chosen, tuple(annual.items()), chunk_columns=part.chunk_columns
     )
     said = attributes(prepared) | {"spin_up": f"{model.chain.heat_years} years of soil heat, then the equilibrium"}
-    drawing = figures_wanted and figures.available()
+    drawing = figures_wanted and page.available()
     if figures_wanted and not drawing:
-        print("no figures: matplotlib is not installed; run: pip install 'jtem[plots]'")
+        print(f"no figures: {page.NO_MATPLOTLIB}")
     written: list[Path] = []
     print(
         f"{model.columns} columns, {len(model.vector.names)} parameters, {model.years[0]}-{model.years[-1]}", flush=True
@@ -128,7 +128,7 @@ def sensitivity_results(prepared: Prepared, folder: Path, *, figures_wanted: boo
         if "adjoint" in part.methods:
             label[0] = "adjoint"
             result = sensitivity.adjoint(model, scenario, quantities)
-            data = shown.adjoint_dataset(result, model, grid)
+            data = shown.adjoint_dataset(result, model.axes, grid)
             written.append(shown.write(data, folder / f"adjoint_{scenario}.nc", said))
             print(shown.as_text(data), flush=True)
             for quantity in quantities if drawing else ():
@@ -138,7 +138,7 @@ def sensitivity_results(prepared: Prepared, folder: Path, *, figures_wanted: boo
         if "tangent" in part.methods:
             label[0] = "tangent"
             moved = sensitivity.tangent(model, scenario, part.directions)
-            data = shown.tangent_dataset(moved, model, grid)
+            data = shown.tangent_dataset(moved, model.axes, grid)
             written.append(shown.write(data, folder / f"tangent_{scenario}.nc", said))
             if drawing:
                 names = [v.name for v in outputs] or [q.variable for q in quantities]
@@ -152,7 +152,7 @@ def sensitivity_results(prepared: Prepared, folder: Path, *, figures_wanted: boo
                 settled, scenario, factors_of(part.parameters, where), quantities, spread=part.spread,
                 area=area if settled.columns > 6 else None, seed=part.seed, **size,
             )  # fmt: skip
-            data = shown.indices_dataset(found, settled, grid, scenario)
+            data = shown.indices_dataset(found, settled.axes, grid, scenario)
             written.append(shown.write(data, folder / f"{method}_{scenario}.nc", said))
             if drawing:
                 written.append(shown.indices(data, folder / f"{method}_{scenario}.png"))

@@ -1,4 +1,7 @@
-"""Decomposition of soil organic matter, net nitrogen mineralisation (Raich et al. 1991; McGuire et al. 1992, 1997)."""
+"""Decomposition of soil organic matter, net nitrogen mineralisation (Raich et al. 1991; McGuire et al. 1992, 1997).
+
+Equations docs/model.md#d2 to #d6.
+"""
 
 import equinox as eqx
 import jax.numpy as jnp

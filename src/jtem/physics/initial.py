@@ -1,4 +1,4 @@
-"""Initial pools of a community, linear in silt+clay share (TEM 4.3 community files; tem.md section 11)."""
+"""Initial pools of a community, linear in silt+clay share (TEM 4.3 community files; docs/model.md#i1)."""
 
 import equinox as eqx
 from jaxtyping import Array, Float

@@ -1,4 +1,7 @@
-"""Litterfall: first-order losses of vegetation carbon and structural nitrogen (Raich et al. 1991)."""
+"""Litterfall: first-order losses of vegetation carbon and structural nitrogen (Raich et al. 1991).
+
+Equations docs/model.md#a4 and #a5.
+"""
 
 import equinox as eqx
 from jaxtyping import Array, Float

@@ -1,6 +1,6 @@
 """Plant nitrogen: uptake, resorption, mobilisation, storage, and how nitrogen limits production.
 
-McGuire et al. (1992, 1993, 1997); algebra of TEM 4.2/4.3 (tem.md section 5).
+McGuire et al. (1992, 1993, 1997); algebra of TEM 4.2/4.3 (docs/model.md#n1 to #n9).
 """
 
 import equinox as eqx
@@ -124,7 +124,7 @@ def couple(
     step: float,
     p: NitrogenParameters,
 ) -> PlantNitrogenFluxes:
-    """Nitrogen down-regulates production, or carbon cuts uptake (McGuire et al. 1992; tem.md section 5, steps 0-3).
+    """Nitrogen down-regulates production, or carbon cuts uptake (McGuire et al. 1992; docs/model.md#n3 to #n7).
 
     ``u = NPP_pot/(Nup_pot + N_s)/C`` > 1: nitrogen limits, ``NPP = C (Nup_pot + N_s)``. ``u <= 1``: carbon limits, uptake
     is ``Nup_pot max(0, 1 - ((C - P)/(C - Cmin))^2)`` with P = NPP_pot/(Nup_pot + N_s), storage takes the surplus up to its

@@ -1,4 +1,7 @@
-"""Relative leaf, foliage by allometry, thermal acclimation of the optimum temperature (Raich et al. 1991; TEM 4.3)."""
+"""Relative leaf, foliage by allometry, thermal acclimation of the optimum temperature (Raich et al. 1991; TEM 4.3).
+
+Equations docs/model.md#l1 to #l4.
+"""
 
 import equinox as eqx
 import jax.numpy as jnp
@@ -8,7 +11,7 @@ from jtem.numerics import safe
 from jtem.parameters import parameter
 
 MINIMUM_YEARLY_EVAPOTRANSPIRATION = 0.1
-"""mm month-1; floor of last year's largest EET: a year without rain must not give 0/0 (tem.md section 14)."""
+"""mm month-1; floor of last year's largest EET: a year without rain must not give 0/0 (docs/model.md#l1)."""
 
 MINIMUM_YEARLY_LEAF = 0.01
 """Floor of last year's largest leaf, same reason: in tundra the smallest leaf is 0."""

@@ -1,4 +1,7 @@
-"""Gross primary production before nitrogen limitation (Raich et al. 1991; McGuire et al. 1992; Zhuang et al. 2003)."""
+"""Gross primary production before nitrogen limitation (Raich et al. 1991; McGuire et al. 1992; Zhuang et al. 2003).
+
+Equations docs/model.md#g1 to #g5.
+"""
 
 import equinox as eqx
 import jax.numpy as jnp

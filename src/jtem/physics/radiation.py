@@ -1,4 +1,7 @@
-"""Radiation: conversion to TEM's units, cloudiness, photosynthetically active radiation, potential evapotranspiration."""
+"""Radiation: conversion to TEM's units, cloudiness, photosynthetically active radiation, potential evapotranspiration.
+
+Equations docs/model.md#r1 to #r5.
+"""
 
 import equinox as eqx
 import jax.numpy as jnp
@@ -36,7 +39,7 @@ class RadiationParameters(eqx.Module):
 def top_of_atmosphere(latitude: np.ndarray) -> np.ndarray:
     """Monthly mean top-of-atmosphere radiation GIRR (host side, static).
 
-    Source: TEM 4.2/4.3 (tem.md section 2): mean over the days of a month of the hourly sum of
+    Source: TEM 4.2/4.3 (docs/model.md#r2): mean over the days of a month of the hourly sum of
     ``S0 / (1 - 0.016729 cos(0.9856 (d - 4)))^2 * max(0, sin(lat) sin(dec) + cos(lat) cos(dec) cos(h))``.
 
     Shapes: latitude (cell,) degrees; result (cell, 12) cal cm-2 d-1.

@@ -1,4 +1,7 @@
-"""Maintenance and growth respiration of plants (McGuire et al. 1992; TEM 4.2/4.3)."""
+"""Maintenance and growth respiration of plants (McGuire et al. 1992; TEM 4.2/4.3).
+
+Equations docs/model.md#a1 to #a3.
+"""
 
 import equinox as eqx
 import jax.numpy as jnp

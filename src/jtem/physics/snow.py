@@ -1,6 +1,8 @@
 """Thermal snow: the pack that the ground feels, its resistance and the temperature of its surface.
 
 A state of its own beside the snowpack of the water balance: it melts by degree days within the month.
+
+Equations docs/model.md#s2 to #s4.
 """
 
 from __future__ import annotations
@@ -46,7 +48,7 @@ def degree_day_snow(
     substeps = air_temperature.shape[0]
     melt = safe.maximum(air_temperature, 0.0) * (MONTH_DAYS / substeps) * melt_factor[None]
 
-    def step(snow, melt):
+    def step(snow: Array, melt: Array) -> tuple[Array, Array]:
         new = safe.maximum(snow + snowfall / substeps - melt, 0.0)
         return new, (snow + new) / 2
 
@@ -104,7 +106,7 @@ def cover(
     """
     snow, water = degree_day_snow(snow, air_temperature, snowfall, melt_factor)
 
-    def each(x):
+    def each(x: Array) -> Array:
         return jnp.broadcast_to(x[None], air_temperature.shape)
 
     surface = surface_temperature(air_temperature, water, each(half_cover), each(factor_thaw), each(factor_freeze))

@@ -1,7 +1,7 @@
 """Snowpack of the water balance, soil water bucket, evapotranspiration, percolation and runoff.
 
-Vorosmarty et al. (1989) as in TEM 4.2, 4.3 and 6 (tem.md section 3); one water step per month. The snow the *ground* feels
-is a separate state of the heat model.
+Vorosmarty et al. (1989) as in TEM 4.2, 4.3 and 6 (docs/model.md#w1 to #w10); one water step per month. The snow that the
+*ground* feels is a separate state of the heat model.
 """
 
 import equinox as eqx
@@ -309,7 +309,7 @@ def initial_state(
     air_temperature_two_months_ago: Float[Array, "*cells"],
     soil: SoilHydraulics,
 ) -> WaterState:
-    """Field capacity, no snow, no groundwater (tem.md section 11); temperatures of December and November (degC)."""
+    """Field capacity, no snow, no groundwater (docs/model.md#i2); temperatures of December and November (degC)."""
     zero = jnp.zeros_like(soil.rooting_depth)
     return WaterState(
         soil_water=soil.field_capacity * soil.rooting_depth * 1000.0,
@@ -325,7 +325,7 @@ def initial_state(
 def expose_water(
     state: WaterState, ratio: Float[Array, "*cells"], soil: SoilHydraulics
 ) -> tuple[WaterState, Float[Array, "*cells"]]:
-    """Soil water follows the ratio of active-layer profiles (Liu et al. 2022, scheme A; tem.md section 9.1).
+    """Soil water follows the ratio of active-layer profiles (Liu et al. 2022, scheme A; docs/model.md#p6).
 
     Returns the new state and the exposed water (mm, negative where it returns to the frozen store). Growth is limited by
     the frozen store, shrinkage by the wilting point; what exceeds field capacity goes to the rain groundwater.
@@ -347,5 +347,5 @@ def expose_water(
 
 
 def snow_on_ground(snowpack: Float[Array, "*cells"]) -> Float[Array, "*cells"]:
-    """1 where a pack of more than 0.01 mm lies, else 0 (the tolerance matters: tem.md section 6)."""
+    """1 where a pack of more than 0.01 mm lies, else 0 (the tolerance matters: docs/model.md#w10)."""
     return jnp.where(snowpack > 0.01, 1.0, 0.0).astype(snowpack.dtype)

@@ -22,6 +22,8 @@ from jtem.run import METHODS
 from jtem.run.factorial import FACTORS, PROTOCOLS, Member, Run, stage_name
 
 YEARS = ("first year", "last year")
+PAPERS = ("liu2022", "liu2024")
+"""Papers that ``jtem report`` can put beside a run (``report.papers``)."""
 SENSITIVITY_METHODS = ("adjoint", "tangent", "morris", "sobol", "feedback")
 
 DEFAULT_ANNUAL = (
@@ -97,10 +99,20 @@ class DomainSection:
     names: Mapping[str, str] = setting("What the files call a variable, latitude, longitude or time.", EMPTY)
     layout: str = choice("Whose files they are, where their names do not tell.", LAYOUTS, "")
     stamp: str = choice("What a stamp between two months means, where no bounds tell.", STAMPS, "")
-    units: Mapping[str, str] = setting("Units of a climate variable, in place of those of the files.", EMPTY)
+    units: Mapping[str, str] = setting(
+        "Units of a climate variable, or of a column of a site's table, in place of those of the files.", EMPTY
+    )
     community: str = setting("One vegetation community for all cells, where the files have none.", "")
     subdivide: int = setting("Into how many by how many pieces each half-degree cell is cut.", 1, low=1, high=50)
     soil_carbon: str = choice("Where soil carbon of half-degree cells comes from.", SOIL_CARBON, "rule")
+    latitude: float | None = setting("Latitude of a site in degrees.", None)
+    longitude: float | None = setting("Longitude of a site in degrees.", None)
+    elevation: float | None = setting("Elevation of a site in m.", None)
+    texture: tuple[float, ...] = setting("Sand, silt and clay of a site in percent.", ())
+    soil_organic_carbon: tuple[float, ...] = setting(
+        "Soil carbon of a site in kg m-2, in 0-0.3, 0.3-1, 1-2 and 2-3 m.", ()
+    )
+    fill: str = choice("What stands where months of a site's table are missing.", ("", "mean"), "")
 
 
 @dataclass(frozen=True)
@@ -263,6 +275,17 @@ class IsimipSection:
 
 
 @dataclass(frozen=True)
+class ReportSection:
+    """What ``jtem report`` puts beside the run."""
+
+    paper: str = choice(
+        "Paper whose tables, figures and printed values are shown (default: that of the protocol in [factorial] runs).",
+        ("", "none", *PAPERS),
+        "",
+    )
+
+
+@dataclass(frozen=True)
 class RunSection:
     """How the work is cut."""
 
@@ -315,9 +338,17 @@ class Plan:
     run: RunSection = RunSection()
     prepare: PrepareSection = PrepareSection()
     isimip: IsimipSection = IsimipSection()
+    report: ReportSection = ReportSection()
     sensitivity: SensitivitySection = SensitivitySection()
     text: str = ""
     where: str = "the plan"
+
+    @property
+    def paper(self) -> str:
+        """The paper that the run repeats, "" for none: as [report] says, else that of the protocol."""
+        runs = self.factorial.runs
+        protocol = runs[0].split("_")[0] if len(runs) == 1 and runs[0] in PROTOCOLS else ""
+        return {"": protocol, "none": ""}.get(self.report.paper, self.report.paper)
 
     @property
     def base_years(self) -> tuple[int, int]:
@@ -411,7 +442,7 @@ def check_domain(part: DomainSection, climates: Collection[str], where: str) -> 
     """What a source needs and takes, and whether files are named for the climates that are used; raises ``InputError``."""
     source = SOURCES[part.source]
     for name, what in source.needs:
-        if not getattr(part, name):
+        if getattr(part, name) is None or getattr(part, name) in ("", (), {}):
             raise InputError(f"{where}: [domain] needs '{name}', {what}; add it")
         if name == "climate":
             for climate in sorted(set(climates) - set(part.climate)):

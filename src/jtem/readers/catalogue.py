@@ -57,8 +57,20 @@ class Source:
 
 
 FIXED_FIELDS = (("static", "the file of elevation, texture and vegetation"), ("climate", "the files of each climate"))
+POSITION = ("latitude", "longitude", "elevation", "community", "texture", "soil_organic_carbon", "static")
 SOURCES = {
-    "embedded": Source("emulated climate of embedded domains and sites", "embedded", ("domain", "sites", "stride")),
+    "embedded": Source(
+        "emulated climate of embedded domains and sites, or of one place by its latitude and longitude",
+        "embedded",
+        ("domain", "sites", "stride", *POSITION),
+    ),
+    "table": Source(
+        "one site with the climate of a table of the user: CSV or netCDF of months, days or half-hours",
+        "place",
+        ("climate", "names", "units", "fill", "co2", "co2_column", *POSITION),
+        (("climate", "the table of each climate"), ("latitude", "degrees"), ("longitude", "degrees")),
+        sun=True,
+    ),
     "toolik": Source(
         "the 100 cells around Toolik of the data folder",
         "toolik",

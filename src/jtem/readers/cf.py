@@ -342,6 +342,7 @@ def places(
     axes = None
     if len(lat_dims) <= 1 and len(lon_dims) <= 1 and lat_dims != lon_dims:
         axes = lat.ravel(), lon.ravel()
+        _check_axes(*axes, called, where)
         dims = (*lat_dims, *lon_dims)
         shape = tuple(len(dataset.dimensions[d]) for d in dims)
         lat, lon = (grid.ravel() for grid in np.meshgrid(*axes, indexing="ij"))
@@ -355,6 +356,14 @@ def places(
         lat, lon = lat.ravel(), lon.ravel()
     _check_degrees(lat, lon, where)
     return Places(lat, (lon + 180.0) % 360.0 - 180.0, tuple(dims), tuple(shape), axes, called)
+
+
+def _check_axes(lat: np.ndarray, lon: np.ndarray, called: tuple[str, str], where: str) -> None:
+    """Every value of an axis once; the last longitude may close the circle."""
+    for values, allowed, name in ((lat, 0, called[0]), (np.round(lon % 360.0, 6) % 360.0, 1, called[1])):
+        finite = values[np.isfinite(values)]
+        if finite.size - np.unique(finite).size > allowed:
+            raise InputError(f"{where}: '{name}' repeats values; give each row and column of cells once")
 
 
 def _check_degrees(lat: np.ndarray, lon: np.ndarray, where: str) -> None:
@@ -533,7 +542,7 @@ def _measure(dataset: netCDF4.Dataset, here: Places) -> str:
     for variable in dataset.variables.values():
         words = str(getattr(variable, "cell_measures", "")).replace(":", ": ").split()
         named += [after for word, after in itertools.pairwise(words) if word == "area:"]
-    named += [n for n, v in dataset.variables.items() if getattr(v, "standard_name", "") == "cell_area"]
+    named += [n for n, v in dataset.variables.items() if str(getattr(v, "standard_name", "")) == "cell_area"]
     named += [
         n for n in dataset.variables if n.lower() in ("area", "areacella", "cell_area", "gridarea", "garea", "tarea")
     ]

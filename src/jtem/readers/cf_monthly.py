@@ -74,6 +74,7 @@ class Piece:
     per_day: bool
     bytes: int
     version: tuple[int, int]
+    dtype: str
 
     @property
     def where(self) -> str:
@@ -127,11 +128,16 @@ def _pieces(
             here = cf.places(data, path, called, own)
             cf.on_cells(own, here, f"{path}: {variable}", lead=(axis.dimension,) if axis.dimension else ())
             ecmwf = per_day or units.of_ecmwf(said, str(getattr(data, "history", "")))
-            found.append((path, said, axis, here, ecmwf, own.size * np.dtype(own.dtype).itemsize, version))
+            if own.dtype is str or np.dtype(own.dtype).kind not in "iuf":
+                raise InputError(f"{path}: {variable}: holds {own.dtype}, expected numbers; convert it")
+            kind = np.dtype(own.dtype)
+            unsigned = str(said.get("_Unsigned", "")).lower() == "true" and kind.kind == "i"
+            stored = f"u{kind.itemsize}" if unsigned else kind.str
+            found.append((path, said, axis, here, ecmwf, own.size * kind.itemsize, version, stored))
     months = time_axis.months([axis for _, _, axis, *_ in found], stamp) if found else []
     pieces = [
-        Piece(path, variable, said, own, here, ecmwf, size, (version[0], version[1]))
-        for (path, said, _, here, ecmwf, size, version), own in zip(found, months, strict=True)
+        Piece(path, variable, said, own, here, ecmwf, size, (version[0], version[1]), stored)
+        for (path, said, _, here, ecmwf, size, version, stored), own in zip(found, months, strict=True)
     ]
     return tuple(sorted(pieces, key=lambda piece: int(piece.months.month[0])))
 
@@ -228,15 +234,12 @@ def _whole(piece: Piece, steps: slice, into: np.ndarray | None) -> np.ndarray:
 
 def _monthly(piece: Piece, steps: slice, rows: np.ndarray) -> np.ndarray:
     """Values of monthly steps, (step, cell) float64."""
-    kind = np.dtype(np.float32)
-    with cf.open_raw(piece.path) as data:
-        kind = np.dtype(data.variables[piece.variable].dtype)
     every = slice(0, piece.months.month.size)
     held = _held.get(
         (piece.path, piece.version, piece.variable),
         piece.bytes,
         lambda into: _whole(piece, every, into),
-        ((every.stop, piece.places.count), kind),
+        ((every.stop, piece.places.count), np.dtype(piece.dtype)),
     )
     if held is not None:
         return cf.decode(np.asarray(held[steps][:, rows]), piece.said, piece.where)
@@ -422,6 +425,32 @@ def read_climate(
         },
         attrs={"title": ", ".join(Path(p).name for p in paths)},
     )
+
+
+def covered_years(
+    paths: Sequence[Path | str], names: Mapping[str, str] | None = None, *, layout: str = "", stamp: str = ""
+) -> tuple[int, int]:
+    """First and last whole year of which the files have all climate variables; raises ``InputError`` where there is none."""
+    called = check_names(names)
+    files = _versions(paths)
+    have = _variables(files)
+    every = {variable for own in have.values() for variable in own}
+    word = layout or ("" if any(name in called for name in CLIMATE_NAMES) else layouts.guess(every))
+    chosen = layouts.layout(word) if word else layouts.DEFAULT
+    coordinates = tuple((key, called[key]) for key in cf.COORDINATES if key in called)
+    begin, end = -(10**9), 10**9
+    for name in CLIMATE_NAMES:
+        part = layouts.Part((called[name],)) if name in called else _part(getattr(chosen, name), every)
+        for variable in part.names:
+            if variable not in every:
+                _lost(variable, name, have, chosen, layout)
+            pieces = _pieces(files, variable, coordinates, stamp or chosen.stamp, "", chosen.per_day)
+            begin = max(begin, min(int(piece.months.month[0]) for piece in pieces))
+            end = min(end, max(int(piece.months.month[-1]) for piece in pieces))
+    first, last = -(-begin // 12), (end + 1) // 12 - 1
+    if last < first:
+        raise InputError(f"{paths[0]}: no whole year in which all climate variables are there; give files that join up")
+    return first, last
 
 
 def _part(ways: Sequence[layouts.Part], every: set[str]) -> layouts.Part:

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from jtem.errors import InputError, suggest
-from jtem.readers import embedded
+from jtem.readers import embedded, tables
 
 _YEARS = ("year", "years", "yr", "date", "time", "jahr")
 _MONTHS = ("month", "mon", "mo", "mm")
@@ -87,12 +87,7 @@ def read_table(path: Path | str, first_year: int, last_year: int, column: str = 
 
 def _rows(path: Path) -> list[tuple[int, list[str]]]:
     """Line numbers and cells of a table, whatever separates them; lines that begin with # are comments."""
-    try:
-        text = path.read_text(encoding="utf-8-sig")
-    except (OSError, UnicodeDecodeError) as error:
-        raise InputError(
-            f"{path}: CO2 table cannot be read ({error}); give the path of a text table in UTF-8"
-        ) from None
+    text = tables.read_text(path)
     lines = [(number, line.strip()) for number, line in enumerate(text.splitlines(), 1)]
     lines = [(number, line) for number, line in lines if line.strip(",; \t") and not line.startswith("#")]
     if any(";" in line for _, line in lines[:3]):
@@ -106,7 +101,7 @@ def _rows(path: Path) -> list[tuple[int, list[str]]]:
 
 def _all_text(body: list[tuple[int, list[str]]], k: int) -> bool:
     cells = [row[k] for _, row in body if len(row) > k and row[k]]
-    return bool(cells) and not any(_is_number(cell) or cell.lower() in ("na", "nan", "n/a") for cell in cells)
+    return bool(cells) and not any(_is_number(cell) or tables.is_missing(cell) for cell in cells)
 
 
 def _scenarios(header: list[str], texts: list[int], body: list[tuple[int, list[str]]]) -> int:
@@ -162,7 +157,7 @@ def _values(
     """(year, month or 0) -> value and line. Raises ``InputError`` for what is no number and for two values of a time."""
     series: dict[tuple[int, int], tuple[float, int]] = {}
     for number, row in body:
-        if len(row) > max(year_at, value_at) and row[value_at].strip().lower() in ("", "na", "nan", "n/a", "null", "-"):
+        if len(row) > max(year_at, value_at) and tables.is_missing(row[value_at]):
             continue  # other columns go on where this one has no value
         try:
             year, value = float(row[year_at]), float(row[value_at])

@@ -345,6 +345,12 @@ def soil_organic_carbon(community: np.ndarray, fraction: np.ndarray) -> np.ndarr
     return result
 
 
+def texture_of_loam() -> tuple[float, float, float]:
+    """Sand, silt and clay (percent) of the one loam that embedded cells have."""
+    texture = _rules()["texture_percent"]
+    return float(texture["sand"]), float(texture["silt"]), float(texture["clay"])
+
+
 def _cell_dataset(
     latitude: np.ndarray,
     longitude: np.ndarray,
@@ -424,6 +430,23 @@ def sites(names: Sequence[str] | None = None) -> xr.Dataset:
     return cells.assign_coords(site=("cell", np.array(chosen, dtype=object)))
 
 
+def with_community(cells: xr.Dataset, community: str) -> xr.Dataset:
+    """Cells with one community everywhere and its mean stocks of soil carbon."""
+    names = np.full(cells["community"].shape, "", dtype=object)
+    names[:, 0] = community
+    fraction = np.zeros(names.shape)
+    fraction[:, 0] = 1.0
+    return cells.assign(
+        community=(("cell", "share"), names),
+        community_area_fraction=(("cell", "share"), fraction, {"units": "1"}),
+        soil_organic_carbon=(
+            ("cell", "interval"),
+            soil_organic_carbon(names, fraction),
+            cells["soil_organic_carbon"].attrs,
+        ),
+    )
+
+
 def site_normals(name: str) -> xr.Dataset:
     """Return the printed monthly normals of a site ("Bonanza Creek" or "Toolik") in the form of :func:`normals`.
 
@@ -455,10 +478,38 @@ def joined_climate(cells: xr.Dataset, name: str, first_year: int, last_year: int
 _SITES, _DOMAIN = sites, domain  # whose names are keys below
 
 
-def open_domain(find: Find, climates: Sequence[str], *, domain: str, sites: Sequence[str], stride: int) -> Domain:
-    """The cells of a [domain] with source "embedded" and their emulated climate; raises ``InputError``."""
-    del find, climates
+def open_domain(
+    find: Find,
+    climates: Sequence[str],
+    *,
+    domain: str,
+    sites: Sequence[str],
+    stride: int,
+    latitude: float | None = None,
+    longitude: float | None = None,
+    elevation: float | None = None,
+    community: str = "",
+    texture: Sequence[float] = (),
+    soil_organic_carbon: Sequence[float] = (),
+    static: str = "",
+) -> Domain:
+    """The cells of a [domain] with source "embedded" and their emulated climate; raises ``InputError``.
+
+    With ``latitude`` and ``longitude`` one place of one's own; ``community`` alone changes the vegetation of named sites.
+    """
+    del climates
+    if latitude is not None or longitude is not None:
+        from jtem.readers import place
+
+        where = f"({latitude}, {longitude})"
+        position = place.Position(
+            place.given(latitude, "latitude", where), place.given(longitude, "longitude", where), elevation, community,
+            tuple(texture), tuple(soil_organic_carbon), find(static) if static else None,
+        )  # fmt: skip
+        return place.emulated_domain(position, where)
     cells = _SITES(sites) if sites else _DOMAIN(domain)
+    if community:
+        cells = with_community(cells, community)
     cells = cells.isel(cell=slice(None, None, stride))
 
     def source(climate: str):

@@ -92,6 +92,10 @@ def axes(dataset: netCDF4.Dataset, where: str, box: Box = WHOLE_EARTH, names: Ma
         _axis(variable, kind, k, where)
         for k, (variable, kind) in enumerate(zip(both, ("latitude", "longitude"), strict=True))
     )
+    if lat_dim == lon_dim:
+        raise InputError(
+            f"{where}: cells are a list along '{lat_dim}', expected a map of latitude and longitude; regrid the file"
+        )
     if swapped or np.max(np.abs(latitude)) > 90.0 + 1e-6:
         found = f"latitude runs {latitude[0]:g}..{latitude[-1]:g}"
         remedy = (

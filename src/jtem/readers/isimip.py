@@ -21,17 +21,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import cftime
 import netCDF4
 import numpy as np
 
 from jtem.errors import InputError, note, suggest
-from jtem.readers import co2, fields, regrid
+from jtem.readers import co2, fields, regrid, time_axis
 from jtem.readers.units import SECONDS_PER_DAY, understood
 
 DAYS_AT_ONCE = 31
 """No read of daily data is longer than this, whatever the length of the files."""
-CALENDARS = ("standard", "gregorian", "proleptic_gregorian", "365_day", "noleap", "366_day", "all_leap", "360_day")
 VARIABLES = {"air_temperature": "tas", "precipitation": "pr", "shortwave_radiation": "rsds"}
 UNITS = {"tas": "K", "pr": "kg m-2 s-1", "rsds": "W m-2"}
 RANGES = {"tas": (150.0, 350.0), "pr": (0.0, 0.05), "rsds": (0.0, 700.0)}
@@ -224,42 +222,24 @@ def _check_units(variable: netCDF4.Variable, expected: str, where: str) -> None:
 
 def _days(dataset: netCDF4.Dataset, name: FileName) -> np.ndarray:
     """Month number of each day, checked: every day of every year that the name of the file says, once, in order."""
-    if "time" not in dataset.variables:
-        raise InputError(f"{name.path}: no coordinate 'time'; fetch the file again")
-    time = dataset.variables["time"]
-    unit, calendar = str(getattr(time, "units", "")), str(getattr(time, "calendar", "standard")).lower()
-    if calendar not in CALENDARS:
-        raise InputError(f"{name.path}: calendar '{calendar}' of 'time' is unknown; {suggest(calendar, CALENDARS)}")
-    try:
-        dates = cftime.num2date(np.asarray(time[:]), unit, calendar, only_use_cftime_datetimes=True)
-    except (ValueError, OverflowError, OSError, RuntimeError) as error:
+    axis = time_axis.read(dataset, str(name.path), "time" if "time" in dataset.variables else "")
+    years = (axis.month_place(axis.start[[0, -1]]) // 12).astype(int)
+    if (years[0], years[1]) != (name.first, name.last):
         raise InputError(
-            f"{name.path}: 'time' in {unit!r} cannot be decoded ({str(error).splitlines()[0]}); give 'days since "
-            "YYYY-MM-DD' and a calendar"
-        ) from None
-    dates = np.atleast_1d(dates)
-    if dates.size and (dates[0].year, dates[-1].year) != (name.first, name.last):
-        raise InputError(
-            f"{name.path}: time runs {dates[0].year}-{dates[-1].year} but the name says {name.first}-{name.last}; "
+            f"{name.path}: time runs {years[0]}-{years[1]} but the name says {name.first}-{name.last}; "
             "rename the file or fetch it again"
         )
-    month = np.array([12 * d.year + d.month - 1 for d in dates], dtype=np.int64)
-    day = np.array([d.day for d in dates])
-    length = np.array([d.daysinmonth for d in dates])
-    wanted = np.arange(12 * name.first, 12 * (name.last + 1))
-    place = 0
-    for number in wanted:
-        there = slice(int(np.searchsorted(month, number)), int(np.searchsorted(month, number, side="right")))
-        count = there.stop - there.start
-        expected = np.arange(1, (length[there.start] if count else 1) + 1)
-        if there.start != place or not np.array_equal(day[there], expected):
-            lost = np.setdiff1d(expected, day[there])
-            what = (
-                f"day {number // 12}-{number % 12 + 1:02d}-{lost[0] if lost.size else 1:02d} is missing or out of order"
-            )
-            raise InputError(f"{name.path}: {what} in 'time' ({calendar} calendar); fetch the file again")
-        place = there.stop
-    return month
+    days = np.floor(axis.start + 1e-6)
+    edges = time_axis.month_edges(12 * name.first, 12 * (name.last + 1), axis.calendar, str(name.path))
+    wanted = np.arange(edges[0], edges[-1])
+    if not np.array_equal(days, wanted):
+        shared = min(days.size, wanted.size)
+        off = np.nonzero(days[:shared] != wanted[:shared])[0]
+        lost = axis.day(wanted[off[0] if off.size else min(shared, wanted.size - 1)])
+        raise InputError(
+            f"{name.path}: day {lost} is missing or out of order in 'time' ({axis.calendar} calendar); fetch the file again"
+        )
+    return 12 * name.first + np.searchsorted(edges, wanted, side="right") - 1
 
 
 def read_days(file: DailyFile, start: int, stop: int, rows: slice, columns: slice) -> np.ndarray:

@@ -187,7 +187,12 @@ def pedons(path: Path | str, group: str = "veg_class") -> xr.Dataset:
     whose words are the vegetation type (also "order", "suborder", "region"; words as the source has them but for case).
     Raises ``InputError``.
     """
-    table = read_rows(path, ("lat", "lon", *PEDON_STOCKS))
+    table = read_rows(path, PEDON_STOCKS)
+    words = {"latitude": ("lat", "latitude"), "longitude": ("lon", "long", "longitude")}
+    at = {field: next((n for n in names if n in table[0]), "") for field, names in words.items()}
+    for field, name in at.items():
+        if not name:
+            raise InputError(f"{path}: column '{words[field][0]}' is missing; {suggest(field, table[0])}")
     if group not in table[0] and group != "veg_class":
         raise InputError(f"{path}: column '{group}' is missing; {suggest(group, table[0])}")
     rows, places, odd, empty = [], {}, [], 0
@@ -196,8 +201,8 @@ def pedons(path: Path | str, group: str = "veg_class") -> xr.Dataset:
         site = f"pedon {item.get('pedon') or item.line}"
         if site in places:
             raise InputError(f"{where}: '{site}' is there twice; give each pedon one row")
-        place = {n: number(item[c], f"{where}: '{c}'") for n, c in (("latitude", "lat"), ("longitude", "lon"))}
-        if not (abs(place["latitude"]) <= 90 and abs(place["longitude"]) <= 360):
+        place = {n: number(item[c], f"{where}: '{c}'") for n, c in at.items()}
+        if abs(place["latitude"]) > 90 or abs(place["longitude"]) > 360:
             raise InputError(
                 f"{where}: place ({place['latitude']:g}, {place['longitude']:g}) is impossible; are lat and lon swapped?"
             )

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import csv
 import dataclasses
 from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
 
-from jtem.errors import InputError, suggest
+from jtem.errors import InputError
 from jtem.readers import fields, regrid
+from jtem.readers.tables import number, read_rows
 from jtem.readers.units import understood
 
 NAMES = {
@@ -55,9 +55,10 @@ def read(
             raise InputError(f"{path}: '{field.name}' reaches {np.nanmax(soil):g} percent, expected 0..100; correct it")
         values[part] = dataclasses.replace(field, values=soil, units="percent")
     if 0 < largest <= 1.0 + 1e-6:
-        names_of = " and ".join(f"'{field.name}'" for field in found.values() if field is not None)
+        present = [field for field in found.values() if field is not None]
+        names_of = " and ".join(f"'{field.name}'" for field in present)
         raise InputError(
-            f"{path}: {names_of} are nowhere above {largest:g} percent: fractions under units '{found['sand'].units}'? set the "
+            f"{path}: {names_of} are nowhere above {largest:g} percent: fractions under units '{present[0].units}'? set the "
             "units attribute to '1' or multiply by 100"
         )
     silt = 100.0 - values["sand"].values - values["clay"].values if "silt" not in values else values["silt"].values
@@ -114,35 +115,20 @@ def read_hwsd2_layers(path: Path | str, depth_cm: float = TOP_DEPTH_CM) -> dict[
     needed = ("HWSD2_SMU_ID", "SHARE", "TOPDEP", "BOTDEP", "SAND", "SILT", "CLAY")
     total: dict[int, np.ndarray] = {}
     weight: dict[int, float] = {}
-    try:
-        with path.open(encoding="utf-8-sig", newline="") as file:
-            rows = csv.DictReader(file)
-            header = {str(name).strip().upper(): str(name) for name in rows.fieldnames or ()}
-            for name in needed:
-                if name not in header:
-                    raise InputError(
-                        f"{path}: column '{name}' is missing; export HWSD2_LAYERS with it ({suggest(name, header)})"
-                    )
-            for number, row in enumerate(rows, 2):
-                try:
-                    unit, share, top, bottom, *parts = (float(row[header[name]] or "nan") for name in needed)
-                except (ValueError, TypeError):
-                    raise InputError(f"{path}: line {number} has a text where a number belongs; correct it") from None
-                texture = np.array(parts)
-                thickness = min(bottom, depth_cm) - top
-                if not np.all(texture >= 0) or thickness <= 0 or not share > 0:
-                    continue
-                if abs(texture.sum() - 100.0) > SUM_TOLERANCE:
-                    raise InputError(
-                        f"{path}: line {number} (unit {unit:.0f}): sand + silt + clay is {texture.sum():g}, expected "
-                        "100; "
-                        "correct it"
-                    )
-                key = int(unit)
-                total[key] = total.get(key, np.zeros(3)) + share * thickness * texture / texture.sum() * 100.0
-                weight[key] = weight.get(key, 0.0) + share * thickness
-    except (OSError, UnicodeDecodeError) as error:
-        raise InputError(f"{path}: table cannot be read ({error}); export it as CSV in UTF-8") from None
+    for row in read_rows(path, needed):
+        where = f"{path}: line {row.line}"
+        unit, share, top, bottom, *parts = (number(row[name], f"{where}: {name}") for name in needed)
+        texture = np.array(parts)
+        thickness = min(bottom, depth_cm) - top
+        if not np.all(texture >= 0) or not thickness > 0 or not share > 0:
+            continue
+        if abs(texture.sum() - 100.0) > SUM_TOLERANCE:
+            raise InputError(
+                f"{where} (unit {unit:.0f}): sand + silt + clay is {texture.sum():g}, expected 100; correct it"
+            )
+        key = int(unit)
+        total[key] = total.get(key, np.zeros(3)) + share * thickness * texture / texture.sum() * 100.0
+        weight[key] = weight.get(key, 0.0) + share * thickness
     if not total:
         raise InputError(f"{path}: no row with soil; export HWSD2_LAYERS with its values")
     return {key: tuple(float(v) for v in total[key] / weight[key]) for key in total}  # pyright: ignore[reportReturnType]

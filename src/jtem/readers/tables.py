@@ -19,6 +19,7 @@ from jtem.errors import InputError, suggest
 MISSING_WORDS = (
     *("", "-", "--", "---", ".", "..", "*", "?", "nan", "na", "n/a", "n.a.", "n.d.", "nd", "nm", "ns", "null", "none"),
     *(
+        "#n/a",
         "nodata",
         "no data",
         "missing",
@@ -106,11 +107,11 @@ def read_rows(
 ) -> list[Row]:
     """Rows of a table with one header line; lines that start with ``#`` are left out.
 
-    The delimiter (comma, semicolon, tab, bar) is the one that splits the header; decimal commas become points. Names of
-    columns are compared without regard to case and come as ``needed`` and ``known`` spell them. ``header``: a word of the
-    header line; what stands above it is left out. Raises ``InputError`` for an unreadable or empty table, missing
-    ``needed`` columns, repeated columns, rows with more fields than the header and, where ``known`` is given, unknown
-    columns.
+    The delimiter (comma, semicolon, tab, bar, else blanks) is the one that splits the header; decimal commas become points.
+    Names of columns are compared without regard to case and come as ``needed`` and ``known`` spell them. ``header``: a
+    word of the header line; what stands above it is left out. Raises ``InputError`` for an unreadable or empty table,
+    missing ``needed`` columns, repeated columns, rows with more fields than the header and, where ``known`` is given,
+    unknown columns.
     """
     return rows_of(read_text(path), str(path), needed, known, header=header)
 
@@ -131,6 +132,8 @@ def rows_of(
         lines = lines[first:]
     if not lines:
         raise InputError(f"{where}: table is empty; give one row an observation")
+    if len(lines[0][1].split()) > 1 and not any(sign in lines[0][1] for sign in DELIMITERS):
+        lines = [(number, "\t".join(line.split())) for number, line in lines]  # columns of blanks
     delimiter = max(DELIMITERS, key=lambda sign: len(next(csv.reader([lines[0][1]], delimiter=sign))))
     reader = csv.reader((line for _, line in lines), delimiter=delimiter, skipinitialspace=True)
     spelled = {name.lower(): name for name in (*(known or ()), *needed)}

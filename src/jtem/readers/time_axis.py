@@ -78,6 +78,11 @@ class Axis:
         """Stamps (or middles of bounds) as month number and fraction, (step,)."""
         return self.month_place(0.5 * (self.start + self.stop))
 
+    def day(self, value: float) -> str:
+        """A day as YYYY-MM-DD."""
+        date = cftime.num2date(value, _EPOCH, self.calendar, only_use_cftime_datetimes=True)
+        return f"{date.year}-{date.month:02d}-{date.day:02d}"
+
     def month_place(self, days: np.ndarray) -> np.ndarray:
         """Days as month number and fraction, the same in every calendar."""
         k = np.clip(np.searchsorted(self.edges, days, side="right") - 1, 0, self.edges.size - 2)
@@ -125,8 +130,8 @@ def find(
     }  # fmt: skip
     tests = (
         lambda n, v: n == "time" and (v.ndim == 0 or v.dimensions[0] == n),
-        lambda n, v: getattr(v, "standard_name", "") == "time" and v.dimensions[:1] == (n,),
-        lambda n, v: getattr(v, "standard_name", "") == "time" or getattr(v, "axis", "") == "T",
+        lambda n, v: str(getattr(v, "standard_name", "")) == "time" and v.dimensions[:1] == (n,),
+        lambda n, v: str(getattr(v, "standard_name", "")) == "time" or str(getattr(v, "axis", "")) == "T",
         lambda n, v: n.lower() in _NAMES[:7] and _since(v),
         lambda n, v: _since(v) and v.dimensions[:1] == (n,),
         lambda n, v: n.lower() in _NAMES and v.dimensions[:1] in ((n,), (n.lower(),), ("time",), ("Time",)),
@@ -253,6 +258,10 @@ def _clock(values, unit: str, calendar: str, name: str, where: str) -> tuple[np.
             raise InputError(f"{where}: '{name}' holds whole years, expected months; give monthly values")
         months = 12 * values
         return np.where(np.abs(months - np.round(months)) < 0.02, np.round(months), months), None
+    if " since " in unit:
+        raise InputError(
+            f"{where}: '{name}' in {unit!r} cannot be decoded; give 'days since YYYY-MM-DD' and a calendar"
+        )
     raise InputError(
         f"{where}: '{name}' has no decodable units ({unit!r}, first value {values[0]:g}); give 'days since YYYY-MM-DD' and a "
         "calendar"
@@ -439,16 +448,11 @@ def _whole_years(axes: Sequence[Axis], monthly: float | None) -> str:
 
 def _ask(axes: Sequence[Axis], between: Sequence[np.ndarray]) -> None:
     axis = next(a for a, b in zip(axes, between, strict=True) if b.any())
-    day = _day(axis, float(axis.start[0]))
+    day = axis.day(float(axis.start[0]))
     raise InputError(
         f"{axis.where}: '{axis.name}' has no bounds and stamps like {day}, which can mean the step before or after; set "
         'stamp = "start", "middle" or "end" in [domain]'
     )
-
-
-def _day(axis: Axis, value: float) -> str:
-    date = cftime.num2date(value, _EPOCH, axis.calendar, only_use_cftime_datetimes=True)
-    return f"{date.year}-{date.month:02d}-{date.day:02d}"
 
 
 def _cut(axis: Axis, monthly: float | None, stamp: str) -> Months:
@@ -472,10 +476,16 @@ def _cut(axis: Axis, monthly: float | None, stamp: str) -> Months:
             before, after = int(month[gaps[0]]), int(month[gaps[0] + 1])
             what = "is missing" if after > before + 1 else "is repeated or out of order"
             lost = before + 1 if after > before + 1 else after
-            hint = "" if axis.said_calendar else " (or give the calendar that was lost)"
+            hint = "" if axis.said_calendar else " (or give the attribute 'calendar' that was lost)"
             raise InputError(
                 f"{axis.where}: month {lost // 12}-{lost % 12 + 1:02d} {what} in '{axis.name}'; give consecutive monthly "
                 f"values{hint}"
+            )
+        late = not axis.bounded and not axis.labels and np.all(axis.edges[k + 1] - axis.start < 4.0)
+        if late and not axis.said_calendar and (month[0] % 12, month[-1] % 12) == (11, 10):
+            raise InputError(
+                f"{axis.where}: stamps of '{axis.name}' on the last days of months run from December to November, and no "
+                "attribute tells the calendar: firsts of months in another one? set the attribute 'calendar' of time"
             )
     else:
         _check_steps(axis, monthly)
@@ -490,7 +500,7 @@ def _check_bounds(axis: Axis) -> None:
     if off.max() > 1.6:
         at = int(np.argmax(off > 1.6))
         raise InputError(
-            f"{axis.where}: bounds of '{axis.name}' {_day(axis, axis.start[at])}..{_day(axis, axis.stop[at])} are no calendar "
+            f"{axis.where}: bounds of '{axis.name}' {axis.day(axis.start[at])}..{axis.day(axis.stop[at])} are no calendar "
             f"month in the {axis.calendar} calendar; correct 'calendar' or the bounds"
         )
 
@@ -506,7 +516,7 @@ def _check_drift(axis: Axis) -> None:
     kinds = {
         "day": np.ptp(day),  # the same day of each month
         "middle": 2.0 * np.max(np.abs(day - 0.5 * length)) - 0.5,
-        "end": np.max(length - day),
+        "end": np.max(length - day) + 10.0 * (np.ptp(length - day) > 0.6),  # the last days of the months, all alike
     }
     even = axis.start - (
         axis.start[0] + np.arange(axis.start.size) * (axis.start[-1] - axis.start[0]) / (axis.start.size - 1)

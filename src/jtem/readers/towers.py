@@ -19,6 +19,7 @@ from jtem.readers.observed_units import SECONDS_PER_DAY, days_in_month
 from jtem.readers.tables import number, read_rows
 
 MINIMUM_QUALITY = 0.5
+WETTEST = 8000.0  # mm a year; no tower has more
 GPP_PER_YEAR = (5.0, 4000.0)  # gC m-2; outside it the file's units are doubtful
 NIGHT_OFFSET = 5.0  # W m-2; a radiometer's zero in the polar night
 QUARTILES_TO_SIGMA = 1.349  # distance of the quartiles of a normal distribution in standard deviations
@@ -122,6 +123,11 @@ def forcing_dataset(
         raise InputError(
             f"{where}: 'precipitation' of {site} is 0 in all months of {years[np.argmax(rain <= 0)]}; mark what is missing, or "
             "take climate = 'climate_grid'"
+        )
+    if np.any(rain > WETTEST):
+        raise InputError(
+            f"{where}: 'precipitation' of {site} is {rain.max():.0f} mm in {years[np.argmax(rain)]}, expected below {WETTEST:g}; "
+            "correct its unit (sums of the month for mm a day?)"
         )
     coords = {"year": years, "month": np.arange(1, 13)}
     forcing = xr.Dataset(

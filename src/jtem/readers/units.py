@@ -319,20 +319,16 @@ def _steps(name, method, step_days, per_day, where, text, said, days):
         return days / step_days
     if method == "day" or (per_day and method != "sum"):
         return days
-    standard = str(said.get("standard_name", ""))
+    standard, text_of = (str(said.get(key, "")) for key in ("standard_name", "long_name"))
     flux = "flux" in standard or "rate" in standard
-    if method == "sum" or (
-        method == "" and name == "precipitation" and not flux and text.strip() not in ("m", "metre")
-    ):
+    daily = bool(re.search(r"\bdaily\b|\bper day\b|\ba day\b", text_of.lower()))
+    plain = name == "precipitation" and not flux and not daily and text.strip() not in ("m", "metre")
+    if method == "sum" or (method == "" and plain):
         return np.ones_like(days)
     choices = (f"{text} d-1", f"{text} month-1")
-    why = (
-        f"cell_methods {str(said['cell_methods'])!r}"
-        if method
-        else f"standard_name {standard!r}"
-        if flux
-        else "an amount"
-    )
+    told = "long_name" if daily and not flux else "standard_name"
+    why = f"{told} {str(said.get(told))!r}" if flux or daily else "an amount"
+    why = f"cell_methods {str(said['cell_methods'])!r}" if method else why
     raise InputError(
         f"{where}: '{name}' is in {text!r} with {why}, which does not say of what time; give {choices[0]!r} or "
         f"{choices[1]!r} as its units attribute or under [domain.units]"

@@ -7,11 +7,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
-from jtem.report.figures import COLOURS, _matplotlib, available
+from jtem.report.page import COLOURS, Axes, available, pyplot, save
 
 __all__ = ["Marginal", "Panel", "available", "marginals", "panel"]
 
@@ -43,7 +42,7 @@ def _r2(simulated: np.ndarray, observed: np.ndarray) -> str:
 
 def panel(path: Path | str, title: str, panels: Sequence[Panel]) -> Path:
     """Draw the panels of one site below each other as one PNG. Raises ``InputError`` where matplotlib is absent."""
-    plt = _matplotlib()
+    plt = pyplot()
     figure, axes = plt.subplots(
         len(panels), 1, figsize=(9.5, 0.9 + 2.1 * len(panels)), layout="constrained", squeeze=False
     )
@@ -67,19 +66,10 @@ def panel(path: Path | str, title: str, panels: Sequence[Panel]) -> Path:
     ]
     figure.legend(handles=handles, loc="outside lower center", ncols=5, frameon=False, fontsize=8)
     figure.suptitle(title, fontsize=12)
-    return _save(plt, figure, Path(path))
+    return save(figure, path, 140)
 
 
-def _save(plt: Any, figure: Any, path: Path) -> Path:
-    """Write a figure whole or not at all, and forget it."""
-    partial = path.with_name(f".{path.name}.partial")
-    figure.savefig(partial, dpi=140, format="png")
-    plt.close(figure)
-    partial.replace(path)
-    return path
-
-
-def _draw(one: Panel, axis: Any) -> None:
+def _draw(one: Panel, axis: Axes) -> None:
     order = np.argsort(one.when, kind="stable")
     when, before, after, spread = (v[order] for v in (one.when, one.before, one.after, one.spread))
     observed, fit = one.observed[order], one.fit[order]
@@ -108,7 +98,7 @@ def _draw(one: Panel, axis: Any) -> None:
     axis.tick_params(labelsize=8)
     axis.spines[["top", "right"]].set_visible(False)
     axis.grid(axis="y", color="0.9", linewidth=0.6)
-    axis.xaxis.get_major_locator().set_params(integer=True)
+    axis.locator_params(axis="x", integer=True)
 
 
 @dataclass(frozen=True)
@@ -130,7 +120,7 @@ def marginals(path: Path | str, title: str, found: Sequence[Marginal], columns: 
     """Draw a histogram of the draws and the Laplace density of each coordinate as one PNG. Raises ``InputError`` where
     matplotlib is absent.
     """
-    plt = _matplotlib()
+    plt = pyplot()
     columns = min(columns, len(found))
     rows = -(-len(found) // columns)
     figure, axes = plt.subplots(
@@ -162,4 +152,4 @@ def marginals(path: Path | str, title: str, found: Sequence[Marginal], columns: 
     ]
     figure.legend(handles=handles, loc="outside lower center", ncols=2, frameon=False, fontsize=8)
     figure.suptitle(title, fontsize=11)
-    return _save(plt, figure, Path(path))
+    return save(figure, path, 140)

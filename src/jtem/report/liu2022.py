@@ -1,21 +1,22 @@
 """Tables and figures of Liu et al. (2022) from a factorial: S_T - S_R, mean and s.d. over members.
 
 Upper-case differences are S_T - S_R in the same year; lower-case anomalies are from the end of history. The identities
-``SOC_PF = dSOC - sum dLtrC + sum dRH`` and ``SON_PF = dSON - sum dLtrN + sum dNetNMin`` (tem.md section 9.2) are evaluated
+``SOC_PF = dSOC - sum dLtrC + sum dRH`` and ``SON_PF = dSON - sum dLtrN + sum dNetNMin`` (docs/model.md#i4) are evaluated
 beside the transfer that the model booked; all three agree to round-off.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from jtem.constants import PERMAFROST_THAW_LIMIT
-from jtem.report import factorial, figures
-from jtem.report.factorial import Factorial, Line
+from jtem.report import maps, page, regional
+from jtem.report.regional import Line, Region, Report
 
 T, R = "S_T", "S_R"
 LAST_DECADE = (2090, 2099)
@@ -46,7 +47,7 @@ class Balance:
         return self.soil_nitrogen - self.litter_nitrogen + self.mineralization
 
 
-def balance(f: Factorial, scenario: str, member: str, group: str = "") -> Balance:
+def balance(f: Region, scenario: str, member: str, group: str = "") -> Balance:
     """Terms of the identities at the last year. Thaw acts after December: the pools of the last December hold the
     transfers of all years but the last.
     """
@@ -79,7 +80,7 @@ class Identity:
     nitrogen: float
 
 
-def identities(f: Factorial) -> list[Identity]:
+def identities(f: Region) -> list[Identity]:
     """SOC_PF and SON_PF less the transfer that was booked, relative to the stock of S_T."""
     result = []
     for s in f.scenarios:
@@ -91,7 +92,10 @@ def identities(f: Factorial) -> list[Identity]:
     return result
 
 
+FLUXES = {"npp": "net_primary_production", "rh": "heterotrophic_respiration", "nep": "net_ecosystem_production"}
 Cells = list[tuple[str, ...]]
+Add = Callable[[str, str, str, Any, str], str]
+"""Adds a line of quantity, key, scenario, values of the members, unit; returns mean and s.d. as text."""
 
 
 def _spread(values: list[float] | np.ndarray) -> tuple[float, float]:
@@ -99,19 +103,19 @@ def _spread(values: list[float] | np.ndarray) -> tuple[float, float]:
     return float(array.mean()), float(array.std(ddof=1)) if array.size > 1 else 0.0
 
 
-def _series(f: Factorial, s: str, run: str, name: str, unit: float) -> np.ndarray:
+def _series(f: Region, s: str, run: str, name: str, unit: float) -> np.ndarray:
     """(member, year)."""
     return np.stack([f.get(s, run, m).total(name, unit) for m in f.members])
 
 
-def _gap(f: Factorial, s: str, name: str, unit: float) -> np.ndarray:
+def _gap(f: Region, s: str, name: str, unit: float) -> np.ndarray:
     """S_T - S_R (member, year)."""
     return _series(f, s, T, name, unit) - _series(f, s, R, name, unit)
 
 
-def headline(f: Factorial, notes: dict[str, str]) -> tuple[list[Line], dict[str, Cells]]:
+def headline(f: Region, notes: dict[str, str]) -> tuple[list[Line], dict[str, Cells]]:
     """Lines of ``headline.csv`` and Tables 1-3 in the paper's layout."""
-    printed = factorial.published("liu2022_headline")
+    printed = regional.published("liu2022_headline")
     lines: list[Line] = []
 
     def add(quantity: str, key: str, scenario: str, values, unit: str) -> str:
@@ -132,8 +136,7 @@ def headline(f: Factorial, notes: dict[str, str]) -> tuple[list[Line], dict[str,
     table3: Cells = [
         ("community", "scenario", "SOC_PF (Pg C)", "sum dRH (Pg C)", "SON_PF (Tg N)", "sum dVegNup (Tg N)")
     ]
-    fluxes = {"npp": "net_primary_production", "rh": "heterotrophic_respiration", "nep": "net_ecosystem_production"}
-    for key, name in fluxes.items():
+    for key, name in FLUXES.items():
         now = np.array([past.between(row, 2006, 2011) for row in f.past(name, 1e9)])
         first = f.scenarios[0]
         total = add(f"{key.upper()} total 2006-2011", f"{key}_total_2006_2011", first, now, "Tg C yr-1")
@@ -146,43 +149,8 @@ def headline(f: Factorial, notes: dict[str, str]) -> tuple[list[Line], dict[str,
             per = add(f"{key.upper()} density 2090s, S_T", f"{key}_density_2090s", s, values * density, "gC m-2 yr-1")
             table1.append((key.upper(), s, "2090s", total, per))
     for s in f.scenarios:
-        rows = [balance(f, s, m) for m in f.members]
-        thaw = [factorial.mean_active_layer(f.get(s, T, m), f.area, f.chosen)[0][-10:].mean() for m in f.members]
-        add("mean ALT 2090s, at most 10 m a cell", "active_layer_2090s", s, thaw, "m")
-        add("RH in the last year, S_T - S_R", "rh_increase_2099", s, _gap(f, s, fluxes["rh"], 1e9)[:, -1], "Tg C yr-1")
-        add(
-            "NPP in the last year, S_T - S_R",
-            "npp_increase_2099",
-            s,
-            _gap(f, s, fluxes["npp"], 1e9)[:, -1],
-            "Tg C yr-1",
-        )
-        add("cumulative NEP, S_T - S_R", "nep_cumulative", s, _gap(f, s, fluxes["nep"], 1e9).sum(axis=1), "Tg C")
-        stored = _series(f, s, T, fluxes["nep"], 1e12).sum(axis=1)
-        add("increase of ecosystem C, S_T", "ecosystem_carbon_s_t", s, stored, "Pg C")
-        table2.append(
-            (
-                s,
-                add("dSOC", "dSOC", s, [b.soil_carbon for b in rows], "Pg C"),
-                add("sum dLtrC", "sum_dLtrC", s, [b.litter_carbon for b in rows], "Pg C"),
-                add("sum dRH", "sum_dRH", s, [b.respiration for b in rows], "Pg C"),
-                add("SOC_PF", "SOC_PF", s, [b.soc_pf for b in rows], "Pg C"),
-                add(
-                    "(sum dRH - sum dLtrC)/SOC_PF",
-                    "loss_ratio",
-                    s,
-                    [(b.respiration - b.litter_carbon) / b.soc_pf for b in rows],
-                    "1",
-                ),
-                add("dSON", "dSON", s, [b.soil_nitrogen for b in rows], "Tg N"),
-                add("sum dLtrN", "sum_dLtrN", s, [b.litter_nitrogen for b in rows], "Tg N"),
-                add("sum dNetNMin", "sum_dNetNMin", s, [b.mineralization for b in rows], "Tg N"),
-                add("SON_PF", "SON_PF", s, [b.son_pf for b in rows], "Tg N"),
-                add("sum dVegNup/SON_PF", "uptake_ratio", s, [b.uptake / b.son_pf for b in rows], "1"),
-                "{:.4g} ± {:.2g}".format(*_spread([b.transferred_carbon for b in rows])),
-                "{:.4g} ± {:.2g}".format(*_spread([b.transferred_nitrogen for b in rows])),
-            )
-        )
+        _changes(f, s, add)
+        table2.append(_budget_row(f, s, add))
         for group in f.get(s, T).groups:
             parts = [balance(f, s, m, group) for m in f.members]
             table3.append(
@@ -198,16 +166,71 @@ def headline(f: Factorial, notes: dict[str, str]) -> tuple[list[Line], dict[str,
     return lines, {"table1": table1, "table2": table2, "table3": table3}
 
 
+def _changes(f: Region, s: str, add: Add) -> None:
+    """Lines of what a scenario changes beside the budgets of Table 2."""
+    thaw = [regional.mean_active_layer(f.get(s, T, m), f.area, f.chosen)[0][-10:].mean() for m in f.members]
+    add("mean ALT 2090s, at most 10 m a cell", "active_layer_2090s", s, thaw, "m")
+    add("RH in the last year, S_T - S_R", "rh_increase_2099", s, _gap(f, s, FLUXES["rh"], 1e9)[:, -1], "Tg C yr-1")
+    add(
+        "NPP in the last year, S_T - S_R",
+        "npp_increase_2099",
+        s,
+        _gap(f, s, FLUXES["npp"], 1e9)[:, -1],
+        "Tg C yr-1",
+    )
+    add("cumulative NEP, S_T - S_R", "nep_cumulative", s, _gap(f, s, FLUXES["nep"], 1e9).sum(axis=1), "Tg C")
+    stored = _series(f, s, T, FLUXES["nep"], 1e12).sum(axis=1)
+    add("increase of ecosystem C, S_T", "ecosystem_carbon_s_t", s, stored, "Pg C")
+
+
+def _budget_row(f: Region, s: str, add: Add) -> tuple[str, ...]:
+    """A row of Table 2: the terms of both identities and what the model booked."""
+    rows = [balance(f, s, m) for m in f.members]
+    return (
+        s,
+        add("dSOC", "dSOC", s, [b.soil_carbon for b in rows], "Pg C"),
+        add("sum dLtrC", "sum_dLtrC", s, [b.litter_carbon for b in rows], "Pg C"),
+        add("sum dRH", "sum_dRH", s, [b.respiration for b in rows], "Pg C"),
+        add("SOC_PF", "SOC_PF", s, [b.soc_pf for b in rows], "Pg C"),
+        add(
+            "(sum dRH - sum dLtrC)/SOC_PF",
+            "loss_ratio",
+            s,
+            [(b.respiration - b.litter_carbon) / b.soc_pf for b in rows],
+            "1",
+        ),
+        add("dSON", "dSON", s, [b.soil_nitrogen for b in rows], "Tg N"),
+        add("sum dLtrN", "sum_dLtrN", s, [b.litter_nitrogen for b in rows], "Tg N"),
+        add("sum dNetNMin", "sum_dNetNMin", s, [b.mineralization for b in rows], "Tg N"),
+        add("SON_PF", "SON_PF", s, [b.son_pf for b in rows], "Tg N"),
+        add("sum dVegNup/SON_PF", "uptake_ratio", s, [b.uptake / b.son_pf for b in rows], "1"),
+        "{:.4g} ± {:.2g}".format(*_spread([b.transferred_carbon for b in rows])),
+        "{:.4g} ± {:.2g}".format(*_spread([b.transferred_nitrogen for b in rows])),
+    )
+
+
+def report(f: Region, notes: dict[str, str], held: Mapping[str, Sequence[str]], base_year: int) -> Report:
+    """Headline, Tables 1-3 and figures. ``notes``: why numbers differ, by key."""
+    del held, base_year  # both runs hold one thing or nothing
+    lines, tables = headline(f, notes)
+    worst = identities(f)
+    remark = (
+        f"identities: SOC_PF and the transfer agree within {max(i.carbon for i in worst):.1e} of SOC, SON_PF within "
+        f"{max(i.nitrogen for i in worst):.1e} of SON ({len(worst)} pairs of runs)"
+    )
+    return Report(lines, tables, draw, (remark,))
+
+
 # --- figures ---------------------------------------------------------------------------------------------------------
 
 
-def draw(f: Factorial, folder: Path) -> list[Path]:
+def draw(f: Region, folder: Path) -> list[Path]:
     """Figures 1b, 3-8, S3-S5 into ``folder``; returns their paths.
 
     The supplement was not obtainable: S3 to S5 show what the paper's text rests on (climate at the ground, runs side by
     side, communities), not necessarily its panels.
     """
-    todo: dict[str, Callable[[Factorial, Path], Path]] = {
+    todo: dict[str, Callable[[Region, Path], Path]] = {
         "figure1b": figure1b,
         "figure3": figure3,
         "figure4": figure4,
@@ -222,20 +245,20 @@ def draw(f: Factorial, folder: Path) -> list[Path]:
     return [function(f, folder / f"{name}.png") for name, function in todo.items()]
 
 
-def figure1b(f: Factorial, path: Path) -> Path:
+def figure1b(f: Region, path: Path) -> Path:
     """Permafrost cells and their plant communities."""
-    canvas = figures.MapCanvas(1, 1, f"{f.title}\nplant communities of permafrost cells, share of the area", *_place(f))
+    canvas = maps.MapCanvas(1, 1, f"{f.title}\nplant communities of permafrost cells, share of the area", *_place(f))
     names = np.array(["no permafrost"] * f.area.size, dtype=object)
     names[f.chosen] = "not stated" if f.community is None else f.community[f.chosen]
     canvas.classes(canvas.axes[0], names, "")
     return canvas.save(path)
 
 
-def _place(f: Factorial) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+def _place(f: Region) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     return f.latitude, f.longitude, f.area
 
 
-def _cells(f: Factorial, s: str, name: str, how: str) -> np.ndarray:
+def _cells(f: Region, s: str, name: str, how: str) -> np.ndarray:
     """S_T - S_R in every permafrost cell, (cell,), mean over members; ``how``: "sum" of a rate, "last" decade's mean."""
     gaps = []
     for m in f.members:
@@ -247,11 +270,11 @@ def _cells(f: Factorial, s: str, name: str, how: str) -> np.ndarray:
     return np.where(f.chosen, np.mean(gaps, axis=0), np.nan)
 
 
-def figure5(f: Factorial, path: Path) -> Path:
+def figure5(f: Region, path: Path) -> Path:
     """Maps: deepening of the active layer, and S_T - S_R of exposed SOC, RH, NPP, mean over members."""
     rows = len(f.scenarios)
     title = f"{f.title}\ndeepening of the active layer since history, and S_T - S_R, mean over {len(f.members)} members"
-    canvas = figures.MapCanvas(rows, 4, title, *_place(f))
+    canvas = maps.MapCanvas(rows, 4, title, *_place(f))
     past = [np.minimum(f.histories[m].active_layer[-10:].mean(axis=0), PERMAFROST_THAW_LIMIT) for m in f.members]
     before = np.mean(past, axis=0)
     fields: dict[str, list[np.ndarray]] = {"ALT": [], "SOC": [], "RH": [], "NPP": []}
@@ -269,18 +292,18 @@ def figure5(f: Factorial, path: Path) -> Path:
     }
     for column, (key, values) in enumerate(fields.items()):
         signed = bool(np.nanmin(values) < 0)
-        top = figures.rounded(float(np.nanpercentile(np.abs(values), 97)))
+        top = page.rounded(float(np.nanpercentile(np.abs(values), 97)))
         for k, s in enumerate(f.scenarios):
             end = int(f.get(s, T).years[-1])
             when = f"to {end}" if key in ("ALT", "SOC") else f"{end - 9}-{end}"
             canvas.values(
-                canvas.axes[4 * k + column], values[k], f"{key}, {figures.label(s)}, {when}", units[key],
+                canvas.axes[4 * k + column], values[k], f"{key}, {page.label(s)}, {when}", units[key],
                 low=-top if signed else 0.0, high=top, signed=signed,
             )  # fmt: skip
     return canvas.save(path)
 
 
-def _main_groups(f: Factorial, count: int = 2) -> list[str]:
+def _main_groups(f: Region, count: int = 2) -> list[str]:
     """The communities that cover most of the permafrost area; meadow and steppe on the plateau."""
     wanted = [g for g in ("alpine_meadow", "alpine_steppe") if g in f.history.groups]
     if f.community is None:
@@ -289,17 +312,17 @@ def _main_groups(f: Factorial, count: int = 2) -> list[str]:
     return [*wanted, *(g for g in sorted(size, key=lambda g: -size[g]) if g not in wanted)][:count]
 
 
-def _group_gap(f: Factorial, s: str, group: str, name: str, unit: float) -> np.ndarray:
+def _group_gap(f: Region, s: str, group: str, name: str, unit: float) -> np.ndarray:
     """S_T - S_R of a community (member, year)."""
     return np.stack(
         [(f.get(s, T, m).groups[group][name] - f.get(s, R, m).groups[group][name]) / unit for m in f.members]
     )
 
 
-def figure6(f: Factorial, path: Path) -> Path:
+def figure6(f: Region, path: Path) -> Path:
     """Alpine meadow beside alpine steppe: S_T - S_R of SOC, cumulative RH, NPP, litter."""
     groups = _main_groups(f)
-    canvas = figures.Canvas(
+    canvas = page.Canvas(
         len(groups), 3, f"{f.title}\nS_T - S_R by community, mean and s.d. over {len(f.members)} members"
     )
     years = f.get(f.scenarios[0], T).years
@@ -331,7 +354,7 @@ CLIMATE = (
 """Panels of Figure S3: the forcing, then the ground."""
 
 
-def figure_s3(f: Factorial, path: Path) -> Path:
+def figure_s3(f: Region, path: Path) -> Path:
     """Climate of S_T, as far as the files hold it: air temperature, precipitation, radiation, and that of the ground."""
     runs = {s: [f.get(s, T, m) for m in f.members] for s in f.scenarios}
     first = runs[f.scenarios[0]][0]
@@ -339,7 +362,7 @@ def figure_s3(f: Factorial, path: Path) -> Path:
     forced = any(name in ("air_temperature", "precipitation") for name, _ in shown)
     words = "climate" if forced else "climate at the ground (the files hold no air temperature and precipitation)"
     across = min(3, max(len(shown), 1))
-    canvas = figures.Canvas(
+    canvas = page.Canvas(
         -(-max(len(shown), 1) // across),
         across,
         f"{f.title}\n{words}, S_T, permafrost cells, mean and s.d. over {len(f.members)} members",
@@ -357,24 +380,24 @@ def figure_s3(f: Factorial, path: Path) -> Path:
     return canvas.save(path, f.scenarios)
 
 
-def figure_s4(f: Factorial, path: Path) -> Path:
+def figure_s4(f: Region, path: Path) -> Path:
     """S_T beside S_R: NPP, RH, NEP of the region since history."""
-    canvas = figures.Canvas(1, 3, f"{f.title}\nS_T (—) and S_R (- -), five-year means, mean and s.d. over members")
+    canvas = page.Canvas(1, 3, f"{f.title}\nS_T (—) and S_R (- -), five-year means, mean and s.d. over members")
     years = f.get(f.scenarios[0], T).years
     names = ("net_primary_production", "heterotrophic_respiration", "net_ecosystem_production")
     for axes, name, text in zip(canvas.axes, names, ("NPP", "RH", "NEP"), strict=True):
         for k, s in enumerate(f.scenarios):
             for run, style in ((T, "-"), (R, "--")):
-                values = np.stack([figures.smooth(row) for row in _series(f, s, run, name, 1e9)])
+                values = np.stack([page.smooth(row) for row in _series(f, s, run, name, 1e9)])
                 canvas.band(axes, years, values, k, style)
         canvas.label(axes, f"{text} (Tg C yr$^{{-1}}$)")
     return canvas.save(path, f.scenarios)
 
 
-def figure_s5(f: Factorial, path: Path) -> Path:
+def figure_s5(f: Region, path: Path) -> Path:
     """What thaw transfers and loses by community at the end: SOC_PF, sum dRH, SON_PF, sum dVegNup (Table 3 drawn)."""
     groups = list(f.history.groups)
-    canvas = figures.Canvas(2, 2, f"{f.title}\nby community at the end, S_T - S_R, mean and s.d. over members")
+    canvas = page.Canvas(2, 2, f"{f.title}\nby community at the end, S_T - S_R, mean and s.d. over members")
     picks: tuple[tuple[str, Callable[[Balance], float]], ...] = (
         ("SOC$_{PF}$ (Pg C)", lambda b: b.soc_pf),
         ("sum of $\\Delta$RH (Pg C)", lambda b: b.respiration),
@@ -394,15 +417,15 @@ def figure_s5(f: Factorial, path: Path) -> Path:
     return canvas.save(path, f.scenarios)
 
 
-def _soc_pf(f: Factorial, s: str) -> np.ndarray:
+def _soc_pf(f: Region, s: str) -> np.ndarray:
     """Identity SOC_PF year by year, Pg C (member, year)."""
     sums = np.cumsum(_gap(f, s, "heterotrophic_respiration", 1e12) - _gap(f, s, "litterfall_carbon", 1e12), axis=1)
     return _gap(f, s, "soil_carbon", 1e12) + sums
 
 
-def figure3(f: Factorial, path: Path) -> Path:
+def figure3(f: Region, path: Path) -> Path:
     """S_T - S_R: NPP, RH, NEP, SOC, SOC_NET, ecosystem C."""
-    canvas = figures.Canvas(2, 3, f"{f.title}\nS_T - S_R, mean and s.d. over {len(f.members)} members")
+    canvas = page.Canvas(2, 3, f"{f.title}\nS_T - S_R, mean and s.d. over {len(f.members)} members")
     years = f.get(f.scenarios[0], T).years
     for k, s in enumerate(f.scenarios):
         npp, rh = (_gap(f, s, n, 1e9) for n in ("net_primary_production", "heterotrophic_respiration"))
@@ -428,15 +451,15 @@ def figure3(f: Factorial, path: Path) -> Path:
     return canvas.save(path, f.scenarios)
 
 
-def figure4(f: Factorial, path: Path) -> Path:
+def figure4(f: Region, path: Path) -> Path:
     """Active layer, and the part of thaw in changes of the carbon balance since history."""
-    canvas = figures.Canvas(1, 2, f"{f.title}\nactive layer, and share of its deepening in carbon changes")
+    canvas = page.Canvas(1, 2, f"{f.title}\nactive layer, and share of its deepening in carbon changes")
     a, b = canvas.axes
     names = ("net_primary_production", "heterotrophic_respiration", "net_ecosystem_production")
     shares, spreads = [], []
     for k, s in enumerate(f.scenarios):
         t = f.get(s, T)
-        thaw = np.stack([factorial.mean_active_layer(f.get(s, T, m), f.area, f.chosen)[0] for m in f.members])
+        thaw = np.stack([regional.mean_active_layer(f.get(s, T, m), f.area, f.chosen)[0] for m in f.members])
         canvas.band(a, t.years, thaw, k)
         values = []
         for name in names:
@@ -452,9 +475,9 @@ def figure4(f: Factorial, path: Path) -> Path:
     return canvas.save(path, f.scenarios)
 
 
-def figure7(f: Factorial, path: Path) -> Path:
+def figure7(f: Region, path: Path) -> Path:
     """Nitrogen pools and cumulative fluxes, S_T and S_R, since history."""
-    canvas = figures.Canvas(1, 3, f"{f.title}\nnitrogen since the end of history, S_T (—) and S_R (- -)")
+    canvas = page.Canvas(1, 3, f"{f.title}\nnitrogen since the end of history, S_T (—) and S_R (- -)")
     years = f.get(f.scenarios[0], T).years
     for k, s in enumerate(f.scenarios):
         for run, style in ((T, "-"), (R, "--")):
@@ -467,9 +490,9 @@ def figure7(f: Factorial, path: Path) -> Path:
     return canvas.save(path, f.scenarios)
 
 
-def figure8(f: Factorial, path: Path) -> Path:
+def figure8(f: Region, path: Path) -> Path:
     """Yearly nitrogen fluxes, S_T - S_R."""
-    canvas = figures.Canvas(1, 3, f"{f.title}\nnitrogen fluxes, S_T - S_R")
+    canvas = page.Canvas(1, 3, f"{f.title}\nnitrogen fluxes, S_T - S_R")
     years = f.get(f.scenarios[0], T).years
     for k, s in enumerate(f.scenarios):
         for axes, name in zip(

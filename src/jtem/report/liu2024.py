@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+import tomllib
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
 
-from jtem.report import factorial, figures
-from jtem.report.factorial import LAYER_BOTTOM, Factorial, Line, Result
+from jtem.files import data_path
+from jtem.report import maps, page, region_page, regional
+from jtem.report.regional import LAYER_BOTTOM, Line, Region, Report, Result
 
 PLACES = ("0-1 m", "1-2 m", "2-3 m", "3-6 m")
 PLACE_BOTTOMS = (1.0, 2.0, 3.0, 6.0)
+Add = Callable[[str, str, str, float, str], None]
+"""Adds a line of quantity, key, scenario, value, unit."""
 EFFECTS = {
     "S_PF": "permafrost",
     "S_CO2": "CO$_2$",
@@ -32,9 +36,9 @@ def by_depth(layers: np.ndarray) -> np.ndarray:
     return np.stack([layers[..., a:b].sum(axis=-1) for a, b in zip([0, *edges[:-1]], edges, strict=True)], axis=-1)
 
 
-def headline(f: Factorial, notes: dict[str, str]) -> list[Line]:
+def headline(f: Region, notes: dict[str, str]) -> list[Line]:
     """All headline numbers beside the printed ones. ``notes``: why they differ, by key."""
-    printed = factorial.published("liu2024_headline", "liu2024_factorial")
+    printed = regional.published("liu2024_headline", "liu2024_factorial")
     lines: list[Line] = []
 
     def add(quantity: str, key: str, scenario: str, value: float, unit: str) -> None:
@@ -42,83 +46,94 @@ def headline(f: Factorial, notes: dict[str, str]) -> list[Line]:
 
     past, now = f.history, int(f.history.years[-1])
     first = f.get(f.scenarios[0], "S_Trans")
-    area_past = factorial.permafrost_area(past, f.area)
-    both = np.concatenate([area_past, factorial.permafrost_area(first, f.area)])
+    area_past = regional.permafrost_area(past, f.area)
+    both = np.concatenate([area_past, regional.permafrost_area(first, f.area)])
     years = np.concatenate([past.years, first.years])
     window = (years >= now - 4) & (years <= now + 1)
     add("permafrost area 2010-2015", "permafrost_area", "historical", both[window].mean(), "1e6 km2")
     northern = np.where(f.latitude >= 45.0, f.area, 0.0)
-    part = np.concatenate([factorial.permafrost_area(r, northern) for r in (past, first)])[window].mean()
+    part = np.concatenate([regional.permafrost_area(r, northern) for r in (past, first)])[window].mean()
     add("of it north of 45N", "", "historical", part, "1e6 km2")
-    thaw_past, _ = factorial.mean_active_layer(past, f.area, f.chosen)
+    thaw_past, _ = regional.mean_active_layer(past, f.area, f.chosen)
     add("mean ALT, last five years of history", "", "historical", thaw_past[-5:].mean(), "m")
     add("vegetation C 2015", "vegetation_carbon", "historical", first.total("vegetation_carbon")[0], "Pg C")
     add("SOC in the active layer 2015", "soil_carbon", "historical", first.total("soil_carbon")[0], "Pg C")
     for s in f.scenarios:
-        t, p = f.get(s, "S_Trans"), f.get(s, "S_PF")
-        end = int(t.years[-1])
-        decade = (end - 10, end - 1)
-        area = factorial.permafrost_area(t, f.area)
-        add("change of permafrost area", "permafrost_area_change", s, area[-5:].mean() - both[window].mean(), "1e6 km2")
-        capped, frozen = factorial.mean_active_layer(t, f.area, f.chosen)
-        _, frozen_past = factorial.mean_active_layer(past, f.area, f.chosen)
-        add("increase of mean ALT", "active_layer_increase", s, capped[-5:].mean() - thaw_past[-5:].mean(), "m")
-        add("increase of mean ALT, still frozen", "", s, frozen[-5:].mean() - frozen_past[-5:].mean(), "m")
-        exposed = t.cumulative("exposed_carbon")[-1]
-        lost = t.cumulative("heterotrophic_respiration_thawed_permafrost")[-1]
-        add("SOC exposed by thaw, 0-6 m", "exposed_carbon", s, exposed, "Pg C")
-        add("decomposed of it", "decomposed_carbon", s, lost, "Pg C")
-        add("decomposed share", "decomposed_share", s, 100 * lost / max(exposed, 1e-12), "%")
-        add("change of SOC in previously frozen layers", "soil_carbon_thawed_change", s, -lost, "Pg C")
-        if "layer_exposed_carbon" in t.totals:
-            depth = by_depth(t.cumulative("layer_exposed_carbon")[-1])
-            add("share of exposed SOC in 1-3 m", "exposed_share_1_3m", s, 100 * depth[1:3].sum() / depth.sum(), "%")
-            add("exposed SOC above 3 m", "exposed_carbon_0_3m", s, depth[:3].sum(), "Pg C")
-        if "layer_respiration" in t.totals:
-            depth = by_depth(t.cumulative("layer_respiration")[-1])
-            add("share of 1-2 m in RH of thawed SOC", "emission_share_1_2m", s, 100 * depth[1] / depth.sum(), "%")
-        stock = _ecosystem(t)
-        add("change of ecosystem C 2015-2100, S_Trans", "ecosystem_carbon_change", s, stock[-1], "Pg C")
-        nep, nep_held = t.total("net_ecosystem_production"), p.total("net_ecosystem_production")
-        rh = t.total("heterotrophic_respiration")
-        thawed_rh = t.total("heterotrophic_respiration_thawed_permafrost")
-        add("NEP 2090s", "nep_2090s", s, t.between(nep, *decade), "Pg C yr-1")
-        without = t.between(nep + thawed_rh, *decade)
-        add("NEP 2090s without RH of thawed SOC", "nep_2090s_without_thaw", s, without, "Pg C yr-1")
-        share = 100 * t.between(thawed_rh, *decade) / t.between(rh, *decade)
-        add("share of thawed SOC in RH, 2090s", "thawed_respiration_share_2090s", s, share, "%")
-        grown = (rh - past.between(past.total("heterotrophic_respiration"), now - 4, now)).sum()
-        share = 100 * thawed_rh.sum() / grown if grown > 0 else float("nan")
-        add("share of thawed SOC in increase of RH", "thawed_share_of_rh_increase", s, share, "%")
-        drh = f.effect(s, "S_PF", "heterotrophic_respiration")
-        dnpp = f.effect(s, "S_PF", "net_primary_production")
-        add("RH in 2100 due to thaw", "rh_2100_by_thaw", s, drh[-1], "Pg C yr-1")
-        add("cumulative RH due to thaw", "rh_by_thaw", s, drh.sum(), "Pg C")
-        add("NPP 2090s due to thaw", "npp_2090s_by_thaw", s, t.between(dnpp, *decade), "Pg C yr-1")
-        add("cumulative NPP due to thaw", "npp_by_thaw", s, dnpp.sum(), "Pg C")
-        add("NEP 2090s due to thaw", "nep_2090s_by_thaw", s, t.between(nep - nep_held, *decade), "Pg C yr-1")
-        add("ecosystem C due to thaw", "ecosystem_carbon_by_thaw", s, (nep - nep_held).sum(), "Pg C")
-        dveg = f.effect(s, "S_PF", "vegetation_carbon")[-1]
-        add("vegetation C due to thaw", "vegetation_carbon_by_thaw", s, dveg, "Pg C")
-        dveg = f.effect(s, "S_PF", "vegetation_nitrogen", unit=1e9)[-1]
-        add("vegetation N due to thaw", "vegetation_nitrogen_by_thaw", s, dveg, "Tg N")
-        if "exposed_organic_nitrogen" in t.totals:
-            organic = t.cumulative("exposed_organic_nitrogen")[-1]
-            add("soil organic N exposed by thaw", "exposed_organic_nitrogen", s, organic, "Pg N")
-        if "layer_net_nitrogen_mineralization" in t.totals:
-            mineral = t.cumulative("layer_net_nitrogen_mineralization")[-1].sum()
-            taken = t.cumulative("nitrogen_uptake_thawed_permafrost")[-1]
-            add("uptake over net mineralization, thawed", "thawed_uptake_share", s, 100 * taken / mineral, "%")
-            if "net_nitrogen_mineralization" in t.totals:
-                every = t.cumulative("net_nitrogen_mineralization")[-1]
-                share = 100 * taken / every
-                add("uptake of thawed N over all net mineralization", "thawed_uptake_share_of_all", s, share, "%")
-        for held in f.names[1:]:
-            value = (nep - f.get(s, held).total("net_ecosystem_production")).sum()
-            key = {"S_CO2": "ecosystem_carbon_by_co2"}.get(held, "")
-            if held != "S_PF":
-                add(f"ecosystem C, effect S_Trans - {held}", key, s, value, "Pg C")
+        _exposure(f, s, both[window].mean(), add)
+        _balance(f, s, now, add)
     return lines
+
+
+def _exposure(f: Region, s: str, area_past: float, add: Add) -> None:
+    """Lines of permafrost and of what thaw exposes; ``area_past``: permafrost area (1e6 km2) at the end of history."""
+    past, t = f.history, f.get(s, "S_Trans")
+    area = regional.permafrost_area(t, f.area)
+    add("change of permafrost area", "permafrost_area_change", s, area[-5:].mean() - area_past, "1e6 km2")
+    thaw_past, frozen_past = regional.mean_active_layer(past, f.area, f.chosen)
+    capped, frozen = regional.mean_active_layer(t, f.area, f.chosen)
+    add("increase of mean ALT", "active_layer_increase", s, capped[-5:].mean() - thaw_past[-5:].mean(), "m")
+    add("increase of mean ALT, still frozen", "", s, frozen[-5:].mean() - frozen_past[-5:].mean(), "m")
+    exposed = t.cumulative("exposed_carbon")[-1]
+    lost = t.cumulative("heterotrophic_respiration_thawed_permafrost")[-1]
+    add("SOC exposed by thaw, 0-6 m", "exposed_carbon", s, exposed, "Pg C")
+    add("decomposed of it", "decomposed_carbon", s, lost, "Pg C")
+    add("decomposed share", "decomposed_share", s, 100 * lost / max(exposed, 1e-12), "%")
+    add("change of SOC in previously frozen layers", "soil_carbon_thawed_change", s, -lost, "Pg C")
+    if "layer_exposed_carbon" in t.totals:
+        depth = by_depth(t.cumulative("layer_exposed_carbon")[-1])
+        add("share of exposed SOC in 1-3 m", "exposed_share_1_3m", s, 100 * depth[1:3].sum() / depth.sum(), "%")
+        add("exposed SOC above 3 m", "exposed_carbon_0_3m", s, depth[:3].sum(), "Pg C")
+    if "layer_respiration" in t.totals:
+        depth = by_depth(t.cumulative("layer_respiration")[-1])
+        add("share of 1-2 m in RH of thawed SOC", "emission_share_1_2m", s, 100 * depth[1] / depth.sum(), "%")
+
+
+def _balance(f: Region, s: str, now: int, add: Add) -> None:
+    """Lines of the carbon balance, with and without thaw; ``now``: last year of history."""
+    past, t, p = f.history, f.get(s, "S_Trans"), f.get(s, "S_PF")
+    end = int(t.years[-1])
+    decade = (end - 10, end - 1)
+    stock = _ecosystem(t)
+    add("change of ecosystem C 2015-2100, S_Trans", "ecosystem_carbon_change", s, stock[-1], "Pg C")
+    nep, nep_held = t.total("net_ecosystem_production"), p.total("net_ecosystem_production")
+    rh = t.total("heterotrophic_respiration")
+    thawed_rh = t.total("heterotrophic_respiration_thawed_permafrost")
+    add("NEP 2090s", "nep_2090s", s, t.between(nep, *decade), "Pg C yr-1")
+    without = t.between(nep + thawed_rh, *decade)
+    add("NEP 2090s without RH of thawed SOC", "nep_2090s_without_thaw", s, without, "Pg C yr-1")
+    share = 100 * t.between(thawed_rh, *decade) / t.between(rh, *decade)
+    add("share of thawed SOC in RH, 2090s", "thawed_respiration_share_2090s", s, share, "%")
+    grown = (rh - past.between(past.total("heterotrophic_respiration"), now - 4, now)).sum()
+    share = 100 * thawed_rh.sum() / grown if grown > 0 else float("nan")
+    add("share of thawed SOC in increase of RH", "thawed_share_of_rh_increase", s, share, "%")
+    drh = f.effect(s, "S_PF", "heterotrophic_respiration")
+    dnpp = f.effect(s, "S_PF", "net_primary_production")
+    add("RH in 2100 due to thaw", "rh_2100_by_thaw", s, drh[-1], "Pg C yr-1")
+    add("cumulative RH due to thaw", "rh_by_thaw", s, drh.sum(), "Pg C")
+    add("NPP 2090s due to thaw", "npp_2090s_by_thaw", s, t.between(dnpp, *decade), "Pg C yr-1")
+    add("cumulative NPP due to thaw", "npp_by_thaw", s, dnpp.sum(), "Pg C")
+    add("NEP 2090s due to thaw", "nep_2090s_by_thaw", s, t.between(nep - nep_held, *decade), "Pg C yr-1")
+    add("ecosystem C due to thaw", "ecosystem_carbon_by_thaw", s, (nep - nep_held).sum(), "Pg C")
+    dveg = f.effect(s, "S_PF", "vegetation_carbon")[-1]
+    add("vegetation C due to thaw", "vegetation_carbon_by_thaw", s, dveg, "Pg C")
+    dveg = f.effect(s, "S_PF", "vegetation_nitrogen", unit=1e9)[-1]
+    add("vegetation N due to thaw", "vegetation_nitrogen_by_thaw", s, dveg, "Tg N")
+    if "exposed_organic_nitrogen" in t.totals:
+        organic = t.cumulative("exposed_organic_nitrogen")[-1]
+        add("soil organic N exposed by thaw", "exposed_organic_nitrogen", s, organic, "Pg N")
+    if "layer_net_nitrogen_mineralization" in t.totals:
+        mineral = t.cumulative("layer_net_nitrogen_mineralization")[-1].sum()
+        taken = t.cumulative("nitrogen_uptake_thawed_permafrost")[-1]
+        add("uptake over net mineralization, thawed", "thawed_uptake_share", s, 100 * taken / mineral, "%")
+        if "net_nitrogen_mineralization" in t.totals:
+            every = t.cumulative("net_nitrogen_mineralization")[-1]
+            share = 100 * taken / every
+            add("uptake of thawed N over all net mineralization", "thawed_uptake_share_of_all", s, share, "%")
+    for held in f.names[1:]:
+        value = (nep - f.get(s, held).total("net_ecosystem_production")).sum()
+        key = {"S_CO2": "ecosystem_carbon_by_co2"}.get(held, "")
+        if held != "S_PF":
+            add(f"ecosystem C, effect S_Trans - {held}", key, s, value, "Pg C")
 
 
 def _ecosystem(r: Result) -> np.ndarray:
@@ -126,30 +141,7 @@ def _ecosystem(r: Result) -> np.ndarray:
     return np.cumsum(r.total("net_ecosystem_production"))
 
 
-def effects_table(f: Factorial) -> list[tuple[str, ...]]:
-    """Effect of each held set on cumulative NPP, RH, NEP and on vegetation and soil C at the end (Pg C)."""
-    rows: list[tuple[str, ...]] = [
-        (
-            "scenario",
-            "effect (S_Trans - run)",
-            "NPP",
-            "RH",
-            "ecosystem C",
-            "vegetation C",
-            "active soil C",
-            "thawed SOC",
-        )
-    ]
-    for s in f.scenarios:
-        for held in f.names[1:]:
-            sums = [f.effect(s, held, n).sum() for n in ("net_primary_production", "heterotrophic_respiration")]
-            eco = f.effect(s, held, "net_ecosystem_production").sum()
-            ends = [f.effect(s, held, n)[-1] for n in ("vegetation_carbon", "soil_carbon", "thawed_permafrost_carbon")]
-            rows.append((s, held, *(f"{v:.4g}" for v in (*sums, eco, *ends))))
-    return rows
-
-
-def design_table(f: Factorial, held: dict[str, Sequence[str]], base_year: int) -> list[tuple[str, ...]]:
+def design_table(f: Region, held: Mapping[str, Sequence[str]], base_year: int) -> list[tuple[str, ...]]:
     """Table 2: what each run keeps at the base year. ``held``: factors by run."""
     words = {"permafrost": "ALT", "co2": "CO2", "temperature": "temperature", "precipitation": "precipitation"}
     rows: list[tuple[str, ...]] = [("run", *words.values())]
@@ -159,21 +151,31 @@ def design_table(f: Factorial, held: dict[str, Sequence[str]], base_year: int) -
     return rows
 
 
-def sites_table(sites: dict[str, dict]) -> list[tuple[str, ...]]:
-    """Table 1: the sites that jtem carries, by name with ``latitude``, ``longitude``, ``elevation``, ``community``."""
+def sites_table() -> list[tuple[str, ...]]:
+    """Table 1: the sites that jtem carries."""
     rows: list[tuple[str, ...]] = [("site", "latitude", "longitude", "elevation (m)", "community")]
-    for name, entry in sites.items():
+    for name, entry in tomllib.loads(data_path("embedded", "sites.toml").read_text(encoding="utf-8")).items():
         place = (f"{entry[k]:g}" for k in ("latitude", "longitude", "elevation"))
         rows.append((name, *place, str(entry["community"])))
     return rows
 
 
+def report(f: Region, notes: dict[str, str], held: Mapping[str, Sequence[str]], base_year: int) -> Report:
+    """Headline, Tables 1 and 2, effects and figures. ``notes``: why numbers differ, by key; ``held``: factors by run."""
+    tables = {
+        "table1": sites_table(),
+        "table2": design_table(f, held, base_year),
+        "effects": region_page.effects_table(f),
+    }
+    return Report(headline(f, notes), tables, draw)
+
+
 # --- figures ---------------------------------------------------------------------------------------------------------
 
 
-def draw(f: Factorial, folder: Path) -> list[Path]:
+def draw(f: Region, folder: Path) -> list[Path]:
     """All figures into ``folder``; returns their paths."""
-    todo: list[tuple[str, Callable[[Factorial, Path], Path]]] = [
+    todo: list[tuple[str, Callable[[Region, Path], Path]]] = [
         ("figure4", figure4),
         ("figure5", figure5),
         ("figure6", figure6),
@@ -189,21 +191,21 @@ def draw(f: Factorial, folder: Path) -> list[Path]:
     return [function(f, folder / f"{name}.png") for name, function in todo]
 
 
-def figure4(f: Factorial, path: Path) -> Path:
+def figure4(f: Region, path: Path) -> Path:
     """Permafrost area, mean active layer, NPP RH NEP, carbon pools."""
-    canvas = figures.Canvas(2, 2, f"{f.title}\nS_Trans: permafrost, fluxes and carbon pools")
+    canvas = page.Canvas(2, 2, f"{f.title}\nS_Trans: permafrost, fluxes and carbon pools")
     a, b, c, d = canvas.axes
     for k, s in enumerate(f.scenarios):
         t = f.get(s, "S_Trans")
-        area = factorial.permafrost_area(t, f.area)
+        area = regional.permafrost_area(t, f.area)
         canvas.line(a, t.years, area, k)
-        canvas.line(b, t.years, factorial.mean_active_layer(t, f.area, f.chosen)[0], k)
+        canvas.line(b, t.years, regional.mean_active_layer(t, f.area, f.chosen)[0], k)
         for name, style in (
             ("net_primary_production", "-"),
             ("heterotrophic_respiration", "--"),
             ("net_ecosystem_production", ":"),
         ):
-            canvas.line(c, t.years, figures.smooth(t.total(name)), k, style)
+            canvas.line(c, t.years, page.smooth(t.total(name)), k, style)
         for name, style in (("vegetation_carbon", "-"), ("soil_carbon", "--")):
             canvas.line(d, t.years, t.total(name) - f.history.total(name)[-1], k, style)
         canvas.line(d, t.years, -t.cumulative("heterotrophic_respiration_thawed_permafrost"), k, ":")
@@ -215,9 +217,9 @@ def figure4(f: Factorial, path: Path) -> Path:
     return canvas.save(path, f.scenarios)
 
 
-def figure5(f: Factorial, path: Path) -> Path:
+def figure5(f: Region, path: Path) -> Path:
     """Effects of permafrost thaw: S_Trans - S_PF."""
-    canvas = figures.Canvas(1, 3, f"{f.title}\neffect of permafrost thaw (S_Trans - S_PF)")
+    canvas = page.Canvas(1, 3, f"{f.title}\neffect of permafrost thaw (S_Trans - S_PF)")
     a, b, c = canvas.axes
     for k, s in enumerate(f.scenarios):
         years = f.get(s, "S_Trans").years
@@ -237,9 +239,9 @@ def figure5(f: Factorial, path: Path) -> Path:
     return canvas.save(path, f.scenarios)
 
 
-def figure6(f: Factorial, path: Path) -> Path:
+def figure6(f: Region, path: Path) -> Path:
     """Exposed carbon and its respiration by depth."""
-    canvas = figures.Canvas(1, 2, f"{f.title}\nSOC exposed and respired by depth, S_Trans to the end of the scenario")
+    canvas = page.Canvas(1, 2, f"{f.title}\nSOC exposed and respired by depth, S_Trans to the end of the scenario")
     for axes, name, text in zip(
         canvas.axes,
         ("layer_exposed_carbon", "layer_respiration"),
@@ -251,9 +253,9 @@ def figure6(f: Factorial, path: Path) -> Path:
     return canvas.save(path, f.scenarios)
 
 
-def figure7(f: Factorial, path: Path) -> Path:
+def figure7(f: Region, path: Path) -> Path:
     """Effects of single and paired factors on NPP, RH, vegetation C, SOC."""
-    canvas = figures.Canvas(2, 2, f"{f.title}\neffects of factors, S_Trans - run that holds them at the base year")
+    canvas = page.Canvas(2, 2, f"{f.title}\neffects of factors, S_Trans - run that holds them at the base year")
     held = [name for name in f.names[1:]]
     labels = [EFFECTS.get(name, name) for name in held]
     for axes, name, text, summed in (
@@ -270,9 +272,9 @@ def figure7(f: Factorial, path: Path) -> Path:
     return canvas.save(path, f.scenarios)
 
 
-def figure8(f: Factorial, path: Path) -> Path:
+def figure8(f: Region, path: Path) -> Path:
     """Nitrogen from thawed permafrost: over time and by depth."""
-    canvas = figures.Canvas(1, 3, f"{f.title}\nnitrogen of thawed permafrost, S_Trans")
+    canvas = page.Canvas(1, 3, f"{f.title}\nnitrogen of thawed permafrost, S_Trans")
     a, b, c = canvas.axes
     for k, s in enumerate(f.scenarios):
         t = f.get(s, "S_Trans")
@@ -288,48 +290,46 @@ def figure8(f: Factorial, path: Path) -> Path:
     return canvas.save(path, f.scenarios)
 
 
-def figure_s2(f: Factorial, path: Path) -> Path:
+def figure_s2(f: Region, path: Path) -> Path:
     """Vegetation map: the largest community of every cell, with the sites of Table 1."""
     names = np.full(f.latitude.size, "not stated", dtype=object) if f.community is None else f.community
-    canvas = figures.MapCanvas(
-        1, 1, f"{f.title}\nplant communities, share of the area", f.latitude, f.longitude, f.area
-    )
+    canvas = maps.MapCanvas(1, 1, f"{f.title}\nplant communities, share of the area", f.latitude, f.longitude, f.area)
     canvas.classes(canvas.axes[0], names, "")
     return canvas.save(path)
 
 
-def map_active_layer(f: Factorial, path: Path) -> Path:
+def map_active_layer(f: Region, path: Path) -> Path:
     """Active layer at the end of history and of the scenarios, and its change; grey: no permafrost."""
     count = len(f.scenarios)
-    canvas = figures.MapCanvas(
+    canvas = maps.MapCanvas(
         1, 1 + count, f"{f.title}\nactive layer of permafrost cells (< 10 m)", f.latitude, f.longitude, f.area
     )
     last = int(f.history.years[-1])
     shown = [(f"{last - 4}-{last}", f.history.active_layer[-5:].mean(axis=0))]
     for s in f.scenarios:
         r = f.get(s, "S_Trans")
-        shown.append((f"{figures.label(s)}, {int(r.years[-5])}-{int(r.years[-1])}", r.active_layer[-5:].mean(axis=0)))
+        shown.append((f"{page.label(s)}, {int(r.years[-5])}-{int(r.years[-1])}", r.active_layer[-5:].mean(axis=0)))
     for axes, (caption, thaw) in zip(canvas.axes, shown, strict=True):
         frozen = np.where(thaw < 10.0, thaw, np.nan)
         canvas.values(axes, frozen, caption, "active layer thickness (m)", low=0.0, high=5.0)
     return canvas.save(path)
 
 
-def map_carbon(f: Factorial, path: Path) -> Path:
+def map_carbon(f: Region, path: Path) -> Path:
     """Carbon exposed by thaw, and what thaw does to ecosystem carbon, to the end of each scenario."""
     count = len(f.scenarios)
-    canvas = figures.MapCanvas(
+    canvas = maps.MapCanvas(
         2, count, f"{f.title}\nSOC exposed by thaw, and ecosystem C by thaw (S_Trans - S_PF)", f.latitude, f.longitude,
         f.area,
     )  # fmt: skip
     exposed = [np.where(f.chosen, f.summed(s, "S_Trans", "exposed_carbon"), np.nan) for s in f.scenarios]
     name = "net_ecosystem_production"
     effect = [np.where(f.chosen, f.summed(s, "S_Trans", name) - f.summed(s, "S_PF", name), np.nan) for s in f.scenarios]
-    top = figures.rounded(float(np.nanpercentile(exposed, 98)))
-    wide = figures.rounded(float(np.nanpercentile(np.abs(effect), 98)))
+    top = page.rounded(float(np.nanpercentile(exposed, 98)))
+    wide = page.rounded(float(np.nanpercentile(np.abs(effect), 98)))
     for k, s in enumerate(f.scenarios):
         end = int(f.get(s, "S_Trans").years[-1])
-        caption = f"{figures.label(s)}, to {end}"
+        caption = f"{page.label(s)}, to {end}"
         canvas.values(canvas.axes[k], exposed[k], caption, "exposed SOC (kg C m$^{-2}$)", low=0.0, high=top)
         canvas.values(
             canvas.axes[count + k], effect[k], caption, "ecosystem C by thaw (kg C m$^{-2}$)", low=-wide, high=wide,
@@ -338,9 +338,9 @@ def map_carbon(f: Factorial, path: Path) -> Path:
     return canvas.save(path)
 
 
-def figure_s5(f: Factorial, path: Path) -> Path:
+def figure_s5(f: Region, path: Path) -> Path:
     """Yearly loss rate of thawed carbon."""
-    canvas = figures.Canvas(1, 2, f"{f.title}\nloss of thawed SOC, S_Trans")
+    canvas = page.Canvas(1, 2, f"{f.title}\nloss of thawed SOC, S_Trans")
     a, b = canvas.axes
     for k, s in enumerate(f.scenarios):
         t = f.get(s, "S_Trans")
@@ -355,7 +355,7 @@ def figure_s5(f: Factorial, path: Path) -> Path:
     return canvas.save(path, f.scenarios)
 
 
-def figure_s6(f: Factorial, path: Path) -> Path:
+def figure_s6(f: Region, path: Path) -> Path:
     """Air temperature and precipitation of S_Trans and of the run that holds them, means over the permafrost cells.
 
     Runs whose files lack them show surface soil temperature and evapotranspiration instead, and the title says so.
@@ -367,7 +367,7 @@ def figure_s6(f: Factorial, path: Path) -> Path:
     if not known:
         title = "surface soil temperature and evapotranspiration, S_Trans (—) and S_Temp (- -)\n"
         title += "(the files hold no air temperature and precipitation)"
-    canvas = figures.Canvas(1, 2, f"{f.title}\n{title}")
+    canvas = page.Canvas(1, 2, f"{f.title}\n{title}")
     held = ("S_Temp", "S_Prec" if known else "S_Temp")
     for axes, name, run_held in zip(canvas.axes, names, held, strict=True):
         slopes = []
@@ -382,7 +382,7 @@ def figure_s6(f: Factorial, path: Path) -> Path:
                 canvas.line(axes, r.years, values, k, style)
                 if run == "S_Trans" and values.size > 1:
                     slope = 10.0 * np.polyfit(r.years - r.years[0], values, 1)[0]
-                    slopes.append(f"{figures.label(s)} {slope:+.2g}")
+                    slopes.append(f"{page.label(s)} {slope:+.2g}")
         if known:
             axes.set_title("S_Trans per decade: " + ", ".join(slopes), loc="right", fontsize=8)
     texts = ("air temperature (°C)", "precipitation (mm yr$^{-1}$)")
@@ -400,9 +400,9 @@ def _climate(r: Result, name: str, area: float) -> np.ndarray | None:
     return r.total(name, area) if name in r.totals else None
 
 
-def figure_s7(f: Factorial, path: Path) -> Path:
+def figure_s7(f: Region, path: Path) -> Path:
     """NPP with and without nitrogen limitation, and soil moisture."""
-    canvas = figures.Canvas(1, 2, f"{f.title}\nnitrogen limitation of NPP and soil moisture, S_Trans")
+    canvas = page.Canvas(1, 2, f"{f.title}\nnitrogen limitation of NPP and soil moisture, S_Trans")
     a, b = canvas.axes
     for k, s in enumerate(f.scenarios):
         t = f.get(s, "S_Trans")

@@ -5,18 +5,17 @@ The supplements were not obtainable: the figures show what the papers' text call
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import xarray as xr
 
 from jtem.errors import InputError
-from jtem.records import Score
-from jtem.report.figures import CLASS_COLOURS, CLASS_MARKERS, COLOURS, _matplotlib
+from jtem.records import Curve, HalfDepth, MeanProfile, Score, Shares
+from jtem.report.page import CLASS_COLOURS, CLASS_MARKERS, COLOURS, Axes, pyplot, save
 from jtem.report.site_panels import NO_DATA
 from jtem.variables import VARIABLES
 
@@ -45,10 +44,10 @@ class Group:
 
     name: str
     element: str
-    fit: Any
-    mean: Any
-    points: Any
-    curve: Any
+    fit: HalfDepth
+    mean: MeanProfile
+    points: Shares
+    curve: Curve
 
 
 # --- a run -----------------------------------------------------------------------------------------------------------
@@ -165,8 +164,8 @@ def draw(groups: Sequence[Group], edges: Sequence[float], source: str, folder: P
     return written
 
 
-def _page(path: Path, title: str, shown: Sequence[Group], panel: Any, shares: bool) -> Path:
-    plt = _matplotlib()
+def _page(path: Path, title: str, shown: Sequence[Group], panel: Callable[[Axes, Group], None], shares: bool) -> Path:
+    plt = pyplot()
     across = min(4, len(shown))
     down = -(-len(shown) // across)
     figure, axes = plt.subplots(
@@ -202,18 +201,14 @@ def _page(path: Path, title: str, shown: Sequence[Group], panel: Any, shares: bo
         ]
     figure.legend(handles=handles, loc="outside lower center", ncols=3, frameon=False, fontsize=8)
     figure.suptitle(title, fontsize=10)
-    partial = path.with_name(f".{path.name}.partial")
-    figure.savefig(partial, dpi=130, format="png")
-    plt.close(figure)
-    partial.replace(path)
-    return path
+    return save(figure, path)
 
 
 def _short(name: str) -> str:
     return name if len(name) <= 30 else name[:29] + "…"
 
 
-def _share_panel(axis: Any, group: Group, element: str) -> None:
+def _share_panel(axis: Axes, group: Group, element: str) -> None:
     f, c = group.fit, group.curve
     axis.plot(c.observed, group.points.depth, linestyle="", marker="o", markersize=2.2, color="0.45", alpha=0.6)
     if np.isfinite(c.lower).all():
@@ -227,7 +222,7 @@ def _share_panel(axis: Any, group: Group, element: str) -> None:
     axis.set_xlabel(f"share of the {element} of 0-3 m", fontsize=8)
 
 
-def _mean_panel(axis: Any, group: Group, edges: Sequence[float], letter: str) -> None:
+def _mean_panel(axis: Axes, group: Group, edges: Sequence[float], letter: str) -> None:
     m, limits = group.mean, np.asarray(edges, dtype=np.float64)
     thickness = np.diff(limits)
     mean, deviation = m.mean / thickness / 1000.0, m.deviation / thickness / 1000.0
@@ -268,7 +263,7 @@ def stocks_figure(
     Vegetation types differ in colour and mark. An element without a pair says so; without a profile on the ``plateau`` the
     title says that the paper's data are not available.
     """
-    plt = _matplotlib()
+    plt = pyplot()
     rows = [dict(zip(lines[0], line, strict=True)) for line in lines[1:]]
     counts: dict[str, int] = {}
     for row in rows:
@@ -317,11 +312,7 @@ def stocks_figure(
     if not plateau:
         title += f"\n{NO_DATA} of the plateau: no profile of this table is known to lie there"
     figure.suptitle(title, fontsize=10)
-    partial = path.with_name(f".{path.name}.partial")
-    figure.savefig(partial, dpi=130, format="png")
-    plt.close(figure)
-    partial.replace(path)
-    return path
+    return save(figure, path)
 
 
 def _pairs(rows: Sequence[dict[str, str]], element: str, names: Sequence[str]) -> np.ndarray:

@@ -8,12 +8,13 @@ from __future__ import annotations
 import textwrap
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import xarray as xr
 
-from jtem.report.figures import _matplotlib, label
+from jtem.files import whole
+from jtem.records import Adjoint, Grid, Indices, Propagated, Quantity, SensitivityAxes, Tangent
+from jtem.report.page import label, pyplot, save
 from jtem.variables import VARIABLES
 
 POSITIVE, NEGATIVE = (
@@ -26,22 +27,22 @@ PERCENT = "percent percent-1"
 # --- labels ------------------------------------------------------------------------------------------------------------
 
 
-def _columns(model: Any, grid: Any) -> dict[str, Any]:
+def _columns(axes: SensitivityAxes, grid: Grid) -> dict[str, object]:
     """Coordinates of the columns: where they lie, their community, their share of the cell's area."""
-    cell = np.asarray(model.column_cell)
+    cell = np.asarray(axes.column_cell)
     coordinates = {
         "cell": ("column", cell),
         "latitude": ("column", np.asarray(grid.latitude)[cell], {"units": "degrees_north"}),
         "longitude": ("column", np.asarray(grid.longitude)[cell], {"units": "degrees_east"}),
         "area": ("column", np.asarray(grid.area)[cell] * np.asarray(grid.column_fraction), {"units": "km2"}),
-        "community": ("column", np.asarray(model.communities, dtype=str)),
+        "community": ("column", np.asarray(axes.communities, dtype=str)),
     }
     if grid.labels is not None:
         coordinates["site"] = ("column", np.asarray(grid.labels, dtype=str)[cell])
     return coordinates
 
 
-def _quantities(quantities: Sequence[Any]) -> dict[str, Any]:
+def _quantities(quantities: Sequence[Quantity]) -> dict[str, object]:
     said = [f"{q.how} of {q.variable} {q.first}-{q.last}" for q in quantities]
     return {
         "quantity": ("quantity", [q.name for q in quantities]),
@@ -50,7 +51,7 @@ def _quantities(quantities: Sequence[Any]) -> dict[str, Any]:
     }
 
 
-def adjoint_dataset(result: Any, model: Any, grid: Any) -> xr.Dataset:
+def adjoint_dataset(result: Adjoint, axes: SensitivityAxes, grid: Grid) -> xr.Dataset:
     """Derivatives of every quantity and column: by parameters (also as elasticities), by climate, by the initial profile."""
     q, c = "quantity", "column"
 
@@ -73,7 +74,7 @@ def adjoint_dataset(result: Any, model: Any, grid: Any) -> xr.Dataset:
         {
             "value": ((q, c), result.value.T),
             "derivative": ((q, c, "parameter"), first(result.parameters), derivative),
-            "elasticity": ((q, c, "parameter"), first(result.elasticity(model.vectors)), elasticity),
+            "elasticity": ((q, c, "parameter"), first(result.elasticity(axes.vectors)), elasticity),
             "by_air_temperature": (months, forcing(result.air_temperature), {"units": "quantity_unit degC-1"}),
             "by_precipitation": (months, forcing(result.precipitation), {"units": "quantity_unit (mm month-1)-1"}),
             "by_shortwave_radiation": (
@@ -102,21 +103,21 @@ def adjoint_dataset(result: Any, model: Any, grid: Any) -> xr.Dataset:
         },
         coords={
             **_quantities(result.quantities),
-            **_columns(model, grid),
-            "parameter": list(model.vector.names),
-            "parameter_unit": ("parameter", list(model.units)),
-            "parameter_value": ((c, "parameter"), model.vectors.astype(np.float64)),
-            "year": model.years,
+            **_columns(axes, grid),
+            "parameter": list(axes.names),
+            "parameter_unit": ("parameter", list(axes.units)),
+            "parameter_value": ((c, "parameter"), axes.vectors.astype(np.float64)),
+            "year": axes.years,
             "month": np.arange(1, 13),
         },
         attrs={"scenario": result.scenario},
     )
 
 
-def tangent_dataset(result: Any, model: Any, grid: Any) -> xr.Dataset:
+def tangent_dataset(result: Tangent, axes: SensitivityAxes, grid: Grid) -> xr.Dataset:
     """Derivative of every yearly output along each direction, one variable an output (house units)."""
-    data: dict[str, Any] = {}
-    for k, name in enumerate(model.variables):
+    data: dict[str, object] = {}
+    for k, name in enumerate(axes.variables):
         unit = VARIABLES[name].unit.replace("month-1", "year-1")
         data[name] = (("column", "year"), result.value[:, k], {"units": unit})
         data[f"d_{name}"] = (
@@ -128,29 +129,29 @@ def tangent_dataset(result: Any, model: Any, grid: Any) -> xr.Dataset:
     return xr.Dataset(
         data,
         coords={
-            **_columns(model, grid),
+            **_columns(axes, grid),
             "direction": list(result.directions),
             "direction_unit": ("direction", list(result.units)),
-            "direction_value": (("direction", "column"), _direction_values(result, model)),
-            "year": model.years,
+            "direction_value": (("direction", "column"), _direction_values(result, axes)),
+            "year": axes.years,
         },
         attrs={"scenario": result.scenario},
     )
 
 
-def _direction_values(result: Any, model: Any) -> np.ndarray:
+def _direction_values(result: Tangent, axes: SensitivityAxes) -> np.ndarray:
     """The parameter along each direction; 1 for directions through the climate."""
-    names = list(model.vector.names)
-    ones = np.ones(len(model.vectors))
-    return np.stack([model.vectors[:, names.index(d)] if d in names else ones for d in result.directions]).astype(
+    names = list(axes.names)
+    ones = np.ones(len(axes.vectors))
+    return np.stack([axes.vectors[:, names.index(d)] if d in names else ones for d in result.directions]).astype(
         np.float64
     )
 
 
-def indices_dataset(result: Any, model: Any, grid: Any, scenario: str) -> xr.Dataset:
+def indices_dataset(result: Indices, axes: SensitivityAxes, grid: Grid, scenario: str) -> xr.Dataset:
     """Sobol' or Morris indices of columns or of the region with their confidence intervals."""
-    regional = result.first.shape[0] == 1 and len(model.vectors) > 1
-    place = {"place": ["region"]} if regional else {"place": _place_names(model, grid)}
+    regional = result.first.shape[0] == 1 and len(axes.vectors) > 1
+    place = {"place": ["region"]} if regional else {"place": _place_names(axes, grid)}
 
     def put(values: np.ndarray) -> tuple:
         return ("place", "quantity", "parameter"), values
@@ -190,15 +191,15 @@ def indices_dataset(result: Any, model: Any, grid: Any, scenario: str) -> xr.Dat
     )
 
 
-def _place_names(model: Any, grid: Any) -> list[str]:
+def _place_names(axes: SensitivityAxes, grid: Grid) -> list[str]:
     if grid.labels is not None:
-        names = [str(name) for name in np.asarray(grid.labels)[np.asarray(model.column_cell)]]
+        names = [str(name) for name in np.asarray(grid.labels)[np.asarray(axes.column_cell)]]
         if len(set(names)) == len(names):
             return names
-    return [f"column {k}" for k in range(len(model.vectors))]
+    return [f"column {k}" for k in range(len(axes.vectors))]
 
 
-def feedback_dataset(result: Any) -> xr.Dataset:
+def feedback_dataset(result: Propagated) -> xr.Dataset:
     """An uncertainty carried through the scenarios, linearly and by ensemble."""
     at = ("scale", "row")
     unit = {"units": result.unit}
@@ -229,14 +230,12 @@ def feedback_dataset(result: Any) -> xr.Dataset:
     )
 
 
-def write(dataset: xr.Dataset, path: Path | str, attributes: Mapping[str, Any]) -> Path:
+def write(dataset: xr.Dataset, path: Path | str, attributes: Mapping[str, str | int | float]) -> Path:
     """The dataset as netCDF, whole or not at all."""
-    path = Path(path)
-    partial = path.with_name(f".{path.name}.partial")
     packed = {name: {"zlib": True, "complevel": 1} for name, v in dataset.data_vars.items() if v.dtype.kind == "f"}
-    dataset.assign_attrs({**dataset.attrs, **attributes}).to_netcdf(partial, encoding=packed, engine="netcdf4")
-    partial.replace(path)
-    return path
+    with whole(path) as partial:
+        dataset.assign_attrs({**dataset.attrs, **attributes}).to_netcdf(partial, encoding=packed, engine="netcdf4")
+    return Path(path)
 
 
 # --- regional numbers --------------------------------------------------------------------------------------------------
@@ -271,15 +270,6 @@ def as_text(data: xr.Dataset, count: int = 8) -> str:
 # --- figures -----------------------------------------------------------------------------------------------------------
 
 
-def _save(plt: Any, figure: Any, path: Path | str) -> Path:
-    path = Path(path)
-    partial = path.with_name(f".{path.name}.partial")
-    figure.savefig(partial, dpi=130, format="png")
-    plt.close(figure)
-    partial.replace(path)
-    return path
-
-
 def _pretty(name: str) -> str:
     branch, _, rest = name.partition(".")
     return f"{rest.replace('_', ' ')} ({branch.replace('_', ' ')})"
@@ -287,7 +277,7 @@ def _pretty(name: str) -> str:
 
 def tornado(data: xr.Dataset, quantity: str, path: Path | str, count: int = 12) -> Path:
     """Elasticities of one quantity as bars, largest first: a panel a site (at most six), or one for the region."""
-    plt = _matplotlib()
+    plt = pyplot()
     at = list(data["quantity"].values).index(quantity)
     if "site" in data.coords and data.sizes["column"] <= 6:
         panels = [
@@ -329,12 +319,12 @@ def tornado(data: xr.Dataset, quantity: str, path: Path | str, count: int = 12) 
     said = f"{quantity.replace('_', ' ')}: {str(data['meaning'].values[at]).replace('_', ' ')} ({unit})"
     text = f"Elasticity of {said}, {label(data.attrs['scenario'])}"
     figure.suptitle("\n".join(textwrap.wrap(text, 60 * columns)), fontsize=10)
-    return _save(plt, figure, path)
+    return save(figure, path)
 
 
 def maps(data: xr.Dataset, quantity: str, path: Path | str, parameters: Sequence[str] = (), count: int = 3) -> Path:
     """Maps of the change of a quantity for +1 % of each parameter (default: the region's first), one disc a cell."""
-    plt = _matplotlib()
+    plt = pyplot()
     at = list(data["quantity"].values).index(quantity)
     names = list(parameters) or ranking(regional_elasticity(data)[at], count)
     area = data["area"].values
@@ -393,12 +383,12 @@ def maps(data: xr.Dataset, quantity: str, path: Path | str, parameters: Sequence
         "(triangles: negative; small grey: none; crosses: no equilibrium)",
         fontsize=9,
     )
-    return _save(plt, figure, path)
+    return save(figure, path)
 
 
 def time_series(data: xr.Dataset, variables: Sequence[str], path: Path | str) -> Path:
     """Response of yearly outputs to +1 % (parameters, CO2, precipitation) or +1 degC, mean of the columns by area."""
-    plt = _matplotlib()
+    plt = pyplot()
     area = data["area"].where(data["code"] == 0, 0.0)
     columns = min(3, len(variables))
     rows = -(-len(variables) // columns)
@@ -441,7 +431,7 @@ def time_series(data: xr.Dataset, variables: Sequence[str], path: Path | str) ->
     ]
     figure.legend(handles=handles, loc="outside lower center", ncols=min(4, len(handles)), frameon=False, fontsize=8)
     figure.suptitle(f"Response in time, {label(data.attrs['scenario'])}, mean over the area", fontsize=10)
-    return _save(plt, figure, path)
+    return save(figure, path)
 
 
 CLIMATE = ("warming", "precipitation", "co2", "soil_cycle_warming")
@@ -456,7 +446,7 @@ def _direction(name: str) -> str:
 
 def indices(data: xr.Dataset, path: Path | str) -> Path:
     """Sobol' first-order and total indices, or Morris effects, with 95 % intervals: a panel a place and quantity (at most 6)."""
-    plt = _matplotlib()
+    plt = pyplot()
     sobol = data.attrs["method"] == "sobol"
     panels = [(p, q) for p in range(data.sizes["place"]) for q in range(data.sizes["quantity"])][:6]
     columns = min(3, len(panels))
@@ -510,12 +500,12 @@ def indices(data: xr.Dataset, path: Path | str) -> Path:
     figure.suptitle(
         f"{what}, {label(data.attrs['scenario'])}; {data.attrs['runs']} runs a place; bars: 95 % intervals", fontsize=10
     )
-    return _save(plt, figure, path)
+    return save(figure, path)
 
 
 def feedback(data: xr.Dataset, path: Path | str) -> Path:
     """Standard deviation, linear against ensemble, by the size of the uncertainty; and the range at its full size."""
-    plt = _matplotlib()
+    plt = pyplot()
     figure, (left, right) = plt.subplots(1, 2, figsize=(10.5, 4.2), layout="constrained")
     colours, markers, styles = ("#0072B2", "#D55E00", "#009E73", "#CC79A7"), "os^D", ("-", "--", "-.", ":")
     names = [
@@ -558,4 +548,4 @@ def feedback(data: xr.Dataset, path: Path | str) -> Path:
         panel.spines[["top", "right"]].set_visible(False)
         panel.grid(color="0.92", linewidth=0.6)
         panel.tick_params(axis="x", labelsize=8)
-    return _save(plt, figure, path)
+    return save(figure, path)

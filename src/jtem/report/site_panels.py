@@ -12,15 +12,14 @@ import textwrap
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
 from jtem.errors import InputError
-from jtem.files import data_path
+from jtem.files import read_table
 from jtem.records import Score
 from jtem.report.calibration import BAND
-from jtem.report.figures import COLOURS, _matplotlib
+from jtem.report.page import COLOURS, Axes, pyplot, save
 
 TEXT = ("site", "stream", "part")
 NUMBERS = ("year", "month", "months", "observed", "before", "after", "spread")
@@ -146,8 +145,7 @@ def read_all(folders: Iterable[Path]) -> list[Run]:
 
 def cases() -> list[Case]:
     """The papers' panels, in their order."""
-    with data_path("published", "site_scores.csv").open(encoding="utf-8", newline="") as file:
-        return [Case(**row) for row in csv.DictReader(line for line in file if not line.startswith("#"))]
+    return [Case(**row) for row in read_table("published", "site_scores.csv")]
 
 
 # --- beside the papers -----------------------------------------------------------------------------------------------
@@ -299,7 +297,7 @@ def draw(rows: Sequence[Row], folder: Path) -> list[Path]:
 
 def _page(path: Path, title: str, grid: Sequence[Sequence[Row | None]], heads: Sequence[str]) -> Path:
     """A grid of panels, one row a site; ``heads``: labels of the columns' axes."""
-    plt = _matplotlib()
+    plt = pyplot()
     width = (5.4 if len(heads) < 3 else 4.1) * len(heads)
     heights = [2.15 if any(row is not None and row.score is not None for row in line) else 0.95 for line in grid]
     figure, axes = plt.subplots(
@@ -320,18 +318,10 @@ def _page(path: Path, title: str, grid: Sequence[Sequence[Row | None]], heads: S
     ]
     figure.legend(handles=handles, loc="outside lower center", ncols=3, frameon=False, fontsize=9)
     figure.suptitle(title, fontsize=12)
-    return _save(plt, figure, path)
+    return save(figure, path)
 
 
-def _save(plt: Any, figure: Any, path: Path) -> Path:
-    partial = path.with_name(f".{path.name}.partial")
-    figure.savefig(partial, dpi=130, format="png")
-    plt.close(figure)
-    partial.replace(path)
-    return path
-
-
-def _panel(axis: Any, row: Row | None, head: str) -> None:
+def _panel(axis: Axes, row: Row | None, head: str) -> None:
     axis.tick_params(labelsize=8)
     axis.spines[["top", "right"]].set_visible(False)
     if row is None or row.score is None or row.run is None:
@@ -382,7 +372,7 @@ def _number(value: float) -> str:
     return "-" if np.isnan(value) else f"{value:.2f}"
 
 
-def _whole_years(axis: Any, first: int, last: int) -> None:
+def _whole_years(axis: Axes, first: int, last: int) -> None:
     """Ticks at the beginning of years, at most nine; months as minor ticks where few years are shown."""
     step = max(1, -(-(last - first) // 8))
     ticks = list(range(first, last + 1, step))
@@ -393,7 +383,7 @@ def _whole_years(axis: Any, first: int, last: int) -> None:
 
 def _thaw(path: Path, rows: Sequence[Row], lacking: Sequence[Row]) -> Path:
     """Active-layer thickness of the plateau's stations, simulated against observed; ``lacking``: stocks without data."""
-    plt = _matplotlib()
+    plt = pyplot()
     figure, axes = plt.subplots(
         1, 1 + len(lacking), figsize=(5.4 + 2.6 * len(lacking), 5.2), width_ratios=[5.2, *[2.4] * len(lacking)],
         squeeze=False, layout="constrained",
@@ -431,4 +421,4 @@ def _thaw(path: Path, rows: Sequence[Row], lacking: Sequence[Row]) -> Path:
     axis.spines[["top", "right"]].set_visible(False)
     axis.legend(loc="upper center", bbox_to_anchor=(0.5, -0.11), fontsize=8, frameon=False)
     figure.suptitle("Liu et al. (2022), Figure 2: active layer on the plateau", fontsize=11)
-    return _save(plt, figure, path)
+    return save(figure, path)

@@ -170,10 +170,12 @@ def ensemble(experiment: Experiment, members: Sequence[step.Parameters]) -> Expe
     """
     if not members:
         raise InputError("an ensemble needs at least one parameter set")
-    if experiment.initial_states:
-        raise InputError("an ensemble starts from its own spin-up; leave out the given states")
     count, communities = len(members), jax.tree.leaves(members[0])[0].shape[0]
-    columns = jax.tree.map(lambda leaf: np.tile(leaf, (count, *[1] * (np.ndim(leaf) - 1))), experiment.columns)
+
+    def tiled(tree):
+        return jax.tree.map(lambda leaf: np.tile(leaf, (count, *[1] * (np.ndim(leaf) - 1))), tree)
+
+    columns = tiled(experiment.columns)
     shift = np.repeat(np.arange(count) * communities, len(experiment.column_cell))
     community = np.asarray(columns.community)
     return dataclasses.replace(
@@ -181,6 +183,7 @@ def ensemble(experiment: Experiment, members: Sequence[step.Parameters]) -> Expe
         parameters=jax.tree.map(lambda *leaves: jnp.concatenate([jnp.asarray(leaf) for leaf in leaves]), *members),
         columns=dataclasses.replace(columns, community=(community + shift).astype(community.dtype)),
         column_cell=np.tile(experiment.column_cell, count),
+        initial_states={name: tiled(state) for name, state in experiment.initial_states.items()},
         chunk_columns=experiment.chunk_columns * count,
     )
 

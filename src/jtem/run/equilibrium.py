@@ -2,7 +2,7 @@
 
 Heat is periodic already (``spinup``). Water and the memory of phenology do not depend on carbon and settle first, by
 Anderson acceleration. Then the six slow numbers of carbon and nitrogen are solved by leaps of the linearised cycle
-(``numerics/fixed_point``). Soil nitrogen is tied to soil carbon throughout (``baseline``, tem.md section 11): with closed
+(``numerics/fixed_point``). Soil nitrogen is tied to soil carbon throughout (``baseline``, docs/model.md#b3): with closed
 nitrogen the total is conserved, so neither a fixed point of its own nor a derivative exists.
 
 "At equilibrium" is not "after 3,000 years" (``spinup.spin_up``): outputs say which.

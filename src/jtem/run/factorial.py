@@ -1,7 +1,7 @@
 """The papers' protocols as data: which factors a run holds at its base year, and the climate that follows from it.
 
 A run is a scenario and a set of held factors. The effect of a factor is the transient run less the run that holds it
-(tem.md sections 9, 10.6 and 12). Nothing here computes physics: climates are host arrays, stages are frozen objects.
+(docs/model.md#i4). Nothing here computes physics: climates are host arrays, stages are frozen objects.
 """
 
 from __future__ import annotations

@@ -19,7 +19,7 @@ from jtem.run.course import SOLVER, Experiment
 
 @dataclass(frozen=True)
 class SpinUpReport:
-    """Per column: drift of the last spin-up year against TEM's closure tolerances (tem.md section 11).
+    """Per column: drift of the last spin-up year against TEM's closure tolerances (docs/model.md#i3).
 
     With method "equilibrium" also the solver's result ``code`` (0 converged; else the state is that of ``years`` repeated
     years), ``residual`` (largest relative change of a pool in a year, before such a repeat) and ``iterations``.

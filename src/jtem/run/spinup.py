@@ -24,13 +24,13 @@ from jtem.run.years import pools as pools_year
 from jtem.state import Cell, Climate, Controls
 
 RESET_YEARS = (3, 6, 10)
-"""Years of the heat spin-up after which the deep profile is reset (soil_thermal.md section 6)."""
+"""Years of the heat spin-up after which the deep profile is reset (docs/model.md#h12)."""
 
 ANDERSON_MEMORY = 5
 """Iterates that acceleration looks back on."""
 
 CLOSURE_TOLERANCE = {"water": 0.01, "carbon": 1.0, "nitrogen": 0.02}
-"""mm, gC m-2, gN m-2 a year: TEM's own tests of equilibrium (tem.md section 11)."""
+"""mm, gC m-2, gN m-2 a year: TEM's own tests of equilibrium (docs/model.md#i3)."""
 
 
 class PeriodicHeat(NamedTuple):
@@ -43,7 +43,7 @@ class PeriodicHeat(NamedTuple):
 
 
 class Drift(NamedTuple):
-    """Imbalance of the last spin-up year: mm, gC m-2, gN m-2 a year (tem.md section 11.3)."""
+    """Imbalance of the last spin-up year: mm, gC m-2, gN m-2 a year (docs/model.md#i3)."""
 
     water: Array
     npp_minus_litter: Array
@@ -67,7 +67,7 @@ def periodic_heat(
 ) -> tuple[soil_heat.ThermalState, PeriodicHeat]:
     """Soil heat under one repeated year of climate (fields (12,)) for one column: plain years with a reset of the deep
     profile after years 3, 6 and 10, then Anderson acceleration on the enthalpy, then two plain years
-    (soil_thermal.md section 6). Returns the state at a January and the periodic year.
+    (docs/model.md#h12). Returns the state at a January and the periodic year.
 
     ``differentiable``: the search is not differentiated; the state before the last year carries the derivative of the
     periodic state (implicit, unknowns: enthalpy of every layer and thermal snow), and the last year is differentiated.
@@ -333,7 +333,7 @@ def with_layers(
 
 
 def closed(drift: Drift):
-    """Whether all of TEM's closure tests hold (tem.md section 11.3); scalar or per column."""
+    """Whether all of TEM's closure tests hold (docs/model.md#i3); scalar or per column."""
 
     def small(value, kind):
         return abs(value) <= CLOSURE_TOLERANCE[kind]

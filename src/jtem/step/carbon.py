@@ -111,7 +111,7 @@ def start(
     )
     psi, at_start = cell.silt_clay, p.initial
 
-    def pool(name):
+    def pool(name: str) -> Array:
         return initial.pool(psi, getattr(at_start, f"{name}_slope"), getattr(at_start, f"{name}_intercept"))
 
     return CarbonState(
@@ -163,7 +163,7 @@ def month(
     )
     drivers = _drivers(state, forcing, heat, moist, climate_rate, leaf, column, design)
 
-    def one(carried, _):
+    def one(carried: Pools, _: None) -> tuple[Pools, Fluxes]:
         return substep(carried, drivers, column, design)
 
     pools = Pools(state.vegetation_carbon, state.structural_nitrogen, state.labile_nitrogen, state.soil, state.store)
@@ -276,7 +276,7 @@ def _layer_rate(
     """Decomposition rate of the thawed layers (month-1), ``Kd f_M f_T exp(-z_k/z_tau)`` (Liu et al. 2024, Eq. 1)."""
     process, d = design.processes, column.parameters.decomposition
 
-    def each(x):
+    def each(x: Array) -> Array:
         return to_layers(x, CARBON_LAYERS)
 
     return (

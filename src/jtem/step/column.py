@@ -69,12 +69,13 @@ class Design:
             )
 
 
-def with_processes(design: Design, **functions: Callable) -> Design:
+def with_processes(design: Design, **functions: object) -> Design:
     """The design with other functions in the slots named; :class:`Processes` lists slots, signatures and units.
 
     Each function must be the same object from call to call, for every new one is a new program. Raises ``InputError`` for
     an unknown slot, with the nearest known name, and for what is no function.
     """
+    own: dict[str, Callable] = {}
     for name, function in functions.items():
         if name not in Processes._fields:
             raise InputError(f"unknown process {name!r}; {suggest(name, Processes._fields)}")
@@ -82,7 +83,8 @@ def with_processes(design: Design, **functions: Callable) -> Design:
             raise InputError(
                 f"process {name!r} is {function!r}; give a function with the arguments of the published form"
             )
-    return dataclasses.replace(design, processes=design.processes._replace(**functions))
+        own[name] = function
+    return dataclasses.replace(design, processes=design.processes._replace(**own))
 
 
 class Column(eqx.Module):

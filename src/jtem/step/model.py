@@ -73,7 +73,9 @@ def month(state: State, forcing: Forcing, column: Column, *, design: Design) -> 
     """One month of the whole model: snow and soil heat, water, carbon and nitrogen."""
     thermal, warm = derivative_computed_once(heat.month(state.thermal, forcing, column, design))
 
-    def water_and_carbon(state, forcing, warm, column):
+    def water_and_carbon(
+        state: State, forcing: Forcing, warm: heat.HeatMonth, column: Column
+    ) -> tuple[water.WaterStateWithThaw, WaterMonth, carbon.CarbonState, carbon.CarbonMonth]:
         wet, moist = derivative_computed_once(water.month(state.water, forcing, warm, column, design))
         new_carbon, fluxes = carbon.month(state.carbon, forcing, warm, moist, column, design)
         return wet, moist, new_carbon, fluxes

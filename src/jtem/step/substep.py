@@ -177,7 +177,7 @@ def _soil(pools: Pools, month: Drivers, column: Column, design: Design) -> _Soil
     )
     net = _within(net, -(soil.available_nitrogen / h + month.nitrogen_input), soil.organic_nitrogen / h)
 
-    def each(x):
+    def each(x: Array) -> Array:
         return to_layers(x, design.permafrost.layers)
 
     layer_respired = store.thawed_carbon * month.layer_loss

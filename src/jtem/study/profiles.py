@@ -1,14 +1,13 @@
 """Soil profiles: the half depth b of the hyperbola by vegetation type, mean profiles, active-layer stocks against observed.
 
 Liu et al. (2022), Figure S1: b of ``F(z) = z/(b + z)`` by ecosystem. Liu et al. (2024), Figure S1: mean profiles by
-vegetation type, whose hyperbola continues below the observed intervals (tem.md section 10.1). Profiles come as depths (m)
+vegetation type, whose hyperbola continues below the observed intervals (docs/model.md#p7). Profiles come as depths (m)
 and the stock (g m-2) from the surface to each of them.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 import jax
 import jax.numpy as jnp
@@ -16,59 +15,14 @@ import numpy as np
 from jaxtyping import Array, Float
 
 from jtem.physics.permafrost import fitted_hyperbola, hyperbolic_share
+from jtem.records import Curve, HalfDepth, MeanProfile, Shares
 from jtem.study import scores
 from jtem.study.calibration import least_squares
 
 Profile = tuple[np.ndarray, np.ndarray]
 REFERENCE_DEPTH = 3.0  # m; hyperbolic above, uniform below (Liu et al. 2022, Eq. 1-2)
 HALF_DEPTH_BOUNDS = (0.02, 20.0)  # m; as the parameter table has them
-EDGES = (0.0, 0.3, 1.0, 2.0, 3.0)  # m; intervals of the inventory (tem.md section 10.1)
-
-
-@dataclass(frozen=True)
-class Shares:
-    """Points of profiles, all (point,): ``share`` (0-1) of the stock above ``deepest`` that lies above ``depth`` (m).
-
-    ``profile``: number of the profile a point is of. The deepest point of a profile says nothing (its share is 1) and is
-    not among them.
-    """
-
-    depth: np.ndarray
-    deepest: np.ndarray
-    share: np.ndarray
-    profile: np.ndarray
-
-
-@dataclass(frozen=True)
-class HalfDepth:
-    """b of a vegetation type in m, with standard error and 95 % interval (normal in log b); R2 of the shares; what was used.
-
-    The error allows for points of one profile being alike (sandwich by profile); NaN for one profile. ``bound``: "lower"
-    or "upper" where b lies at an end of what is searched: the profiles then are no hyperbola and b has no error.
-    """
-
-    value: float
-    standard_error: float
-    lower: float
-    upper: float
-    r2: float
-    profiles: int
-    points: int
-    bound: str
-
-
-@dataclass(frozen=True)
-class MeanProfile:
-    """Stock of each interval, all (interval,): number of profiles that know it, mean and standard deviation (g m-2).
-
-    ``amplitude`` (g m-2) and ``half_depth`` (m): the hyperbola through the sums of the means, NaN where there is none.
-    """
-
-    count: np.ndarray
-    mean: np.ndarray
-    deviation: np.ndarray
-    amplitude: float
-    half_depth: float
+EDGES = (0.0, 0.3, 1.0, 2.0, 3.0)  # m; intervals of the inventory (docs/model.md#p7)
 
 
 # --- the half depth --------------------------------------------------------------------------------------------------
@@ -149,20 +103,6 @@ def _variance_by_profile(slope: np.ndarray, residual: np.ndarray, profile: np.nd
     return float(sums @ sums) / curvature**2 * count / (count - 1)
 
 
-@dataclass(frozen=True)
-class Curve:
-    """A fit to draw: share of the stock of 0-3 m above ``depth`` (m), with the ends of its interval, all (depth,).
-
-    ``observed`` (point,): shares of the points as shares of 0-3 m; profiles that end above 3 m are continued by the fit.
-    """
-
-    depth: np.ndarray
-    share: np.ndarray
-    lower: np.ndarray
-    upper: np.ndarray
-    observed: np.ndarray
-
-
 def curve(fit: HalfDepth, points: Shares, count: int = 61) -> Curve:
     """The fitted profile and its points on one axis; see :class:`Curve`."""
     depth = np.linspace(0.0, REFERENCE_DEPTH, count)
@@ -193,7 +133,7 @@ def interval_stocks(profiles: Sequence[Profile], edges: Sequence[float] = EDGES)
 
 
 def mean_profile(stocks: np.ndarray, edges: Sequence[float] = EDGES) -> MeanProfile:
-    """Mean of ``stocks`` (profile, interval), interval by interval, and the hyperbola of the means (tem.md section 10.1)."""
+    """Mean of ``stocks`` (profile, interval), interval by interval, and the hyperbola of the means (docs/model.md#p7)."""
     known = np.isfinite(stocks)
     count = known.sum(axis=0)
     total = np.where(known, stocks, 0.0).sum(axis=0)

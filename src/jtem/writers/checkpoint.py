@@ -45,7 +45,7 @@ class BlockStore(Protocol):
 
 
 class ChunkStore:
-    """A sink with a memory (``run.runner.Sink`` and ``Checkpoint``).
+    """A sink with a memory (``run.chunk.Sink`` and ``Checkpoint``).
 
     ``identity``: what must be the same to go on (plan, parameters, version, devices). ``part``: (i, n), this process works
     on every n-th chunk from the i-th (0-based). Raises ``InputError`` where the folder holds unfinished work of another
@@ -84,7 +84,7 @@ class ChunkStore:
             self.folder.mkdir(parents=True, exist_ok=True)
             _write(known, json.dumps(wanted, indent=1).encode())
 
-    # --- run.runner.Sink ------------------------------------------------------------------------------------------
+    # --- run.chunk.Sink ------------------------------------------------------------------------------------------
 
     def write(self, stage: StageLike, columns: slice, years: slice, outputs: Block) -> None:
         """Keep a block of results of a stage."""
@@ -102,7 +102,7 @@ class ChunkStore:
             leaves = {f"{k:03d}": np.asarray(leaf) for k, leaf in enumerate(jax.tree.leaves(state))}
             _save(self._chunk(columns) / f"state.{stage_name}.npz", leaves)
 
-    # --- run.runner.Checkpoint --------------------------------------------------------------------------------------
+    # --- run.chunk.Checkpoint --------------------------------------------------------------------------------------
 
     def wanted(self, chunk: int) -> bool:
         """Whether this process works on the chunk."""

@@ -61,38 +61,66 @@ def load_state(path: Path | str, like: PyTree, parameter_hash: str, *, force: bo
         raise InputError(f"{path}: state file cannot be read ({error.strerror or error}); check the path") from None
     with source:
         source.set_auto_mask(False)
-        found = getattr(source, "parameter_hash", "none")
-        if found != parameter_hash and not force:
-            raise InputError(
-                f"{path}: state was made with parameters {found}, this run has {parameter_hash}; use the same parameter "
-                "files or force it with --force"
-            )
-        leaves = []
-        named = _leaf_names(like)
-        for name, leaf in named:
-            shape = tuple(leaf.shape)
-            if 0 in shape[1:]:
-                leaves.append(np.zeros(shape, leaf.dtype))
-                continue
-            if name not in source.variables:
-                raise InputError(f"{path}: state lacks '{name}'; it was made with another permafrost scheme or version")
-            values = np.asarray(source.variables[name][:])
-            if values.shape != shape:
+        arrays = {name: np.asarray(source.variables[name][:]) for name in source.variables}
+        known = getattr(source, "parameter_hash", "none")
+    return restored(arrays, known, like, parameter_hash, str(path), force=force)
+
+
+def restored(
+    arrays: Mapping[str, np.ndarray],
+    made_with: str,
+    like: PyTree,
+    parameter_hash: str,
+    where: str,
+    *,
+    force: bool = False,
+    anyhow: str = " or force it with --force",
+) -> PyTree:
+    """The state in the structure of ``like`` from its leaves by name; raises ``InputError`` as :func:`load_state`.
+
+    ``anyhow``: how a caller may insist on other parameters, for the sentence.
+    """
+    if made_with != parameter_hash and not force:
+        raise InputError(
+            f"{where}: state was made with parameters {made_with}, this run has {parameter_hash}; use the same parameter "
+            f"files{anyhow}"
+        )
+    leaves = []
+    named = _leaf_names(like)
+    for name, leaf in named:
+        shape = tuple(leaf.shape)
+        if 0 in shape[1:]:
+            if name in arrays:
                 raise InputError(
-                    f"{path}: '{name}' has shape {values.shape}, this run needs {shape}; use the domain, mosaic and "
-                    "permafrost scheme of the state"
+                    f"{where}: state has '{name}', which this run does not know; use the same permafrost scheme"
                 )
-            if values.dtype != leaf.dtype and not force:
-                raise InputError(
-                    f"{path}: '{name}' is {values.dtype}, this run has {leaf.dtype}; use the same precision or --force"
-                )
-            leaves.append(values.astype(leaf.dtype))
-        extra = set(source.variables) - {name for name, _ in named}
-        if extra:
+            leaves.append(np.zeros(shape, leaf.dtype))
+            continue
+        if name not in arrays:
+            raise InputError(f"{where}: state lacks '{name}'; it was made with another permafrost scheme or version")
+        values = np.asarray(arrays[name])
+        if values.shape != shape:
             raise InputError(
-                f"{path}: state has '{sorted(extra)[0]}', which this run does not know; use the same permafrost scheme"
+                f"{where}: '{name}' has shape {values.shape}, this run needs {shape}; use the domain, mosaic and "
+                "permafrost scheme of the state"
             )
+        if values.dtype != leaf.dtype and not force:
+            raise InputError(
+                f"{where}: '{name}' is {values.dtype}, this run has {leaf.dtype}; use the same precision"
+                f"{anyhow.replace(' force it with', '')}"
+            )
+        leaves.append(values.astype(leaf.dtype))
+    extra = set(arrays) - {name for name, _ in named}
+    if extra:
+        raise InputError(
+            f"{where}: state has '{sorted(extra)[0]}', which this run does not know; use the same permafrost scheme"
+        )
     return jax.tree.unflatten(jax.tree.structure(like), leaves)
+
+
+def state_arrays(state: PyTree) -> dict[str, np.ndarray]:
+    """Leaves of a state by readable name, without those of no size; what :func:`restored` takes."""
+    return {name: np.asarray(leaf) for name, leaf in _leaf_names(state) if np.asarray(leaf).size}
 
 
 def state_attributes(path: Path | str) -> dict[str, Any]:

@@ -1,4 +1,7 @@
-"""``layered``: 25 layers to 6 m from observed profiles, decomposed one by one once thawed (Liu et al. 2024; scheme B)."""
+"""``layered``: 25 layers to 6 m from observed profiles, decomposed one by one once thawed (Liu et al. 2024; scheme B).
+
+Equations docs/model.md#p8 to #p11.
+"""
 
 import equinox as eqx
 import jax.numpy as jnp
@@ -48,7 +51,7 @@ def begin_layers(
     profile: Float[Array, "layer"],
     p: PermafrostParameters,
 ) -> PermafrostStore:
-    """``layered``: inventory below the base active layer H, ``SOC_k (bottom - max(top, H))/dz`` (tem.md section 10.2).
+    """``layered``: inventory below the base active layer H, ``SOC_k (bottom - max(top, H))/dz`` (docs/model.md#p8).
 
     ``profile`` (gC m-2 per layer) is the observed one. Nitrogen: C over the C:N of the active pool times
     ``exposed_cn_scale``; ``inorganic_fraction`` of it is available once thawed.
@@ -81,7 +84,7 @@ def expose_layers(
     p: PermafrostParameters,
 ) -> tuple[PermafrostStore, ActivePools, Exposure]:
     """``layered``: the running maximum A of the yearly active layer moves ``theta_k`` of each layer's inventory from the
-    frozen to the thawed store (Liu et al. 2024; tem.md section 10.2); written as the share of what is still frozen.
+    frozen to the thawed store (Liu et al. 2024; docs/model.md#p8); written as the share of what is still frozen.
     """
     top, bottom = layer_edges(store.reference_thaw)
     deepest = jnp.where(move, safe.maximum(store.reference_thaw, thaw.active_layer_thickness), store.reference_thaw)
@@ -112,11 +115,11 @@ def layer_constants(
     field_capacity: Float[Array, "*cells"],
     p: PermafrostParameters,
 ) -> LayerConstants:
-    """Depth weight ``exp(-z_k/z_tau)`` at mid-depth z_k and root access of the layers (tem.md sections 10.3, 10.4).
+    """Depth weight ``exp(-z_k/z_tau)`` at mid-depth z_k and root access of the layers (docs/model.md#p9, docs/model.md#p11).
 
     Roots reach a layer whose middle lies above z_r, and of its available N the share ``exp(-k z_k)``, root density there
     over that at the surface, ``k = -100 ln beta`` (Jackson et al. 1996: the share of roots above a depth of d cm is
-    1 - beta^d). k = 0, the default, is the letter of section 10.4. Below the roots thawed ground is at field capacity.
+    1 - beta^d). k = 0, the default, gives plants all of it. Below the roots thawed ground is at field capacity.
     """
     if layers != CARBON_LAYERS:
         zero = jnp.zeros((layers,), rooting_depth.dtype)
@@ -139,7 +142,7 @@ def layer_environment(
     root_moisture: Float[Array, "*cells"],
     p: PermafrostParameters,
 ) -> LayerEnvironment:
-    """Moisture and water of the thawed layers in a month (tem.md section 10.3).
+    """Moisture and water of the thawed layers in a month (docs/model.md#p10).
 
     Layers within the roots have the root zone's moisture, deeper ones ``deep_moisture``; the frozen share of the month
     (1 - phi_k) has ``frozen_moisture``.

@@ -1,4 +1,7 @@
-"""Carbon over depth: the hyperbolic profile, the 25 layers, and layers from observed stocks."""
+"""Carbon over depth: the hyperbolic profile, the 25 layers, and layers from observed stocks.
+
+Equations docs/model.md#p2 and #p7.
+"""
 
 import jax.numpy as jnp
 import numpy as np
@@ -37,7 +40,7 @@ def fitted_hyperbola(
 ) -> tuple[Float[Array, ""], Float[Array, ""], Bool[Array, ""]]:
     """A, B of ``C(z) = A z/(B + z)`` by least squares of ``z/C = B/A + z/A``; False where A <= 0 or B <= 0 (no use).
 
-    tem.md section 10.1. ``depth`` (m) and ``cumulative`` stock from the surface to it; A in its unit, B in m.
+    docs/model.md#p7. ``depth`` (m) and ``cumulative`` stock from the surface to it; A in its unit, B in m.
     """
     ratio = safe.divide(depth, cumulative, floor=1e-9)
     deviation = depth - depth.mean()
@@ -48,8 +51,8 @@ def fitted_hyperbola(
     return amplitude, intercept * amplitude, falling
 
 
-def layers_from_intervals(intervals: Float[Array, "interval"], dtype=None) -> Float[Array, "layer"]:
-    """Observed carbon of 0-0.3, 0.3-1, 1-2, 2-3 m to the 25 layers; below 3 m a fitted hyperbola (tem.md section 10.1).
+def layers_from_intervals(intervals: Float[Array, "interval"]) -> Float[Array, "layer"]:
+    """Observed carbon of 0-0.3, 0.3-1, 1-2, 2-3 m to the 25 layers; below 3 m a fitted hyperbola (docs/model.md#p7).
 
     Inside an interval carbon is spread evenly. ``C(z) = A z/(B + z)`` is fitted to the four cumulative values
     (:func:`fitted_hyperbola`); if A <= 0 or B <= 0 the density of 2-3 m continues. Units of the input (mass m-2).

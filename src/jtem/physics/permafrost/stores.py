@@ -2,6 +2,8 @@
 
 Stores of thawed or frozen matter have a leading ``layer`` axis of length 0 (none, tem6), 1 (thaw_ratio: one frozen reservoir)
 or 25 (layered).
+
+Equations docs/model.md#p1.
 """
 
 import equinox as eqx

@@ -1,4 +1,7 @@
-"""``thaw_ratio``: carbon, nitrogen and water follow the ratio of active-layer profiles (Liu et al. 2022; scheme A)."""
+"""``thaw_ratio``: carbon, nitrogen and water follow the ratio of active-layer profiles (Liu et al. 2022; scheme A).
+
+Equations docs/model.md#p3 to #p5.
+"""
 
 import equinox as eqx
 import jax.numpy as jnp
@@ -33,7 +36,7 @@ def begin_reservoir(
     profile: Float[Array, "layer"],
     p: PermafrostParameters,
 ) -> PermafrostStore:
-    """``thaw_ratio``: ``frozen_X = X (F(z_max)/F(ALT_0) - 1)`` (tem.md section 9.1)."""
+    """``thaw_ratio``: ``frozen_X = X (F(z_max)/F(ALT_0) - 1)`` (docs/model.md#p4)."""
     reference = ratio_thaw(thaw, p)
     factor = frozen_per_active(reference, p)
     zero = jnp.zeros((1,), reference.dtype)
@@ -87,7 +90,7 @@ def expose_by_ratio(
 
     ``move``: transfer matter; ``follow``: only let the reference follow the active layer (spin-up); neither: hold both.
     ``irreversible``: the running maximum of the active layer. ``from_inventory``: where r > 1 the frozen store gives
-    ``frozen (F_i - F_{i-1})/(F(z_max) - F_{i-1})`` instead of ``X (r - 1)`` (tem.md section 9.1).
+    ``frozen (F_i - F_{i-1})/(F(z_max) - F_{i-1})`` instead of ``X (r - 1)`` (docs/model.md#p4).
     """
     current = ratio_thaw(thaw, p)
     current = safe.maximum(current, store.reference_thaw) if irreversible else current
@@ -98,7 +101,7 @@ def expose_by_ratio(
         after - before, profile_share(p.profile_maximum_depth, p) - before, floor=1e-9
     )
 
-    def moved(pool, frozen):
+    def moved(pool: Array, frozen: Array) -> Array:
         growth = (
             frozen * safe.clip(remaining, 0.0, 1.0) if from_inventory else safe.minimum(pool * (ratio - 1.0), frozen)
         )

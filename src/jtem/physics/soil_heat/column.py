@@ -4,6 +4,8 @@ Ground is described by the volumetric enthalpy ``h`` (MJ m-3), zero where all wa
 interval. Heat is counted in MJ m-2 and time in megaseconds, so that a flux in W m-2 is MJ m-2 per Ms. Arrays are
 ``(layer, ...)``: written for one column, and run by ``vmap`` on ``(layer, cell)`` arrays
 (:func:`jtem.numerics.batching.trailing_batch`).
+
+Equations docs/model.md#h1 to #h4, #h6, #h8, #h9, #h11.
 """
 
 from __future__ import annotations

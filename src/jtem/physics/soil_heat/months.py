@@ -2,6 +2,8 @@
 
 A month is a fixed number of implicit Euler sub-steps. What lies on the ground comes as a function, ``cover``
 (:func:`jtem.physics.snow.cover` in the model): the ground knows nothing of snow but its resistance and surface temperature.
+
+Equations docs/model.md#s1, #h7, #h10, #h12.
 """
 
 from __future__ import annotations

@@ -3,6 +3,8 @@
 A step is a fixed number of tridiagonal sweeps that find which layers are frozen, freezing or thawed (no gradient flows through
 them, and none is needed: the step depends on them only through that choice), followed by one linear solve. Any such solve
 conserves energy to rounding.
+
+Equations docs/model.md#h5.
 """
 
 from __future__ import annotations

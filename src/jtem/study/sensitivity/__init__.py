@@ -1,13 +1,11 @@
 """Local sensitivity, Hessian-vector products and ensembles of parameters, through the equilibrium."""
 
+from jtem.records import HOW, Adjoint, Quantity, Tangent, elasticity
 from jtem.study.sensitivity import ensembles
 from jtem.study.sensitivity.derivatives import (
     FORCING_DIRECTIONS,
-    Adjoint,
     Gradient,
-    Tangent,
     adjoint,
-    elasticity,
     forward,
     gradient,
     gradient_of,
@@ -16,7 +14,7 @@ from jtem.study.sensitivity.derivatives import (
     settled,
     tangent,
 )
-from jtem.study.sensitivity.model import HOW, Model, Quantity, Vector, model_of, vector_of
+from jtem.study.sensitivity.model import Model, Vector, model_of, vector_of
 
 __all__ = [
     "FORCING_DIRECTIONS",

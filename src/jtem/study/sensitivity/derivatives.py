@@ -1,7 +1,7 @@
 """Derivatives of yearly outputs: adjoint (one quantity, everything it depends on), tangent (one direction, all outputs in time),
 Hessian-vector products, and :func:`gradient` of any function of the outputs.
 
-``walk`` goes the way of a column and back. A :class:`~jtem.study.sensitivity.model.Quantity` is a weighted sum of yearly
+``walk`` goes the way of a column and back. A :class:`~jtem.records.Quantity` is a weighted sum of yearly
 outputs, so one compiled program serves all. Columns never touch each other: one reverse pass of the sum over columns is the
 gradient of every column.
 """
@@ -17,49 +17,13 @@ import numpy as np
 
 from jtem import parameters
 from jtem.errors import InputError, suggest
+from jtem.records import Adjoint, Quantity, Tangent
 from jtem.run import Experiment, equilibrium
 from jtem.state import Climate
-from jtem.study.sensitivity.model import Drivers, Model, Quantity, model_of
+from jtem.study.sensitivity.model import Drivers, Model, model_of
 from jtem.study.sensitivity.walk import in_chunks, tied
 
 # --- adjoint -----------------------------------------------------------------------------------------------------------
-
-
-@dataclass(frozen=True)
-class Adjoint:
-    """Derivatives of quantities of every column under one scenario.
-
-    ``value`` (column, quantity); ``parameters`` (column, quantity, n) per unit of the parameter; ``air_temperature``,
-    ``precipitation``, ``shortwave_radiation`` (column, quantity, year, 12) and ``co2`` (column, quantity, year) of history and
-    scenario; ``cycle_...`` the same by the spin-up's mean year (column, quantity, 12), ``cycle_co2`` (column, quantity);
-    ``soil_carbon_profile`` (column, quantity, layer) per gC m-2. ``code`` (column,): result code of the equilibrium; where it is
-    not 0 all derivatives are NaN.
-    """
-
-    scenario: str
-    quantities: tuple[Quantity, ...]
-    value: np.ndarray
-    code: np.ndarray
-    parameters: np.ndarray
-    air_temperature: np.ndarray
-    precipitation: np.ndarray
-    shortwave_radiation: np.ndarray
-    co2: np.ndarray
-    cycle_air_temperature: np.ndarray
-    cycle_precipitation: np.ndarray
-    cycle_co2: np.ndarray
-    soil_carbon_profile: np.ndarray
-
-    def elasticity(self, vectors: np.ndarray) -> np.ndarray:
-        """Percent of the quantity per percent of the parameter, (column, quantity, n); NaN where the quantity is 0."""
-        return elasticity(self.parameters, vectors[:, None], self.value[..., None])
-
-
-def elasticity(derivative: np.ndarray, parameter: np.ndarray, value: np.ndarray) -> np.ndarray:
-    """Logarithmic derivative by a parameter, percent per percent; NaN where the value is 0."""
-    with np.errstate(divide="ignore", invalid="ignore"):
-        result = derivative * parameter / np.abs(value)
-    return np.where(value == 0, np.nan, result)
 
 
 def adjoint(model: Model, scenario: str, quantities: Sequence[Quantity]) -> Adjoint:
@@ -177,20 +141,6 @@ def gradient_of(model: Model, scenario: str, objective: Callable[[Mapping[str, j
 
 FORCING_DIRECTIONS = {"warming": "degC", "precipitation": "percent", "co2": "percent", "soil_cycle_warming": "degC"}
 """Directions through the climate: +1 degC or +1 % in every month of history and scenario; or of the spin-up's cycle alone."""
-
-
-@dataclass(frozen=True)
-class Tangent:
-    """Derivative of every yearly output along directions: ``derivative`` (column, direction, variable, year), per unit of the
-    parameter, degC or percent; ``value`` (column, variable, year); ``unit`` of each direction; NaN where ``code`` is not 0.
-    """
-
-    scenario: str
-    directions: tuple[str, ...]
-    units: tuple[str, ...]
-    value: np.ndarray
-    derivative: np.ndarray
-    code: np.ndarray
 
 
 def tangent(model: Model, scenario: str, directions: Sequence[str]) -> Tangent:

@@ -16,9 +16,10 @@ from typing import Any
 import numpy as np
 
 from jtem.errors import InputError
+from jtem.records import Indices, Propagated, Quantity
 from jtem.study.calibration.least_squares import Transform
 from jtem.study.sensitivity import derivatives
-from jtem.study.sensitivity.model import Model, Quantity
+from jtem.study.sensitivity.model import Model
 
 
 def _salib() -> Any:
@@ -83,30 +84,6 @@ def ensemble(
 
 
 # --- indices -----------------------------------------------------------------------------------------------------------
-
-
-@dataclass(frozen=True)
-class Indices:
-    """Sensitivity indices of each place (a column, or the region) and quantity with 95 % confidence half-widths.
-
-    All arrays (place, quantity, p). ``method`` "sobol": ``first`` and ``total`` are shares of the variance. "morris":
-    ``first`` is mu (mean elementary effect over the parameter's whole range, unit of the quantity), ``total`` is mu*;
-    ``spread`` sigma. ``runs``: samples of a place; ``kept``: of ``groups`` blocks of the sampling plan, those without a failed
-    run (place, quantity).
-    """
-
-    method: str
-    names: tuple[str, ...]
-    bounds: np.ndarray
-    quantities: tuple[Quantity, ...]
-    first: np.ndarray
-    first_interval: np.ndarray
-    total: np.ndarray
-    total_interval: np.ndarray
-    spread: np.ndarray
-    runs: int
-    groups: int
-    kept: np.ndarray
 
 
 def _problem(names: Sequence[str], bounds: np.ndarray) -> dict[str, Any]:
@@ -258,35 +235,6 @@ def prior(model: Model, names: Sequence[str], share: float = 0.1) -> Uncertainty
     deviation = share * (bounds[:, 1] - bounds[:, 0]) * np.abs(values)
     full = tuple(model.vector.names[k] for k in places)
     return Uncertainty(full, values, np.diag(deviation**2), f"prior: {share:g} of the bounds' width")
-
-
-@dataclass(frozen=True)
-class Propagated:
-    """Quantities under an uncertain model, for each scenario and for the last scenario less the first.
-
-    ``rows``: (scenario or difference, quantity) names. ``scales`` (k,): factors on the standard deviations. ``best`` (row,);
-    ``slope`` (row, p): derivative by a relative change of each parameter; ``linear`` (k, row): standard deviation J C J';
-    ``mean``, ``deviation`` (k, row), ``quantiles`` (k, row, 3): 5, 50, 95 % of the ensemble; ``agreement`` (k, row): squared
-    correlation of the ensemble with its linear prediction; ``deviation_error`` (k, row): sampling error of ``deviation`` by
-    bootstrap (too large where the model is linear, because the draws have the covariance exactly).
-    ``kept`` (k,): samples without a failed column, of ``samples``.
-    """
-
-    rows: tuple[tuple[str, str], ...]
-    names: tuple[str, ...]
-    unit: str
-    scales: np.ndarray
-    best: np.ndarray
-    slope: np.ndarray
-    linear: np.ndarray
-    mean: np.ndarray
-    deviation: np.ndarray
-    deviation_error: np.ndarray
-    quantiles: np.ndarray
-    agreement: np.ndarray
-    kept: np.ndarray
-    samples: int
-    source: str
 
 
 def _standard_draws(samples: int, count: int, seed: int) -> np.ndarray:

@@ -15,57 +15,10 @@ import numpy as np
 
 from jtem import parameters, step
 from jtem.errors import InputError, suggest
+from jtem.records import Quantity, SensitivityAxes
 from jtem.run import Selection, equilibrium
 from jtem.run.course import THAW, Experiment, Stage
 from jtem.state import Cell, Climate
-
-HOW = ("sum", "mean", "last", "change")
-"""How a quantity is made of years: their sum, their mean, the last of them, the last less the first."""
-
-
-# --- what is asked -----------------------------------------------------------------------------------------------------
-
-
-@dataclass(frozen=True)
-class Quantity:
-    """A number of each column: ``how`` of the yearly ``variable`` over ``first``-``last`` (inclusive), in ``unit``.
-
-    ``reduction``: how the months make a year ("sum", "mean", "last", "max", "year").
-    """
-
-    name: str
-    variable: str
-    reduction: str
-    how: str
-    first: int
-    last: int
-    unit: str
-
-    def __post_init__(self):
-        """Refuse a word without meaning."""
-        if self.how not in HOW:
-            raise InputError(f"quantity '{self.name}': {self.how!r} is unknown; {suggest(self.how, HOW)}")
-        if self.last < self.first:
-            raise InputError(f"quantity '{self.name}' ends in {self.last} before it begins in {self.first}; swap them")
-
-    def weights(self, years: np.ndarray) -> np.ndarray:
-        """Weight of each of ``years`` (year,); raises ``InputError`` where the window is not among them."""
-        inside = (years >= self.first) & (years <= self.last)
-        if inside.sum() != self.last - self.first + 1:
-            raise InputError(
-                f"quantity '{self.name}' needs {self.first}-{self.last} but the run has {years[0]}-{years[-1]}; "
-                "change the window"
-            )
-        weights = np.zeros(years.size)
-        if self.how == "sum":
-            weights[inside] = 1.0
-        elif self.how == "mean":
-            weights[inside] = 1.0 / inside.sum()
-        else:
-            weights[years == self.last] += 1.0
-            if self.how == "change":
-                weights[years == self.first] -= 1.0
-        return weights
 
 
 @dataclass(frozen=True)
@@ -167,6 +120,13 @@ class Model:
         """Number of columns."""
         return len(self.column_cell)
 
+    @property
+    def axes(self) -> SensitivityAxes:
+        """What the axes of results are."""
+        return SensitivityAxes(
+            self.column_cell, self.communities, self.vector.names, self.units, self.vectors, self.variables, self.years
+        )
+
     def weights(self, quantities: Sequence[Quantity]) -> np.ndarray:
         """Quantities as weights of the outputs, (quantity, variable, year)."""
         result = np.zeros((len(quantities), len(self.variables), self.years.size))
@@ -200,6 +160,7 @@ def model_of(
 ) -> Model:
     """The model of an experiment's history and of each of ``scenarios`` (names of its stages, of equal length and switches).
 
+    Without ``scenarios`` the model ends with history, and its one scenario is called as that stage is.
     ``annual``: (variable, reduction) of the outputs. Raises ``InputError`` for a restart, for spin-up years that cycle the
     climate (they have no derivative here) and for scenarios that are not stages after history.
     """
@@ -218,7 +179,7 @@ def model_of(
     ways = {
         tuple((s.years, s.expose, s.follow, s.begin, s.base) for s in (history, stages[name])) for name in scenarios
     }
-    if len(ways) != 1:
+    if len(ways) > 1:
         raise InputError("scenarios of a sensitivity must have the same years and the same exposure; make them equal")
     design = experiment.design
     names = dict(annual) | dict.fromkeys(THAW, "year")
@@ -231,7 +192,7 @@ def model_of(
     rows = jax.tree.map(lambda leaf: np.asarray(leaf)[community], experiment.parameters)
     vector = vector_of(table, rows)
     entries = [table.entries[name.split("[")[0]] for name in vector.names]
-    last = stages[scenarios[0]]
+    last = stages[scenarios[0]] if scenarios else history
     return Model(
         chain=Chain(
             design,
@@ -239,14 +200,13 @@ def model_of(
             Selection(annual=tuple(names.items())),
             settings or equilibrium.Settings(),
         ),
-        stages=(history, last),
+        stages=(history, last) if scenarios else (history,),
         vector=vector,
         vectors=vector.flatten(rows).astype(design.pool_dtype),
         rows=rows,
         cells=jax.tree.map(np.asarray, experiment.columns),
-        drivers={
-            name: Drivers(cycle, (past, cast(stages[name].climate(experiment.column_cell)))) for name in scenarios
-        },
+        drivers={name: Drivers(cycle, (past, cast(stages[name].climate(experiment.column_cell)))) for name in scenarios}
+        or {history.name: Drivers(cycle, (past,))},
         years=np.arange(history.first_year, last.last_year + 1),
         column_cell=np.asarray(experiment.column_cell),
         communities=tuple(table.communities[k] for k in community),

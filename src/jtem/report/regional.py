@@ -1,14 +1,16 @@
-"""Regional numbers of a factorial from its annual files: totals, effects, depth profiles, budgets.
+"""Regional numbers of runs from their annual files: totals, effects of thaw and of held factors, budgets, published values.
 
-Everything is an area-weighted total over a fixed set of cells, those with a mean active layer below 10 m in the years around
-the base year (decision 9); a factor's effect is the transient run less the run that holds it. Nothing is modelled here.
+Totals are area-weighted sums over a fixed set of cells, those with a mean active layer below 10 m in the base years (decision 9;
+all cells where there is none); a factor's effect is the first run of a scenario less the run that holds it. Permafrost area is
+counted year by year over all cells. The mean active layer is over the fixed set with each cell at most 10 m (ground without
+permafrost would count with the depth of the column), and beside it over the cells still frozen in that year. Nothing is modelled
+here.
 """
 
 from __future__ import annotations
 
-import csv
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
@@ -16,11 +18,17 @@ import xarray as xr
 
 from jtem.constants import LAYER_EDGES, PERMAFROST_THAW_LIMIT
 from jtem.errors import InputError
-from jtem.files import data_path
+from jtem.files import read_table, write_table
 from jtem.variables import SECONDS_IN_YEAR, VARIABLES
 
 LAYER_BOTTOM = np.asarray(LAYER_EDGES[1:])
 """Bottoms (m) of the 25 permafrost layers."""
+BASE_YEARS = (2010, 2015)
+"""Years that tell where permafrost is, as in Liu et al. (2024)."""
+Key = tuple[str, str, str]
+"""Scenario, member ("": one alone), run of a result."""
+WITH_THAW, WITHOUT_THAW = "", "without thaw"
+"""Runs of a scenario outside a factorial."""
 
 
 @dataclass(frozen=True)
@@ -46,6 +54,10 @@ class Result:
         """Running sum of a rate."""
         return np.cumsum(self.total(name, unit), axis=0)
 
+    def has(self, *names: str) -> bool:
+        """Whether the files hold all of these."""
+        return all(name in self.totals for name in names)
+
     def between(self, values: np.ndarray, first: int, last: int) -> float:
         """Mean of the years first..last that exist."""
         inside = (self.years >= first) & (self.years <= last)
@@ -54,23 +66,32 @@ class Result:
 
 @dataclass(frozen=True)
 class Files:
-    """Where the annual files of a member are: folder, what their names begin with, the member's word in them ("": none)."""
+    """Where the annual files of a member are: their folder and what their names begin with."""
 
     folder: Path
     stem: str
-    word: str = ""
+
+    def open(self, stage: str) -> xr.Dataset:
+        """The annual file of a stage; raises ``InputError``."""
+        path = self.folder / f"{self.stem}_{stage}_annual.nc"
+        if not path.is_file():
+            raise InputError(f"{path}: annual file not found; run the plan first or give its folder")
+        return xr.open_dataset(path, decode_times=False)
 
 
 @dataclass(frozen=True)
-class Factorial:
-    """Histories and all runs of a factorial. ``histories``: member to its history (one for all where they share it);
-    ``runs``: (scenario, member, run) to its result; ``area`` (cell,) m2; ``files`` by member.
+class Region:
+    """Histories and all runs of a region. ``histories``: member to its history (one for all where they share it);
+    ``runs``: (scenario, member, run) to its result, ``stages`` to its name in files; ``area`` (cell,) m2; ``chosen`` (cell,): the
+    fixed set; ``permafrost``: whether that is the cells with permafrost, else there is none and it is all cells.
     """
 
     histories: dict[str, Result]
-    runs: dict[tuple[str, str, str], Result]
+    runs: dict[Key, Result]
+    stages: dict[Key, str]
     area: np.ndarray
     chosen: np.ndarray
+    permafrost: bool
     scenarios: tuple[str, ...]
     members: tuple[str, ...]
     names: tuple[str, ...]
@@ -78,7 +99,7 @@ class Factorial:
     latitude: np.ndarray
     longitude: np.ndarray
     community: np.ndarray | None = None
-    files: dict[str, Files] | None = None
+    files: dict[str, Files] = field(default_factory=dict)
     history_name: str = "historical"
 
     @property
@@ -94,6 +115,10 @@ class Factorial:
         """One run."""
         return self.runs[scenario, member or self.members[0], run]
 
+    def has(self, scenario: str, run: str) -> bool:
+        """Whether a scenario has this run."""
+        return (scenario, self.members[0], run) in self.runs
+
     def effect(self, scenario: str, held: str, name: str, member: str = "", unit: float = 1e12) -> np.ndarray:
         """Transient less the run that holds a factor, (year, ...)."""
         return self.get(scenario, self.names[0], member).total(name, unit) - self.get(scenario, held, member).total(
@@ -105,11 +130,10 @@ class Factorial:
 
         ``scenario`` "": history. Read from the files again, so that regional series need not hold cells.
         """
-        if self.files is None:
-            raise InputError("this factorial has no files; read it with jtem.report.factorial.read")
-        where = self.files[member or self.members[0]]
-        stage = _stage(scenario, where.word, run) if scenario else self.history_name
-        with _open(where.folder, where.stem, stage) as data:
+        member = member or self.members[0]
+        where = self.files[member]
+        stage = self.stages[scenario, member, run] if scenario else self.history_name
+        with where.open(stage) as data:
             inside = (data["year"].values >= years[0]) & (data["year"].values <= years[1])
             variable = VARIABLES[name]
             if variable.file_name not in data or not inside.any():
@@ -131,102 +155,100 @@ class Factorial:
         return float(self.area[self.chosen].sum())
 
 
+# --- reading ---------------------------------------------------------------------------------------------------------
+
+
+def factorial_stages(scenarios: Sequence[str], members: Mapping[str, str], runs: Sequence[str]) -> dict[Key, str]:
+    """Names in files of all runs of a factorial. ``members``: name to its word in the names of stages ("": none)."""
+    return {
+        (scenario, member, run): "_".join(part for part in (word, scenario, run) if part)
+        for scenario in scenarios
+        for member, word in members.items()
+        for run in runs
+    }
+
+
 def read(
-    folder: Path | str,
-    name: str,
+    files: Mapping[str, Files],
     history: str,
-    scenarios: Sequence[str],
-    members: Sequence[str],
-    runs: Sequence[str],
+    stages: Mapping[Key, str],
     base_years: tuple[int, int],
     title: str = "",
-) -> Factorial:
-    """Read all annual files of a factorial and reduce them to regional series; one file in memory at a time."""
-    return read_members(
-        {member: Files(Path(folder), name, member) for member in members}, history, scenarios, runs, base_years, title
-    )
+) -> Region:
+    """Read all annual files of a region and reduce them to regional series; one file in memory at a time.
 
-
-def read_members(
-    files: dict[str, Files],
-    history: str,
-    scenarios: Sequence[str],
-    runs: Sequence[str],
-    base_years: tuple[int, int],
-    title: str = "",
-) -> Factorial:
-    """:func:`read` for members in folders of their own, each with its own history (climate models, a plan each).
-
-    Permafrost is where the active layer, mean over ``base_years`` and members, is below 10 m: one set of cells for all.
-    Raises ``InputError`` where a file is missing or members have other cells or years.
+    ``files``: where each member's are, each with its own history (climate models, a plan each), or the same for all. ``stages``:
+    names of all runs, none for history alone. Permafrost is where the active layer, mean over ``base_years`` and members, is
+    below 10 m: one set of cells for all. Raises ``InputError`` where a file is missing or members have other cells or years.
     """
-    thaw, place, community, area = [], None, None, np.zeros(0)
-    for where in files.values():
-        future_stage = _stage(scenarios[0], where.word, runs[0])
-        with _open(where.folder, where.stem, history) as past, _open(where.folder, where.stem, future_stage) as future:
-            depth = np.concatenate([_values(past, "active_layer_thickness"), _values(future, "active_layer_thickness")])
-            years = np.concatenate([past["year"].values, future["year"].values])
-            mine = np.stack([np.asarray(past[n].values, np.float64) for n in ("lat", "lon", "areacella")])
-            if place is None:
-                place, area = mine, mine[2]
-                community = np.asarray(past["community"].values, dtype=object) if "community" in past else None
-            elif place.shape != mine.shape or not np.allclose(place, mine):
-                first = next(iter(files.values())).folder
-                raise InputError(f"{where.folder}: has other cells than {first}; report runs of one domain together")
-        inside = (years >= base_years[0]) & (years <= base_years[1])
-        if not inside.any():
-            raise InputError(
-                f"{where.folder}: no year of {base_years[0]}-{base_years[1]} in the files; permafrost is undefined"
-            )
-        thaw.append(np.nan_to_num(depth[inside].mean(axis=0), nan=np.inf))
-    assert place is not None
-    chosen = np.mean(thaw, axis=0) < PERMAFROST_THAW_LIMIT
+    scenarios, runs = (tuple(dict.fromkeys(key[k] for key in stages)) for k in (0, 2))
+    first_stage = {member: stages[scenarios[0], member, runs[0]] if scenarios else "" for member in files}
+    (latitude, longitude, area), community, chosen = _cells(files, history, first_stage, base_years)
+    permafrost = bool(chosen.any())
+    if not permafrost:
+        chosen = np.ones_like(chosen)
     groups = {} if community is None else {str(g): chosen & (community == g) for g in sorted(set(community[chosen]))}
-    histories: dict[str, Result] = {}
-    results: dict[tuple[str, str, str], Result] = {}
-    known: dict[Path, Result] = {}
-    for member, where in files.items():
-        if where.folder not in known:
-            with _open(where.folder, where.stem, history) as data:
-                known[where.folder] = _reduce(data, area, chosen, groups)
-        histories[member] = known[where.folder]
-    for scenario in scenarios:
-        for member, where in files.items():
-            for run in runs:
-                with _open(where.folder, where.stem, _stage(scenario, where.word, run)) as data:
-                    made = results[scenario, member, run] = _reduce(data, area, chosen, groups)
-                first = results[scenario, next(iter(files)), run]
-                if not np.array_equal(made.years, first.years):
-                    raise InputError(
-                        f"{where.folder}: years of '{run}' under {scenario} differ from those of "
-                        f"{next(iter(files.values())).folder}; run the plans over the same years"
-                    )
-    return Factorial(
-        histories=histories,
+    known: dict[Files, Result] = {}
+    for where in files.values():
+        if where not in known:
+            with where.open(history) as data:
+                known[where] = _reduce(data, area, chosen, groups)
+    results: dict[Key, Result] = {}
+    for (scenario, member, run), stage in stages.items():
+        with files[member].open(stage) as data:
+            made = results[scenario, member, run] = _reduce(data, area, chosen, groups)
+        first = results[scenario, next(iter(files)), run]
+        if not np.array_equal(made.years, first.years):
+            raise InputError(
+                f"{files[member].folder}: years of '{run}' under {scenario} differ from those of "
+                f"{next(iter(files.values())).folder}; run the plans over the same years"
+            )
+    return Region(
+        histories={member: known[where] for member, where in files.items()},
         runs=results,
+        stages=dict(stages),
         area=area,
         chosen=chosen,
-        scenarios=tuple(scenarios),
+        permafrost=permafrost,
+        scenarios=scenarios,
         members=tuple(files),
-        names=tuple(runs),
+        names=runs,
         title=title,
-        latitude=place[0],
-        longitude=place[1],
+        latitude=latitude,
+        longitude=longitude,
         community=community,
         files=dict(files),
         history_name=history,
     )
 
 
-def _stage(scenario: str, member: str, run: str) -> str:
-    return "_".join(part for part in (member, scenario, run) if part)
-
-
-def _open(folder: Path | str, name: str, stage: str) -> xr.Dataset:
-    path = Path(folder) / f"{name}_{stage}_annual.nc"
-    if not path.is_file():
-        raise InputError(f"{path}: annual file not found; run the plan first or give its folder")
-    return xr.open_dataset(path, decode_times=False)
+def _cells(
+    files: Mapping[str, Files], history: str, first_stage: Mapping[str, str], base_years: tuple[int, int]
+) -> tuple[np.ndarray, np.ndarray | None, np.ndarray]:
+    """Latitude, longitude, area (3, cell) and community of the cells of all members, and where permafrost is (cell,)."""
+    thaw, place, community = [], np.zeros((3, 0)), None
+    for member, where in files.items():
+        stages = [history, *([first_stage[member]] if first_stage[member] else [])]
+        depths, years = [], []
+        for stage in stages:
+            with where.open(stage) as data:
+                depths.append(_values(data, "active_layer_thickness"))
+                years.append(data["year"].values)
+                mine = np.stack([np.asarray(data[n].values, np.float64) for n in ("lat", "lon", "areacella")])
+                words = np.asarray(data["community"].values, dtype=object) if "community" in data else None
+        if not thaw:
+            place, community = mine, words
+        elif place.shape != mine.shape or not np.allclose(place, mine):
+            first = next(iter(files.values())).folder
+            raise InputError(f"{where.folder}: has other cells than {first}; report runs of one domain together")
+        when = np.concatenate(years)
+        inside = (when >= base_years[0]) & (when <= base_years[1])
+        if not inside.any():
+            raise InputError(
+                f"{where.folder}: no year of {base_years[0]}-{base_years[1]} in the files; permafrost is undefined"
+            )
+        thaw.append(np.nan_to_num(np.concatenate(depths)[inside].mean(axis=0), nan=np.inf))
+    return place, community, np.mean(thaw, axis=0) < PERMAFROST_THAW_LIMIT
 
 
 def _values(data: xr.Dataset, name: str) -> np.ndarray:
@@ -286,7 +308,7 @@ class Closure:
     nitrogen_stock: float
 
 
-def closures(f: Factorial) -> list[Closure]:
+def closures(f: Region) -> list[Closure]:
     """Carbon and nitrogen of the region, history and each run: end less begin less the sum of fluxes.
 
     Frozen stores that the ``layered`` scheme fills at the end of history are an inventory, not a flux: carbon counts it from
@@ -345,12 +367,8 @@ class Line:
 
 def published(*names: str) -> dict[tuple[str, str], float]:
     """(key, scenario) to the printed value, from these files of ``data/published``."""
-    result: dict[tuple[str, str], float] = {}
-    for name in names:
-        with data_path("published", f"{name}.csv").open(encoding="utf-8", newline="") as file:
-            rows = csv.DictReader(line for line in file if not line.startswith("#"))
-            result.update({(row["key"], row["scenario"]): float(row["value"]) for row in rows})
-    return result
+    rows = (row for name in names for row in read_table("published", f"{name}.csv"))
+    return {(row["key"], row["scenario"]): float(row["value"]) for row in rows}
 
 
 def write_lines(path: Path, lines: Iterable[Line]) -> Path:
@@ -362,19 +380,24 @@ def write_lines(path: Path, lines: Iterable[Line]) -> Path:
     return write_table(path, rows)
 
 
-def write_table(path: Path, rows: Iterable[Sequence[str]]) -> Path:
-    """Rows of text as CSV, whole or not at all."""
-    partial = path.with_name(f".{path.name}.partial")
-    with partial.open("w", encoding="utf-8", newline="") as file:
-        csv.writer(file, lineterminator="\n").writerows(rows)
-    partial.replace(path)
-    return path
-
-
-def as_text(lines: Sequence[Line], caption: str) -> str:
-    """The lines for a terminal."""
-    result = [caption, f"{'':50}{'':11}{'jtem':>10}{'printed':>10}  unit"]
+def as_text(lines: Sequence[Line], caption: str, beside: str = "", *, notes: bool = True) -> str:
+    """The lines for a terminal. ``beside``: head of the column of published values, which is left out where it is empty."""
+    width = max((len(line.quantity) for line in lines), default=0) + 2
+    result = [caption, f"{'':{width}}{'':11}{'jtem':>10}{f'{beside:>10}' if beside else ''}  unit"]
     for line in lines:
-        beside = "-" if line.published is None else f"{line.published:.4g}"
-        result.append(f"{line.quantity:50}{line.scenario:11}{line.ours:>10.4g}{beside:>10}  {line.unit}")
+        printed = "-" if line.published is None else f"{line.published:.4g}"
+        ours = f"{line.ours:.4g}" if np.isfinite(line.ours) else "-"
+        said = f"{line.quantity:{width}}{line.scenario:11}{ours:>10}"
+        said += f"{printed:>10}" if beside else ""
+        result.append(f"{said}  {line.unit:11}{line.note if notes else ''}".rstrip())
     return "\n".join(result)
+
+
+@dataclass(frozen=True)
+class Report:
+    """What a report gives: lines of ``headline.csv``, other tables by name, remarks, and how its figures are drawn."""
+
+    lines: list[Line]
+    tables: dict[str, list[tuple[str, ...]]]
+    draw: Callable[[Region, Path], list[Path]]
+    remarks: tuple[str, ...] = ()

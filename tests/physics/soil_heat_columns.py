@@ -11,7 +11,7 @@ from jtem.physics import snow as snow_physics
 from jtem.physics import soil_heat as st
 
 MINERAL = (1.20, 2.10, 3.1, 1.7, 0.43)
-ROWS = {  # thickness, k thawed, k frozen, c thawed, c frozen, theta; specification section 5a
+ROWS = {  # thickness, k thawed, k frozen, c thawed, c frozen, theta
     "alpine": [(0.22, 0.09, 1.20, 1.7, 1.5, 0.34), (0.50, 0.20, 1.25, 1.7, 1.5, 0.45), (None, *MINERAL)],
     "wet tundra": [(0.20, 0.30, 0.56, 1.5, 1.2, 0.35), (0.60, 0.70, 1.50, 1.3, 1.2, 0.10), (None, *MINERAL)],
     "boreal": [(0.20, 0.35, 0.35, 1.7, 1.5, 0.18), (0.35, 0.50, 1.00, 2.6, 2.4, 0.20), (None, *MINERAL)],
@@ -77,7 +77,7 @@ def stack(rows):
 
 
 def five_columns(dtype=jnp.float64, substeps=6):
-    """Parameters, air temperature (12,), snow per sub-step (12, S) and T0 of the five columns of section 9."""
+    """Parameters, air temperature (12,), snow per sub-step (12, S) and T0 of the five reference columns."""
     rows = [parameters(ROWS[row], rho, q, dtype=dtype) for _, _, row, _, rho, _, q, _ in COLUMNS.values()]
     temperature = np.stack([air(mean, amp) for mean, amp, *_ in COLUMNS.values()])
     snow = np.stack([snow_in_substeps(month_end_snow(c[3]), substeps) for c in COLUMNS.values()])
@@ -88,12 +88,12 @@ def five_columns(dtype=jnp.float64, substeps=6):
 def given_snow(snow, air_temperature, water, *, density, half_cover, factor_thaw, factor_freeze, **_):
     """A cover whose snow (mm water) in the middle of every sub-step is given."""
     del snow
-    each = [jnp.broadcast_to(x[None], air_temperature.shape) for x in (half_cover, factor_thaw, factor_freeze)]
+    each = [jnp.broadcast_to(x[None], air_temperature.shape) for x in (half_cover, factor_thaw, factor_freeze, density)]
     return snow_physics.Cover(
         snow=water[-1],
         water_equivalent=water,
-        surface_temperature=snow_physics.surface_temperature(air_temperature, water, *each),
-        resistance=snow_physics.snow_resistance(water, density[None]),
+        surface_temperature=snow_physics.surface_temperature(air_temperature, water, *each[:3]),
+        resistance=snow_physics.snow_resistance(water, each[3]),
     )
 
 

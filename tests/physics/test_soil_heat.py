@@ -11,7 +11,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from soil_thermal_columns import (
+from soil_heat_columns import (
     COLUMNS,
     MONTHS,
     ROWS,
@@ -99,7 +99,7 @@ def test_thermal_snow_and_surface():
     ten, factor = jnp.asarray(10.0), jnp.asarray(1.0)
     np.testing.assert_allclose(snow.surface_temperature(ten, ten, ten, factor, factor), 5.0)
     np.testing.assert_allclose(snow.surface_temperature(-ten, ten, ten, factor, 0.5 * factor), -5.0)
-    np.testing.assert_allclose(st.snow_resistance(jnp.asarray(9999.0), factor), 3000.0 / 10 ** (2.65e-3 - 1.652))
+    np.testing.assert_allclose(snow.snow_resistance(jnp.asarray(9999.0), factor), 3000.0 / 10 ** (2.65e-3 - 1.652))
 
 
 @pytest.mark.parametrize(
@@ -398,7 +398,7 @@ def test_case_7_random_columns():
 
 
 def accelerated_spinup(design, row, temperature, snow, years, memory=5):
-    """Deep resets after years 3, 6, 10, then Anderson steps (section 6); one column."""
+    """Deep resets after years 3, 6, 10, then Anderson steps (docs/model.md#h12); one column."""
     props = st.properties(row, design)
     state = st.initial_state(jnp.mean(temperature), temperature[11], props, design)
     weights = jnp.sqrt(jnp.asarray(design.thickness, temperature.dtype))

@@ -7,7 +7,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 from jax.flatten_util import ravel_pytree
-from soil_thermal_columns import COLUMNS, ROWS, air, one_year, parameters, stack
+from soil_heat_columns import COLUMNS, ROWS, air, one_year, parameters, stack
 
 from jtem.physics import snow
 from jtem.physics import soil_heat as st

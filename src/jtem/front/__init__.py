@@ -1,0 +1,1 @@
+"""The Python front door; its public names are those of ``jtem``."""

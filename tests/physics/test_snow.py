@@ -1,0 +1,71 @@
+"""Equations S2-S4 of docs/model.md: snow as the ground feels it."""
+
+import numpy as np
+from equations import a, close, finite_slopes
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from jtem.physics import snow
+
+DAYS = 30.4375  # of one of the twelve equal months
+
+
+def test_s2_by_hand():
+    """50 mm, 8 mm of new snow in four sub-steps at -5, -1, 1, 8 degC, 4 mm per degree and day."""
+    end, mean = snow.degree_day_snow(a(50.0), a([-5.0, -1.0, 1.0, 8.0]), a(8.0), a(4.0))
+    after = [52.0, 54.0, 56.0 - 4 * DAYS / 4]
+    after.append(max(0.0, after[-1] + 2 - 32 * DAYS / 4))
+    assert after[-1] == 0.0
+    close(end, 0.0)
+    close(mean, (np.array([50.0, *after[:-1]]) + after) / 2)
+
+
+@given(
+    pack=st.floats(0, 500),
+    new=st.floats(0, 200),
+    air=st.lists(st.floats(-40, 25), min_size=6, max_size=6),
+    factor=st.floats(0.5, 10),
+)
+@settings(max_examples=40, deadline=None)
+def test_s2_never_melts_more_than_there_is(pack, new, air, factor):
+    end, mean = snow.degree_day_snow(a(pack), a(air), a(new), a(factor))
+    assert 0 <= float(end) <= pack + new + 1e-9 and (np.asarray(mean) >= 0).all()
+    if max(air) <= 0:
+        close(end, pack + new, atol=1e-9)
+
+
+def test_s3_conductivity_and_resistance_by_hand():
+    """Sturm: 10^(2.65 0.25 - 1.652) = 0.102447 W m-1 K-1 at 250 kg m-3; 100 mm lie 0.4 m deep: 3.9045 m2 K W-1."""
+    close(snow.snow_conductivity(a([250.0, 350.0])), [0.102447, 0.188582], rtol=2e-4)
+    close(snow.snow_resistance(a(100.0), a(250.0)), 0.4 / 10 ** (0.6625 - 1.652))
+    close(snow.snow_resistance(a(-1.0), a(250.0)), 0.0)
+    close(snow.snow_resistance(a(9999.0), a(250.0)), 12.0 / 10 ** (0.6625 - 1.652))  # 3 m of water and no more
+
+
+def test_s4_by_hand():
+    at = lambda t, w: snow.surface_temperature(a(t), a(w), a(10.0), a(1.2), a(0.9))  # noqa: E731
+    close(at(10.0, 0.0), 12.0)
+    close(at(10.0, 10.0), 6.0)  # half covered
+    close(at(10.0, 990.0), 0.12)
+    close([at(-10.0, 0.0), at(-10.0, 500.0)], [-9.0, -9.0])  # cold air reaches the surface of the snow
+    close(at(0.0, 50.0), 0.0)
+
+
+def test_cover_is_made_of_these():
+    air = a([-5.0, -1.0, 1.0, 8.0])
+    over = snow.cover(
+        a(50.0), air, a(8.0), density=a(250.0), melt_factor=a(4.0), half_cover=a(10.0), factor_thaw=a(1.2),
+        factor_freeze=a(0.9),
+    )  # fmt: skip
+    end, mean = snow.degree_day_snow(a(50.0), air, a(8.0), a(4.0))
+    close(over.snow, end)
+    close(over.water_equivalent, mean)
+    close(over.resistance, np.asarray(mean) / 250 / 10 ** (0.6625 - 1.652))
+    close(over.surface_temperature[:2], [-4.5, -0.9])
+    close(over.surface_temperature[3], 1.2 * 8.0 * 10 / (10 + float(mean[3])))
+
+
+def test_slopes_at_the_edges():
+    finite_slopes(lambda w: snow.degree_day_snow(w, a([5.0, 5.0]), a(0.0), a(4.0))[0], 0.0, 304.375, 400.0)
+    finite_slopes(lambda w: snow.snow_resistance(w, a(250.0)), 0.0, 3000.0)
+    finite_slopes(lambda t: snow.surface_temperature(t, a(0.0), a(10.0), a(1.0), a(1.0)), 0.0)
