@@ -46,10 +46,13 @@ def total(store, pools):
 
 def test_what_the_schemes_need():
     fills = {name: scheme.fills for name, scheme in pf.SCHEMES.items()}
-    assert fills == {"none": "never", "tem6": "never", "layered": "base_years"} | {
-        f"thaw_ratio{how}": "start" for how in ("", "_irreversible", "_inventory", "_concentration")
-    }
-    assert [s.name for s in pf.SCHEMES.values() if s.decomposes_layers] == ["layered"]
+    assert fills == {
+        "none": "never",
+        "tem6": "never",
+        "layered": "base_years",
+        "layered_concentration": "base_years",
+    } | {f"thaw_ratio{how}": "start" for how in ("", "_irreversible", "_inventory", "_concentration")}
+    assert [s.name for s in pf.SCHEMES.values() if s.decomposes_layers] == ["layered", "layered_concentration"]
     assert [s.name for s in pf.SCHEMES.values() if not s.needs_heat] == ["none"]
     assert all(s.moves_water == (s.layers == 1) for s in pf.SCHEMES.values())
 

@@ -124,11 +124,13 @@ def _balance(f: Region, s: str, now: int, add: Add) -> None:
     if "layer_net_nitrogen_mineralization" in t.totals:
         mineral = t.cumulative("layer_net_nitrogen_mineralization")[-1].sum()
         taken = t.cumulative("nitrogen_uptake_thawed_permafrost")[-1]
-        add("uptake over net mineralization, thawed", "thawed_uptake_share", s, 100 * taken / mineral, "%")
-        if "net_nitrogen_mineralization" in t.totals:
-            every = t.cumulative("net_nitrogen_mineralization")[-1]
-            share = 100 * taken / every
-            add("uptake of thawed N over all net mineralization", "thawed_uptake_share_of_all", s, share, "%")
+        add("uptake over net mineralization of thawed layers", "", s, 100 * taken / mineral, "%")
+    if t.has("net_nitrogen_mineralization", "nitrogen_uptake"):
+        gained, mineral = (
+            f.effect(s, "S_PF", name).sum() for name in ("nitrogen_uptake", "net_nitrogen_mineralization")
+        )
+        share = 100 * gained / mineral if mineral else float("nan")
+        add("N uptake over net mineralization, both due to thaw", "thawed_uptake_share", s, share, "%")
     for held in f.names[1:]:
         value = (nep - f.get(s, held).total("net_ecosystem_production")).sum()
         key = {"S_CO2": "ecosystem_carbon_by_co2"}.get(held, "")
