@@ -52,7 +52,7 @@ def use_all_cores(gradients: bool = False) -> bool:
     if "xla_force_host_platform_device_count" in given:
         os.environ["XLA_FLAGS"] = wanted
         return True
-    if jax.config.jax_num_cpu_devices == usable_cores() and wanted == given:
+    if getattr(jax.config, "jax_num_cpu_devices", 0) == usable_cores() and wanted == given:
         return True  # done before: JAX may have started since, with these options
     try:
         jax.config.update("jax_num_cpu_devices", usable_cores())
