@@ -8,7 +8,7 @@ import numpy as np
 
 from jtem import parameters as parameter_module
 from jtem import run, step
-from jtem.physics import permafrost
+from jtem.physics import nitrogen, permafrost
 from sites import BONANZA_CREEK, PLATEAU_MEADOW, TABLE, TOOLIK, make, parameter_tree
 
 YEARS = 10
@@ -47,13 +47,19 @@ CASES = {
         (BONANZA_CREEK, 0.366, "boreal_forest", 9.0),
     ],
 }
-BASE_THAW = {"layered": (0.9, 1.1), "thaw_ratio": (1.2, 0.4), "tem6": (0.6, 0.7)}
+CASES["layered_concentration"] = CASES["layered"]
+BASE_THAW = {"layered": (0.9, 1.1), "layered_concentration": (0.9, 1.1), "thaw_ratio": (1.2, 0.4), "tem6": (0.6, 0.7)}
 TRAINABLE = tuple(name for name, entry in TABLE.entries.items() if entry.trainable)
 
 
 def design_of(scheme: str) -> step.Design:
-    """All float64; nitrogen open in one of the cases so that its parameters are alive."""
-    return step.Design(permafrost=permafrost.SCHEMES[scheme], heat_dtype="float64", open_nitrogen=scheme == "tem6")
+    """All float64; nitrogen open in one of the cases so that its parameters are alive; ``layered_concentration`` comes with
+    C:N of tissue by photosynthesis.
+    """
+    design = step.Design(permafrost=permafrost.SCHEMES[scheme], heat_dtype="float64", open_nitrogen=scheme == "tem6")
+    if scheme != "layered_concentration":
+        return design
+    return step.with_processes(design, plant_cn=nitrogen.vegetation_cn_by_photosynthesis)
 
 
 def base_rows(scheme: str):

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from jtem import run, step
-from jtem.physics import permafrost, water
+from jtem.physics import nitrogen, permafrost, water
 from jtem.physics.permafrost import Thaw
 from sites import BONANZA_CREEK, PLATEAU_MEADOW, TOOLIK, make, parameter_tree
 
@@ -42,6 +42,7 @@ SCHEMES = (
     "tem6",
     "thaw_ratio",
     "layered",
+    "layered_concentration",
     pytest.param("thaw_ratio_irreversible", marks=pytest.mark.slow),
     pytest.param("thaw_ratio_inventory", marks=pytest.mark.slow),
     pytest.param("thaw_ratio_concentration", marks=pytest.mark.slow),
@@ -76,10 +77,18 @@ def random_state(design, cells, climate, parameters, seed=3):
     return step.State(state.thermal, step.WaterStateWithThaw(stores, state.water.reference_thaw), carbon)
 
 
-def simulate(scheme, heat, pools, open_nitrogen=False, baseline=False, root_density_decline=0.0):
-    design = step.Design(
+def design_of(scheme, heat, pools, open_nitrogen):
+    """``layered_concentration`` comes with C:N of tissue by photosynthesis."""
+    plain = step.Design(
         permafrost=permafrost.SCHEMES[scheme], heat_dtype=heat, pool_dtype=pools, open_nitrogen=open_nitrogen
     )
+    if scheme != "layered_concentration":
+        return plain
+    return step.with_processes(plain, plant_cn=nitrogen.vegetation_cn_by_photosynthesis)
+
+
+def simulate(scheme, heat, pools, open_nitrogen=False, baseline=False, root_density_decline=0.0):
+    design = design_of(scheme, heat, pools, open_nitrogen)
     cells, climate = scattered()
     cast = lambda tree: jax.tree.map(lambda x: x.astype(pools) if x.dtype.kind == "f" else x, tree)  # noqa: E731
     cells, climate = cast(cells), cast(climate)
@@ -169,7 +178,7 @@ def test_exposure_is_booked(closed_run):
     np.testing.assert_allclose(nitrogen[0] - nitrogen[1], year["exposed_nitrogen"].sum(axis=1), atol=1e-8)
     frozen_water = np.asarray(before.water.stores.frozen_water - after.water.stores.frozen_water)
     np.testing.assert_allclose(frozen_water, year["exposed_water"].sum(axis=1), atol=1e-8)
-    if scheme in ("layered", "thaw_ratio"):
+    if scheme in ("layered", "layered_concentration", "thaw_ratio"):
         assert year["exposed_carbon"].max() > 10.0  # the case does expose carbon
     if scheme in ("none", "tem6"):
         assert np.abs(year["exposed_carbon"]).max() == 0.0
@@ -186,6 +195,15 @@ def test_layers_add_up(closed_run):
     assert (month["nitrogen_uptake_thawed_permafrost"] <= month["nitrogen_uptake"] + 1e-9).all()
     if scheme == "layered":
         assert layers.max() > 0.01
+
+
+def test_one_concentration_lets_deep_layers_mineralize():
+    """Their own nitrogen piles up in ``layered`` until it is immobilised; the root zone's does not answer to theirs."""
+    own, shared = (
+        simulate(scheme, "float32", "float64")[3]["layer_net_nitrogen_mineralization"][..., 15:].sum()
+        for scheme in ("layered", "layered_concentration")
+    )
+    assert shared > own > 0.0
 
 
 def test_layered_store_and_respiration_are_constant_together():

@@ -53,7 +53,10 @@ def reverse(scheme):
     return np.moveaxis(np.asarray(pulled(vectors)), 0, 1)
 
 
-@pytest.fixture(scope="module", params=tuple(CASES))
+SCHEMES = [pytest.param(s, marks=pytest.mark.slow) if s == "layered_concentration" else s for s in CASES]
+
+
+@pytest.fixture(scope="module", params=SCHEMES)
 def derivatives(request):
     scheme = request.param
     names, arguments = inputs(scheme)

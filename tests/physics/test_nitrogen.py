@@ -124,11 +124,17 @@ def test_n8_by_hand():
 
 def test_n9_by_hand():
     def ratios(relative, co2):
-        return np.array(nitrogen.vegetation_cn(a(relative), a(co2), P))
+        return np.array(nitrogen.vegetation_cn(a(relative), a(co2), a(7.0), P))
 
     close(ratios(0.8, 340.0), [116.0, 80.0])
     close(ratios(0.1, 340.0), [105.0, 80.0])  # its floor
     close(ratios(0.8, 680.0), [116 * 1.136, 80 * 1.136])
+
+
+def test_tissue_follows_photosynthesis():
+    """Both C:N by the factor of fertilization, whatever dc2n; 1.385 for 680 ppm at kc = 400: (680/1080) / (340/740)."""
+    made = nitrogen.vegetation_cn_by_photosynthesis(a(0.8), a(1e9), a(1.385), P)
+    close(np.array(made), [116 * 1.385, 80 * 1.385])
 
 
 def test_slopes_at_the_edges():

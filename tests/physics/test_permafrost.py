@@ -46,10 +46,13 @@ def total(store, pools):
 
 def test_what_the_schemes_need():
     fills = {name: scheme.fills for name, scheme in pf.SCHEMES.items()}
-    assert fills == {"none": "never", "tem6": "never", "layered": "base_years"} | {
-        f"thaw_ratio{how}": "start" for how in ("", "_irreversible", "_inventory", "_concentration")
-    }
-    assert [s.name for s in pf.SCHEMES.values() if s.decomposes_layers] == ["layered"]
+    assert fills == {
+        "none": "never",
+        "tem6": "never",
+        "layered": "base_years",
+        "layered_concentration": "base_years",
+    } | {f"thaw_ratio{how}": "start" for how in ("", "_irreversible", "_inventory", "_concentration")}
+    assert [s.name for s in pf.SCHEMES.values() if s.decomposes_layers] == ["layered", "layered_concentration"]
     assert [s.name for s in pf.SCHEMES.values() if not s.needs_heat] == ["none"]
     assert all(s.moves_water == (s.layers == 1) for s in pf.SCHEMES.values())
 
@@ -71,6 +74,10 @@ def test_p1_by_hand():
     close([access(0.5).carbon, access(0.5).microbial_nitrogen, access(0.5).plant_nitrogen], [0.6 / 0.74, 0.5, 0.5])
     close([access(0.05).carbon, access(1.0).carbon, access(3.0).carbon], [0.0, 1.0, 1.0])
     close([access(0.999).carbon, access(3.0).plant_nitrogen], [1.2 * 0.999 / 1.239, 1.0])
+    deeper = pf.access_root_zone_share(
+        pf.empty_store(0, a(1.0)), a(2.0), dataclasses.replace(P, tem6_share_maximum=a(2.0))
+    )
+    close([deeper.carbon, deeper.plant_nitrogen], [1.0, 0.5])  # 2 0.5/0.74, but no more than all
 
 
 def test_p2_by_hand_continuous_in_value_and_slope():

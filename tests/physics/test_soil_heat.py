@@ -137,6 +137,16 @@ def test_active_layer_and_thawed_thickness():
     assert float(unfrozen) == float(active)
 
 
+def test_temperature_at_a_face_carries_one_flux_through_both_halves():
+    """2 and -4 degC with 1 and 3 m2 K W-1 to their face: 0.5 degC, and 1.5 W m-2 on both sides."""
+    temperature = jnp.asarray([2.0, -4.0, *[0.0] * 4])
+    above, below = jnp.asarray([9.0, 1.0, *[1.0] * 4]), jnp.asarray([9.0, 3.0, *[1.0] * 4])
+    np.testing.assert_allclose(st.face_temperature(temperature, above, below, 1.0, UNIT), 0.5)
+    np.testing.assert_allclose(
+        st.face_temperature(temperature, above, below, 0.75, UNIT), 2.0 - 6.0 * 0.25
+    )  # no face there
+
+
 def test_properties_integrate_the_material_layers():
     row = parameters([(0.21, *ROWS["wet tundra"][0][1:]), *ROWS["wet tundra"][1:]])
     p = st.properties(row, DESIGN)
@@ -144,6 +154,11 @@ def test_properties_integrate_the_material_layers():
     heights = np.array([0.21, 0.60, 60.5 - 0.81])
     resistance = p.resistance_upper_frozen + p.resistance_lower_frozen
     np.testing.assert_allclose(jnp.sum(resistance), np.sum(heights / np.asarray(row.conductivity_frozen)))
+    thawed = p.resistance_upper_thawed + p.resistance_lower_thawed
+    np.testing.assert_allclose(jnp.sum(thawed), np.sum(heights / np.asarray(row.conductivity_thawed)))
+    np.testing.assert_allclose(
+        p.resistance_upper_thawed[2], (0.01 / 0.30 + 0.04 / 0.70)
+    )  # 0.20-0.25 m, material ends at 0.21
     np.testing.assert_allclose(
         jnp.sum(p.heat_capacity_thawed * d), np.sum(heights * np.asarray(row.heat_capacity_thawed))
     )

@@ -163,7 +163,7 @@ def test_forcing_from_the_next_best_column(tmp_path):
         ("NEE_VUT_REF_QC", (90, 45), r"quality 90 in 'NEE_VUT_REF_QC', expected a share of 0..1; percent\?"),
         ("TS_F_MDS_1_QC", (0, 3), r"quality 3 in 'TS_F_MDS_1_QC'"),
         ("P_F_QC", (2, 1), r"quality 2 in 'P_F_QC'"),
-        ("P_F", (25, 30), r"'precipitation' of US-Prr is 10030 mm in 2010, .* sums of the month for mm a day"),
+        ("P_F", (25, 30), r"'precipitation' of US-Prr is 10030 mm in 2010, .*sums of the month for mm a day"),
         ("P_F", (0, 0), r"'precipitation' of US-Prr is 0 in all months of 2010; mark what is missing"),
     ],
 )

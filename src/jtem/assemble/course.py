@@ -103,8 +103,7 @@ def prepare(
     )
     if plan.run.restart:
         experiment = restarted(plan, experiment, table.hash(), data, force)
-    told = (*place.inputs, *cells.notes)
-    return Prepared(plan, experiment, grid(cells, table.communities), table, told, place.title)
+    return Prepared(plan, experiment, grid(cells, table.communities), table, place.inputs, place.title)
 
 
 def opened(plan: Plan, data: Path | None) -> Domain:

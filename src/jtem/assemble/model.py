@@ -34,7 +34,7 @@ def design(section: ModelSection, where: str) -> step.Design:
         heat_dtype=section.precision.heat_dtype,
         pool_dtype=section.precision.pool_dtype,
     )
-    own = functions(section.processes, f"{where}: [model.processes]")
+    own = {"plant_cn": section.plant_cn} | functions(section.processes, f"{where}: [model.processes]")
     return step.with_processes(made, **own)
 
 

@@ -209,12 +209,34 @@ def fixation(evapotranspiration: Float[Array, "*cells"], p: NitrogenParameters) 
 
 
 def vegetation_cn(
-    relative_evapotranspiration: Float[Array, "*cells"], co2: Float[Array, "*cells"], p: NitrogenParameters
+    relative_evapotranspiration: Float[Array, "*cells"],
+    co2: Float[Array, "*cells"],
+    fertilization: Float[Array, "*cells"],
+    p: NitrogenParameters,
 ) -> tuple[Float[Array, "*cells"], Float[Array, "*cells"]]:
     """Yearly ``vegetation_cn = max(min, b + a EET_yr/PET_yr) adj`` and ``production_cn = production_cn0 adj``,
     ``adj = 1 + dc2n (CO2 - CO2_ref)`` (McGuire et al. 1997). Returns both (gC gN-1).
     """
-    adjustment = 1.0 + p.co2_effect_on_cn * (co2 - p.reference_co2)
+    del fertilization
+    return _adjusted_cn(relative_evapotranspiration, 1.0 + p.co2_effect_on_cn * (co2 - p.reference_co2), p)
+
+
+def vegetation_cn_by_photosynthesis(
+    relative_evapotranspiration: Float[Array, "*cells"],
+    co2: Float[Array, "*cells"],
+    fertilization: Float[Array, "*cells"],
+    p: NitrogenParameters,
+) -> tuple[Float[Array, "*cells"], Float[Array, "*cells"]]:
+    """:func:`vegetation_cn` with ``adj = f_CO2(CO2) / f_CO2(CO2_ref)``: tissue is as much poorer in nitrogen as photosynthesis is
+    richer in carbon, so CO2 does not meet nitrogen limitation at once. Our form for Liu et al. (2024), who print none.
+    """
+    del co2
+    return _adjusted_cn(relative_evapotranspiration, fertilization, p)
+
+
+def _adjusted_cn(
+    relative_evapotranspiration: Float[Array, "*cells"], adjustment: Float[Array, "*cells"], p: NitrogenParameters
+) -> tuple[Float[Array, "*cells"], Float[Array, "*cells"]]:
     base = safe.maximum(
         p.vegetation_cn_minimum, p.vegetation_cn_intercept + p.vegetation_cn_slope * relative_evapotranspiration
     )

@@ -7,13 +7,14 @@ Paths stay as written; they are relative to the data folder (``--data`` or the v
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from jtem import variables
 from jtem.errors import InputError, suggest
+from jtem.physics import nitrogen
 from jtem.physics.permafrost import SCHEMES, PermafrostScheme
 from jtem.plan import toml
 from jtem.plan.toml import EMPTY, NAME, choice, setting
@@ -155,6 +156,12 @@ class ModelSection:
     carbon_substeps: int = setting("Steps of carbon and nitrogen in a month.", 4, low=1, high=60)
     open_nitrogen: bool = choice(
         "Whether nitrogen enters and leaves the ecosystem.", {"closed": False, "open": True}, False, key="nitrogen"
+    )
+    plant_cn: Callable = choice(
+        "How CO2 changes the C:N of plant tissue: by a line, or as it changes photosynthesis.",
+        {"linear": nitrogen.vegetation_cn, "photosynthesis": nitrogen.vegetation_cn_by_photosynthesis},
+        nitrogen.vegetation_cn,
+        key="tissue_nitrogen",
     )
     parameters: tuple[str, ...] = setting("Overlays of parameters in order: packaged names or TOML files.", ())
     processes: Mapping[str, str] = setting('Own functions for processes: slot = "module:function".', EMPTY)

@@ -46,7 +46,7 @@ class ModelCells:
 
     ``columns``: stacked host arrays, one row a column. ``column_cell`` (column,): index of the cell, never falling.
     ``column_fraction`` (column,): share of the cell's area. ``latitude``, ``longitude`` (degrees), ``area`` (km2),
-    all (cell,). ``notes``: sentences about what was completed.
+    all (cell,).
     """
 
     columns: Cell
@@ -56,7 +56,6 @@ class ModelCells:
     longitude: np.ndarray
     area: np.ndarray
     labels: np.ndarray | None = None
-    notes: tuple[str, ...] = ()
 
     @property
     def count(self) -> int:
@@ -161,12 +160,10 @@ def model_cells(
             )
     seen = np.isfinite(stocks)
     partly = int(np.unique(column_cell[seen.any(axis=1) & ~seen.all(axis=1)]).size)
-    notes = []
     if partly:
-        notes.append(
-            f"soil carbon observed in part of the intervals of {partly} cells; means by vegetation complete them"
+        note(
+            f"{where}: soil carbon observed in part of the intervals of {partly} cells; means by vegetation complete them"
         )
-        note(f"{where}: {notes[-1]}")
     typical = embedded.soil_organic_carbon(name[:, None], np.ones((name.size, 1)))
     stocks = np.where(seen, stocks, typical)
     empty = stocks.sum(axis=1) <= 0
@@ -187,7 +184,6 @@ def model_cells(
         longitude=np.asarray(cells["longitude"].values, dtype=np.float64),
         area=np.asarray(cells["area"].values, dtype=np.float64),
         labels=np.asarray(cells["site"].values, dtype=object) if "site" in cells.coords else None,
-        notes=tuple(notes),
     )
 
 

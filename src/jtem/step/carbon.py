@@ -13,7 +13,7 @@ from jtem.constants import CARBON_LAYERS, DAYS_IN_MONTH
 from jtem.numerics import safe
 from jtem.numerics.kernels import derivative_stored
 from jtem.numerics.layers import over_layers, to_layers
-from jtem.physics import initial, litter, permafrost, phenology, radiation, water
+from jtem.physics import initial, litter, permafrost, phenology, photosynthesis, radiation, water
 from jtem.state import Cell, Controls, Forcing
 from jtem.step.column import Column, Design
 from jtem.step.heat import HeatMonth
@@ -374,6 +374,13 @@ class CarbonYear(NamedTuple):
     nitrogen_residual: Array
 
 
+def _fertilization(co2: Float[Array, "*cells"], column: Column) -> Float[Array, "*cells"]:
+    """``f_CO2(CO2) / f_CO2(CO2_ref)`` of leaves that lack no water (1)."""
+    p, unlimited = column.parameters.photosynthesis, jnp.ones_like(co2)
+    reference = column.parameters.nitrogen.reference_co2 * unlimited
+    return photosynthesis.co2_response(co2, unlimited, p) / photosynthesis.co2_response(reference, unlimited, p)
+
+
 def close_year(
     state: CarbonState,
     thaw: permafrost.Thaw,
@@ -388,7 +395,7 @@ def close_year(
         column.decomposition_rate, state.year_litter_carbon, state.year_litter_nitrogen, p.decomposition
     )
     relative = safe.divide(state.year_evapotranspiration, state.year_potential_evapotranspiration, floor=1e-9)
-    vegetation_cn, production_cn = process.plant_cn(relative, co2, p.nitrogen)
+    vegetation_cn, production_cn = process.plant_cn(relative, co2, _fertilization(co2, column), p.nitrogen)
     tied = state.soil.carbon / p.decomposition.soil_cn
     organic = jnp.where(controls.baseline, tied, state.soil.organic_nitrogen)
     baseline = organic - state.soil.organic_nitrogen

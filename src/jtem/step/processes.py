@@ -106,4 +106,5 @@ class Processes(NamedTuple):
     nitrogen_fixation: Callable = nitrogen.fixation
     """``(evapotranspiration, p)``: mm month-1; gives fixation (gN m-2 month-1); called where nitrogen is open."""
     plant_cn: Callable = nitrogen.vegetation_cn
-    """``(relative_evapotranspiration, co2, p)``, once a year: 0-1, ppm; gives C:N of vegetation and of production (gC gN-1)."""
+    """``(relative_evapotranspiration, co2, fertilization, p)``, once a year: 0-1, ppm, f_CO2 over that at the reference CO2 (1);
+    gives C:N of vegetation and of production (gC gN-1)."""

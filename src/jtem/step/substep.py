@@ -164,12 +164,13 @@ def _within(net: Array, lower: Array, upper: Array) -> Array:
 def _soil(pools: Pools, month: Drivers, column: Column, design: Design) -> _Soil:
     d, h = column.parameters.decomposition, 1.0 / design.carbon_substeps
     mineralization, soil, store = design.processes.mineralization, pools.soil, pools.store
+    concentration = soil.available_nitrogen * month.access.microbial_nitrogen * month.conductivity
     respired = soil.carbon * month.access.carbon * month.soil_loss
     net, gross, immobilized = mineralization(
         respiration=respired,
         carbon=soil.carbon,
         organic_nitrogen=soil.organic_nitrogen,
-        available_per_water=soil.available_nitrogen * month.access.microbial_nitrogen * month.conductivity,
+        available_per_water=concentration,
         immobilization=column.immobilization,
         half_saturation=d.immobilization_half_saturation,
         decay_share=column.decay,
@@ -180,12 +181,15 @@ def _soil(pools: Pools, month: Drivers, column: Column, design: Design) -> _Soil
     def each(x: Array) -> Array:
         return to_layers(x, design.permafrost.layers)
 
+    layer_concentration = store.thawed_available_nitrogen * month.layer_conductivity
+    if design.permafrost.root_zone_concentration:
+        layer_concentration = each(concentration)
     layer_respired = store.thawed_carbon * month.layer_loss
     layer_net, layer_gross, layer_immobilized = mineralization(
         respiration=layer_respired,
         carbon=store.thawed_carbon,
         organic_nitrogen=store.thawed_organic_nitrogen,
-        available_per_water=store.thawed_available_nitrogen * month.layer_conductivity,
+        available_per_water=layer_concentration,
         immobilization=each(column.immobilization),
         half_saturation=each(d.immobilization_half_saturation),
         decay_share=each(column.decay),

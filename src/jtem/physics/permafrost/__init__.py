@@ -25,6 +25,7 @@ from jtem.physics.permafrost.profile import (
 )
 from jtem.physics.permafrost.schemes import (
     LAYERED,
+    LAYERED_CONCENTRATION,
     NONE,
     SCHEMES,
     TEM6,
@@ -60,6 +61,7 @@ from jtem.physics.permafrost.thaw_ratio import (
 
 __all__ = [
     "LAYERED",
+    "LAYERED_CONCENTRATION",
     "NONE",
     "SCHEMES",
     "TEM6",

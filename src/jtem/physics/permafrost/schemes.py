@@ -1,4 +1,4 @@
-"""Seven schemes behind one signature; a plan's word becomes one at the door."""
+"""Eight schemes behind one signature; a plan's word becomes one at the door."""
 
 from collections.abc import Callable
 from functools import partial
@@ -34,6 +34,8 @@ class PermafrostScheme(NamedTuple):
     """Whether soil water moves with the active layer."""
     decomposes_layers: bool = False
     """Whether thawed layers decompose beside the active pool; they are empty until the base years."""
+    root_zone_concentration: bool = False
+    """Whether microbes of thawed layers immobilise by the nitrogen concentration of the root zone, not by their layer's own."""
     needs_heat: bool = True
     """Whether it needs the thaw of the soil heat model."""
 
@@ -59,6 +61,7 @@ LAYERED = PermafrostScheme(
     fills="base_years",
     decomposes_layers=True,
 )
+LAYERED_CONCENTRATION = LAYERED._replace(name="layered_concentration", root_zone_concentration=True)
 
 SCHEMES = {
     scheme.name: scheme
@@ -70,5 +73,6 @@ SCHEMES = {
         THAW_RATIO_INVENTORY,
         THAW_RATIO_CONCENTRATION,
         LAYERED,
+        LAYERED_CONCENTRATION,
     )
 }
