@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 import xarray as xr
 
+from jtem.constants import EARTH_RADIUS_KM
 from jtem.errors import InputError, suggest
 from jtem.files import data_path
 from jtem.readers.catalogue import Domain, Find
@@ -28,7 +29,7 @@ SCENARIO_YEARS = {
     "rcp45": (2015, 2100),
     "rcp85": (2015, 2100),
 }
-EARTH_RADIUS_KM = 6371.0
+
 SOLAR_CONSTANT = 1361.0  # W m-2
 MONTH_LENGTHS = np.array([31, 28, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31])
 MONTHS = np.arange(1, 13)
