@@ -20,10 +20,10 @@ import time
 import jax
 import numpy as np
 
-from jtem.assemble import sites
-from jtem.files import data_path
+from jtem.assemble.calibration import case
 from jtem.plan import calibration as calibration_plan
 from jtem.study.calibration import least_squares, misfit
+from jtem.study.calibration.case import Case
 from jtem.study.calibration.model import Model
 
 jax.config.update("jax_enable_x64", True)
@@ -68,7 +68,7 @@ STREAMS = ("nep", "gpp", "ecosystem_respiration")
 POOLS = ("vegetation_carbon", "soil_carbon", "available_nitrogen")
 
 
-def prepare(table: str, count: int = 10, thermal: int = 0) -> sites.Prepared:
+def prepare(table: str, count: int = 10, thermal: int = 0) -> Case:
     """The problem with the first ``count`` parameters free; with soil heat and ``thermal`` of its own where that is not 0."""
     text = HEADER.replace("TABLE", table)
     if thermal:
@@ -76,7 +76,7 @@ def prepare(table: str, count: int = 10, thermal: int = 0) -> sites.Prepared:
         text = text.replace("floor = { nep", "floor = { soil_temperature = 0.5, active_layer_thickness = 0.05, nep")
     for name, (low, high) in [*list(TEN.items())[:count], *list(THERMAL.items())[:thermal]]:
         text += f'\n[[parameter]]\nname = "{name}"\nbounds = [{low}, {high}]\n'
-    return sites.build(calibration_plan.parse(text), None, [data_path("parameters", "defaults.toml")])
+    return case(calibration_plan.parse(text), None)
 
 
 def write_table(path: str, heat: bool = False) -> None:
@@ -91,7 +91,7 @@ def write_table(path: str, heat: bool = False) -> None:
             file.writelines(f"Toolik,{year},,{stream},1,\n" for stream in POOLS)
 
 
-def observed(prepared: sites.Prepared, noise: float, seed: int = 5) -> sites.Prepared:
+def observed(prepared: Case, noise: float, seed: int = 5) -> Case:
     """The same problem with what the defaults give as observations."""
     simulated, _ = prepared.model.sensitivity(prepared.model.start_values[None])
     o = prepared.problem.observations
@@ -130,7 +130,7 @@ class Traced:
         return (float(hit[0] + 1), self.times[hit[0]]) if hit.size else (float("nan"), float("nan"))
 
 
-def compare(prepared: sites.Prepared, count: int) -> dict[str, float]:
+def compare(prepared: Case, count: int) -> dict[str, float]:
     """Ours and scipy's from the same starts."""
     from scipy.optimize import least_squares as scipy_least_squares
 
@@ -196,7 +196,7 @@ def best_processor_times(calls, repeats: int = 7) -> list[tuple[float, float]]:
     return [(min(wall for wall, _ in own), min(cpu for _, cpu in own)) for own in times]
 
 
-def gradients(prepared: sites.Prepared, few: sites.Prepared | None) -> dict[str, float]:
+def gradients(prepared: Case, few: Case | None) -> dict[str, float]:
     """Reverse gradient against the values, and its growth with the number of parameters."""
     model = prepared.model
     x = jax.numpy.asarray(model.start)
@@ -242,7 +242,7 @@ def _enlarged(model: Model, sites: int, years: int):
     return site, target, heat
 
 
-def memory(prepared: sites.Prepared, sites: int = 27, years: int = 30) -> dict[str, float]:
+def memory(prepared: Case, sites: int = 27, years: int = 30) -> dict[str, float]:
     """Temporary memory of the reverse gradient for many sites and years, from the compiler."""
     model = prepared.model
     site, target, heat = _enlarged(model, sites, years)
@@ -299,7 +299,7 @@ def _heat_of_years(heat, years: int):
     return heat._replace(history=jax.tree.map(longer, heat.history))
 
 
-def twin(prepared: sites.Prepared) -> dict[str, float]:
+def twin(prepared: Case) -> dict[str, float]:
     """Noise-free recovery from starts off by up to 40 %, of the parameters that the observations depend on at all: a parameter
     with a column of zeros (the observations do not change) stays where it started, whatever the search does.
     """

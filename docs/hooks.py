@@ -71,6 +71,8 @@ def on_config(config):
                 {"Equations": "reference/equations.md"},
                 {"Parameters": "reference/parameters.md"},
                 {"Output variables": "reference/variables.md"},
+                {"Plan of a run": "reference/plan_run.md"},
+                {"Plan of a calibration": "reference/plan_calibration.md"},
             ]
         },
         {"Modules": [{room: pages} for room, pages in rooms.items()]},
@@ -92,6 +94,8 @@ def pages() -> dict[str, str | bytes]:
         "reference/equations.md": equations(),
         "reference/parameters.md": parameters(),
         "reference/variables.md": variables(),
+        "reference/plan_run.md": plan_keys("run"),
+        "reference/plan_calibration.md": plan_keys("calibration"),
     }
     for name in modules():
         made[f"modules/{name}.md"] = f"# {name}\n\n::: {name}\n    options:\n      show_root_heading: false\n"
@@ -129,6 +133,17 @@ def parameters() -> str:
 def variables() -> str:
     """The table of output variables."""
     return "# Output variables\n\nMade from `data/variables.csv`.\n\n" + printed("variables", "--markdown")
+
+
+def plan_keys(word: str) -> str:
+    """Every section and key of a plan file, from the declarations that check it."""
+    from jtem.plan import schema
+
+    return (
+        f"# Plan of a {word}\n\nMade from the declarations that check a plan. `jtem schema {word}` prints the same as a JSON "
+        "schema, with which editors complete and check; `jtem new` writes a commented plan to begin with.\n\n"
+        + schema.markdown(word)
+    )
 
 
 def equations() -> str:

@@ -54,7 +54,9 @@ figure, axes = plt.subplots(1, 3, figsize=(12, 3.6), layout="constrained")
 for axis, (values, text) in zip(axes, shown, strict=True):
     for cell, (colour, marker) in enumerate((("#0072B2", "o"), ("#D55E00", "s"))):
         label = str(annual["site"].values[cell])
-        axis.plot(annual["year"], values[:, cell], color=colour, marker=marker, markersize=2.5, linewidth=1, label=label)
+        axis.plot(
+            annual["year"], values[:, cell], color=colour, marker=marker, markersize=2.5, linewidth=1, label=label
+        )
     axis.axvline(2014.5, color="0.6", linestyle=":", linewidth=1)
     axis.set_ylabel(text)
 axes[0].legend(frameon=False)

@@ -49,7 +49,9 @@ colours, markers = ("#0072B2", "#D55E00", "#009E73", "#CC79A7"), "os^D"
 def lines(axis, chosen, factor, unit, title):
     for name, colour, marker in zip(chosen, colours, markers, strict=False):
         data = mean[name]
-        axis.plot(month, data * factor, color=colour, marker=marker, markersize=4, label=data.attrs.get("jtem_name", name))
+        axis.plot(
+            month, data * factor, color=colour, marker=marker, markersize=4, label=data.attrs.get("jtem_name", name)
+        )
     axis.set_ylabel(unit)
     axis.set_title(title, fontsize=10)
     axis.legend(fontsize=7, frameon=False)

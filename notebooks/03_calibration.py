@@ -56,7 +56,9 @@ fit.scores[["r2", "rmse"]].to_dataframe().unstack("when")
 gpp = fit.simulated.where(fit.simulated["stream"] == "gpp", drop=True)
 time = gpp["year"] + (gpp["month"] - 0.5) / 12
 figure, (series, bars) = plt.subplots(1, 2, figsize=(11, 3.8), layout="constrained", width_ratios=(1.7, 1))
-series.errorbar(time, gpp["observed"], gpp["error"], fmt="o", color="0.6", markersize=2.5, linewidth=0.6, label="twin data")
+series.errorbar(
+    time, gpp["observed"], gpp["error"], fmt="o", color="0.6", markersize=2.5, linewidth=0.6, label="twin data"
+)
 series.plot(time, gpp["before"], "--", color="#D55E00", label="start")
 series.plot(time, gpp["after"], "-", color="#0072B2", label="fitted")
 series.axvspan(2008, 2011, color="0.93", zorder=0)

@@ -46,20 +46,17 @@ result
 future = result.annual.sel(time=slice("2015", None))
 weights = future["areacella"]
 gained = (future["nep"] * 365 * 86400).weighted(weights).mean("cell").cumsum("time")  # kgC m-2 since 2015
-names = {name: str(name) for name in gained["scenario"].values}
-
-
-def of(run, climate):
-    return gained.sel(scenario=next(n for n in names if n.startswith(run) and climate in n))
-
-
 styles = (("#0072B2", "-", "o"), ("#D55E00", "--", "s"), ("#009E73", "-.", "^"), ("#CC79A7", ":", "D"))
 figure, axes = plt.subplots(1, 2, figsize=(11, 3.8), layout="constrained", sharey=True)
 effects = {}
 for axis, (climate, title) in zip(axes, (("ssp126", "SSP1-2.6"), ("ssp585", "SSP5-8.5")), strict=True):
     for (factor, label), (colour, line, marker) in zip(held.items(), styles, strict=True):
-        effect = effects[climate, factor] = of("S_Trans", climate) - of(f"S_{factor}", climate)
-        axis.plot(future["year"], effect, color=colour, linestyle=line, marker=marker, markevery=15, markersize=4, label=label)
+        effect = effects[climate, factor] = gained.sel(scenario=f"{climate}_S_Trans") - gained.sel(
+            scenario=f"{climate}_S_{factor}"
+        )
+        axis.plot(
+            future["year"], effect, color=colour, linestyle=line, marker=marker, markevery=15, markersize=4, label=label
+        )
     axis.axhline(0, color="0.5", linewidth=0.7)
     axis.set_title(title, fontsize=10)
 axes[0].set_ylabel("effect on ecosystem carbon (kgC m$^{-2}$)")

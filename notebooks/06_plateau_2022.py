@@ -37,15 +37,12 @@ model = jtem.open(
     }
 )  # fmt: skip
 future = model.run().annual.sel(time=slice("2015", None))
-names = [str(name) for name in future["scenario"].values]
 
 # %%
 figure, axes = plt.subplots(1, 3, figsize=(12, 3.6), layout="constrained")
 gain = {}
 for climate, label, colour, marker in (("ssp126", "SSP1-2.6", "#0072B2", "o"), ("ssp585", "SSP5-8.5", "#D55E00", "s")):
-    thaws, held = (
-        future.sel(scenario=next(n for n in names if n.startswith(run) and climate in n)) for run in ("S_Trans", "S_permafrost")
-    )
+    thaws, held = (future.sel(scenario=f"{climate}_{run}") for run in ("S_Trans", "S_permafrost"))
     area = future["areacella"].where(thaws["thawdepth"][0] < 10.0, 0.0)  # columns with permafrost
     style = {"color": colour, "marker": marker, "markevery": 15}
     axes[0].plot(future["year"], thaws["thawdepth"].clip(max=10).weighted(area).mean("cell"), label=label, **style)

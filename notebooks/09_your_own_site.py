@@ -52,7 +52,7 @@ figure = jtem.plot.overview(result)
 # Soil temperature as a sensor at 0.45 m might have measured it: here the model with denser snow, and noise.
 
 # %%
-truth = model.with_parameters({"soil_thermal.snow_density": 230}).run(years=(1995, 2014), monthly=["soil_temperature"])
+truth = model.with_parameters({"soil_thermal.snow_density": 230}).run(years=(1995, 2014))
 sensor = truth.monthly["tsl"].sel(depth=0.45, method="nearest") - 273.15
 noise = np.random.default_rng(1).normal(0, 0.3, sensor.size)
 observed = pd.DataFrame(

@@ -5,7 +5,7 @@ import csv
 import numpy as np
 import pytest
 
-from jtem.assemble import sites
+from jtem.assemble.calibration import case
 from jtem.files import data_path
 from jtem.plan import calibration as calibration_plan
 from jtem.study.calibration import problem as problems
@@ -222,7 +222,7 @@ def save(path, rows, values):
 
 def build(text, table):
     plan = calibration_plan.parse(text.replace("TABLE", str(table)))
-    return sites.build(plan, None, DEFAULTS)
+    return case(plan, None)
 
 
 def truth(prepared):

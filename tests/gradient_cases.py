@@ -53,13 +53,12 @@ TRAINABLE = tuple(name for name, entry in TABLE.entries.items() if entry.trainab
 
 
 def design_of(scheme: str) -> step.Design:
-    """All float64; nitrogen open in one of the cases so that its parameters are alive; ``layered_concentration`` comes with the
-    other options that belong to thawed nitrogen and CO2.
+    """All float64; nitrogen open in one of the cases so that its parameters are alive; ``layered_concentration`` comes with
+    C:N of tissue by photosynthesis.
     """
     design = step.Design(permafrost=permafrost.SCHEMES[scheme], heat_dtype="float64", open_nitrogen=scheme == "tem6")
     if scheme != "layered_concentration":
         return design
-    design = dataclasses.replace(design, litter_quality_follows_co2=False)
     return step.with_processes(design, plant_cn=nitrogen.vegetation_cn_by_photosynthesis)
 
 

@@ -1,12 +1,16 @@
 """The command line: exit codes, one sentence for every mistake, nothing half-written."""
 
+import json
+
 import numpy as np
 import pytest
 import xarray as xr
 
 from jtem import run
+from jtem.assemble.course import open_plan
 from jtem.commands.main import main
-from jtem.commands.run import demo_plan
+from jtem.commands.run import ProgressLine, demo_plan, spin_up_text
+from jtem.run import Progress, SpinUpReport, Stage
 
 PLAN = """
 [plan]
@@ -168,13 +172,16 @@ def test_a_stopped_run_leaves_only_its_unfinished_work(plan, tmp_path, capsys, m
 
 def inputs(folder, change=lambda climate, static: (climate, static)):
     shape = (24, 2, 2)
+    light = np.array([15, 50, 100, 160, 200, 220, 210, 160, 100, 50, 20, 10] * 2, float)[:, None, None] + np.zeros(
+        shape
+    )
     coords = {"lat": [60.0, 61.0], "lon": [10.0, 12.0]}
-    months = np.array([np.datetime64("2000-01-15") + 30 * k for k in range(24)])
+    months = np.arange("2000-01", "2002-01", dtype="datetime64[M]").astype("datetime64[D]") + 14
     climate = xr.Dataset(
         {
             "tas": (("time", "lat", "lon"), np.full(shape, 270.0), {"units": "K"}),
             "pr": (("time", "lat", "lon"), np.full(shape, 1e-5), {"units": "kg m-2 s-1"}),
-            "rsds": (("time", "lat", "lon"), np.full(shape, 110.0), {"units": "W m-2"}),
+            "rsds": (("time", "lat", "lon"), light, {"units": "W m-2"}),
         },
         coords={"time": months, **coords},
     )
@@ -206,7 +213,7 @@ def test_own_data_run_through_the_check(tmp_path, capsys):
     ("change", "says"),
     [
         (lambda c, s: (c.rename(tas="tax"), s), ("climate.nc", "'tas'", "did you mean 'tax'")),
-        (lambda c, s: (units(c, "pr", "inch"), s), ("climate.nc", "'precipitation'", "correct the units attribute")),
+        (lambda c, s: (units(c, "pr", "furlong"), s), ("climate.nc", "'precipitation'", "correct the units attribute")),
         (lambda c, s: (units(c, "tas", "degC"), s), ("climate.nc", "'air_temperature'", "Kelvin")),
         (lambda c, s: (c.isel(time=[k for k in range(24) if k != 5]), s), ("climate.nc", "month 2000-06", "'time'")),
         (lambda c, s: (at(c, "rsds", np.nan), s), ("climate.nc", "'shortwave_radiation'", "fill it")),
@@ -246,7 +253,7 @@ def test_an_unwritable_folder_is_found_before_anything_runs(plan, tmp_path, caps
         ('"npp"', '"nppp"', "unknown output variable 'nppp'"),
         ('"Toolik"', '"Toolick"', "did you mean 'Toolik'"),
         ("first = 2005", "first = 1700", "1700-2014"),
-        ('climate = "ssp126"', 'climate = "ssp127"', "did you mean 'ssp126'"),
+        ('climate = "ssp126"', 'climate = "ssp127"', "known: historical, ssp126"),
         ("[spinup]", '[model]\nparameters = ["liu2025"]\n[spinup]', "unknown parameter overlay 'liu2025'"),
         ("[spinup]", '[run]\nrestart = "no_such.nc"\n[spinup]', "no_such.nc"),
     ],
@@ -279,3 +286,105 @@ def test_a_real_run_and_its_restart(plan, tmp_path, capsys):
     ):
         for name in ("npp", "cVeg", "thawdepth"):
             np.testing.assert_array_equal(a[name].values, b[name].values)
+
+
+@pytest.mark.parametrize("kind", ["site", "region", "factorial", "calibration", "sensitivity"])
+def test_a_new_plan_is_one_that_check_accepts(kind, tmp_path, capsys, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    assert main(["new", kind]) == 0
+    file = tmp_path / f"{kind}.toml"
+    assert "wrote" in capsys.readouterr().out and file.read_text().startswith("# ")
+    assert main(["new", kind]) == 2
+    assert "overwrite it with --force" in one_sentence(capsys)
+    if kind == "site":
+        light = [0.5, 10, 60, 130, 190, 210, 190, 130, 70, 20, 1, 0.2]
+        months = [(year, month) for year in range(1990, 2015) for month in range(1, 13)]
+        rows = [f"{y},{m},{-10.0 + 20.0 * (5 < m < 9)},30.0,{light[m - 1]}" for y, m in months]
+        header = "year,month,tas (degC),pr (mm month-1),rsds (W m-2)"
+        (tmp_path / "my_site.csv").write_text("\n".join([header, *rows]) + "\n")
+    if kind == "calibration":
+        rows = [f"Toolik,{y},{m},soil_temperature,0.1,{m - 8.0}" for y in range(2005, 2015) for m in range(1, 13)]
+        header = "site,year,month,variable,depth_m,value"
+        (tmp_path / "observations.csv").write_text("\n".join([header, *rows]) + "\n")
+    assert main(["check", str(file), "--data", str(tmp_path)]) == 0, capsys.readouterr().err
+    said = capsys.readouterr().out
+    assert "fine" in said
+    if kind == "calibration":
+        assert "climate: emulated climate 'historical'" in said
+
+
+def test_shells_complete_commands_and_options(capsys):
+    for shell in ("bash", "zsh", "fish"):
+        assert main(["completion", shell]) == 0
+        said = capsys.readouterr().out
+        assert all(word in said for word in ("calibrate", "sensitivity", "resume", "factorial"))
+
+
+def test_a_schema_is_printed(capsys):
+    assert main(["schema", "calibration"]) == 0
+    said = json.loads(capsys.readouterr().out)
+    assert said["properties"]["parameter"]["items"]["required"] == ["name", "bounds"]
+
+
+@pytest.mark.parametrize(
+    ("words", "says"),
+    [
+        ('oun_process = "a:b"', "unknown process 'oun_process'"),
+        ('maintenance_temperature = "my_module"', 'write "module:function"'),
+        ('maintenance_temperature = "no_such_module_here:f"', "cannot be imported"),
+        ('maintenance_temperature = "math:expp"', "has no function 'expp'; did you mean 'exp'"),
+    ],
+)
+def test_a_wrong_process_of_a_plan_is_one_sentence(plan, capsys, words, says):
+    plan.write_text(PLAN + f"[model.processes]\n{words}\n")
+    assert main(["check", str(plan)]) == 2
+    assert says in one_sentence(capsys)
+
+
+def test_a_plan_names_an_own_process(plan, tmp_path, monkeypatch, capsys):
+    (tmp_path / "my_respiration.py").write_text(
+        "def flat(air_temperature, p):\n    return air_temperature * 0.0 + 1.0\n"
+    )
+    monkeypatch.syspath_prepend(tmp_path)
+    plan.write_text(PLAN + '[model.processes]\nmaintenance_temperature = "my_respiration:flat"\n')
+    assert main(["check", str(plan)]) == 0, capsys.readouterr().err
+    prepared = open_plan(plan, None)
+    assert prepared.experiment.design.processes.maintenance_temperature.__name__ == "flat"
+
+
+def test_numbers_where_an_overlay_wants_tables_are_one_sentence(plan, tmp_path, capsys):
+    for text, says in (
+        ("a = 1", "'a' is 1, not a table"),
+        ("[soil_thermal]\nsnow_density = 200", "write [soil_thermal.snow_den"),
+    ):
+        (tmp_path / "overlay.toml").write_text(text)
+        plan.write_text(PLAN + f"[model]\nparameters = ['{tmp_path / 'overlay.toml'}']\n")
+        assert main(["check", str(plan)]) == 2
+        assert says in one_sentence(capsys)
+
+
+def test_years_that_no_file_has_name_the_key(tmp_path, capsys):
+    inputs(tmp_path / "data")
+    for old, new, says in (
+        ("cycle = [2000, 2001]", "", "[spinup] cycle 1850-1860: "),
+        ("last = 2001", "last = 2005", "[history] first, last 2000-2005: "),
+    ):
+        (tmp_path / "plan.toml").write_text(OWN.replace(old, new))
+        assert main(["check", str(tmp_path / "plan.toml"), "--data", str(tmp_path / "data")]) == 2
+        said = one_sentence(capsys)
+        assert says in said and "shorten the stage" not in said
+
+
+def test_time_left_counts_programs_that_will_compile(tmp_path):
+    history, future = (Stage(n, 1, y, lambda rows: None) for n, y in (("historical", 100), ("ssp126", 50)))
+    with (tmp_path / "told").open("w") as told:
+        line = ProgressLine([history, future], spin_up=True, stream=told)
+        line(Progress("spinup", 1, 0, 1, 50, 150, 40.0, 30.0))
+    assert line.compiling_left(Progress("spinup", 1, 0, 1, 50, 150, 40.0, 30.0)) == 60.0  # two more of 30 s
+    assert " 80 s left" in (tmp_path / "told").read_text()  # and 100 column-years at 5 a second
+
+
+def test_a_spin_up_without_balance_says_what_to_do():
+    drift = {"carbon": np.array([3.0])}
+    assert 'set method = "equilibrium"' in spin_up_text(SpinUpReport(drift, np.array([False]), 5))
+    assert "warning" not in spin_up_text(SpinUpReport(drift, np.array([True]), 5))

@@ -78,15 +78,13 @@ def random_state(design, cells, climate, parameters, seed=3):
 
 
 def design_of(scheme, heat, pools, open_nitrogen):
-    """``layered_concentration`` comes with the other options that belong to thawed nitrogen and CO2."""
+    """``layered_concentration`` comes with C:N of tissue by photosynthesis."""
     plain = step.Design(
         permafrost=permafrost.SCHEMES[scheme], heat_dtype=heat, pool_dtype=pools, open_nitrogen=open_nitrogen
     )
     if scheme != "layered_concentration":
         return plain
-    return dataclasses.replace(
-        step.with_processes(plain, plant_cn=nitrogen.vegetation_cn_by_photosynthesis), litter_quality_follows_co2=False
-    )
+    return step.with_processes(plain, plant_cn=nitrogen.vegetation_cn_by_photosynthesis)
 
 
 def simulate(scheme, heat, pools, open_nitrogen=False, baseline=False, root_density_decline=0.0):

@@ -1,11 +1,17 @@
 import dataclasses
+import json
+import tomllib
+from pathlib import Path
 
+import jsonschema
+import numpy as np
 import pytest
 
 from jtem import plan
 from jtem.errors import InputError
-from jtem.files import resolve
+from jtem.files import data_path, resolve
 from jtem.physics import permafrost
+from jtem.plan import calibration, schema, toml
 
 GOOD = """
 [plan]
@@ -102,3 +108,105 @@ def test_files_are_relative_to_the_data_folder(tmp_path, monkeypatch):
 def test_missing_file_is_one_sentence(tmp_path):
     with pytest.raises(InputError, match="plan not found"):
         plan.read(tmp_path / "nothing.toml")
+
+
+CALIBRATION = """
+[calibration]
+name = "fit"
+[model]
+nitrogen = "open"
+[[data]]
+source = "table"
+path = "o.csv"
+[[parameter]]
+name = "soil_thermal.snow_density"
+bounds = [150, 450.0]
+"""
+
+
+def test_a_calibration_takes_the_keys_of_a_runs_model():
+    assert calibration.parse(CALIBRATION).model.open_nitrogen
+    assert not calibration.parse(CALIBRATION.replace('nitrogen = "open"', "")).model.open_nitrogen
+    with pytest.raises(InputError, match=r"unknown key 'nitrogn'; did you mean 'nitrogen'"):
+        calibration.parse(CALIBRATION.replace("nitrogen", "nitrogn"))
+
+
+@pytest.mark.parametrize(
+    ("section", "says"),
+    [
+        (
+            "[factorial]\nmembers = { warm = [1.2] }",
+            r"'members.warm' has 1 entries, expected \[factor on warming, change of",
+        ),
+        ("[prepare]\nbox = [1.0, 2.0]", r"expected \[south, north, west, east\]"),
+        ("[sensitivity]\nspread = 11", r"'spread' is 11, expected a number within 1e-06..10"),
+        ('[sensitivity]\nmethods = ["adjont"]', r"methods 'adjont' is unknown; did you mean 'adjoint'"),
+        ('[output]\nnetcdf = "yes"', "'netcdf' is 'yes', expected true or false"),
+        ('[prepare]\nvegetation_kind = "biome"', "vegetation_kind 'biome' is unknown; did you mean 'biome4'"),
+    ],
+)
+def test_every_key_says_what_it_may_be(section, says):
+    with pytest.raises(InputError, match=says):
+        plan.parse(GOOD[: GOOD.index("[output]")] + section)
+
+
+def test_a_key_that_the_source_passes_over_is_refused():
+    with pytest.raises(InputError, match=r"source 'embedded' does not take 'subdivide'.*climate_grid"):
+        plan.parse(GOOD.replace("[model]", "subdivide = 2\n[model]"))
+
+
+def test_words_that_differ_in_numbers_are_no_slips():
+    text = GOOD.replace('source = "embedded"\nsites = ["Toolik"]', 'source = "cf_monthly"\nstatic = "s.nc"')
+    text = text.replace("[model]", '[domain.climate]\nhistorical = ["h.nc"]\nssp585 = ["f.nc"]\n[model]')
+    with pytest.raises(InputError, match=r"climate 'ssp245' has no files.*known: historical, ssp585"):
+        plan.parse(text.replace('climate = "ssp126"', 'climate = "ssp245"'))
+
+
+def test_a_plan_from_python_is_the_plan_of_its_text():
+    given = {
+        "plan": {"name": "small", "comment": 'a "b" \\ c'},
+        "domain": {"source": "embedded", "sites": ("Toolik",), "stride": np.int64(1)},
+        "history": {"first": 1990, "last": 2014},
+        "scenario": [{"name": "s", "climate": "ssp126", "first": 2015, "last": 2020}],
+        "output": {"annual": ["npp"], "state": False},
+        "sensitivity": {"scales": np.array([0.25, 1.0]), "quantities": {"a b": "sum NPP 2015-2020"}},
+    }
+    made = plan.from_dict(given)
+    assert dataclasses.replace(plan.parse(made.text), text="") == dataclasses.replace(made, text="")
+    assert made.domain.sites == ("Toolik",) and made.plan.comment == 'a "b" \\ c'
+    assert made.sensitivity.scales == (0.25, 1.0) and made.scenario[0].last == 2020
+    given["domain"]["source"] = "embeded"
+    with pytest.raises(InputError, match="did you mean 'embedded'"):
+        plan.from_dict(given)
+    with pytest.raises(InputError, match="give texts, numbers"):
+        plan.from_dict({"plan": {"name": object()}})
+    assert tomllib.loads(toml.dumps(toml.plain(given)))["scenario"][0]["name"] == "s"
+
+
+ROOT = Path(__file__).resolve().parents[1]
+
+
+@pytest.mark.parametrize("word", schema.PLANS)
+def test_the_schema_takes_every_plan_and_refuses_what_reading_refuses(word):
+    made = schema.schema(word)
+    jsonschema.Draft202012Validator.check_schema(made)
+    files = sorted(ROOT.glob("experiments/*/calibration/*.toml" if word == "calibration" else "experiments/*/*.toml"))
+    files += [
+        path for path in data_path("plans").glob("*.toml") if (path.stem == "calibration") == (word == "calibration")
+    ]
+    assert len(files) > 10
+    for path in files:
+        jsonschema.validate(tomllib.loads(path.read_text()), made)
+    bad = json.loads(json.dumps(tomllib.loads(files[0].read_text())))
+    bad["model"] = {"heat_substeps": 0}
+    with pytest.raises(jsonschema.ValidationError):
+        jsonschema.validate(bad, made)
+
+
+@pytest.mark.parametrize("word", schema.PLANS)
+def test_every_key_is_explained_by_one_sentence(word):
+    for section in toml.sections(schema.PLANS[word]):
+        assert schema.first_paragraph(section.kind).endswith("."), section.name
+        for key in toml.keys(section.kind):
+            assert key.about.text.endswith("."), (section.name, key.name)
+            assert f"| `{key.name}` |" in schema.markdown(word)

@@ -59,14 +59,15 @@ def _set_up(gradients: bool) -> bool:
     import jax
 
     given = os.environ.get("XLA_FLAGS", "")
+    wanted = compiler_flags(given, gradients)
     if "xla_force_host_platform_device_count" in given:
-        os.environ["XLA_FLAGS"] = compiler_flags(given, gradients)
+        os.environ["XLA_FLAGS"] = wanted
         return True
-    if jax.config.jax_num_cpu_devices == usable_cores():
-        return True  # done before: by then JAX may have started, with these options
+    if getattr(jax.config, "jax_num_cpu_devices", 0) == usable_cores() and wanted == given:
+        return True  # done before: JAX may have started since, with these options
     try:
         jax.config.update("jax_num_cpu_devices", usable_cores())
     except RuntimeError:  # JAX has started: keep its devices
         return False
-    os.environ["XLA_FLAGS"] = compiler_flags(given, gradients)
+    os.environ["XLA_FLAGS"] = wanted
     return True

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import difflib
+import re
 import warnings
 from collections.abc import Iterable
 
 DONE, FAILED_CELLS, USER_ERROR, STOPPED = 0, 1, 2, 130
 """Exit codes: done; finished but some cells failed (named); the user must change something (one sentence); Ctrl-C."""
+MANY = 60
+"""Most known words that a message lists."""
 
 
 class InputError(ValueError):
@@ -17,13 +20,23 @@ class InputError(ValueError):
 def suggest(name: str, known: Iterable[str]) -> str:
     """Return what to tell a user who wrote ``name`` where one of ``known`` was meant.
 
-    Gives ``"did you mean 'x'?"`` where something is similar, and the whole list otherwise.
+    Gives ``"did you mean 'x'?"`` where something is similar, else what is known. Words that differ in their numbers alone are
+    other things (ssp245, ssp585), not slips.
     """
     choices = [str(choice) for choice in known]
     similar = difflib.get_close_matches(str(name), choices, n=1, cutoff=0.5)
-    if similar:
+    if similar and not _other_number(str(name), similar[0]):
         return f"did you mean {similar[0]!r}?"
+    if len(choices) > MANY:
+        return f"known: {', '.join(choices[:MANY])}, ... ({len(choices)} in all)"
     return "known: " + ", ".join(choices)
+
+
+def _other_number(word: str, similar: str) -> bool:
+    """Whether two words differ in their numbers alone."""
+    mine, other = (re.findall(r"\d+", text) for text in (word, similar))
+    letters = [re.sub(r"\d+", "", text).lower() for text in (word, similar)]
+    return bool(mine) and mine != other and letters[0] == letters[1]
 
 
 class InputNote(UserWarning):

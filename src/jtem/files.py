@@ -30,6 +30,12 @@ def data_path(*parts: str) -> Path:
     raise InputError(f"packaged data {wanted!r} not found under {_ROOTS[0]} or {_ROOTS[1]}; reinstall jtem")
 
 
+def data_folder(given: Path | str | None) -> Path | None:
+    """The folder of input files: as given, else the variable ``JTEM_DATA``, else none."""
+    named = given or os.environ.get(DATA_VARIABLE)
+    return Path(named) if named else None
+
+
 def resolve(name: str, data: Path | str | None, where: str, *, folder: bool = False) -> Path:
     """Path of an input file (or ``folder``) relative to the data folder (``data`` or ``JTEM_DATA``).
 
@@ -37,12 +43,12 @@ def resolve(name: str, data: Path | str | None, where: str, *, folder: bool = Fa
     """
     path = Path(name)
     if not path.is_absolute():
-        base = data or os.environ.get(DATA_VARIABLE)
-        if not base:
+        base = data_folder(data)
+        if base is None:
             raise InputError(
                 f"{where}: {name} is relative to a data folder; give it with --data DIR or the variable {DATA_VARIABLE}"
             )
-        path = Path(base) / name
+        path = base / name
     if not (path.is_dir() if folder else path.is_file()):
         what = "folder" if folder else "file"
         raise InputError(

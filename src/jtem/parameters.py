@@ -7,7 +7,6 @@ and thin overlays. A parameter tree holds one row per vegetation community; :fun
 from __future__ import annotations
 
 import dataclasses
-import difflib
 import hashlib
 import tomllib
 from collections.abc import Iterator, Mapping
@@ -19,7 +18,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from jtem.errors import InputError
+from jtem.errors import InputError, suggest
 
 
 def parameter(*, unit: str, description: str, symbol: str = "", scale: str = "linear", trainable: bool = True) -> Any:
@@ -40,10 +39,6 @@ def parameter(*, unit: str, description: str, symbol: str = "", scale: str = "li
             "trainable": trainable,
         }
     )
-
-
-class ParameterError(InputError):
-    """A parameter table that cannot be used: one sentence naming file, parameter and remedy."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -72,21 +67,15 @@ class ParameterTable:
     files: tuple[str, ...]
 
     def index(self, community: str) -> int:
-        """Row of a community; raises ``ParameterError`` with the nearest known name."""
+        """Row of a community; raises ``InputError`` with the nearest known name."""
         if community not in self.communities:
-            raise ParameterError(f"unknown community '{community}'{nearest(community, self.communities)}")
+            raise InputError(f"unknown community '{community}'; {suggest(community, self.communities)}")
         return self.communities.index(community)
 
     def hash(self) -> str:
         """Short hash of every value in the table."""
         text = repr([(n, sorted(e.values.items())) for n, e in sorted(self.entries.items())])
         return hashlib.sha256(text.encode()).hexdigest()[:12]
-
-
-def nearest(name: str, known) -> str:
-    """``"; did you mean 'x'?"`` or nothing."""
-    close = difflib.get_close_matches(name, list(known), n=1, cutoff=0.5)
-    return f"; did you mean '{close[0]}'?" if close else ""
 
 
 def fields(tree_class: type) -> Iterator[tuple[str, Any]]:
@@ -109,7 +98,7 @@ def read_table(tree_class: type, files: list[Path]) -> ParameterTable:
 
     A file has ``communities = {name = "title"}`` (first file only) and one table per parameter, ``[branch.field]`` with
     ``unit``, ``bounds``, ``source`` and ``value`` (all communities) and/or ``values = {community = value}``. An overlay
-    may give only ``value``/``values`` and ``source``. Raises ``ParameterError`` for unknown names, wrong units, values
+    may give only ``value``/``values`` and ``source``. Raises ``InputError`` for unknown names, wrong units, values
     out of bounds, missing parameters.
     """
     declared = dict(fields(tree_class))
@@ -119,29 +108,33 @@ def read_table(tree_class: type, files: list[Path]) -> ParameterTable:
         try:
             content = tomllib.loads(Path(path).read_text())
         except FileNotFoundError:
-            raise ParameterError(f"{path}: parameter file not found; give an existing TOML file") from None
+            raise InputError(f"{path}: parameter file not found; give an existing TOML file") from None
         except tomllib.TOMLDecodeError as error:
-            raise ParameterError(f"{path}: not valid TOML ({error})") from None
+            raise InputError(f"{path}: not valid TOML ({error})") from None
         if not titles:
             titles = content.pop("communities", {})
             if not titles:
-                raise ParameterError(f"{path}: no [communities] table; the first parameter file must name them")
+                raise InputError(f"{path}: no [communities] table; the first parameter file must name them")
         content.pop("overlay", None)
         for branch, block in content.items():
+            if not isinstance(block, dict):
+                raise InputError(f"{path}: '{branch}' is {block!r}, not a table; {_form(branch, declared)}")
             for name, item in block.items():
                 full = f"{branch}.{name}"
                 if full not in declared:
-                    raise ParameterError(f"{path}: unknown parameter '{full}'{nearest(full, declared)}")
+                    raise InputError(f"{path}: unknown parameter '{full}'; {suggest(full, declared)}")
+                if not isinstance(item, dict):
+                    raise InputError(f"{path}: '{full}' is {item!r}, not a table; {_form(full, declared)}")
                 _merge(raw, full, item, declared[full], titles, path)
     missing = [name for name in declared if name not in raw]
     if missing:
-        raise ParameterError(f"{files[0]}: no value for parameter '{missing[0]}' ({len(missing)} missing)")
+        raise InputError(f"{files[0]}: no value for parameter '{missing[0]}' ({len(missing)} missing)")
     entries = {}
     for name, metadata in declared.items():
         item = raw[name]
         lacking = [c for c in titles if c not in item["values"]]
         if lacking:
-            raise ParameterError(f"{files[0]}: parameter '{name}' has no value for community '{lacking[0]}'")
+            raise InputError(f"{files[0]}: parameter '{name}' has no value for community '{lacking[0]}'")
         entries[name] = Entry(
             name=name,
             unit=metadata["unit"],
@@ -157,31 +150,39 @@ def read_table(tree_class: type, files: list[Path]) -> ParameterTable:
     return ParameterTable(tuple(titles), titles, entries, tuple(Path(f).name for f in files))
 
 
+def _form(name: str, declared: Mapping[str, Any]) -> str:
+    """How a parameter is written."""
+    full = (
+        name if name in declared else next((known for known in declared if known.endswith(f".{name}")), "branch.field")
+    )
+    return f"write [{full}] with lines 'value = ...' and 'source = \"...\"'"
+
+
 def _merge(raw: dict, name: str, item: Mapping, metadata: Mapping, titles: Mapping, path: Path) -> None:
     unknown = set(item) - {"unit", "bounds", "source", "value", "values"}
     if unknown:
         key = sorted(unknown)[0]
-        raise ParameterError(f"{path}: '{name}' has the unknown key '{key}'; use unit, bounds, source, value, values")
+        raise InputError(f"{path}: '{name}' has the unknown key '{key}'; use unit, bounds, source, value, values")
     if item.get("unit", metadata["unit"]) != metadata["unit"]:
-        raise ParameterError(
+        raise InputError(
             f"{path}: '{name}' is given in '{item['unit']}' but the model works in '{metadata['unit']}'; convert the value"
         )
     entry = raw.setdefault(name, {"values": {}, "bounds": None, "source": ""})
     entry["bounds"] = item.get("bounds", entry["bounds"])
     entry["source"] = item.get("source", entry["source"])
     if entry["bounds"] is None or not entry["source"]:
-        raise ParameterError(f"{path}: '{name}' needs 'bounds = [low, high]' and a 'source'")
+        raise InputError(f"{path}: '{name}' needs 'bounds = [low, high]' and a 'source'")
     values = dict.fromkeys(titles, item["value"]) if "value" in item else {}
     values.update(item.get("values", {}))
     low, high = entry["bounds"]
     for community, value in values.items():
         if community not in titles:
-            raise ParameterError(
-                f"{path}: '{name}' names the unknown community '{community}'{nearest(community, titles)}"
+            raise InputError(
+                f"{path}: '{name}' names the unknown community '{community}'; {suggest(community, titles)}"
             )
         array = np.asarray(value, dtype=float)
         if not np.all(np.isfinite(array)) or np.any(array < low) or np.any(array > high):
-            raise ParameterError(f"{path}: '{name}' for '{community}' is {value}, outside its bounds [{low}, {high}]")
+            raise InputError(f"{path}: '{name}' for '{community}' is {value}, outside its bounds [{low}, {high}]")
     entry["values"].update(values)
 
 
@@ -200,12 +201,12 @@ def build(tree_class: type, table: ParameterTable, dtype: str = "float64") -> An
 
 
 def get(parameters: Any, name: str) -> jax.Array:
-    """Leaf ``branch.field`` of a parameter tree; raises ``ParameterError`` for an unknown name."""
+    """Leaf ``branch.field`` of a parameter tree; raises ``InputError`` for an unknown name."""
     node = parameters
     for part in name.split("."):
         if not hasattr(node, part):
             known = [f"{f.name}" for f in dataclasses.fields(node)] if dataclasses.is_dataclass(node) else []
-            raise ParameterError(f"unknown parameter '{name}'{nearest(part, known)}")
+            raise InputError(f"unknown parameter '{name}'; {suggest(part, known)}")
         node = getattr(node, part)
     return node
 

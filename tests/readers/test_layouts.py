@@ -652,6 +652,11 @@ def maxima(folder):
     return amounts(folder, "tas", "degC", 1.0, {"cell_methods": "time: maximum"})
 
 
+@layout(refused="cell_methods 'time: minimum within days time: mean over days' tells daily minima, expected means")
+def daily_minima(folder):
+    return amounts(folder, "tas", "degC", 1.0, {"cell_methods": "time: minimum within days time: mean over days"})
+
+
 @layout(refused="'air_temperature' has no units attribute")
 def no_units(folder):
     return amounts(folder, "tas", "", 1.0, {})
@@ -722,6 +727,15 @@ def daily_totals(folder):
 def hourly_totals_of_a_reanalysis(folder):
     factors = {"pr": 1e-3 / 24 / days("standard"), "rsds": 3600.0}
     return finer(folder / "c.nc", 24.0, place="end", units={"pr": "m", "rsds": "J m**-2"}, factors=factors)
+
+
+@layout(refused="c.nc: pr: values in 'm' run up through each day and begin again, so they are sums since a fixed hour")
+def hourly_totals_that_run_up_through_the_day(folder):
+    at, month = steps(24.0, "standard", "start")
+    rain = on_grid()["pr"][month] * 1e-3 / 31 / 24 * (1 + np.arange(at.size) % 24)[:, None, None]
+    values = {n: v[month] for n, v in on_grid().items()} | {"pr": rain}
+    clock = {"time": (("time",), at, {"units": "days since 1850-01-01", "calendar": "standard"})}
+    return write(folder / "c.nc", clock | axes() | climate(values, units={"pr": "m"}))
 
 
 @layout()

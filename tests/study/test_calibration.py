@@ -24,15 +24,16 @@ from calibration_twins import (
     truth,
     write_heat_table,
 )
-from jtem import calibrate, parameters, run, step
-from jtem.assemble import sites
+from jtem import parameters, run, step
+from jtem.assemble.calibration import case
+from jtem.commands.calibrate import print_posterior
 from jtem.commands.main import main
 from jtem.errors import InputError
 from jtem.plan import calibration as calibration_plan
 from jtem.readers import observations
 from jtem.report import calibration as figures
 from jtem.study import scores
-from jtem.study.calibration import descent, least_squares, misfit, pest, sampling
+from jtem.study.calibration import descent, least_squares, misfit, pest, posterior, results, sampling, search
 from jtem.study.calibration import problem as problems
 from jtem.study.calibration.model import Model, near_posterior
 
@@ -106,23 +107,23 @@ def test_a_stopped_search_goes_on(carbon):
             raise Stop
 
     with pytest.raises(Stop):
-        calibrate.fit(prepared, out, say=say)
-    kept = json.loads((out / calibrate.STATE).read_text())["searches"][0]["history"]
-    resumed = calibrate.fit(prepared, out, resume=True, say=lambda line: None)
-    whole = calibrate.fit(prepared, folder, say=lambda line: None)
+        search.fit(prepared, out, say=say)
+    kept = json.loads((out / search.STATE).read_text())["searches"][0]["history"]
+    resumed = search.fit(prepared, out, resume=True, say=lambda line: None)
+    whole = search.fit(prepared, folder, say=lambda line: None)
     assert len(kept) == 3 and list(resumed.fit.history[:3]) == kept
     np.testing.assert_array_equal(resumed.fit.x, whole.fit.x)
     other = folder / "other.toml"
     other.write_text(text.replace("iterations = 40", "iterations = 41"))
-    changed = sites.build(calibration_plan.read(other), None, DEFAULTS)
+    changed = case(calibration_plan.read(other), None)
     with pytest.raises(InputError, match="another plan"):
-        calibrate.fit(changed, out, resume=True)
+        search.fit(changed, out, resume=True)
 
 
 def test_heat_twin_is_recovered(heat, tmp_path):
-    outcome = calibrate.fit(heat, tmp_path, say=lambda line: None)
+    outcome = search.fit(heat, tmp_path, say=lambda line: None)
     np.testing.assert_allclose(heat.model.transform.values(outcome.fit.x), truth(heat), rtol=1e-3)
-    found = calibrate.evaluate(heat, outcome)
+    found = results.evaluate(heat, outcome)
     assert np.all(found.spread >= 0) and np.all(found.codes == 0)
 
 
@@ -191,9 +192,9 @@ BAD = {
 }  # fmt: skip
 
 
-@pytest.mark.parametrize("case", BAD)
-def test_bad_plans_end_with_one_sentence_before_anything_compiles(case, carbon, capsys, monkeypatch, tmp_path):
-    old, new, words = BAD[case]
+@pytest.mark.parametrize("wrong", BAD)
+def test_bad_plans_end_with_one_sentence_before_anything_compiles(wrong, carbon, capsys, monkeypatch, tmp_path):
+    old, new, words = BAD[wrong]
     text = carbon[1].read_text()
     assert old in text
     monkeypatch.setattr(misfit, "program", lambda *_: pytest.fail("compiled"))
@@ -202,8 +203,8 @@ def test_bad_plans_end_with_one_sentence_before_anything_compiles(case, carbon, 
     assert main(["calibrate", str(plan), "--out", str(tmp_path / "out")]) == 2
     said = capsys.readouterr().err.strip()
     assert said.startswith("jtem: ") and len(said.splitlines()) == 1
-    with pytest.raises((InputError, parameters.ParameterError), match=words):
-        sites.build(calibration_plan.read(plan), None, DEFAULTS)
+    with pytest.raises(InputError, match=words):
+        case(calibration_plan.read(plan), None)
 
 
 def test_without_blackjax_one_sentence_before_anything_compiles(carbon, capsys, monkeypatch, tmp_path):
@@ -216,25 +217,30 @@ def test_without_blackjax_one_sentence_before_anything_compiles(carbon, capsys, 
     assert said.startswith("jtem: ") and len(said.splitlines()) == 1 and 'pip install "jtem[calibration]"' in said
 
 
+def asked_for(made, text):
+    """The case with the text and the [posterior] of another plan."""
+    part = calibration_plan.parse(text).posterior
+    return dataclasses.replace(made, text=text, posterior=sampling.Settings(**dataclasses.asdict(part)))
+
+
 POSTERIOR = "\n[posterior] # few\nsamples = 250\nwarmup = 100\nchains = 3\n"
 
 
 def test_search_goes_on_whatever_the_posterior_asks_for(carbon):
-    plan = carbon[0].plan
-    text = plan.text
+    text = carbon[0].text
     asked = [text + POSTERIOR, text + POSTERIOR.replace("250", "400")]
-    assert {calibrate.identity(dataclasses.replace(plan, text=t)) for t in asked} == {calibrate.identity(plan)}
+    assert {search.identity(t) for t in asked} == {search.identity(text)}
     changed = text.replace("iterations = 40", "iterations = 41")
-    assert calibrate.identity(dataclasses.replace(plan, text=changed + POSTERIOR)) != calibrate.identity(plan)
+    assert search.identity(changed + POSTERIOR) != search.identity(text)
 
 
 @pytest.mark.slow
 def test_draws_are_written_down_gone_on_with_and_told(carbon, monkeypatch, tmp_path):
     """All but the density, which is the Gaussian of the best fit here: its moments come back in the table's units."""
     pytest.importorskip("blackjax", reason="blackjax is optional: pip install 'jtem[calibration]'")
-    plan = calibration_plan.parse(carbon[1].read_text() + POSTERIOR)
-    prepared = dataclasses.replace(carbon[0], plan=plan)
-    outcome = calibrate.fit(prepared, tmp_path, say=lambda line: None)
+    text = carbon[1].read_text() + POSTERIOR
+    prepared = asked_for(carbon[0], text)
+    outcome = search.fit(prepared, tmp_path, say=lambda line: None)
     x, model = outcome.fit.x, prepared.model
     precision = np.linalg.inv(near_posterior(outcome.fit.jacobian))
     monkeypatch.setattr(
@@ -252,22 +258,22 @@ def test_draws_are_written_down_gone_on_with_and_told(carbon, monkeypatch, tmp_p
             raise Stop
 
     with pytest.raises(Stop):
-        calibrate.sample(prepared, outcome, tmp_path, say=say)
+        posterior.sample(prepared, outcome, tmp_path, say=say)
     assert "(warming up)" in told[-1] and "acceptance" in told[-1] and "left" in told[-1]
     assert any(line.startswith("compiled in") for line in told)
-    with np.load(tmp_path / calibrate.DRAWS) as kept:
+    with np.load(tmp_path / posterior.DRAWS) as kept:
         begun = kept["x"]
-    whole = calibrate.sample(prepared, outcome, tmp_path, resume=True, say=told.append)
+    whole = posterior.sample(prepared, outcome, tmp_path, resume=True, say=told.append)
     assert told[-1].startswith("draw   350 of 350  ") and whole.number == 350 and 2 < begun.shape[1] <= 100
     np.testing.assert_array_equal(whole.x[:, : begun.shape[1]], begun)
-    other = calibration_plan.parse(plan.text.replace("chains = 3", "chains = 2"))
+    other = asked_for(prepared, text.replace("chains = 3", "chains = 2"))
     with pytest.raises(InputError, match="another plan"):
-        calibrate.sample(dataclasses.replace(prepared, plan=other), outcome, tmp_path, resume=True)
-    fewer = calibration_plan.parse(plan.text.replace("samples = 250", "samples = 100"))
+        posterior.sample(other, outcome, tmp_path, resume=True)
+    fewer = asked_for(prepared, text.replace("samples = 250", "samples = 100"))
     with pytest.raises(InputError, match="more draws than"):
-        calibrate.sample(dataclasses.replace(prepared, plan=fewer), outcome, tmp_path, resume=True)
+        posterior.sample(fewer, outcome, tmp_path, resume=True)
 
-    found, _ = calibrate.write_posterior(prepared, outcome, whole, tmp_path)
+    found, _ = posterior.write_posterior(prepared, outcome, whole, tmp_path)
     with (tmp_path / "posterior.csv").open() as file:
         rows = list(csv.DictReader(file))
     assert len(rows) == 3 * 250 and [rows[-1]["chain"], rows[-1]["draw"]] == ["3", "250"]
@@ -284,7 +290,7 @@ def test_draws_are_written_down_gone_on_with_and_told(carbon, monkeypatch, tmp_p
         assert float(row["ess_bulk"]) > 100 and 0.99 < float(row["r_hat"]) < 1.05
     assert summary["decomposition rate:Toolik"]["unit"] == "1"
     assert summary["decomposition.temperature_sensitivity"]["unit"] != "1"
-    calibrate.print_posterior(found, least_squares.summary(outcome.fit, model.transform), told.append)
+    print_posterior(found, least_squares.summary(outcome.fit, model.transform))
     if figures.available():
         assert (tmp_path / "posterior.png").stat().st_size > 10_000
 
@@ -358,7 +364,7 @@ relative = {{ net_primary_production = 0.2, vegetation_carbon = 0.2 }}
 name = "decomposition.temperature_sensitivity"
 bounds = [0.03, 0.15]
 """
-    problem = sites.build(calibration_plan.parse(text), None, DEFAULTS).problem
+    problem = case(calibration_plan.parse(text), None).problem
     assert problem.sites == names and problem.communities == ("boreal_forest", "wet_moist_tundra")
     assert problem.observations.value.tolist() == [210.0, 3200.0, 210.0, 3200.0]
     assert problem.observations.fitted.tolist() == [True, True, False, False]
@@ -368,9 +374,9 @@ bounds = [0.03, 0.15]
         calibration_plan.parse(swapped)
     unknown = text.replace(f'places = {{ "{names[0]}"', 'places = { "CMT99 moss"')
     with pytest.raises(InputError, match="places names 'CMT99 moss', which is no site"):
-        sites.build(calibration_plan.parse(unknown), None, DEFAULTS)
+        case(calibration_plan.parse(unknown), None)
     with pytest.raises(InputError, match="has no latitude and longitude; give it"):
-        sites.build(calibration_plan.parse(text.replace("places = ", "# ")), None, DEFAULTS)
+        case(calibration_plan.parse(text.replace("places = ", "# ")), None)
 
 
 @pytest.mark.slow
@@ -383,9 +389,9 @@ def test_real_tower_plans_can_be_built_and_exported(shared_data, tmp_path):
         plan = calibration_plan.read(path)
         if plan.calibration.unavailable:
             with pytest.raises(InputError, match="data not available"):
-                sites.build(plan, shared_data, DEFAULTS)
+                case(plan, shared_data)
             continue
-        prepared = sites.build(plan, shared_data, DEFAULTS)
+        prepared = case(plan, shared_data)
         assert prepared.problem.observations.fitted.sum() > len(prepared.model.names), path
         files = pest.write(pest.problem_of(prepared.model, prepared.first_year), tmp_path, path.stem, "run")
         back = pest.read_control(files["pst"])
@@ -429,17 +435,17 @@ def test_intervals_cover_the_truth_under_noise(carbon):
 def test_draws_of_the_posterior_agree_with_laplace(carbon, tmp_path):
     """The twin with noise through the real model: NUTS against the first-order (Laplace) errors, and the truth."""
     pytest.importorskip("blackjax", reason="blackjax is optional: pip install 'jtem[calibration]'")
-    plan = calibration_plan.parse(carbon[1].read_text() + "\n[posterior]\nsamples = 300\nwarmup = 200\nchains = 4\n")
+    text = carbon[1].read_text() + "\n[posterior]\nsamples = 300\nwarmup = 200\nchains = 4\n"
     problem = carbon[0].problem
     o = problem.observations
     noise = np.random.default_rng(3).normal(0.0, 1.0, o.value.size) * np.where(o.fitted, o.error, 0.0)
     problem = dataclasses.replace(problem, observations=dataclasses.replace(o, value=o.value + noise))
-    prepared = dataclasses.replace(carbon[0], plan=plan, problem=problem, model=Model(problem))
-    outcome = calibrate.fit(prepared, tmp_path, say=lambda line: None)
-    draws = calibrate.sample(prepared, outcome, tmp_path, say=lambda line: print(line, flush=True))
-    found, warned = calibrate.write_posterior(prepared, outcome, draws, tmp_path)
+    prepared = dataclasses.replace(asked_for(carbon[0], text), problem=problem, model=Model(problem))
+    outcome = search.fit(prepared, tmp_path, say=lambda line: None)
+    draws = posterior.sample(prepared, outcome, tmp_path, say=lambda line: print(line, flush=True))
+    found, warned = posterior.write_posterior(prepared, outcome, draws, tmp_path)
     laplace = least_squares.summary(outcome.fit, prepared.model.transform)
-    calibrate.print_posterior(found, laplace, print)
+    print_posterior(found, laplace)
     print(warned)
     inside = []
     for one, row, true in zip(found, laplace, truth(prepared), strict=True):

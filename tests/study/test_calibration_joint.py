@@ -6,12 +6,12 @@ import json
 import numpy as np
 import pytest
 
-from calibration_twins import DEFAULTS, MONTHLY, carbon_twin, check_gradient, joint_twin
-from jtem import calibrate
-from jtem.assemble import sites
+from calibration_twins import MONTHLY, carbon_twin, check_gradient, joint_twin
+from jtem.assemble.calibration import case
 from jtem.commands.main import main
 from jtem.plan import calibration as calibration_plan
 from jtem.study.calibration import problem as problems
+from jtem.study.calibration import search
 
 # --- heat and carbon together: compiling takes 70 s of a quiet core for the Jacobian, 80 s for the reverse gradient -----
 
@@ -55,7 +55,7 @@ def test_reverse_gradient_through_heat_is_the_forward_one(joint):
 def noisy(tmp_path_factory):
     """The carbon twin with noise of one standard error, so that the lowest misfit is not zero, and its plan's text."""
     prepared, plan, folder = carbon_twin(tmp_path_factory.mktemp("noisy"), noise=1.0)
-    found = calibrate.fit(prepared, folder, say=lambda line: None)
+    found = search.fit(prepared, folder, say=lambda line: None)
     return plan.read_text(), found.fit.cost, folder
 
 
@@ -73,7 +73,7 @@ def test_searches_by_gradients_end_close_to_levenberg_marquardt(method, noisy, c
     plan, out = folder / f"{method}.toml", folder / method
     plan.write_text(text.replace("iterations = 40", search))
     assert main(["calibrate", str(plan), "--out", str(out)]) == 0
-    kept = json.loads((out / calibrate.STATE).read_text())["searches"][0]
+    kept = json.loads((out / search.STATE).read_text())["searches"][0]
     within = next((k for k, misfit in enumerate(kept["history"]) if misfit <= 1.02 * lowest), None)
     print(
         f"{method}: {kept['history'][0]:.5g} to {kept['history'][-1]:.5g} in {kept['runs']} runs (Levenberg-Marquardt "
@@ -89,7 +89,7 @@ def test_searches_by_gradients_end_close_to_levenberg_marquardt(method, noisy, c
 @pytest.mark.parametrize("method", RUNS)
 def test_a_stopped_descent_goes_on_to_the_same_bits(method, noisy, tmp_path):
     text = noisy[0].replace("iterations = 40", f'method = "{method}"\niterations = 12\nstarts = 2')
-    prepared = sites.build(calibration_plan.parse(text), None, DEFAULTS)
+    prepared = case(calibration_plan.parse(text), None)
 
     class Stop(Exception):
         pass
@@ -102,13 +102,13 @@ def test_a_stopped_descent_goes_on_to_the_same_bits(method, noisy, tmp_path):
             raise Stop
 
     with pytest.raises(Stop):
-        calibrate.fit(prepared, tmp_path, say=stop)
-    kept = json.loads((tmp_path / calibrate.STATE).read_text())["searches"]
+        search.fit(prepared, tmp_path, say=stop)
+    kept = json.loads((tmp_path / search.STATE).read_text())["searches"]
     assert [len(one["history"]) for one in kept] == [13, 6]
-    resumed = calibrate.fit(prepared, tmp_path, resume=True, say=lambda line: None)
+    resumed = search.fit(prepared, tmp_path, resume=True, say=lambda line: None)
     other = tmp_path / "whole"
     other.mkdir()
-    whole = calibrate.fit(prepared, other, say=lambda line: None)
+    whole = search.fit(prepared, other, say=lambda line: None)
     np.testing.assert_array_equal(resumed.fit.x, whole.fit.x)
-    ends = [json.loads((folder / calibrate.STATE).read_text())["searches"] for folder in (tmp_path, other)]
+    ends = [json.loads((folder / search.STATE).read_text())["searches"] for folder in (tmp_path, other)]
     assert ends[0] == ends[1]

@@ -203,8 +203,7 @@ def restarted(plan: Plan, experiment: Experiment, parameter_hash: str, data: Pat
         )
     if stage == "spinup" and experiment.stages[0].begin == "start":
         raise InputError(
-            f"{path}: scheme '{plan.model.permafrost.name}' needs the thaw of the spin-up, which a state does "
-            "not hold; "
+            f"{path}: scheme '{plan.model.permafrost.name}' needs the thaw of the spin-up, which a state does not hold; "
             f"restart from '{plan.history.name}' or run the spin-up"
         )
     stages = experiment.stages[1:] if stage == plan.history.name else experiment.stages

@@ -31,7 +31,6 @@ def design(section: ModelSection, where: str) -> step.Design:
         thermal=ThermalDesign(substeps=section.heat_substeps),
         carbon_substeps=section.carbon_substeps,
         open_nitrogen=section.open_nitrogen,
-        litter_quality_follows_co2=section.litter_quality_follows_co2,
         heat_dtype=section.precision.heat_dtype,
         pool_dtype=section.precision.pool_dtype,
     )

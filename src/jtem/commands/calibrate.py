@@ -1,84 +1,182 @@
-"""``jtem calibrate``: parameters fitted to observations."""
+"""``jtem calibrate``: parameters fitted to observations, draws of their posterior; or the problem for PEST."""
 
 from __future__ import annotations
 
 import argparse
-import os
+import math
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
 
-from jtem.assemble.model import parameter_files
+from jtem.assemble.calibration import open_case
 from jtem.commands.run import output_folder
-from jtem.devices import use_all_cores
-from jtem.errors import DONE
+from jtem.errors import DONE, InputError
+from jtem.files import data_folder, write_text
+from jtem.report import calibration as figures
+from jtem.study import scores
+from jtem.study.calibration import pest, posterior, results, sampling, search
+from jtem.study.calibration.case import Case
+from jtem.study.calibration.least_squares import REASONS, summary
+from jtem.study.calibration.results import Evaluation, units
+from jtem.study.calibration.search import Outcome
 
 
 def command_calibrate(arguments: argparse.Namespace) -> int:
-    """Fit parameters to observations: see ``plan/calibration.py``; or export the problem to PEST and stop."""
-    from jtem.plan import calibration as calibration_plan
-    from jtem.plan import use_precision
-
-    plan = calibration_plan.read(arguments.plan)
-    use_all_cores(gradients=True)
-    use_precision(plan.model.precision.name)
-    from jtem import calibrate
-    from jtem.assemble.sites import build
-    from jtem.study.calibration import pest
-
-    files = parameter_files((*plan.model.parameters, *arguments.overlay), arguments.data, f"{plan.where}: [model]")
-    data = arguments.data or (Path(os.environ["JTEM_DATA"]) if "JTEM_DATA" in os.environ else None)
-    prepared = build(plan, data, files)
-    observed = prepared.problem.observations
-    held = int((np.isfinite(observed.value) & ~observed.fit).sum())
-    print(
-        f"{plan.calibration.title or plan.calibration.name}: {len(prepared.problem.sites)} sites, {observed.fitted.sum()} "
-        f"observations to fit, {held} held out, {len(prepared.model.names)} free coordinates"
-    )
-    for note in prepared.notes if arguments.verbose else ():
-        print(f"  {note}")
-    if prepared.notes and not arguments.verbose:
-        print(f"  {len(prepared.notes)} notes about the data (--verbose shows them)")
+    """Fit parameters to observations; or write the problem for PEST, or one run of it, and stop."""
+    data = data_folder(arguments.data)
+    case = open_case(arguments.plan, data, overlays=arguments.overlay)
+    print_case(case, arguments.verbose)
     if arguments.pest is not None:
-        problem = calibrate.pest_problem(prepared)
-        again = f"jtem calibrate {arguments.plan.resolve()} --pest-values values.toml --pest-run simulated.txt"
-        again += f" --data {data.resolve()}" if data else ""
-        paths = [str(Path(name).resolve()) if Path(name).is_file() else name for name in arguments.overlay]
-        again += "".join(f" --overlay {name}" for name in paths)
-        for path in pest.write(problem, arguments.pest, plan.calibration.name, again).values():
+        again = pest_command(arguments, data)
+        for path in pest.write(pest.problem_of(case.model, case.first_year), arguments.pest, case.name, again).values():
             print(f"wrote {path}")
         return DONE
     if arguments.pest_run is not None:
-        calibrate.simulated_for_pest(prepared, arguments.pest_values or Path("values.toml"), arguments.pest_run)
+        values = pest.read_values(arguments.pest_values or Path("values.toml"), case.model.names)
+        problem = pest.problem_of(case.model, case.first_year)
+        pest.write_simulated(problem, pest.simulated(case.model, values), arguments.pest_run)
         return DONE
-    folder = arguments.out or Path(plan.calibration.name)
-    if arguments.pest_values is not None:
-        text = calibrate.pest_overlay_text(prepared, arguments.pest_values)
-        with output_folder(folder):
-            (folder / "calibrated.toml").write_text(text, encoding="utf-8")
-        print(f"wrote {folder / 'calibrated.toml'}")
-        return DONE
-    with output_folder(folder):
-        print("compiling, then searching (misfit of each start; * has stopped)", flush=True)
-        outcome = calibrate.fit(prepared, folder, resume=arguments.resume, say=lambda line: print(line, flush=True))
-        found = calibrate.write_results(prepared, outcome, folder)
-    from jtem.study.calibration.least_squares import REASONS, summary
-
-    print(f"stopped: {REASONS[outcome.fit.reason]}; {outcome.fit.runs} model runs, {outcome.seconds:.0f} s")
-    for name, bound in prepared.model.transform.at_bounds(prepared.model.transform.values(outcome.fit.x)):
-        print(f"  {name} is at its {bound} bound")
-    calibrate.print_scores(found, calibrate.read_before(folder), print)
-    print(f"wrote {folder / 'calibrated.toml'}, scores.csv, parameters.csv and figures", flush=True)
-    if plan.posterior is not None:
-        with output_folder(folder):
-            draws = calibrate.sample(
-                prepared, outcome, folder, resume=arguments.resume, say=lambda line: print(line, flush=True)
-            )
-            drawn, warnings = calibrate.write_posterior(prepared, outcome, draws, folder)
-        calibrate.print_posterior(drawn, summary(outcome.fit, prepared.model.transform), print)
-        for warning in warnings:
-            print(f"warning: {warning}")
-        print(
-            f"wrote {folder / 'posterior.csv'}, posterior_summary.csv and the figure; {draws.seconds:.0f} s of drawing"
+    folder: Path = arguments.out or Path(case.name)
+    if (folder / "calibrated.toml").exists() and not (arguments.force or arguments.resume):
+        raise InputError(
+            f"{folder}: holds the results of a finished calibration; choose another folder with --out, go on with --resume, or "
+            "overwrite with --force"
         )
+    if arguments.pest_values is not None:
+        with output_folder(folder):
+            text = results.pest_overlay_text(case, arguments.pest_values)
+            print(f"wrote {write_text(folder / 'calibrated.toml', text)}")
+        return DONE
+    outcome = fit(case, folder, arguments.resume)
+    if case.posterior is not None:
+        draw(case, outcome, folder, arguments.resume)
     return DONE
+
+
+def pest_command(arguments: argparse.Namespace, data: Path | None) -> str:
+    """The command with which PEST runs the model."""
+    words = [f"jtem calibrate {arguments.plan.resolve()} --pest-values values.toml --pest-run simulated.txt"]
+    words += [f"--data {data.resolve()}"] if data else []
+    paths = [str(Path(name).resolve()) if Path(name).is_file() else name for name in arguments.overlay]
+    return " ".join([*words, *(f"--overlay {name}" for name in paths)])
+
+
+def print_case(case: Case, verbose: bool) -> None:
+    """What is fitted, from what, in which climate."""
+    observed = case.problem.observations
+    held = int((np.isfinite(observed.value) & ~observed.fit).sum())
+    print(
+        f"{case.title}: {len(case.problem.sites)} sites, {observed.fitted.sum()} observations to fit, {held} held out, "
+        f"{len(case.model.names)} free coordinates"
+    )
+    for told in case.inputs:
+        print(f"  {told}")
+    for note in case.notes if verbose else ():
+        print(f"  {note}")
+    if case.notes and not verbose:
+        print(f"  {len(case.notes)} notes about the data (--verbose shows them)")
+
+
+def say(line: str) -> None:
+    """A line at once, whoever reads it."""
+    print(line, flush=True)
+
+
+def fit(case: Case, folder: Path, resume: bool) -> Outcome:
+    """Search, write the results and figures, print the scores."""
+    with output_folder(folder):
+        say("compiling, then searching (misfit of each start; * has stopped)")
+        outcome = search.fit(case, folder, resume=resume, say=say)
+        result = results.evaluate(case, outcome)
+        found = results.write_results(case, outcome, result, folder)
+        if figures.available():
+            for s, name in enumerate(case.problem.sites):
+                figures.panel(folder / f"fit_{file_name(name)}.png", name, panels(case, result, s))
+    print(f"stopped: {REASONS[outcome.fit.reason]}; {outcome.fit.runs} model runs, {outcome.seconds:.0f} s")
+    for name, bound in case.model.transform.at_bounds(case.model.transform.values(outcome.fit.x)):
+        print(f"  {name} is at its {bound} bound")
+    print_scores(found, results.read_before(folder))
+    say(f"wrote {folder / 'calibrated.toml'}, scores.csv, parameters.csv and figures")
+    return outcome
+
+
+def draw(case: Case, outcome: Outcome, folder: Path, resume: bool) -> None:
+    """Draw from the posterior, write the draws and their figure, print their summary."""
+    with output_folder(folder):
+        draws = posterior.sample(case, outcome, folder, resume=resume, say=say)
+        drawn, warnings = posterior.write_posterior(case, outcome, draws, folder)
+        if figures.available():
+            values = case.model.transform.values(draws.kept(posterior.settings_of(case).warmup).x)
+            figures.marginals(folder / "posterior.png", case.title, marginals(case, outcome, values))
+    print_posterior(drawn, summary(outcome.fit, case.model.transform))
+    for warning in warnings:
+        print(f"warning: {warning}")
+    print(f"wrote {folder / 'posterior.csv'}, posterior_summary.csv and the figure; {draws.seconds:.0f} s of drawing")
+
+
+def print_posterior(found: Sequence[sampling.Summary], laplace: Sequence[Mapping[str, float | str]]) -> None:
+    """A table for people; ``laplace``: rows of ``least_squares.summary``."""
+    print(f"{'coordinate':44s} {'mean':>10s} {'s.d.':>10s} {'Laplace':>10s} {'error':>10s} {'R-hat':>7s} {'ESS':>7s}")
+    for one, row in zip(found, laplace, strict=True):
+        print(
+            f"{one.name:44s} {one.mean:10.4g} {one.standard_deviation:10.3g} {float(row['value']):10.4g} "
+            f"{float(row['standard_error']):10.3g} {one.r_hat:7.3f} {one.effective:7.0f}"
+        )
+
+
+def file_name(name: str) -> str:
+    """A site's name as part of a file name."""
+    return "".join(c if c.isalnum() or c in "-_." else "_" for c in name)
+
+
+def panels(case: Case, result: Evaluation, site: int) -> list[figures.Panel]:
+    """Observed and simulated series of a site, a panel a channel."""
+    o, p = case.problem.observations, case.problem
+    made = []
+    for c, channel in enumerate(p.channels):
+        mine = np.flatnonzero((o.site == site) & (o.channel == c))
+        if not mine.size:
+            continue
+        when = case.first_year + (o.begin[mine] + o.end[mine]) / 24.0
+        made.append(
+            figures.Panel(
+                channel.name.replace("_", " "),
+                case.units[c],
+                when,
+                o.value[mine],
+                o.error[mine],
+                o.fit[mine],
+                result.before[mine],
+                result.after[mine],
+                result.spread[mine],
+            )
+        )
+    return made
+
+
+def marginals(case: Case, outcome: Outcome, values: np.ndarray) -> list[figures.Marginal]:
+    """Draws of each coordinate and the density of the Laplace approximation (normal in free coordinates)."""
+    transform, x = case.model.transform, outcome.fit.x
+    deviation = np.sqrt(np.diag(outcome.fit.covariance()))
+    known = np.isfinite(deviation)
+    spread = np.where(known, deviation, 1.0)
+    steps = np.linspace(-4.0, 4.0, 161)[:, None]
+    points = x + steps * spread
+    density = np.exp(-0.5 * steps**2) / (np.sqrt(2.0 * np.pi) * spread) / transform.slope(points)
+    density[:, ~known] = np.nan
+    grid, flat = transform.values(points), values.reshape(-1, x.size)
+    return [
+        figures.Marginal(name, unit, flat[:, k], grid[:, k], density[:, k], transform.lower[k], transform.upper[k])
+        for k, (name, unit) in enumerate(zip(transform.names, units(case), strict=True))
+    ]
+
+
+def print_scores(found: Sequence[scores.Score], before: Sequence[scores.Score]) -> None:
+    """A table for people."""
+    old = {(s.site, s.stream, s.part): s for s in before}
+    print(f"{'site':12s} {'stream':28s} {'part':9s} {'n':>5s} {'R2 before':>10s} {'R2':>7s} {'RMSE':>9s} {'bias':>9s}")
+    for s in found:
+        b = old.get((s.site, s.stream, s.part))
+        r2 = b.r2 if b else math.nan
+        print(f"{s.site:12s} {s.stream:28s} {s.part:9s} {s.n:5d} {r2:10.3f} {s.r2:7.3f} {s.rmse:9.3g} {s.bias:9.3g}")

@@ -17,7 +17,6 @@ from typing import Any
 
 from jtem import __version__
 from jtem.errors import DONE, STOPPED, USER_ERROR, InputError, InputNote
-from jtem.parameters import ParameterError
 from jtem.readers.catalogue import STAMPS
 
 
@@ -90,7 +89,7 @@ def parser() -> argparse.ArgumentParser:
     exporting.add_argument("--out", type=Path, metavar="DIR", help="folder of the files (default: RUN_DIR/PROFILE)")
     exporting.add_argument("--double", action="store_true", help="netcdf: numbers of 64 bits")
     check = add(
-        "check", "run.command_check", "validate a plan and all its inputs; estimate memory and time; run nothing"
+        "check", "check.command_check", "validate a plan and all its inputs; estimate memory and time; run nothing"
     )
     looking = add("inspect", "inspect.command_inspect", "what is understood of netCDF files, before any plan")
     looking.add_argument("files", type=Path, nargs="+", metavar="FILE")
@@ -140,6 +139,7 @@ def parser() -> argparse.ArgumentParser:
         action="store_true",
         help="go on with the search, and with the draws of [posterior], in the output folder",
     )
+    fitting.add_argument("--force", action="store_true", help="overwrite the results of a finished calibration")
     fitting.add_argument("--overlay", action="append", default=[], metavar="NAME", help="one more parameter overlay")
     fitting.add_argument("--pest", type=Path, metavar="DIR", help="write the problem as PEST files and stop")
     fitting.add_argument(
@@ -153,6 +153,14 @@ def parser() -> argparse.ArgumentParser:
         "calibrated.toml",
     )
     fitting.add_argument("--verbose", action="store_true", help="what the readers left out")
+    beginning = add("new", "new.command_new", "write a commented plan to begin with")
+    beginning.add_argument("kind", choices=("site", "region", "factorial", "calibration", "sensitivity"))
+    beginning.add_argument("file", type=Path, nargs="?", metavar="FILE", help="where to (default: KIND.toml)")
+    beginning.add_argument("--force", action="store_true", help="overwrite the file")
+    describing = add("schema", "new.command_schema", "the JSON schema of a plan file, for editors")
+    describing.add_argument("kind", choices=("run", "calibration"), nargs="?", default="run")
+    completing = add("completion", "new.command_completion", 'a completion script: eval "$(jtem completion bash)"')
+    completing.add_argument("shell", choices=("bash", "zsh", "fish"))
     listing = add("variables", "tables.command_variables", "list all output variables")
     listing.add_argument("--markdown", action="store_true", help="as a Markdown table")
     values = add("parameters", "tables.command_parameters", "list all parameters with value, unit, bounds and source")
@@ -239,7 +247,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         module, _, name = arguments.action.partition(".")
         with _notes():
             return getattr(importlib.import_module(f"jtem.commands.{module}"), name)(arguments)
-    except (InputError, ParameterError) as error:
+    except InputError as error:
         print(f"jtem: {' '.join(str(error).split())}", file=sys.stderr)
         return USER_ERROR
     except KeyboardInterrupt:

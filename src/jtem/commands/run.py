@@ -8,7 +8,7 @@ import shutil
 import sys
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Hashable, Sequence
 from pathlib import Path
 from typing import TextIO
 
@@ -21,11 +21,11 @@ from jtem import run as work
 from jtem.assemble.course import Prepared, open_plan
 from jtem.assemble.provenance import attributes, identity, notes
 from jtem.commands.report import region_report
-from jtem.devices import usable_cores, use_all_cores
+from jtem.devices import use_all_cores
 from jtem.errors import DONE, FAILED_CELLS, InputError
 from jtem.files import prepare_folder
 from jtem.physics.soil_heat import DEFAULT_EDGES
-from jtem.run import Progress, SpinUpReport, Summary, tolerance_kind
+from jtem.run import Progress, SpinUpReport, Stage, Summary, tolerance_kind
 from jtem.run.spinup import CLOSURE_TOLERANCE
 from jtem.writers.checkpoint import ChunkStore
 from jtem.writers.netcdf import NetcdfSink, file_names
@@ -60,10 +60,15 @@ def output_folder(folder: Path):
 class ProgressLine:
     """Says how far a run is: one line that is rewritten on a terminal, a few plain lines elsewhere."""
 
-    def __init__(self, stream: TextIO | None = None, every: float = 0.1):
+    def __init__(
+        self, stages: Sequence[Stage] = (), spin_up: bool = False, stream: TextIO | None = None, every: float = 0.1
+    ):
         self.stream = stream or sys.stderr
         self.live = self.stream.isatty()
         self.every, self.next_share, self.width = every, 0.0, 0
+        self.programs = {stage.name: (stage.years, stage.begin) for stage in stages}
+        self.expected: set[Hashable] = {*self.programs.values(), *(["spin-up"] if spin_up else [])}
+        self.seen: set[Hashable] = set()
 
     def start(self) -> None:
         """The first program compiles before the first message."""
@@ -78,7 +83,7 @@ class ProgressLine:
         self.next_share = share + self.every
         running = max(message.seconds - message.compile_seconds, 1e-3)
         rate = message.column_years_done / running
-        left = (message.column_years_total - message.column_years_done) / max(rate, 1e-9)
+        left = (message.column_years_total - message.column_years_done) / max(rate, 1e-9) + self.compiling_left(message)
         chunk = f", chunk {message.chunk + 1}/{message.chunks}" if message.chunks > 1 else ""
         text = (
             f"{100 * share:3.0f} %  {message.stage}{chunk}  {rate:,.0f} cells x years/s  {duration(left)} left  "
@@ -90,6 +95,11 @@ class ProgressLine:
         else:
             self.stream.write(text + "\n")
         self.stream.flush()
+
+    def compiling_left(self, message: Progress) -> float:
+        """Seconds that further programs will compile for, if each takes as long as those so far did."""
+        self.seen.add(self.programs.get(message.stage, "spin-up"))
+        return message.compile_seconds / len(self.seen) * len(self.expected - self.seen)
 
     def end(self) -> None:
         """Leave the line."""
@@ -131,7 +141,7 @@ def execute(
     )
     if store.resumed:
         print(f"going on with the unfinished run in {folder}", flush=True)
-    progress = ProgressLine()
+    progress = ProgressLine(experiment.stages, experiment.spin_up is not None)
     progress.start()
     summary = work.run_experiment(experiment, store, progress)
     progress.end()
@@ -229,6 +239,13 @@ def spin_up_text(report: SpinUpReport | None) -> str:
             f"  {name.replace('_', ' '):42}{np.median(size):11.2g}{size.max():11.2g}{CLOSURE_TOLERANCE[kind]:11.2g}  "
             f"{units[kind]} yr-1"
         )
+    if not np.any(report.closed):
+        remedy = "raise [spinup] years and cycle_years" if report.code is None else "raise [spinup] cycle_years"
+        if report.method != "equilibrium":
+            remedy += ', or set method = "equilibrium"'
+        lines.append(
+            f"warning: no column is in balance, so that later years show the spin-up's drift beside their own change; {remedy}"
+        )
     return "\n".join(lines)
 
 
@@ -277,37 +294,6 @@ def command_run(arguments: argparse.Namespace) -> int:
                 code, summary = execute(prepared, folder, force=False)
     print(spin_up_text(summary.spin_up))
     return code
-
-
-COLUMN_YEARS_PER_SECOND = {"mixed": 11000.0, "float64": 7000.0, "float32": 14000.0}
-"""Of one core, whole step; for the estimate of ``jtem check`` only. ``benchmarks/throughput.py`` measures it."""
-
-
-COMPILE_SECONDS = 40.0
-
-
-def command_check(arguments: argparse.Namespace) -> int:
-    """Validate everything and say what a run would take, without running."""
-    prepared = open_plan(arguments.plan, arguments.data)
-    plan, experiment = prepared.plan, prepared.experiment
-    rate = COLUMN_YEARS_PER_SECOND[plan.model.precision.name] * usable_cores()
-    seconds = COMPILE_SECONDS + prepared.column_years / rate
-    spin = experiment.spin_up
-    print(f"{plan.where}: fine")
-    print(f"  cells    {prepared.grid.latitude.size:,}, columns {prepared.grid.column_cell.size:,}")
-    if spin is not None:
-        carbon = "equilibrium" if spin.method == "equilibrium" else f"{spin.years} years"
-        print(f"  spin-up  {spin.heat_years} years of heat, {carbon} of carbon, {spin.cycle_years} years cycling")
-    for stage in experiment.stages:
-        thaw = "thaw exposes permafrost" if stage.expose else "no exposure"
-        print(f"  stage    {stage.name} {stage.first_year}-{stage.last_year} after {stage.parent}, {thaw}")
-    print(f"  years    {sum(s.years for s in experiment.stages):,}; cells x years {prepared.column_years:,}")
-    print(f"  model    permafrost {plan.model.permafrost.name}, precision {plan.model.precision.name}")
-    print(f"  parameters {', '.join(prepared.table.files)} (hash {prepared.table.hash()})")
-    print(f"  inputs   {'; '.join(prepared.inputs)}")
-    print(f"  memory   about {prepared.memory_bytes() / 1e9:.1f} GB")
-    print(f"  time     about {duration(seconds)} on {usable_cores()} cores, compilation included")
-    return DONE
 
 
 def joined_processes(words: str) -> tuple[tuple[int, int], Callable[[], None]]:

@@ -163,12 +163,6 @@ class ModelSection:
         nitrogen.vegetation_cn,
         key="tissue_nitrogen",
     )
-    litter_quality_follows_co2: bool = choice(
-        "Whether decomposition slows down where CO2 makes litter poorer in nitrogen.",
-        {"litter": True, "reference_co2": False},
-        True,
-        key="litter_quality",
-    )
     parameters: tuple[str, ...] = setting("Overlays of parameters in order: packaged names or TOML files.", ())
     processes: Mapping[str, str] = setting('Own functions for processes: slot = "module:function".', EMPTY)
 

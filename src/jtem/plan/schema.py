@@ -10,6 +10,7 @@ from typing import Any
 from jtem.plan.calibration import CalibrationPlan
 from jtem.plan.run import Plan
 from jtem.plan.toml import NAME, Key, Section, keys, sections
+from jtem.readers.catalogue import OBSERVATIONS, SOURCES
 
 PLANS: Mapping[str, type] = {"run": Plan, "calibration": CalibrationPlan}
 _TYPES = {str: "string", int: "integer", float: "number", bool: "boolean"}
@@ -98,6 +99,14 @@ def markdown(word: str) -> str:
             f"| `{key.name}` | {_words(key)} | {_default(key)} | {_cell(key.about.text)} |" for key in keys(part.kind)
         ]
         lines.append("")
+        if part.name == "domain":
+            lines += ["| source | what it is | keys it takes |", "| --- | --- | --- |"]
+            lines += [f"| `{w}` | {s.text} | {', '.join(f'`{key}`' for key in s.takes)} |" for w, s in SOURCES.items()]
+            lines.append("")
+        if part.name == "data":
+            lines += ["| source | what it is |", "| --- | --- |"]
+            lines += [f"| `{w}` | {layout.text} |" for w, layout in OBSERVATIONS.items()]
+            lines.append("")
     return "\n".join(lines)
 
 

@@ -7,6 +7,7 @@ finer than a month are averaged, in bounded memory. What is not understood is re
 from __future__ import annotations
 
 import itertools
+import re
 import tempfile
 from collections import OrderedDict
 from collections.abc import Callable, Mapping, Sequence
@@ -135,11 +136,40 @@ def _pieces(
             stored = f"u{kind.itemsize}" if unsigned else kind.str
             found.append((path, said, axis, here, ecmwf, own.size * kind.itemsize, version, stored))
     months = time_axis.months([axis for _, _, axis, *_ in found], stamp) if found else []
-    pieces = [
+    pieces = [  # in the order of the files
         Piece(path, variable, said, own, here, ecmwf, size, (version[0], version[1]), stored)
         for (path, said, _, here, ecmwf, size, version, stored), own in zip(found, months, strict=True)
     ]
+    if pieces:
+        _check_running_sum(pieces[0])
     return tuple(sorted(pieces, key=lambda piece: int(piece.months.month[0])))
+
+
+def _check_running_sum(piece: Piece) -> None:
+    """Refuse amounts that run up through each day (forecasts, ERA5-Land by the hour), which are no amounts of their steps."""
+    step, unit = piece.months.step_days, units.understood(str(piece.said.get("units", "")))
+    if step is None or step >= 0.5 or unit is None or unit.powers not in (units.DEPTH, units.MASS, units.LIGHT_AMOUNT):
+        return
+    per_day = round(1 / step)
+    days = min(10, piece.months.month.size // per_day)
+    if days < 4:
+        return
+    rows = np.unique(np.linspace(0, piece.places.count - 1, 200).astype(int))
+    box, inside = _box(piece, rows)
+    steps = slice(0, days * per_day)
+    values = np.concatenate([block for _, block in _blocks(piece, steps, box, inside, True)])
+    total = np.nansum(values, axis=1, dtype=np.float64).reshape(days, per_day)
+    rises = np.diff(total.ravel(), append=np.inf).reshape(days, per_day) >= 0
+    begins = [  # hours at which nearly every day begins again, while no other hour ever falls
+        hour
+        for hour in range(per_day)
+        if np.sum(~rises[:, hour]) >= max(4, days - 2) and np.all(np.delete(rises[1:-1], hour, axis=1))
+    ]
+    if begins:
+        raise InputError(
+            f"{piece.where}: values in {piece.said['units']!r} run up through each day and begin again, so they are sums since "
+            "a fixed hour; give amounts of single steps (differences) or daily totals"
+        )
 
 
 # --- values ----------------------------------------------------------------------------------------------------------
@@ -384,36 +414,25 @@ def read_climate(
     means. ``said_units``: units of variables (house names) in place of those of the files. ``sun``: top of the atmosphere,
     for files of cloudiness. Headers are read once, and values are held between calls. Raises ``InputError``.
     """
-    called = check_names(names)
-    if not paths:
-        raise InputError("no climate files given; name at least one netCDF file")
-    files = _versions(paths)
-    have = _variables(files)
-    every = {variable for own in have.values() for variable in own}
-    word = layout or ("" if any(name in called for name in CLIMATE_NAMES) else layouts.guess(every))
-    chosen = layouts.layout(word) if word else layouts.DEFAULT
+    found = _sources(paths, names, layout)
     given = said_units or {}
     for key in given:
         if key not in CLIMATE_NAMES:
             raise InputError(f"[domain.units]: unknown key '{key}'; {suggest(key, CLIMATE_NAMES)}")
-    coordinates = tuple((key, called[key]) for key in cf.COORDINATES if key in called)
     result: dict[str, np.ndarray] = {}
-    for name in CLIMATE_NAMES:
-        part = layouts.Part((called[name],)) if name in called else _part(getattr(chosen, name), every)
+    where = ", ".join(Path(path).name for path, *_ in found.files)
+    for name, part in found.parts.items():
         own: list[np.ndarray] = []
         for variable in part.names:
-            if variable not in every:
-                _lost(variable, name, have, chosen, layout)
-            unit = given.get(name, chosen.units.get(variable, ""))
-            pieces = _pieces(files, variable, coordinates, stamp or chosen.stamp, unit, chosen.per_day)
+            pieces = found.pieces(variable, stamp, given.get(name, ""))
             if places is None:
                 places = pieces[0].places.latitude, pieces[0].places.longitude
             kind = "cloud" if part.how == "cloud" else name
+            _check_extremes(pieces, part)
             own.append(_series(pieces, kind, first_year, last_year, places))
         assert places is not None
-        result[name] = _combine(part.how, own, places[0], sun, files[0][0])
-        result[name] = _quiet(name, result[name], ", ".join(Path(path).name for path, *_ in files))
-    _stuck(result, ", ".join(Path(path).name for path, *_ in files))
+        result[name] = _quiet(name, _combine(part.how, own, places[0], sun, found.files[0][0]), where)
+    _stuck(result, where)
     assert places is not None
     return xr.Dataset(
         {name: (("cell", "year", "month"), values, {"units": HOUSE_UNITS[name]}) for name, values in result.items()},
@@ -423,28 +442,72 @@ def read_climate(
             "latitude": ("cell", np.asarray(places[0], np.float64)),
             "longitude": ("cell", np.asarray(places[1], np.float64)),
         },
-        attrs={"title": ", ".join(Path(p).name for p in paths)},
+        attrs={"title": where},
     )
+
+
+@dataclass(frozen=True)
+class _Sources:
+    """Files, what is read of them for each climate variable, and how the user calls coordinates."""
+
+    files: tuple[tuple[str, int, int], ...]
+    parts: Mapping[str, layouts.Part]
+    chosen: layouts.Layout
+    coordinates: tuple[tuple[str, str], ...]
+
+    def pieces(self, variable: str, stamp: str, unit: str) -> tuple[Piece, ...]:
+        """Headers of one variable in the files that have it, in order of time."""
+        return _pieces(
+            self.files,
+            variable,
+            self.coordinates,
+            stamp or self.chosen.stamp,
+            unit or self.chosen.units.get(variable, ""),
+            self.chosen.per_day,
+        )
+
+
+def _sources(paths: Sequence[Path | str], names: Mapping[str, str] | None, layout: str) -> _Sources:
+    """What is read of the files: by the names of the user, of the layout, or of the one layout that fits."""
+    called = check_names(names)
+    if not paths:
+        raise InputError("no climate files given; name at least one netCDF file")
+    files = _versions(paths)
+    have = _variables(files)
+    every = {variable for own in have.values() for variable in own}
+    word = layout or ("" if any(name in called for name in CLIMATE_NAMES) else layouts.guess(every))
+    chosen = layouts.layout(word) if word else layouts.DEFAULT
+    parts = {
+        name: layouts.Part((called[name],)) if name in called else _part(getattr(chosen, name), every)
+        for name in CLIMATE_NAMES
+    }
+    for name, part in parts.items():
+        for variable in part.names:
+            if variable not in every:
+                _lost(variable, name, have, chosen)
+    return _Sources(files, parts, chosen, tuple((key, called[key]) for key in cf.COORDINATES if key in called))
+
+
+def _check_extremes(pieces: Sequence[Piece], part: layouts.Part) -> None:
+    """Refuse daily maxima or minima where means are needed."""
+    for piece in pieces:
+        found = re.search(r"(maximum|minimum)\s+within\s+days?", str(piece.said.get("cell_methods", "")))
+        if found and part.how != "mean":
+            raise InputError(
+                f"{piece.where}: cell_methods {piece.said['cell_methods']!r} tells daily {found[1].replace('mum', 'ma')}, "
+                "expected means; give the mean, or both extremes in a layout that averages them"
+            )
 
 
 def covered_years(
     paths: Sequence[Path | str], names: Mapping[str, str] | None = None, *, layout: str = "", stamp: str = ""
 ) -> tuple[int, int]:
     """First and last whole year of which the files have all climate variables; raises ``InputError`` where there is none."""
-    called = check_names(names)
-    files = _versions(paths)
-    have = _variables(files)
-    every = {variable for own in have.values() for variable in own}
-    word = layout or ("" if any(name in called for name in CLIMATE_NAMES) else layouts.guess(every))
-    chosen = layouts.layout(word) if word else layouts.DEFAULT
-    coordinates = tuple((key, called[key]) for key in cf.COORDINATES if key in called)
+    found = _sources(paths, names, layout)
     begin, end = -(10**9), 10**9
-    for name in CLIMATE_NAMES:
-        part = layouts.Part((called[name],)) if name in called else _part(getattr(chosen, name), every)
+    for part in found.parts.values():
         for variable in part.names:
-            if variable not in every:
-                _lost(variable, name, have, chosen, layout)
-            pieces = _pieces(files, variable, coordinates, stamp or chosen.stamp, "", chosen.per_day)
+            pieces = found.pieces(variable, stamp, "")
             begin = max(begin, min(int(piece.months.month[0]) for piece in pieces))
             end = min(end, max(int(piece.months.month[-1]) for piece in pieces))
     first, last = -(-begin // 12), (end + 1) // 12 - 1
@@ -458,7 +521,7 @@ def _part(ways: Sequence[layouts.Part], every: set[str]) -> layouts.Part:
     return next((part for part in ways if set(part.names) <= every), ways[0])
 
 
-def _lost(variable: str, name: str, have: Mapping[str, Sequence[str]], chosen: layouts.Layout, layout: str) -> None:
+def _lost(variable: str, name: str, have: Mapping[str, Sequence[str]], chosen: layouts.Layout) -> None:
     """Raise ``InputError`` for a variable that no file has."""
     names = [n for own in have.values() for n in own]
     if len(have) == 1:

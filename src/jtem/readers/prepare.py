@@ -14,7 +14,6 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import json
-import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -25,6 +24,7 @@ import numpy as np
 import xarray as xr
 
 from jtem.errors import InputError, suggest
+from jtem.files import whole
 from jtem.readers import co2, fields, isimip, regrid, soil_carbon, soil_texture, surface, to_model, vegetation
 
 FORMAT = 1
@@ -361,24 +361,19 @@ def write(
     path = Path(path)
     count = cells.sizes["cell"]
     index = np.arange(count) if climate_cell is None else np.asarray(climate_cell, dtype=np.int64)
-    partial = path.with_name(f"{path.name}.partial-{os.getpid()}")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        with netCDF4.Dataset(str(partial), "w", format="NETCDF4") as data:
+        with whole(path) as partial, netCDF4.Dataset(str(partial), "w", format="NETCDF4") as data:
             _write_cells(data, cells, index, np.zeros(count) if offset is None else offset)
             data.createDimension("source", int(index.max()) + 1)
             data.createDimension("month", 12)
             for name, entry in climates.items():
                 _write_climate(data.createGroup(f"climate_{name}"), name, entry, int(index.max()) + 1, progress)
             data.setncatts({**attributes, "jtem_store": np.int32(FORMAT), "climates": " ".join(climates)})
-        os.replace(partial, path)
     except (OSError, RuntimeError) as error:
         raise InputError(
             f"{path}: the store cannot be written ({error}); check the folder and the space on the disk"
         ) from None
-    finally:
-        with contextlib.suppress(OSError):
-            partial.unlink()
 
 
 def _write_cells(data: netCDF4.Dataset, cells: xr.Dataset, index: np.ndarray, offset: np.ndarray) -> None:

@@ -216,9 +216,9 @@ def height_factor(text: str, where: str, name: str) -> float:
 _RATE: Powers = (1, 0, -1, 0, 0, 0)
 _MASS_RATE: Powers = (-2, 1, -1, 0, 0, 0)
 _LIGHT: Powers = (0, 1, -3, 0, 0, 0)
-_LIGHT_AMOUNT: Powers = (0, 1, -2, 0, 0, 0)
-_DEPTH: Powers = (1, 0, 0, 0, 0, 0)
-_MASS: Powers = (-2, 1, 0, 0, 0, 0)
+LIGHT_AMOUNT: Powers = (0, 1, -2, 0, 0, 0)
+DEPTH: Powers = (1, 0, 0, 0, 0, 0)
+MASS: Powers = (-2, 1, 0, 0, 0, 0)
 _WORDS = {
     "air_temperature": "K or degC",
     "precipitation": "kg m-2 s-1, mm d-1 or mm month-1",
@@ -295,7 +295,7 @@ def _climate(name, values, unit: Unit, days, where, text, method, step_days, per
     if not per_month and not per_year and timeless != unit.powers:
         return None
     rain, light = name == "precipitation", name == "shortwave_radiation"
-    amount = (rain and timeless in (_DEPTH, _MASS)) or (light and timeless == _LIGHT_AMOUNT)
+    amount = (rain and timeless in (DEPTH, MASS)) or (light and timeless == LIGHT_AMOUNT)
     factor = unit.factor * (1000.0 if timeless[0] == 1 and rain else 1.0)  # mm of water: kg m-2
     if amount and (per_month or per_year):
         total = values * factor * (1.0 if per_month else days / year_days)

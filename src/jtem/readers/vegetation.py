@@ -89,6 +89,10 @@ def mosaic_of(said: Mapping[str, Any], name: str, where: str, kind: str = "") ->
     if kind and kind not in KINDS:
         raise InputError(f"{where}: vegetation_kind '{kind}' is unknown; {suggest(kind, KINDS)}")
     flags = "flag_meanings" in said and "flag_values" in said
+    if not kind and not flags and "flag_meanings" in said and "biome4" not in name.lower():
+        raise InputError(
+            f"{where}: '{name}' has flag_meanings but no flag_values, so that nothing tells its numbers; add flag_values"
+        )
     if kind == "biome4" or (not kind and "biome4" in name.lower()):
         return BIOME4
     if kind == "communities" or (not kind and flags):

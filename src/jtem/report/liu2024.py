@@ -10,7 +10,7 @@ import numpy as np
 
 from jtem.files import data_path
 from jtem.report import maps, page, region_page, regional
-from jtem.report.regional import LAYER_BOTTOM, Line, Region, Report, Result
+from jtem.report.regional import BASE_YEARS, LAYER_BOTTOM, Line, Region, Report, Result
 
 PLACES = ("0-1 m", "1-2 m", "2-3 m", "3-6 m")
 PLACE_BOTTOMS = (1.0, 2.0, 3.0, 6.0)
@@ -49,15 +49,17 @@ def headline(f: Region, notes: dict[str, str]) -> list[Line]:
     area_past = regional.permafrost_area(past, f.area)
     both = np.concatenate([area_past, regional.permafrost_area(first, f.area)])
     years = np.concatenate([past.years, first.years])
-    window = (years >= now - 4) & (years <= now + 1)
+    window = (years >= BASE_YEARS[0]) & (years <= BASE_YEARS[1])
+    at = int(np.argmin(np.abs(years - BASE_YEARS[1])))  # 2015 ends the history, or begins the scenarios
     add("permafrost area 2010-2015", "permafrost_area", "historical", both[window].mean(), "1e6 km2")
     northern = np.where(f.latitude >= 45.0, f.area, 0.0)
     part = np.concatenate([regional.permafrost_area(r, northern) for r in (past, first)])[window].mean()
     add("of it north of 45N", "", "historical", part, "1e6 km2")
     thaw_past, _ = regional.mean_active_layer(past, f.area, f.chosen)
     add("mean ALT, last five years of history", "", "historical", thaw_past[-5:].mean(), "m")
-    add("vegetation C 2015", "vegetation_carbon", "historical", first.total("vegetation_carbon")[0], "Pg C")
-    add("SOC in the active layer 2015", "soil_carbon", "historical", first.total("soil_carbon")[0], "Pg C")
+    for name, text in (("vegetation_carbon", "vegetation C 2015"), ("soil_carbon", "SOC in the active layer 2015")):
+        stock = np.concatenate([past.total(name), first.total(name)])
+        add(text, name, "historical", stock[at], "Pg C")
     for s in f.scenarios:
         _exposure(f, s, both[window].mean(), add)
         _balance(f, s, now, add)

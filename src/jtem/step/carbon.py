@@ -391,10 +391,9 @@ def close_year(
 ) -> tuple[CarbonState, CarbonYear]:
     """After December: Kd from litter quality, phenology extremes, C:N, baseline nitrogen, exposure."""
     process, p = design.processes, column.parameters
-    litter_nitrogen = state.year_litter_nitrogen
-    if not design.litter_quality_follows_co2:  # as much nitrogen as tissue of the reference CO2 would have had
-        litter_nitrogen = litter_nitrogen * (state.production_cn / p.nitrogen.production_cn)
-    rate = process.litter_quality(column.decomposition_rate, state.year_litter_carbon, litter_nitrogen, p.decomposition)
+    rate = process.litter_quality(
+        column.decomposition_rate, state.year_litter_carbon, state.year_litter_nitrogen, p.decomposition
+    )
     relative = safe.divide(state.year_evapotranspiration, state.year_potential_evapotranspiration, floor=1e-9)
     vegetation_cn, production_cn = process.plant_cn(relative, co2, _fertilization(co2, column), p.nitrogen)
     tied = state.soil.carbon / p.decomposition.soil_cn

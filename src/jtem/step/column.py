@@ -49,7 +49,6 @@ class Design:
     """What fixes the compiled program. Hashable; numbers that may change are parameters or controls.
 
     ``thermal=None``: no soil heat (TEM's snow rule instead). ``heat_dtype`` and ``pool_dtype`` are the two precisions.
-    ``litter_quality_follows_co2=False``: Kd follows litter quality, but not that part of it which CO2 changes through tissue C:N.
     ``month_mean_moisture=False``: decomposition and uptake see the moisture of the month's beginning, as TEM does.
     """
 
@@ -57,7 +56,6 @@ class Design:
     thermal: soil_heat.ThermalDesign | None = soil_heat.ThermalDesign()  # noqa: RUF009 - frozen and hashable
     carbon_substeps: int = 4
     open_nitrogen: bool = False
-    litter_quality_follows_co2: bool = True
     month_mean_moisture: bool = True
     heat_dtype: str = "float32"
     pool_dtype: str = "float64"

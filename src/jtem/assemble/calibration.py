@@ -1,0 +1,334 @@
+"""A calibration plan to a case: everything read and checked, laid out as a problem; nothing is compiled."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import jax
+import numpy as np
+
+from jtem import parameters, step
+from jtem.assemble import model
+from jtem.assemble.sites import Sites, sites
+from jtem.devices import use_all_cores
+from jtem.errors import InputError, suggest
+from jtem.physics import permafrost
+from jtem.plan import calibration as plans
+from jtem.plan import use_precision
+from jtem.plan.calibration import ALL, CalibrationModel, CalibrationPlan, FitSection, ParameterSection
+from jtem.readers import observations
+from jtem.state import Cell, Climate
+from jtem.study.calibration import sampling
+from jtem.study.calibration.case import Case, Settings
+from jtem.study.calibration.model import Model
+from jtem.study.calibration.problem import START, Channel, Free, Observations, Problem, element_of
+
+SUMMED = ("net_primary_production", "nitrogen_uptake")
+"""Streams that are totals of a year; others are means."""
+
+
+def open_case(path: Path, data: Path | None, *, overlays: Sequence[str] = ()) -> Case:
+    """Read a calibration plan, set precision and devices, build its case; raises ``InputError``.
+
+    ``overlays``: further overlays of parameters.
+    """
+    plan = plans.read(path)
+    use_all_cores(gradients=True)
+    use_precision(plan.model.precision.name)
+    return case(plan, data, overlays)
+
+
+def case(plan: CalibrationPlan, data: Path | None, overlays: Sequence[str] = ()) -> Case:
+    """Everything a plan names, checked and laid out; raises ``InputError``."""
+    where = plan.where
+    if plan.calibration.unavailable:
+        raise InputError(f"{where}: data not available: {plan.calibration.unavailable}")
+    if plan.posterior is not None:
+        sampling.library()
+    table = model.table((*plan.model.parameters, *overlays), data, f"{where}: [model]")
+    check_names(plan, table)
+    found = sites(plan, data)
+    names, rows = distinct(found)
+    check_fit(plan.fit, names, where)
+    observed, last, notes = observed_until(plan, found)
+    made = design(plan.model, where)
+    cells = columns(found, rows, table, made.pool_dtype, where)
+    communities = [table.communities[int(c)] for c in cells.community]
+    spin_up, history = climates(plan, found, rows, last)
+    values = parameters.build(step.Parameters, table, made.pool_dtype)
+    seen, channels = observation_rows(plan.fit, observed, names, plan.history.first, where)
+    problem = Problem(
+        sites=tuple(names),
+        communities=tuple(communities),
+        cells=cells,
+        rows=jax.tree.map(lambda leaf: leaf[np.array([table.index(c) for c in communities])], values),
+        spin_up=spin_up,
+        history=history,
+        channels=channels,
+        observations=seen,
+        free=free(plan, names, communities, table),
+        design=made,
+        heat_years=plan.history.heat_years,
+        heat_differences=plan.search.heat_differences,
+    )
+    search = {f.name: getattr(plan.search, f.name) for f in dataclasses.fields(Settings)}
+    return Case(
+        name=plan.calibration.name,
+        title=plan.calibration.title or plan.calibration.name,
+        text=plan.text,
+        where=where,
+        problem=problem,
+        model=Model(problem),
+        table=table,
+        first_year=plan.history.first,
+        units=tuple(observations.STREAMS[channel.name.split(" ")[0]].unit for channel in channels),
+        inputs=tuple(part.provenance for part in found),
+        notes=tuple(notes),
+        search=Settings(**search),
+        posterior=None if plan.posterior is None else sampling.Settings(**dataclasses.asdict(plan.posterior)),
+    )
+
+
+def design(section: CalibrationModel, where: str) -> step.Design:
+    """As a run's; scheme ``layered`` is ``none``, and soil heat may be left out."""
+    made = model.design(section, where)
+    scheme = permafrost.NONE if made.permafrost.decomposes_layers else made.permafrost
+    return dataclasses.replace(made, permafrost=scheme, thermal=made.thermal if section.soil_heat else None)
+
+
+# --- sites -----------------------------------------------------------------------------------------------------------
+
+
+def distinct(found: Sequence[Sites]) -> tuple[list[str], list[list[int]]]:
+    """Names of all sites, and of each section the rows that no section before has: a site has the climate of the first."""
+    names: list[str] = []
+    rows = []
+    for part in found:
+        rows.append([k for k, name in enumerate(part.names) if name not in names])
+        names += [part.names[k] for k in rows[-1]]
+    return names, rows
+
+
+def check_fit(section: FitSection, names: Sequence[str], where: str) -> None:
+    """Sites and streams that [fit] names must be known; raises ``InputError``."""
+    for given in (*section.years, *section.held_out, *section.held_out_sites):
+        if given not in (*names, ALL):
+            raise InputError(f"{where}: [fit] names '{given}', which is no site of the data; {suggest(given, names)}")
+    for stream in section.held_out_streams:
+        if stream not in observations.STREAMS:
+            raise InputError(f"{where}: [fit] unknown stream '{stream}'; {suggest(stream, observations.STREAMS)}")
+
+
+def observed_until(plan: CalibrationPlan, found: Sequence[Sites]) -> tuple[Any, int, list[str]]:
+    """All observations with their errors since history began, the last year to simulate, and notes; raises ``InputError``."""
+    joined = observations.with_errors(
+        observations.join([part.observations for part in found], plan.where), plan.errors.floor, plan.errors.relative
+    )
+    years = joined["year"].values
+    first = plan.history.first
+    last = int(max([*years[np.isfinite(years)], *(part.last_year for part in found), first]))
+    early = years < first
+    notes = [n for part in found for n in str(part.observations.attrs.get("notes", "")).splitlines()]
+    if early.any():
+        notes.append(f"{int(early.sum())} observations before {first} left out")
+    return joined.isel(observation=~early), last, notes
+
+
+def columns(
+    found: Sequence[Sites], rows: Sequence[Sequence[int]], table: parameters.ParameterTable, dtype: str, where: str
+) -> Cell:
+    """One column a site, stacked over all sections."""
+    pieces = [
+        model.columns(part.cells.isel(cell=list(mine)), table.communities, dtype, where).columns
+        for part, mine in zip(found, rows, strict=True)
+        if mine
+    ]
+    return jax.tree.map(lambda *leaves: np.concatenate([np.asarray(leaf) for leaf in leaves]), *pieces)
+
+
+def climates(
+    plan: CalibrationPlan, found: Sequence[Sites], rows: Sequence[Sequence[int]], last: int
+) -> tuple[Climate, Climate]:
+    """The mean year of the spin-up, fields (site, 12), and history, fields (site, year, 12); raises ``InputError``."""
+    (begin, end), first = plan.history.spin_up, plan.history.first
+    spin_up, history = [], []
+    for part, mine in zip(found, rows, strict=True):
+        if mine:
+            years = part.climate(mine, begin, end, f"{plan.where}: [history] spin_up", wrap=True)
+            mean = jax.tree.map(lambda leaf: leaf.mean(axis=1), years)
+            spin_up.append(dataclasses.replace(mean, following_air_temperature=mean.air_temperature[:, 0]))
+            history.append(part.climate(mine, first, last, f"{plan.where}: [history] first, to the last observation,"))
+    stacked = [jax.tree.map(lambda *leaves: np.concatenate(leaves), *pieces) for pieces in (spin_up, history)]
+    return stacked[0], stacked[1]
+
+
+# --- parameters ------------------------------------------------------------------------------------------------------
+
+
+def check_names(plan: CalibrationPlan, table: parameters.ParameterTable) -> None:
+    """Parameters, communities and bounds of the plan against the table; raises ``InputError``."""
+    for i, part in enumerate(plan.parameter, start=1):
+        for full in part.name:
+            where = f"{plan.where}: [[parameter]] {i}"
+            if full in START:
+                continue
+            name, _ = element_of(full)
+            if name not in table.entries:
+                known = [*table.entries, *START]
+                raise InputError(f"{where}: unknown parameter '{name}'; {suggest(name, known)}")
+            entry = table.entries[name]
+            if not entry.trainable:
+                raise InputError(f"{where}: '{name}' is a threshold or an initial value and cannot be calibrated")
+            low, high = part.bounds
+            if part.mode == "value" and (low < entry.lower or high > entry.upper):
+                raise InputError(
+                    f"{where}: bounds [{low:g}, {high:g}] of '{name}' reach outside the table's [{entry.lower:g}, "
+                    f"{entry.upper:g}]; narrow them"
+                )
+        for community in part.communities:
+            if community not in table.communities:
+                raise InputError(
+                    f"{plan.where}: [[parameter]] {i}: unknown community '{community}'; "
+                    f"{suggest(community, table.communities)}"
+                )
+
+
+def free(
+    plan: CalibrationPlan, names: Sequence[str], communities: Sequence[str], table: parameters.ParameterTable
+) -> tuple[Free, ...]:
+    """The free quantities of the plan at its sites; raises ``InputError``."""
+    made = []
+    for i, part in enumerate(plan.parameter, start=1):
+        where = f"{plan.where}: [[parameter]] {i}"
+        for site in part.sites:
+            if site not in names:
+                raise InputError(f"{where}: no site '{site}' in the data; {suggest(site, names)}")
+        mine = [
+            s
+            for s, (n, c) in enumerate(zip(names, communities, strict=True))
+            if (not part.sites or n in part.sites) and (not part.communities or c in part.communities)
+        ]
+        if not mine:
+            raise InputError(f"{where}: no site has the communities {list(part.communities)}; leave the parameter out")
+        scale = part.scale or ("log" if part.mode == "factor" else _scale(part.name[0], table))
+        if part.mode == "factor":
+            _check_factor(part, [communities[s] for s in mine], table, where)
+        made.append(
+            Free(
+                label=part.label or part.name[0],
+                names=part.name,
+                lower=part.bounds[0],
+                upper=part.bounds[1],
+                scope=part.scope,
+                mode=part.mode,
+                scale=scale,
+                start=part.start,
+                prior=part.prior,
+                sites=None if len(mine) == len(names) else tuple(mine),
+            )
+        )
+    return tuple(made)
+
+
+def _scale(full: str, table: parameters.ParameterTable) -> str:
+    name, _ = element_of(full)
+    return table.entries[name].scale if name in table.entries else "linear"
+
+
+def _check_factor(
+    part: ParameterSection, communities: Sequence[str], table: parameters.ParameterTable, where: str
+) -> None:
+    """Factors must keep the values inside the table's bounds, or the result would not load."""
+    for full in part.name:
+        if full in START:
+            continue
+        name, element = element_of(full)
+        entry = table.entries[name]
+        for community in dict.fromkeys(communities):
+            value = np.asarray(entry.values[community], dtype=float)
+            value = np.ravel(value if element is None else value[element])
+            for bound in part.bounds:
+                if np.any(bound * value < entry.lower) or np.any(bound * value > entry.upper):
+                    raise InputError(
+                        f"{where}: {bound:g} times '{full}' of {community} leaves the table's bounds [{entry.lower:g}, "
+                        f"{entry.upper:g}]; narrow the factor"
+                    )
+
+
+# --- observations ----------------------------------------------------------------------------------------------------
+
+
+def observation_rows(
+    section: FitSection, found: Any, names: Sequence[str], first: int, where: str
+) -> tuple[Observations, tuple[Channel, ...]]:
+    """Observations as pieces of monthly channels, with empty rows in between so that monthly series can be drawn.
+
+    Raises ``InputError`` where nothing is left to fit, or nothing at all of a site.
+    """
+    at = {n: found[n].values for n in ("site", "stream", "depth", "year", "month", "value", "error")}
+    channels: dict[Channel, int] = {}
+    rows: dict[tuple[int, int, int, int], list[Any]] = {}
+    monthly: dict[tuple[int, int], list[int]] = {}
+    for k in range(at["value"].size):
+        site, stream = str(at["site"][k]), str(at["stream"][k])
+        year, month = float(at["year"][k]), float(at["month"][k])
+        part = use(section, site, stream, year)
+        if not part:
+            continue
+        channel = channels.setdefault(channel_of(stream, float(at["depth"][k])), len(channels))
+        begin, end = span(year, month, first)
+        key = (names.index(site), channel, begin, end)
+        if end == begin + 1 and observations.STREAMS[stream].period == "month":
+            monthly.setdefault(key[:2], []).append(int(year))
+        if key in rows and np.isfinite(rows[key][5]):
+            continue  # the first of two entries for one moment
+        how = "sum" if stream in SUMMED else "mean"
+        rows[key] = [*key, how, float(at["value"][k]), float(at["error"][k]), part == "fit"]
+    for (site, channel), years in monthly.items():
+        for month in range(12 * (min(years) - first), 12 * (max(years) - first) + 12):
+            empty = [site, channel, month, month + 1, "mean", math.nan, 1.0, False]
+            rows.setdefault((site, channel, month, month + 1), empty)
+    if not any(np.isfinite(row[5]) and row[7] for row in rows.values()):
+        raise InputError(
+            f"{where}: no usable observation is left to fit; check sites, streams, [fit] years and the data's quality"
+        )
+    seen = {row[0] for row in rows.values() if np.isfinite(row[5])}
+    for s, name in enumerate(names):
+        if s not in seen:
+            raise InputError(
+                f"{where}: no observation of site '{name}' is usable: none passes the limits of quality, lies within the years "
+                "of [fit] and is of a stream asked for; leave the site out with 'sites', or widen these"
+            )
+    columns = [np.array(column) for column in zip(*(rows[key] for key in sorted(rows)), strict=True)]
+    return Observations(*columns), tuple(channels)
+
+
+def use(section: FitSection, site: str, stream: str, year: float) -> str:
+    """Whether an observation is of the "fit", "held-out" or "" (not used). ``year``: NaN where it is of no year."""
+    if site in section.held_out_sites or stream in section.held_out_streams:
+        return "held-out"
+    held, fitted = (table.get(site, table.get(ALL)) for table in (section.held_out, section.years))
+    if np.isnan(year):
+        return "fit"
+    if held and held[0] <= year <= held[1]:
+        return "held-out"
+    return "fit" if fitted is None or fitted[0] <= year <= fitted[1] else ""
+
+
+def channel_of(stream: str, depth: float) -> Channel:
+    """The channel of a stream; soil temperature has one for each depth (m)."""
+    if stream == "soil_temperature":
+        return Channel(f"soil_temperature {depth:.2f} m", depth=depth)
+    return Channel(stream, observations.STREAMS[stream].variables)
+
+
+def span(year: float, month: float, first: int) -> tuple[int, int]:
+    """First and one past the last month since January of ``first``: a month, a year, or the first year where none is said."""
+    if np.isnan(year):
+        return 0, 12
+    begin = 12 * int(year - first)
+    return (begin, begin + 12) if np.isnan(month) else (begin + int(month) - 1, begin + int(month))

@@ -1,0 +1,169 @@
+"""Climate of observed sites: a tower's own, the nearest half-degree cell, the embedded emulator, or a plan's domain.
+
+Each function gives a :data:`jtem.readers.catalogue.ClimateSource` of the places of an observation dataset, in their order.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from functools import lru_cache
+from pathlib import Path
+
+import numpy as np
+import xarray as xr
+
+from jtem.errors import InputError
+from jtem.readers import climate_grid, co2, embedded
+from jtem.readers.catalogue import ClimateSource, Domain
+from jtem.readers.towers import FORCING, Tower
+
+LAPSE_RATE = 6.5e-3  # degC m-1, from a grid cell's elevation to the site's
+LAST_OBSERVED_YEAR = 2014
+LATER = "ssp126"  # the scenario of years since
+UNITS = {"air_temperature": "degC", "precipitation": "mm month-1", "shortwave_radiation": "W m-2"}
+
+Fields = dict[str, np.ndarray]
+"""Air temperature, precipitation and radiation of one site, each (year, 12)."""
+
+
+def _source(site: Callable[[int, int, int], Fields]) -> ClimateSource:
+    """From a function of one site and years, with embedded CO2, to a source of several sites."""
+
+    def source(rows: np.ndarray, first: int, last: int) -> xr.Dataset:
+        pieces = [site(int(k), first, last) for k in rows]
+        return xr.Dataset(
+            {
+                name: (("cell", "year", "month"), np.stack([piece[name] for piece in pieces]), {"units": unit})
+                for name, unit in UNITS.items()
+            }
+            | {"co2": ("year", co2.embedded_series(LATER, first, last), {"units": "ppm"})},
+            coords={"year": np.arange(first, last + 1), "month": np.arange(1, 13)},
+        )
+
+    return source
+
+
+def _fields(air: np.ndarray, rain: np.ndarray, light: np.ndarray) -> Fields:
+    return {"air_temperature": air, "precipitation": np.maximum(rain, 0.0), "shortwave_radiation": light}
+
+
+def tower(towers: Sequence[Tower], cells: xr.Dataset, data: Path | None) -> ClimateSource:
+    """The towers' forcing; other years are a tower's mean months moved by the anomaly of the year (precipitation 4.5 % a degC).
+
+    Anomalies are observed zonal means of the half-degree past where the data folder has it, else the embedded ones.
+    """
+
+    def site(k: int, first: int, last: int) -> Fields:
+        own = {name: np.asarray(towers[k].forcing[name].values[0], np.float64) for name in FORCING}
+        begin, end = towers[k].years
+        years = np.arange(first, last + 1)
+        mine = np.arange(begin, end + 1)
+        change = _annual_anomaly(data, cells, k, np.arange(min(first, begin), max(last, end) + 1))
+        base = min(first, begin)
+        away = change[years - base] - change[mine - base].mean()
+        mean = {name: values.mean(axis=0) for name, values in own.items()}
+        made = _fields(
+            mean["air_temperature"] + away[:, None],
+            mean["precipitation"] * np.maximum(1.0 + climate_grid.PRECIPITATION_PER_DEGREE * away[:, None], 0.1),
+            np.repeat(mean["shortwave_radiation"][None], years.size, axis=0),
+        )
+        for name, values in own.items():
+            inside = (years >= begin) & (years <= end)
+            made[name] = np.array(made[name])
+            made[name][inside] = values[years[inside] - begin]
+        return made
+
+    return _source(site)
+
+
+def _annual_anomaly(data: Path | None, cells: xr.Dataset, k: int, years: np.ndarray) -> np.ndarray:
+    """Temperature anomaly (year,), degC, at a cell."""
+    latitude, longitude = (np.atleast_1d(cells[n].values)[k : k + 1].astype(float) for n in ("latitude", "longitude"))
+    if data is not None and (Path(data) / "climate_change").is_dir():
+        scenario = "historical" if years[-1] <= LAST_OBSERVED_YEAR else LATER
+        return climate_grid.anomaly(data, latitude, longitude, scenario, years)[0].mean(axis=1)
+    try:
+        made = embedded.climate(cells.isel(cell=[k]), "historical", int(years[0]), int(years[-1]))
+    except InputError:  # outside the emulator
+        return np.zeros(years.size)
+    return made["air_temperature"].values[0].mean(axis=1)
+
+
+def half_degree(
+    root: Path, places: xr.Dataset, cells: xr.Dataset, station: Mapping[str, Mapping[str, np.ndarray]]
+) -> ClimateSource:
+    """The half-degree cell's climate, moved to the site's elevation; where the station measured air temperature its
+    months are used, and their mean offset in the other months.
+    """
+
+    def site(k: int, first: int, last: int) -> Fields:
+        cell = nearest_half_degree(root, places, k)
+        scenario = "historical" if last <= LAST_OBSERVED_YEAR else LATER
+        made = climate_grid.climate(root, cell, scenario, first, last)
+        air = np.array(made["air_temperature"].values[0], dtype=np.float64)
+        air += LAPSE_RATE * (float(cell["elevation"].values[0]) - float(cells["elevation"].values[k]))
+        measured = station.get(str(places["place"].values[k]))
+        if measured is not None:
+            year, month = measured["year"].astype(int), measured["month"].astype(int) - 1
+            inside = (year >= first) & (year <= last)
+            year, month, value = year[inside], month[inside], measured["value"][inside]
+            if year.size:
+                offset = value - air[year - first, month]
+                for m in range(12):
+                    if (month == m).any():
+                        air[:, m] += offset[month == m].mean()
+                air[year - first, month] = value
+        rain, light = (np.asarray(made[n].values[0], np.float64) for n in ("precipitation", "shortwave_radiation"))
+        return _fields(air, rain, light)
+
+    return _source(site)
+
+
+def emulated(cells: xr.Dataset) -> ClimateSource:
+    """The embedded emulator at the cells."""
+
+    def site(k: int, first: int, last: int) -> Fields:
+        scenario = "historical" if last <= LAST_OBSERVED_YEAR else LATER
+        made = embedded.climate(cells.isel(cell=[k]), scenario, first, last)
+        return {name: np.asarray(made[name].values[0], np.float64) for name in FORCING}
+
+    return _source(site)
+
+
+def of_domain(domain: Domain, climate: str, rows: np.ndarray) -> ClimateSource:
+    """The climate of a plan's domain at some of its cells, CO2 with it."""
+    source, _ = domain.source(climate)
+
+    def at_sites(wanted: np.ndarray, first: int, last: int) -> xr.Dataset:
+        cells, back = np.unique(rows[wanted], return_inverse=True)
+        return source(cells, first, last).isel(cell=back)
+
+    return at_sites
+
+
+# --- the nearest cell ------------------------------------------------------------------------------------------------
+
+
+def nearest(every: xr.Dataset, places: xr.Dataset, k: int, within: float, called: str) -> int:
+    """Index of the cell nearest to place ``k`` of an observation dataset; raises ``InputError`` beyond ``within`` degrees."""
+    name = places["place"].values[k]
+    latitude, longitude = (float(places[field].values[k]) for field in ("latitude", "longitude"))
+    if not np.isfinite(latitude + longitude):
+        raise InputError(f"site '{name}' has no latitude and longitude; give them in 'places' of its [[data]]")
+    east = (every["longitude"].values - longitude + 180.0) % 360.0 - 180.0
+    distance = (every["latitude"].values - latitude) ** 2 + (np.cos(np.deg2rad(latitude)) * east) ** 2
+    best = int(np.argmin(distance))
+    if distance[best] > within**2:
+        raise InputError(f"site '{name}' has no cell of {called} within {within:g} degrees; leave it out")
+    return best
+
+
+def nearest_half_degree(root: Path, places: xr.Dataset, k: int) -> xr.Dataset:
+    """The half-degree cell nearest to a place; raises ``InputError``."""
+    every = _half_degree_cells(str(root))
+    return every.isel(cell=[nearest(every, places, k, 1.5, "the half-degree fields")])
+
+
+@lru_cache(maxsize=1)
+def _half_degree_cells(root: str) -> xr.Dataset:
+    return climate_grid.cells(root, "all", below_degC=30.0)
