@@ -86,10 +86,11 @@ def choose(environment: Mapping[str, str], cores: int, cpuinfo: Path = Path("/pr
     """The folder of this process, made and tried, or why there is none. Nothing here fails."""
     import jax
 
-    if not jax.config.jax_enable_compilation_cache:
+    if not getattr(jax.config, "jax_enable_compilation_cache", True):
         return Cache(None, "JAX_ENABLE_COMPILATION_CACHE switches it off")
-    if jax.config.jax_compilation_cache_dir:
-        return Cache(Path(jax.config.jax_compilation_cache_dir), JAX_VARIABLE)
+    theirs = getattr(jax.config, "jax_compilation_cache_dir", None)
+    if theirs:
+        return Cache(Path(theirs), JAX_VARIABLE)
     if environment.get(VARIABLE, "").strip().lower() == "off":
         return Cache(None, f"{VARIABLE}=off")
     home = root(environment)
@@ -124,8 +125,9 @@ def accelerator() -> bool:
     """Whether JAX may run on something else than CPUs: asked before JAX starts."""
     import jax
 
-    if jax.config.jax_platforms:
-        return jax.config.jax_platforms != "cpu"
+    platforms = getattr(jax.config, "jax_platforms", None)
+    if platforms:
+        return platforms != "cpu"
     plugins = importlib.metadata.entry_points(group="jax_plugins")
     return bool(plugins) or any(importlib.util.find_spec(name) for name in ("jax_plugins", "libtpu"))
 
