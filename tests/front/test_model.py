@@ -323,8 +323,8 @@ WRONG = {
         "the model: [model]: permafrost 'layerd' is unknown; did you mean 'layered'?",
     ),
     "overlay": (
-        lambda m: jtem.Model(m.place, parameters="liu2023"),
-        "the model: unknown parameter overlay 'liu2023'; did you mean 'liu2024'? (or give a .toml path)",
+        lambda m: jtem.Model(m.place, parameters="lui2024"),
+        "the model: unknown parameter overlay 'lui2024'; did you mean 'liu2024'? (or give a .toml path)",
     ),
     "parameter": (
         lambda m: m.with_parameters({"soil_thermal.snow_densty": 200}),

@@ -440,8 +440,8 @@ def test_unknown_sites_and_scenarios_are_refused():
         == "unknown site 'US-Pr'; did you mean 'US-Prr'? (a table is given by a path such as 'tower.csv')"
     )
     with pytest.raises(jtem.InputError) as caught:
-        jtem.site("US-Prr", scenario="ssp855")
-    assert str(caught.value) == "scenario 'ssp855' is unknown; did you mean 'ssp585'?"
+        jtem.site("US-Prr", scenario="spp585")
+    assert str(caught.value) == "scenario 'spp585' is unknown; did you mean 'ssp585'?"
     with pytest.raises(jtem.InputError) as caught:
         jtem.site("US-Prr", latitude=65.0)
     assert str(caught.value) == "site 'US-Prr' is known with its place; leave latitude and longitude out"

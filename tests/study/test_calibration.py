@@ -29,6 +29,7 @@ from jtem.assemble.calibration import case
 from jtem.commands.calibrate import print_posterior
 from jtem.commands.main import main
 from jtem.errors import InputError
+from jtem.files import data_path
 from jtem.plan import calibration as calibration_plan
 from jtem.readers import observations
 from jtem.report import calibration as figures

@@ -50,34 +50,8 @@ def parser() -> argparse.ArgumentParser:
     add_site_arguments(
         add("site", "site.command_site", "run one site: from a table, by name or by place; first figure")
     )
-    reporting = add(
-        "report", "report.command_report", "tables and figures of a finished run or of finished calibrations"
-    )
-    reporting.add_argument(
-        "folders",
-        type=Path,
-        nargs="*",
-        metavar="DIR",
-        help="folder of a run; or of calibrations, or a folder that holds them",
-    )
-    reporting.add_argument(
-        "--out",
-        type=Path,
-        metavar="DIR",
-        help="folder of the report (default: DIR/report; calibration_report for several)",
-    )
-    reporting.add_argument("--no-figures", action="store_true", help="tables only")
-    reporting.add_argument(
-        "--profiles", type=Path, metavar="TABLE.csv", help="half depths and mean profiles of a table of soil profiles"
-    )
-    reporting.add_argument(
-        "--by", default="", metavar="COLUMN", help="with --profiles: the column that names vegetation types"
-    )
-    reporting.add_argument(
-        "--simulated",
-        type=Path,
-        metavar="FILE",
-        help="with --profiles: annual file of a run (or CSV) whose active layers to score",
+    add_report_arguments(
+        add("report", "report.command_report", "tables and figures of a finished run or of finished calibrations")
     )
     exporting = add(
         "export", "export.command_export", "other files of a finished run: lat-lon grid, ISIMIP, netCDF from Zarr"
@@ -109,50 +83,11 @@ def parser() -> argparse.ArgumentParser:
         command.add_argument(
             "--data", type=Path, metavar="DIR", help="folder of input files (or the variable JTEM_DATA)"
         )
-    run.add_argument("--out", type=Path, metavar="DIR", help="output folder (default: the plan's name)")
     sensing.add_argument("--out", type=Path, metavar="DIR", help="output folder (default: NAME_sensitivity)")
-    run.add_argument(
-        "--force",
-        action="store_true",
-        help="overwrite files, discard unfinished work; accept a state of other parameters",
+    add_run_arguments(run)
+    add_calibrate_arguments(
+        add("calibrate", "calibrate.command_calibrate", "fit parameters to observations by exact derivatives")
     )
-    run.add_argument(
-        "--resume", action="store_true", help="go on with the unfinished run in the output folder, or refuse"
-    )
-    run.add_argument(
-        "--part",
-        type=part_of,
-        metavar="I/N",
-        help="only every N-th chunk from the I-th (job array); then run without it",
-    )
-    run.add_argument(
-        "--distributed",
-        metavar="auto|HOST:PORT,I,N",
-        help="share the chunks among the processes of JAX's distributed runtime; the first one writes the files",
-    )
-    fitting = add("calibrate", "calibrate.command_calibrate", "fit parameters to observations by exact derivatives")
-    fitting.add_argument("plan", type=Path, metavar="PLAN.toml")
-    fitting.add_argument("--data", type=Path, metavar="DIR", help="folder of input files (or the variable JTEM_DATA)")
-    fitting.add_argument("--out", type=Path, metavar="DIR", help="output folder (default: the plan's name)")
-    fitting.add_argument(
-        "--resume",
-        action="store_true",
-        help="go on with the search, and with the draws of [posterior], in the output folder",
-    )
-    fitting.add_argument("--force", action="store_true", help="overwrite the results of a finished calibration")
-    fitting.add_argument("--overlay", action="append", default=[], metavar="NAME", help="one more parameter overlay")
-    fitting.add_argument("--pest", type=Path, metavar="DIR", help="write the problem as PEST files and stop")
-    fitting.add_argument(
-        "--pest-run", type=Path, metavar="FILE", help="one model run for PEST: write its output and stop"
-    )
-    fitting.add_argument(
-        "--pest-values",
-        type=Path,
-        metavar="FILE",
-        help="PEST's values (what it filled in, or its .par file): for --pest-run (default: values.toml), else written as "
-        "calibrated.toml",
-    )
-    fitting.add_argument("--verbose", action="store_true", help="what the readers left out")
     beginning = add("new", "new.command_new", "write a commented plan to begin with")
     beginning.add_argument("kind", choices=("site", "region", "factorial", "calibration", "sensitivity"))
     beginning.add_argument("file", type=Path, nargs="?", metavar="FILE", help="where to (default: KIND.toml)")
@@ -173,6 +108,86 @@ def parser() -> argparse.ArgumentParser:
     )
     add("warm", "run.command_warm", "compile the demo's programs and keep them, so that the first demo is quick")
     return top
+
+
+def add_run_arguments(command: argparse.ArgumentParser) -> None:
+    """Options of ``jtem run``."""
+    command.add_argument("--out", type=Path, metavar="DIR", help="output folder (default: the plan's name)")
+    command.add_argument(
+        "--force",
+        action="store_true",
+        help="overwrite files, discard unfinished work; accept a state of other parameters",
+    )
+    command.add_argument(
+        "--resume", action="store_true", help="go on with the unfinished run in the output folder, or refuse"
+    )
+    command.add_argument(
+        "--part",
+        type=part_of,
+        metavar="I/N",
+        help="only every N-th chunk from the I-th (job array); then run without it",
+    )
+    command.add_argument(
+        "--distributed",
+        metavar="auto|HOST:PORT,I,N",
+        help="share the chunks among the processes of JAX's distributed runtime; the first one writes the files",
+    )
+
+
+def add_report_arguments(command: argparse.ArgumentParser) -> None:
+    """Options of ``jtem report``."""
+    command.add_argument(
+        "folders",
+        type=Path,
+        nargs="*",
+        metavar="DIR",
+        help="folder of a run; or of calibrations, or a folder that holds them",
+    )
+    command.add_argument(
+        "--out",
+        type=Path,
+        metavar="DIR",
+        help="folder of the report (default: DIR/report; calibration_report for several)",
+    )
+    command.add_argument("--no-figures", action="store_true", help="tables only")
+    command.add_argument(
+        "--profiles", type=Path, metavar="TABLE.csv", help="half depths and mean profiles of a table of soil profiles"
+    )
+    command.add_argument(
+        "--by", default="", metavar="COLUMN", help="with --profiles: the column that names vegetation types"
+    )
+    command.add_argument(
+        "--simulated",
+        type=Path,
+        metavar="FILE",
+        help="with --profiles: annual file of a run (or CSV) whose active layers to score",
+    )
+
+
+def add_calibrate_arguments(command: argparse.ArgumentParser) -> None:
+    """Options of ``jtem calibrate``."""
+    command.add_argument("plan", type=Path, metavar="PLAN.toml")
+    command.add_argument("--data", type=Path, metavar="DIR", help="folder of input files (or the variable JTEM_DATA)")
+    command.add_argument("--out", type=Path, metavar="DIR", help="output folder (default: the plan's name)")
+    command.add_argument(
+        "--resume",
+        action="store_true",
+        help="go on with the search, and with the draws of [posterior], in the output folder",
+    )
+    command.add_argument("--force", action="store_true", help="overwrite the results of a finished calibration")
+    command.add_argument("--overlay", action="append", default=[], metavar="NAME", help="one more parameter overlay")
+    command.add_argument("--pest", type=Path, metavar="DIR", help="write the problem as PEST files and stop")
+    command.add_argument(
+        "--pest-run", type=Path, metavar="FILE", help="one model run for PEST: write its output and stop"
+    )
+    command.add_argument(
+        "--pest-values",
+        type=Path,
+        metavar="FILE",
+        help="PEST's values (what it filled in, or its .par file): for --pest-run (default: values.toml), else written as "
+        "calibrated.toml",
+    )
+    command.add_argument("--verbose", action="store_true", help="what the readers left out")
 
 
 def add_site_arguments(command: argparse.ArgumentParser) -> None:

@@ -8,23 +8,26 @@ import time
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
+from jtem import plan as plans
+from jtem import variables
 from jtem.assemble.course import Prepared, open_plan
 from jtem.assemble.provenance import attributes
 from jtem.commands.run import duration, output_folder
 from jtem.errors import DONE, FAILED_CELLS, InputError
-
-if TYPE_CHECKING:
-    from jtem.assemble.course import Prepared
+from jtem.files import resolve
+from jtem.plan.run import SensitivitySection
+from jtem.report import page
+from jtem.report import sensitivity as shown
+from jtem.study import sensitivity
+from jtem.study.sensitivity import ensembles
 
 
 def command_sensitivity(arguments: argparse.Namespace) -> int:
     """Derivatives, indices and propagated uncertainty of a plan with [sensitivity]: datasets, tables, figures."""
-    from jtem import plan as plans
-
     begin = time.perf_counter()
     plan = plans.read(arguments.plan)
     if not plan.sensitivity.quantities:
@@ -81,13 +84,6 @@ def read_covariance(path: Path):
 
 def sensitivity_results(prepared: Prepared, folder: Path, *, figures_wanted: bool) -> tuple[list[Path], int]:
     """All methods of [sensitivity] into ``folder``; the files and the number of columns without an equilibrium."""
-    from jtem import variables
-    from jtem.files import resolve
-    from jtem.report import page
-    from jtem.report import sensitivity as shown
-    from jtem.study import sensitivity
-    from jtem.study.sensitivity import ensembles
-
     plan, part, grid = prepared.plan, prepared.plan.sensitivity, prepared.grid
     where = f"{plan.where}: [sensitivity]"
     quantities = [quantity_of(name, text, plan.where) for name, text in part.quantities.items()]
@@ -157,28 +153,37 @@ def sensitivity_results(prepared: Prepared, folder: Path, *, figures_wanted: boo
             if drawing:
                 written.append(shown.indices(data, folder / f"{method}_{scenario}.png"))
     if "feedback" in part.methods:
-        if part.covariance:
-            path = Path(part.covariance)
-            path = path if path.is_file() else resolve(part.covariance, None, where)
-            uncertainty = read_covariance(path)
-        else:
-            uncertainty = ensembles.prior(settled, factors_of(part.parameters, where), part.prior)
-        units = {q.unit for q in quantities}
-        pg = units == {"gC m-2"}
-        if len(units) > 1:
-            raise InputError(f"{where}: quantities of a feedback must share a unit, found {', '.join(sorted(units))}")
-        weights = area * 1e-15 if pg else area / area.sum()
         label[0] = "feedback"
-        carried = ensembles.propagate(
-            settled, uncertainty, quantities, weights, samples=part.members, scales=part.scales, seed=part.seed,
-            unit="Pg C" if pg else f"{units.pop()} (mean of the area)",
-        )  # fmt: skip
-        data = shown.feedback_dataset(carried)
-        written.append(shown.write(data, folder / "feedback.nc", said))
+        carried = feedback(part, settled, quantities, area, where)
+        written.append(shown.write(shown.feedback_dataset(carried), folder / "feedback.nc", said))
         print(feedback_text(carried))
         if drawing:
-            written.append(shown.feedback(data, folder / "feedback.png"))
+            written.append(shown.feedback(shown.feedback_dataset(carried), folder / "feedback.png"))
     return written, failed
+
+
+def feedback(
+    part: SensitivitySection,
+    settled: sensitivity.Model,
+    quantities: Sequence[sensitivity.Quantity],
+    area: np.ndarray,
+    where: str,
+) -> ensembles.Propagated:
+    """Uncertainty of parameters carried to the quantities, by derivatives and by an ensemble; raises ``InputError``."""
+    if part.covariance:
+        path = Path(part.covariance)
+        uncertainty = read_covariance(path if path.is_file() else resolve(part.covariance, None, where))
+    else:
+        uncertainty = ensembles.prior(settled, factors_of(part.parameters, where), part.prior)
+    units = {q.unit for q in quantities}
+    if len(units) > 1:
+        raise InputError(f"{where}: quantities of a feedback must share a unit, found {', '.join(sorted(units))}")
+    pg = units == {"gC m-2"}
+    weights = area * 1e-15 if pg else area / area.sum()
+    return ensembles.propagate(
+        settled, uncertainty, quantities, weights, samples=part.members, scales=part.scales, seed=part.seed,
+        unit="Pg C" if pg else f"{units.pop()} (mean of the area)",
+    )  # fmt: skip
 
 
 def factors_of(names: Sequence[str], where: str) -> Sequence[str]:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import copy
 import dataclasses
-import inspect
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -16,7 +15,7 @@ import numpy as np
 import xarray as xr
 
 from jtem.errors import InputError, suggest
-from jtem.front import plans, running
+from jtem.front import edits, plans, running
 from jtem.front.result import Result
 from jtem.front.site import Place, site
 
@@ -130,7 +129,7 @@ class Model:
 
     def parameter(self, name: str) -> xr.DataArray:
         """Values of a parameter by community; raises ``InputError`` for an unknown name."""
-        full, element = _element(name)
+        full, element = edits.element_of(name)
         entry = self.table.entries.get(full)
         if entry is None:
             raise InputError(f"unknown parameter '{name}'; {suggest(name, self.table.entries)}")
@@ -166,7 +165,7 @@ class Model:
         return [*self.table.files, *([f"with {', '.join(changed)}"] if changed else [])]
 
     def _replaced(self) -> str:
-        names = [f"{slot} by {_name_of(function)}" for slot, function in self.processes.items()]
+        names = [f"{slot} by {edits.name_of(function)}" for slot, function in self.processes.items()]
         return f", {', '.join(names)}" if names else ""
 
     # --- changes ------------------------------------------------------------------------------------------------------
@@ -179,7 +178,7 @@ class Model:
         """
         entries, changes = dict(self.table.entries), dict(self.changes)
         for name, value in values.items():
-            full, element = _element(name)
+            full, element = edits.element_of(name)
             if full not in entries:
                 raise InputError(f"unknown parameter '{name}'; {suggest(name, entries)}")
             entry = entries[full]
@@ -190,9 +189,9 @@ class Model:
             for community, number in by_community.items():
                 if community not in new:
                     raise InputError(f"'{name}': unknown community '{community}'; {suggest(community, new)}")
-                new[community] = _checked(name, number, element, new[community], entry, community)
+                new[community] = edits.checked(name, number, element, new[community], entry, community)
             entries[full] = dataclasses.replace(entry, values=new)
-            changes[name] = _short(value)
+            changes[name] = edits.short(value)
         table = dataclasses.replace(self.table, entries=entries)
         return self._again(table=table, changes=changes)
 
@@ -228,7 +227,7 @@ class Model:
             elif name in slots:
                 if not callable(value):
                     raise InputError(f"process '{name}' is a {type(value).__name__}, expected a function; give one")
-                _check_signature(name, value, getattr(step.Processes(), name))
+                edits.check_signature(name, value, getattr(step.Processes(), name))
                 processes[name] = value
             else:
                 raise InputError(f"unknown process '{name}'; {suggest(name, (*slots, *words, 'place'))}")
@@ -404,7 +403,7 @@ class Model:
         content = copy.deepcopy({key: value for key, value in self.content.items()})
         place = self.place
         if years is not None:
-            years = _pair(years, "years")
+            years = edits.pair(years, "years")
         if place is not None:
             first, last = years or place.years
             if first < place.first_year or last > place.last_year:
@@ -435,7 +434,7 @@ class Model:
             words = {"method": spin_up} if isinstance(spin_up, str) else dict(spin_up)
             content["spinup"] = {**content.get("spinup", {}), **words}
         if base_years is not None:
-            content["permafrost"] = {"base_years": list(_pair(base_years, "base_years"))}
+            content["permafrost"] = {"base_years": list(edits.pair(base_years, "base_years"))}
         return content
 
     def _shortest(self) -> dict[str, Any]:
@@ -512,73 +511,3 @@ def _beside(content: dict[str, Any], folder: Path) -> dict[str, Any]:
     """A plan's own tables lie beside the plan where they are not in the current folder."""
     del folder
     return content
-
-
-def _element(name: str) -> tuple[str, int | None]:
-    found = re.fullmatch(r"([\w.]+)\[(\d+)\]", name)
-    return (found[1], int(found[2])) if found else (name, None)
-
-
-def _checked(name: str, number: Any, element: int | None, old: Any, entry: Any, community: str) -> Any:
-    """A new value in the form of the old one; raises ``InputError`` outside the bounds."""
-    before = np.asarray(old, dtype=np.float64)
-    try:
-        given = np.asarray(number, dtype=np.float64)
-    except (TypeError, ValueError):
-        raise InputError(f"'{name}' for '{community}' is {number!r}, expected a number; correct it") from None
-    if element is not None:
-        if element >= before.size or before.ndim != 1:
-            raise InputError(
-                f"'{name}': the parameter has {before.size} numbers, [0] to [{before.size - 1}]; correct the index"
-            )
-        after = before.copy()
-        after[element] = given
-    elif given.ndim and given.shape != before.shape:
-        raise InputError(f"'{name}' has {given.size} numbers, expected {before.size}; give as many")
-    else:
-        after = np.broadcast_to(given, before.shape)
-    if not np.isfinite(after).all() or (after < entry.lower).any() or (after > entry.upper).any():
-        raise InputError(
-            f"'{name}' = {_short(number)} for '{community}' is outside its bounds [{entry.lower:g}, {entry.upper:g}] "
-            f"{entry.unit}; choose a value within"
-        )
-    return after.tolist() if after.ndim else float(after)
-
-
-def _short(value: Any) -> str:
-    if isinstance(value, Mapping):
-        return "{" + ", ".join(f"{key}: {_short(part)}" for key, part in value.items()) + "}"
-    array = np.asarray(value)
-    return (
-        f"{float(array):g}"
-        if array.ndim == 0 and array.dtype.kind in "iuf"
-        else str(np.array2string(array, precision=6))
-    )
-
-
-def _pair(years: Any, what: str) -> tuple[int, int]:
-    try:
-        first, last = (int(year) for year in years)
-    except (TypeError, ValueError):
-        raise InputError(f"{what} is {years!r}, expected (first, last); give two years") from None
-    if last < first:
-        raise InputError(f"{what} ends in {last} before it begins in {first}; swap them")
-    return first, last
-
-
-def _name_of(function: Callable[..., Any]) -> str:
-    return getattr(function, "__name__", type(function).__name__)
-
-
-def _check_signature(slot: str, function: Callable[..., Any], published: Callable[..., Any]) -> None:
-    """Raise ``InputError`` unless the function can be called with the arguments of the published one."""
-    try:
-        wanted = inspect.signature(published).parameters.values()
-        named = {part.name: None for part in wanted if part.kind is part.KEYWORD_ONLY}
-        placed = [None for part in wanted if part.kind in (part.POSITIONAL_ONLY, part.POSITIONAL_OR_KEYWORD)]
-        inspect.signature(function).bind(*placed, **named)
-    except TypeError:
-        names = ", ".join(inspect.signature(published).parameters)
-        raise InputError(f"process '{slot}' takes ({names}); give {_name_of(function)} the same arguments") from None
-    except ValueError:
-        return  # a built-in without signature

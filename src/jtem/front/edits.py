@@ -1,0 +1,86 @@
+"""Values and functions that change a model, checked."""
+
+from __future__ import annotations
+
+import inspect
+import re
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import numpy as np
+
+from jtem.errors import InputError
+
+
+def element_of(name: str) -> tuple[str, int | None]:
+    """``"x.y[1]"`` as ("x.y", 1); without brackets the element is None."""
+    found = re.fullmatch(r"([\w.]+)\[(\d+)\]", name)
+    return (found[1], int(found[2])) if found else (name, None)
+
+
+def checked(name: str, number: Any, element: int | None, old: Any, entry: Any, community: str) -> Any:
+    """A new value in the form of the old one; raises ``InputError`` outside the bounds."""
+    before = np.asarray(old, dtype=np.float64)
+    try:
+        given = np.asarray(number, dtype=np.float64)
+    except (TypeError, ValueError):
+        raise InputError(f"'{name}' for '{community}' is {number!r}, expected a number; correct it") from None
+    if element is not None:
+        if element >= before.size or before.ndim != 1:
+            raise InputError(
+                f"'{name}': the parameter has {before.size} numbers, [0] to [{before.size - 1}]; correct the index"
+            )
+        after = before.copy()
+        after[element] = given
+    elif given.ndim and given.shape != before.shape:
+        raise InputError(f"'{name}' has {given.size} numbers, expected {before.size}; give as many")
+    else:
+        after = np.broadcast_to(given, before.shape)
+    if not np.isfinite(after).all() or (after < entry.lower).any() or (after > entry.upper).any():
+        raise InputError(
+            f"'{name}' = {short(number)} for '{community}' is outside its bounds [{entry.lower:g}, {entry.upper:g}] "
+            f"{entry.unit}; choose a value within"
+        )
+    return after.tolist() if after.ndim else float(after)
+
+
+def short(value: Any) -> str:
+    """A value as provenance has it."""
+    if isinstance(value, Mapping):
+        return "{" + ", ".join(f"{key}: {short(part)}" for key, part in value.items()) + "}"
+    array = np.asarray(value)
+    return (
+        f"{float(array):g}"
+        if array.ndim == 0 and array.dtype.kind in "iuf"
+        else str(np.array2string(array, precision=6))
+    )
+
+
+def pair(years: Any, what: str) -> tuple[int, int]:
+    """First and last year; raises ``InputError`` for anything else."""
+    try:
+        first, last = (int(year) for year in years)
+    except (TypeError, ValueError):
+        raise InputError(f"{what} is {years!r}, expected (first, last); give two years") from None
+    if last < first:
+        raise InputError(f"{what} ends in {last} before it begins in {first}; swap them")
+    return first, last
+
+
+def name_of(function: Callable[..., Any]) -> str:
+    """What a function is called."""
+    return getattr(function, "__name__", type(function).__name__)
+
+
+def check_signature(slot: str, function: Callable[..., Any], published: Callable[..., Any]) -> None:
+    """Raise ``InputError`` unless the function can be called with the arguments of the published one."""
+    try:
+        wanted = inspect.signature(published).parameters.values()
+        named = {part.name: None for part in wanted if part.kind is part.KEYWORD_ONLY}
+        placed = [None for part in wanted if part.kind in (part.POSITIONAL_ONLY, part.POSITIONAL_OR_KEYWORD)]
+        inspect.signature(function).bind(*placed, **named)
+    except TypeError:
+        names = ", ".join(inspect.signature(published).parameters)
+        raise InputError(f"process '{slot}' takes ({names}); give {name_of(function)} the same arguments") from None
+    except ValueError:
+        return  # a built-in without signature
