@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import io
 import shutil
 import sys
 import tempfile
@@ -270,7 +271,7 @@ def command_warm(arguments: argparse.Namespace) -> int:
     use_all_cores()
     if compile_cache.current().folder is None:
         raise InputError(f"nothing to warm: compiled programs are not kept ({compile_cache.current().reason})")
-    with tempfile.TemporaryDirectory() as folder:
+    with tempfile.TemporaryDirectory() as folder, contextlib.redirect_stdout(io.StringIO()):
         code, _ = execute(open_plan(demo_plan(), None), Path(folder), force=True)
     print(f"cache: {compile_cache.described()}")
     return code
