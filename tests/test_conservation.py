@@ -203,7 +203,7 @@ def test_one_concentration_lets_deep_layers_mineralize():
         simulate(scheme, "float32", "float64")[3]["layer_net_nitrogen_mineralization"][..., 15:].sum()
         for scheme in ("layered", "layered_concentration")
     )
-    assert shared > own > 0.0
+    assert shared > 0.0 and shared > own
 
 
 def test_layered_store_and_respiration_are_constant_together():
