@@ -384,6 +384,18 @@ def test_time_left_counts_programs_that_will_compile(tmp_path):
     assert " 80 s left" in (tmp_path / "told").read_text()  # and 100 column-years at 5 a second
 
 
+def test_nothing_is_left_to_compile_after_stages_that_ran_together(tmp_path):
+    history = Stage("historical", 1901, 2014, lambda rows: None)
+    futures = [Stage(name, 2015, 2100, lambda rows: None, parent="historical") for name in ("ssp126", "ssp585")]
+    with (tmp_path / "told").open("w") as told:
+        line = ProgressLine([history, *futures], spin_up=True, stream=told)
+        for stage, done in (("spin-up", 50), ("historical", 164), ("scenarios", 336)):
+            line(Progress(stage, 1, 0, 1, done, 336, 40.0, 30.0))
+    assert (tmp_path / "told").read_text().splitlines()[-1].startswith(
+        "100 %  scenarios"
+    ) and not line.expected - line.seen
+
+
 def test_a_spin_up_without_balance_says_what_to_do():
     drift = {"carbon": np.array([3.0])}
     assert 'set method = "equilibrium"' in spin_up_text(SpinUpReport(drift, np.array([False]), 5))

@@ -119,3 +119,16 @@ def prepare_folder(folder: Path | str, files: Sequence[str] = (), force: bool = 
                 f"{folder / name}: exists already; choose another folder with --out or overwrite with --force"
             )
     return made
+
+
+@contextlib.contextmanager
+def output_folder(folder: Path) -> Iterator[None]:
+    """The output folder, tried before anything else; a folder made for work that ends in an error goes again."""
+    made = prepare_folder(folder)
+    try:
+        yield
+    except BaseException:
+        if made:
+            with contextlib.suppress(OSError):  # not empty
+                folder.rmdir()
+        raise
