@@ -85,6 +85,22 @@ def one_sentence(capsys) -> str:
     return text
 
 
+@pytest.mark.parametrize(
+    ("words", "says"),
+    [
+        (["sit"], "jtem: COMMAND 'sit' is unknown; did you mean 'site'? ('jtem --help'"),
+        (["new", "sitee"], "jtem: kind 'sitee' is unknown; did you mean 'site'? ('jtem new --help'"),
+        (["site", "--latitude", "68.6N"], "invalid float value: '68.6N' ('jtem site --help'"),
+        ([], "jtem: the following arguments are required: COMMAND ('jtem --help'"),
+        (["demo", "--fast"], "jtem: unrecognized arguments: --fast ('jtem --help'"),
+    ],
+)
+def test_a_wrong_word_on_the_command_line_is_one_sentence(words, says, capsys):
+    with pytest.raises(SystemExit) as ended:
+        main(words)
+    assert ended.value.code == 2 and says in one_sentence(capsys)
+
+
 def test_variables_parameters_and_info(capsys):
     assert main(["variables"]) == 0
     assert "net_primary_production" in capsys.readouterr().out
@@ -176,7 +192,7 @@ def inputs(folder, change=lambda climate, static: (climate, static)):
         shape
     )
     coords = {"lat": [60.0, 61.0], "lon": [10.0, 12.0]}
-    months = np.arange("2000-01", "2002-01", dtype="datetime64[M]").astype("datetime64[D]") + 14
+    months = np.arange("2000-01", "2002-01", dtype="datetime64[M]").astype("datetime64[D]") + np.timedelta64(14, "D")
     climate = xr.Dataset(
         {
             "tas": (("time", "lat", "lon"), np.full(shape, 270.0), {"units": "K"}),

@@ -109,6 +109,8 @@ def prepare_folder(folder: Path | str, files: Sequence[str] = (), force: bool = 
         handle, trial = tempfile.mkstemp(prefix=".jtem-", dir=folder)
         os.close(handle)
         os.unlink(trial)
+    except FileExistsError:
+        raise InputError(f"{folder}: is a file, not a folder; choose another with --out DIR") from None
     except OSError as error:
         raise InputError(
             f"{folder}: output folder cannot be written ({error.strerror or error}); choose another with --out DIR"
