@@ -11,6 +11,7 @@ The last line is one flat JSON object of numbers. Runs on whatever JAX sees (CPU
 
 import argparse
 import json
+import os
 import time
 
 parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -22,6 +23,8 @@ parser.add_argument("--devices", type=int, default=0, help="CPU devices (default
 parser.add_argument("--seconds", type=float, default=3.0, help="aim for about this long a measurement")
 parser.add_argument("--no-gradient", action="store_true")
 arguments = parser.parse_args()
+
+os.environ["JTEM_CACHE"] = "off"  # compiling is measured
 
 import jax  # noqa: E402
 

@@ -7,6 +7,7 @@ from jtem.devices import compiler_flags
 
 os.environ.setdefault("XLA_FLAGS", compiler_flags("--xla_force_host_platform_device_count=2"))
 os.environ.setdefault("JAX_PLATFORMS", "cpu")
+os.environ["JTEM_CACHE"] = "off"  # tests neither read nor write the programs that the user's runs have kept
 
 import jax
 import pytest

@@ -209,7 +209,7 @@ def test_held_factors_and_members():
     [
         ('runs = "liu2025"', "unknown"),
         ('runs = ["co3"]', "did you mean 'co2'"),
-        ("first = 2016", "set its 'first' to 2015"),
+        ("first = 2017", "set its 'first' to 2016"),
         ("base_year = 1700", "base_year"),
         ("members = { a = [1.0] }", "members.a"),
     ],

@@ -30,3 +30,5 @@ CARBON_LAYERS = len(LAYER_EDGES) - 1
 
 PERMAFROST_THAW_LIMIT = 10.0
 """m; ground is permafrost where the active layer is thinner (Liu et al. 2024)."""
+EARTH_RADIUS_KM = 6371.0
+"""Mean radius of the Earth, for areas and distances of cells."""

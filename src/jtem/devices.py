@@ -5,6 +5,8 @@ from __future__ import annotations
 import importlib.metadata
 import os
 
+from jtem import compile_cache
+
 CPU_FLAGS = {
     "xla_cpu_prefer_vector_width": "512",
     "xla_backend_extra_options": "xla_cpu_small_while_loop_byte_threshold=8000000",
@@ -43,8 +45,17 @@ def use_all_cores(gradients: bool = False) -> bool:
     """One JAX CPU device a core and compiler options for CPUs (those for ``gradients``), if JAX has not started yet.
 
     An accelerator stays the default where there is one. ``XLA_FLAGS`` of the environment is kept and added to; where it says
-    how many CPU devices there are, that number stays. Returns whether JAX runs, or will run, like that.
+    how many CPU devices there are, that number stays. Compiled programs are kept for later processes (``compile_cache``).
+    Returns whether JAX runs, or will run, like that.
     """
+    done = _set_up(gradients)
+    if done:
+        compile_cache.use(usable_cores())
+    return done
+
+
+def _set_up(gradients: bool) -> bool:
+    """Set devices and options of JAX if that is possible; returns whether they are set."""
     import jax
 
     given = os.environ.get("XLA_FLAGS", "")

@@ -21,7 +21,7 @@ def suggest(name: str, known: Iterable[str]) -> str:
     """Return what to tell a user who wrote ``name`` where one of ``known`` was meant.
 
     Gives ``"did you mean 'x'?"`` where something is similar, else what is known. Words that differ in their numbers alone are
-    other things (ssp245, ssp585), not slips, but for a single digit (co3, co2).
+    other things (ssp245, ssp585), not slips, but for a single digit (co3, co2) or swapped ones (2042, 2024).
     """
     choices = [str(choice) for choice in known]
     similar = difflib.get_close_matches(str(name), choices, n=1, cutoff=0.5)
@@ -36,7 +36,8 @@ def _other_number(word: str, similar: str) -> bool:
     """Whether two words differ in their numbers of two and more digits alone."""
     mine, other = (re.findall(r"\d\d+", text) for text in (word, similar))
     letters = [re.sub(r"\d\d+", "", text).lower() for text in (word, similar)]
-    return bool(mine) and mine != other and letters[0] == letters[1]
+    swapped = sorted("".join(mine)) == sorted("".join(other))
+    return bool(mine) and not swapped and letters[0] == letters[1]
 
 
 class InputNote(UserWarning):

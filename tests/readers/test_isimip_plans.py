@@ -49,9 +49,9 @@ def test_plan_of_liu2024_is_prepared_and_checked(tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     assert main(["prepare", str(plan), "--data", str(tmp_path)]) == 0, capsys.readouterr().err
     assert prepare.years("liu2024_gfdl-esm4.nc") == {
-        "historical": (2001, 2014),
-        "ssp126": (2015, 2018),
-        "ssp585": (2015, 2018),
+        "historical": (2001, 2015),
+        "ssp126": (2016, 2018),
+        "ssp585": (2016, 2018),
     }
     capsys.readouterr()
     assert main(["check", str(plan)]) == 0

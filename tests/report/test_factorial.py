@@ -1,6 +1,7 @@
 """Reports of the factorials from files with known numbers: identities, closures, every table and figure."""
 
 import csv
+import dataclasses
 from pathlib import Path
 
 import netCDF4
@@ -11,9 +12,10 @@ from jtem import plan as plans
 from jtem import run as runs
 from jtem.commands.main import main
 from jtem.commands.report import read_factorial
-from jtem.report import liu2022, liu2024, page, regional
+from jtem.report import drawings, liu2022_figures, liu2024_figures, liu2024_series, maps, page, regional
 from jtem.variables import SECONDS_IN_YEAR, VARIABLES
 
+NEP = "net_ecosystem_production"
 ROOT = Path(__file__).resolve().parents[2]
 
 
@@ -108,6 +110,8 @@ def test_climate_models_in_folders_of_their_own_are_reported_together(tmp_path, 
             for variable in ("npp", "nep"):
                 data[variable][:] = data[variable][:] * 1.01
     capsys.readouterr()
+    only = tuple(d for d in liu2022_figures.DRAWINGS if d.name == "figure5")
+    monkeypatch.setattr(liu2022_figures, "DRAWINGS", only)  # the figure that reads the files again
     assert main(["report", str(tmp_path / "one"), str(tmp_path / "two"), "--out", str(tmp_path / "both")]) == 0
     capsys.readouterr()
     for name in ("one", "two"):
@@ -170,7 +174,7 @@ def test_climate_figures_show_the_forcing_where_the_files_have_it(run, monkeypat
     monkeypatch.setattr(page.Canvas, "label", lambda c, a, t: (said.append((c, a, t)), real(c, a, t))[1])
     change = [] if forced else [('"air_temperature", "precipitation",', "")]
     folder = run("liu2024", ('domain = "pan_arctic"', 'domain = "pan_arctic"\nstride = 25'), *change, figures=False)
-    assert liu2024.figure_s6(read_again(folder), tmp_path / "s6.png").is_file()
+    assert liu2024_figures.figure_s6(read_again(folder), tmp_path / "s6.png").is_file()
     words = [text for _, _, text in said]
     assert ("air temperature (°C)" in words) == ("precipitation (mm yr$^{-1}$)" in words) == forced
     assert ("evapotranspiration (mm yr$^{-1}$)" in words) != forced
@@ -184,8 +188,8 @@ def test_climate_of_the_plateau_shows_the_forcing_where_the_files_have_it(run, m
     monkeypatch.setattr(page.Canvas, "label", lambda c, a, t: said.append(t))
     with_radiation = ('"precipitation",', '"precipitation", "shortwave_radiation",')
     folder = run("liu2022", ('domain = "plateau"', 'domain = "plateau"\nstride = 12'), with_radiation, figures=False)
-    assert liu2022.figure_s3(read_again(folder), tmp_path / "s3.png").is_file()
-    assert {text for _, text in liu2022.CLIMATE} <= set(said)
+    assert liu2022_figures.figure_s4(read_again(folder), tmp_path / "s4.png").is_file()
+    assert {text for _, text in liu2022_figures.CLIMATE} <= set(said)
 
 
 def test_sums_of_cells_are_the_printed_totals(run):
@@ -222,9 +226,213 @@ def test_sums_of_cells_are_the_printed_totals(run):
 
 def test_depth_intervals_share_all_layers():
     layers = np.ones(25)
-    np.testing.assert_array_equal(liu2024.by_depth(layers), [10.0, 5.0, 5.0, 5.0])
+    np.testing.assert_array_equal(liu2024_series.by_depth(layers), [10.0, 5.0, 5.0, 5.0])
 
 
 def test_a_folder_without_a_run_is_one_sentence(tmp_path, capsys):
     assert main(["report", str(tmp_path)]) == 2
     assert "no annual files" in capsys.readouterr().err
+
+
+ARCTIC = ('domain = "pan_arctic"', 'domain = "pan_arctic"\nstride = 25')
+PLATEAU = ('domain = "plateau"', 'domain = "plateau"\nstride = 12')
+
+
+def rows_of(path: Path) -> list[dict[str, str]]:
+    """Rows of a table of a report."""
+    with path.open() as file:
+        return list(csv.DictReader(file))
+
+
+def headline_of(folder: Path) -> dict[tuple[str, str], float]:
+    """Our value by quantity and scenario."""
+    return {(r["quantity"], r["scenario"]): float(r["ours"]) for r in rows_of(folder / "headline.csv")}
+
+
+@dataclasses.dataclass
+class Drawn:
+    """What a figure draws: lines by (panel, scenario, style), bars (scenario, label) by panel, maps by caption, words."""
+
+    lines: dict = dataclasses.field(default_factory=dict)
+    bars: dict = dataclasses.field(default_factory=dict)
+    labels: dict = dataclasses.field(default_factory=dict)
+    numbers: dict = dataclasses.field(default_factory=dict)
+    maps: dict = dataclasses.field(default_factory=dict)
+    title: str = ""
+
+
+@pytest.fixture
+def drawn(monkeypatch, tmp_path):
+    """Calls a figure's function and returns what it drew, without a picture."""
+    now = Drawn()
+
+    def line(canvas, axes, years, values, scenario, style="-"):
+        assert len(years) == len(values)
+        now.lines[canvas.axes.index(axes), scenario, style] = np.asarray(values)
+
+    def band(canvas, axes, years, values, scenario, style="-"):
+        line(canvas, axes, years, values.mean(axis=0), scenario, style)
+
+    def bars(canvas, axes, labels, series, text, *, rotate=False, spreads=None, numbers=None):
+        k = canvas.axes.index(axes)
+        now.labels[k], now.bars[k], now.numbers[k] = list(labels), np.array(series), numbers
+
+    def save(figure, path, dpi=130):
+        now.title = figure.get_suptitle()
+        page.pyplot().close(figure)
+        return path
+
+    def values(canvas, axes, values, caption, unit, *, low, high, signed=False, said=True):
+        assert np.isfinite([low, high]).all() and low < high
+        now.maps[caption] = values
+
+    for name, stub in (("line", line), ("band", band), ("bars", bars)):
+        monkeypatch.setattr(page.Canvas, name, stub)
+    monkeypatch.setattr(maps.MapCanvas, "values", values)
+    monkeypatch.setattr(page, "save", save)
+    monkeypatch.setattr(maps, "save", save)
+
+    def go(function, region: regional.Region) -> Drawn:
+        now.__init__()
+        assert function(region, tmp_path / "x.png") == tmp_path / "x.png"
+        return dataclasses.replace(now)
+
+    return go
+
+
+def test_figures_of_the_arctic_follow_from_the_files(run, drawn):
+    folder = run("liu2024", ARCTIC, figures=False)
+    f, headline = read_again(folder), headline_of(folder)
+    end = {s: k for k, s in enumerate(f.scenarios)}
+    four, five, six, seven, eight, s5, s7 = (
+        drawn(getattr(liu2024_figures, f"figure{n}"), f) for n in ("4", "5", "6", "7", "8", "_s5", "_s7")
+    )
+    effects = {(r["scenario"], r["effect (S_Trans - run)"]): r for r in rows_of(folder / "effects.csv")}
+    for s, k in end.items():
+        trans = f.get(s, "S_Trans")
+        # soil of all depths and vegetation are the ecosystem, in S_Trans and in the effect of thaw
+        for lines in (four.lines, five.lines):
+            np.testing.assert_allclose(lines[3, k, "-"] + lines[3, k, "--"], lines[3, k, ":"], atol=1e-9)
+        np.testing.assert_allclose(four.lines[3, k, ":"][-1], trans.total("net_ecosystem_production").sum(), rtol=1e-12)
+        # dNEP = dNPP - dRH; thawed layers lose what they respire
+        nep = five.lines[1, k, "-"] - five.lines[0, k, "-"]
+        np.testing.assert_allclose(five.lines[1, k, "--"], nep, atol=1e-12)
+        np.testing.assert_allclose(five.lines[2, k, "--"], -np.cumsum(five.lines[0, k, "--"]), rtol=1e-12)
+        # metres share everything that is exposed; the number is the part that is respired
+        np.testing.assert_allclose(six.bars[0][k].sum(), trans.cumulative("layer_exposed_carbon")[-1].sum(), rtol=1e-12)
+        np.testing.assert_allclose(six.bars[1][k].sum(), trans.cumulative("layer_respiration")[-1].sum(), rtol=1e-12)
+        shares = 100 * six.bars[1][k] / six.bars[0][k]
+        np.testing.assert_allclose([float(x) for x in six.numbers[0][k]], shares, atol=0.05001)
+        # the table of effects has the bars
+        for panel, column in ((0, "NPP"), (1, "RH"), (2, "vegetation C"), (3, "SOC_NET")):
+            table = [float(effects[s, run][column]) for run in f.names[1:]]
+            np.testing.assert_allclose(seven.bars[panel][k], table, rtol=1e-3, atol=1e-9)
+        np.testing.assert_allclose(seven.bars[3][k][0], five.lines[3, k, "-"][-1], rtol=1e-9)
+        # depths add up to the end of the sums over time
+        for panel, style in ((1, "-"), (2, "--")):
+            np.testing.assert_allclose(eight.bars[panel][k].sum(), eight.lines[0, k, style][-1], rtol=1e-9)
+        ratio = 100 * eight.lines[0, k, "--"][-1] / eight.lines[0, k, "-"][-1]
+        assert headline["N uptake over net mineralization, both due to thaw", s] == pytest.approx(ratio, rel=1e-3)
+        # NEP without the loss is NEP and the loss
+        np.testing.assert_allclose(
+            s5.lines[1, k, "--"] - s5.lines[1, k, "-"], page.smooth(s5.lines[0, k, "-"]), rtol=1e-9
+        )
+        assert {style for panel, j, style in s7.lines if (panel, j) == (0, k)} == {"-", "--", ":"}
+        for words, name in (
+            ("share of exposed SOC in {}", "layer_exposed_carbon"),
+            ("share of {} in RH of thawed SOC", "layer_respiration"),
+        ):
+            parts = [headline[words.format(place), s] for place in ("0-1 m", "3-6 m")]
+            metres = by_metre(f, s, name)
+            shares = [100 * metres[0] / metres.sum(), 100 * metres[3:].sum() / metres.sum()]
+            np.testing.assert_allclose(parts, shares, rtol=1e-3)
+    assert six.labels[0] == [f"{k}-{k + 1} m" for k in range(6)] and len(eight.labels[1]) == 7
+    assert "root zone" in s7.title
+    top = {
+        key: dataclasses.replace(r, means={**r.means, "volumetric_moisture_20cm": np.ones(86)})
+        for key, r in f.runs.items()
+    }
+    moist = drawn(liu2024_figures.figure_s7, dataclasses.replace(f, runs=top))
+    assert "top 20 cm" in moist.title and (moist.lines[1, 0, "-"] == 1.0).all()
+    sites = rows_of(folder / "table1.csv")
+    assert [r["role"] for r in sites] == ["calibration"] * 3 + ["validation"] * 6
+    assert {"Toolik", "Bonanza Creek"}.isdisjoint(r["site"] for r in sites)
+    assert (sites[0]["name"], sites[0]["dates"]) == ("Poker Flat Research Range", "2011-2012")
+
+
+def by_metre(f: regional.Region, scenario: str, name: str) -> np.ndarray:
+    """Sum of S_Trans over years in each of the six metres, (6,)."""
+    layers = f.get(scenario, "S_Trans").total(name).sum(axis=0)
+    return np.add.reduceat(layers, [0, 10, 15, 20, 22, 24])
+
+
+def test_figures_of_the_plateau_follow_from_the_files(run, drawn, capsys):
+    folder = run("liu2022", PLATEAU, figures=False)
+    assert "is left out" not in capsys.readouterr().out
+    f, headline = read_again(folder), headline_of(folder)
+    three, four, five, six, seven, eight, s3, s5 = (
+        drawn(getattr(liu2022_figures, f"figure{n}"), f) for n in ("3", "4", "5", "6", "7", "8", "_s3", "_s5")
+    )
+    groups = [g for g in ("alpine_meadow", "alpine_steppe") if g in f.history.groups]
+    assert groups and four.labels[1] == ["NPP", "RH", "VegC", "SOC"]
+    table3 = {(r["community"], r["scenario"]): r for r in rows_of(folder / "table3.csv")}
+    printed = {(r["quantity"], r["scenario"]): r for r in rows_of(folder / "headline.csv")}
+
+    def mean(s, run_, name, years, unit=1e12):
+        return np.array([f.get(s, run_, m).total(name, unit)[years].mean() for m in f.members])
+
+    for k, s in enumerate(f.scenarios):
+        lines = three.lines
+        np.testing.assert_allclose(lines[2, k, "-"], lines[0, k, "-"] - lines[1, k, "-"], atol=1e-9)
+        np.testing.assert_allclose(lines[5, k, "-"], lines[4, k, "-"] + lines[3, k, "-"] / 1e3, atol=1e-9)
+        np.testing.assert_allclose(lines[7, k, "-"], lines[6, k, "-"] + lines[3, k, "-"], atol=1e-9)
+        assert headline["SOC_NET, S_T - S_R", s] == pytest.approx(lines[6, k, "-"][-1], rel=1e-3)
+        for label, name, years in (
+            ("NPP", "net_primary_production", slice(-10, None)),
+            ("SOC", "soil_carbon", slice(-1, None)),
+        ):
+            past = np.array([f.histories[m].total(name)[years].mean() for m in f.members])
+            effect = mean(s, "S_T", name, years) - mean(s, "S_R", name, years)
+            share = (100 * effect / (mean(s, "S_T", name, years) - past)).mean()
+            np.testing.assert_allclose(four.bars[1][k][four.labels[1].index(label)], share, rtol=1e-9)
+            line = printed[f"share of thaw in the change of {label}", s]
+            assert float(line["ours"]) == pytest.approx(share, rel=1e-3)
+            assert line["published"] == {"rcp45": "13-23", "rcp85": "17-35"}[s] and line["difference"] == ""
+        for caption, name, pool in (("$\\Delta$SOC", "soil_carbon", True), ("$\\Sigma\\Delta$NEP", NEP, False)):
+            cells = np.nan_to_num(five.maps[f"{caption}, {page.label(s)}"]) @ f.area / 1e12
+            gap = [f.get(s, "S_T", m).total(name) - f.get(s, "S_R", m).total(name) for m in f.members]
+            np.testing.assert_allclose(cells, np.mean([g[-1] if pool else g.sum() for g in gap]), rtol=1e-6, atol=1e-9)
+        for group, style in zip(groups, ("-", "--"), strict=False):
+            nep = six.lines[1, k, style] - six.lines[2, k, style]
+            np.testing.assert_allclose(six.lines[3, k, style], nep, atol=1e-9)
+            assert headline[f"SOC_NET, S_T - S_R, {group}", s] == pytest.approx(six.lines[5, k, style][-1], rel=1e-3)
+            uptake = float(table3[group, s]["sum dVegNup (Tg N)"].split(" ")[0])
+            assert eight.bars[4][k][groups.index(group)] == pytest.approx(uptake, rel=1e-3, abs=1e-9)
+        unfrozen, thawed = seven.bars[4][k]
+        assert headline["cumulative N uptake, S_T - S_R", s] == pytest.approx(thawed - unfrozen, rel=1e-3, abs=1e-9)
+        assert headline["change of SON since 2020, S_T", s] == pytest.approx(seven.bars[1][k][1], rel=1e-3)
+        for style in ("-", "--"):
+            nep = s3.lines[0, k, style] - s3.lines[1, k, style]
+            np.testing.assert_allclose(s3.lines[2, k, style], nep, atol=1e-9)
+        assert {style for _, j, style in s5.lines if j == k} == {"-", "--", ":"}
+    assert len(five.maps) == 5 * len(f.scenarios)
+    table1 = rows_of(folder / "table1.csv")
+    assert sum(r["model"] == "jtem (S_T)" for r in table1) == 3
+    other = next(r for r in table1 if r["source"] == "Lin et al. (2017)")
+    assert (other["NPP total (Tg C yr-1)"], other["NEP density (gC m-2 yr-1)"]) == ("344.0", "5.3")
+
+
+def test_a_figure_without_its_variable_is_left_out(run, drawn, capsys):
+    """Not an error: the report says which figure and what it lacks."""
+    name = "net_primary_production_without_nitrogen_limitation"
+    folder = run(
+        "liu2022", PLATEAU, (f'"net_primary_production", "{name}",', '"net_primary_production",'), figures=False
+    )
+    assert f"figureS5 is left out: the annual files lack '{name}'" in capsys.readouterr().out
+    f = read_again(folder)
+    names = {p.stem for p in liu2022_figures.draw(f, folder)}
+    assert names == {d.name for d in liu2022_figures.DRAWINGS} - {"figureS5"}
+    alone = dataclasses.replace(f, histories={m: dataclasses.replace(r, groups={}) for m, r in f.histories.items()})
+    said = drawings.left_out(liu2022_figures.DRAWINGS, alone)
+    assert [text.split(" ")[0] for text in said] == ["figure6", "figure8", "figureS5"]
+    assert "the communities of its cells" in said[0]

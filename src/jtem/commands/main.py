@@ -116,7 +116,11 @@ def parser() -> argparse.ArgumentParser:
     values.add_argument("--community", metavar="NAME", help="values of one community")
     values.add_argument("--overlay", action="append", default=[], metavar="NAME", help="with an overlay, e.g. liu2024")
     values.add_argument("--markdown", action="store_true", help="as a Markdown table, with sources")
-    add("info", "tables.command_info", "versions, devices, data")
+    info = add("info", "tables.command_info", "versions, devices, data, kept programs")
+    info.add_argument(
+        "--clear-cache", action="store_true", help="remove the compiled programs that earlier runs have kept"
+    )
+    add("warm", "run.command_warm", "compile the demo's programs and keep them, so that the first demo is quick")
     return top
 
 

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
+import io
 import shutil
 import sys
+import tempfile
 import time
 from collections.abc import Callable, Hashable, Sequence
 from pathlib import Path
@@ -13,7 +16,7 @@ from typing import TextIO
 import jax
 import numpy as np
 
-from jtem import __version__
+from jtem import __version__, compile_cache
 from jtem import plan as plans
 from jtem import run as work
 from jtem.assemble.course import Prepared, open_plan
@@ -252,6 +255,18 @@ def command_demo(arguments: argparse.Namespace) -> int:
     print(spin_up_text(summary.spin_up))
     region_report(plan, arguments.out, arguments.out / f"{plan.plan.name}.png", None)
     print(f"done in {time.perf_counter() - begin:.0f} s; every number and figure here is from emulated climate")
+    return code
+
+
+def command_warm(arguments: argparse.Namespace) -> int:
+    """The demo into a folder that goes again: what stays is its compiled programs."""
+    del arguments
+    use_all_cores()
+    if compile_cache.current().folder is None:
+        raise InputError(f"nothing to warm: compiled programs are not kept ({compile_cache.current().reason})")
+    with tempfile.TemporaryDirectory() as folder, contextlib.redirect_stdout(io.StringIO()):
+        code, _ = execute(open_plan(demo_plan(), None), Path(folder), force=True)
+    print(f"cache: {compile_cache.described()}")
     return code
 
 

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from jtem import __version__
+from jtem import __version__, compile_cache
 from jtem.assemble.model import parameter_files
 from jtem.devices import usable_cores, use_all_cores
 from jtem.errors import DONE
@@ -61,8 +61,7 @@ def spread(values: Sequence[Any]) -> str:
 
 
 def command_info(arguments: argparse.Namespace) -> int:
-    """Versions, devices, data."""
-    del arguments
+    """Versions, devices, data, kept programs."""
     import platform
 
     import jax
@@ -76,6 +75,10 @@ def command_info(arguments: argparse.Namespace) -> int:
     print(f"devices   {len(devices)} {devices[0].platform}; {usable_cores()} usable cores")
     print(f"data      {data_path()}; {DATA_VARIABLE}={os.environ.get(DATA_VARIABLE, '(not set)')}")
     print(f"embedded  domains {', '.join(DOMAINS)}; emulated climates {', '.join(SCENARIO_YEARS)}")
+    if arguments.clear_cache:
+        count, size = compile_cache.clear()
+        print(f"cleared   {count} compiled programs, {size / 1e6:.1f} MB")
+    print(f"cache     {compile_cache.described()}")
     if devices[0].platform == "cpu" and Path("/dev/nvidia0").exists():
         print("hint      an NVIDIA device is here but JAX runs on the CPU; run: pip install 'jtem[gpu]'")
     return DONE

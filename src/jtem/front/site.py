@@ -220,7 +220,7 @@ def _no_place_for_known_site(name: str, latitude: Number | None, longitude: Numb
 
 
 def _known(name: str, community: str, scenario: str) -> Place:
-    from jtem.readers import embedded
+    from jtem.readers import emulated
 
     known = known_sites()
     if name not in known:
@@ -228,7 +228,7 @@ def _known(name: str, community: str, scenario: str) -> Place:
             f"unknown site {name!r}; {suggest(name, known)} (a table is given by a path such as 'tower.csv')"
         )
     _known_community(community, name)
-    domain = embedded.open_domain(Path, (), domain="", sites=(name,), stride=1, community=community)
+    domain = emulated.open_domain(Path, (), domain="", sites=(name,), stride=1, community=community)
     section = {"source": "embedded", "sites": [name], **({"community": community} if community else {})}
     return Place(name, domain, _scenario(scenario), *EMULATED_YEARS, section, emulated=True)
 

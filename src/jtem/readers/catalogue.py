@@ -61,7 +61,7 @@ POSITION = ("latitude", "longitude", "elevation", "community", "texture", "soil_
 SOURCES = {
     "embedded": Source(
         "emulated climate of embedded domains and sites, or of one place by its latitude and longitude",
-        "embedded",
+        "emulated",
         ("domain", "sites", "stride", *POSITION),
     ),
     "table": Source(

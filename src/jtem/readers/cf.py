@@ -16,8 +16,8 @@ from typing import Any
 import netCDF4
 import numpy as np
 
+from jtem.constants import EARTH_RADIUS_KM
 from jtem.errors import InputError, suggest
-from jtem.readers.embedded import EARTH_RADIUS_KM
 from jtem.readers.units import understood
 
 LARGEST_NUMBER = 1e15

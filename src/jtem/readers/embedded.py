@@ -16,9 +16,9 @@ from typing import Any
 import numpy as np
 import xarray as xr
 
+from jtem.constants import EARTH_RADIUS_KM
 from jtem.errors import InputError, suggest
 from jtem.files import data_path
-from jtem.readers.catalogue import Domain, Find
 
 DOMAINS = ("pan_arctic", "plateau")
 SCENARIO_YEARS = {
@@ -28,7 +28,7 @@ SCENARIO_YEARS = {
     "rcp45": (2015, 2100),
     "rcp85": (2015, 2100),
 }
-EARTH_RADIUS_KM = 6371.0
+
 SOLAR_CONSTANT = 1361.0  # W m-2
 MONTH_LENGTHS = np.array([31, 28, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31])
 MONTHS = np.arange(1, 13)
@@ -473,50 +473,3 @@ def joined_climate(cells: xr.Dataset, name: str, first_year: int, last_year: int
     if first_year > end:
         return after
     return xr.concat([climate(cells, begin, first_year, end), after], "year", combine_attrs="drop_conflicts")
-
-
-_SITES, _DOMAIN = sites, domain  # whose names are keys below
-
-
-def open_domain(
-    find: Find,
-    climates: Sequence[str],
-    *,
-    domain: str,
-    sites: Sequence[str],
-    stride: int,
-    latitude: float | None = None,
-    longitude: float | None = None,
-    elevation: float | None = None,
-    community: str = "",
-    texture: Sequence[float] = (),
-    soil_organic_carbon: Sequence[float] = (),
-    static: str = "",
-) -> Domain:
-    """The cells of a [domain] with source "embedded" and their emulated climate; raises ``InputError``.
-
-    With ``latitude`` and ``longitude`` one place of one's own; ``community`` alone changes the vegetation of named sites.
-    """
-    del climates
-    if latitude is not None or longitude is not None:
-        from jtem.readers import place
-
-        where = f"({latitude}, {longitude})"
-        position = place.Position(
-            place.given(latitude, "latitude", where), place.given(longitude, "longitude", where), elevation, community,
-            tuple(texture), tuple(soil_organic_carbon), find(static) if static else None,
-        )  # fmt: skip
-        return place.emulated_domain(position, where)
-    cells = _SITES(sites) if sites else _DOMAIN(domain)
-    if community:
-        cells = with_community(cells, community)
-    cells = cells.isel(cell=slice(None, None, stride))
-
-    def source(climate: str):
-        def years(rows: np.ndarray, first: int, last: int) -> xr.Dataset:
-            return joined_climate(cells.isel(cell=rows), climate, first, last)
-
-        return years, f"emulated climate '{climate}'"
-
-    named = f"sites {', '.join(sites)}" if sites else f"domain {domain}"
-    return Domain(cells, source, (f"embedded {named}", "emulated climate (data/embedded)"), title="emulated climate")

@@ -11,8 +11,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from jtem.constants import EARTH_RADIUS_KM
 from jtem.errors import InputError
-from jtem.readers.embedded import EARTH_RADIUS_KM
 from jtem.readers.fields import Box, Field, inside_longitudes
 
 FINER = 0.75

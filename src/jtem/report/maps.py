@@ -201,10 +201,11 @@ def paint(
     low: float,
     high: float,
     signed: bool,
+    said: bool = True,
 ) -> None:
     """One field (cell,) on ``axes`` with its colour bar; NaN is light grey, values beyond low..high take the end colours.
 
-    Signed fields: negative cells are triangles, so that grey print keeps the sign.
+    Signed fields: negative cells are triangles, so that grey print keeps the sign; ``said``: the label of the bar says so.
     """
     plt = pyplot()
     from matplotlib.collections import PolyCollection
@@ -228,7 +229,7 @@ def paint(
     extend = {(True, True): "both", (True, False): "max", (False, True): "min"}.get((above, below), "neither")
     scale = plt.matplotlib.cm.ScalarMappable(norm, cmap=colours)
     bar = axes.figure.colorbar(scale, ax=axes, shrink=0.75, pad=0.04, extend=extend)
-    bar.set_label(unit + (", triangles < 0" if signed and negative.any() else ""), fontsize=8)
+    bar.set_label(unit + (", triangles < 0" if said and negative.any() else ""), fontsize=8)
     bar.ax.tick_params(labelsize=7)
 
 
@@ -256,10 +257,19 @@ class MapCanvas:
             self.view.frame(axes)
 
     def values(
-        self, axes: Axes, values: np.ndarray, caption: str, unit: str, *, low: float, high: float, signed: bool = False
+        self,
+        axes: Axes,
+        values: np.ndarray,
+        caption: str,
+        unit: str,
+        *,
+        low: float,
+        high: float,
+        signed: bool = False,
+        said: bool = True,
     ) -> None:
         """One field (cell,): see :func:`paint`."""
-        paint(axes, self.view, self.place, values, unit, low=low, high=high, signed=signed)
+        paint(axes, self.view, self.place, values, unit, low=low, high=high, signed=signed, said=said)
         axes.set_title(caption, fontsize=9)
 
     def classes(self, axes: Axes, names: np.ndarray, caption: str) -> None:

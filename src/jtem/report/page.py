@@ -167,11 +167,12 @@ class Canvas:
         *,
         rotate: bool = False,
         spreads: Sequence[np.ndarray] | None = None,
+        numbers: Sequence[Sequence[str]] | None = None,
     ) -> None:
-        """Groups of bars, one a scenario, hatched so that grey print tells them apart."""
+        """Groups of bars, one a scenario, hatched so that grey print tells them apart; ``numbers`` stand above each bar."""
         place, width = np.arange(len(labels)), 0.8 / len(series)
         for k, values in enumerate(series):
-            axes.bar(
+            drawn = axes.bar(
                 place + (k - (len(series) - 1) / 2) * width,
                 values,
                 width,
@@ -183,6 +184,8 @@ class Canvas:
                 ecolor="0.3",
                 capsize=2,
             )
+            if numbers is not None:
+                axes.bar_label(drawn, labels=numbers[k], fontsize=6.5, padding=1, color=COLOURS[k % len(COLOURS)])
         axes.axhline(0, color="0.4", linewidth=0.6)
         axes.set_xticks(place, labels, fontsize=8, rotation=40 if rotate else 0, ha="right" if rotate else "center")
         axes.set_ylabel(text, fontsize=8)

@@ -228,9 +228,12 @@ def _gained(s: Joined, name: str) -> float:
 
 
 def effects_table(region: Region) -> list[tuple[str, ...]]:
-    """Effect of each held set on cumulative NPP, RH, NEP and on vegetation and soil C at the end (Pg C)."""
+    """Effect of each held set on cumulative NPP, RH, NEP and on vegetation and soil C at the end (Pg C).
+
+    SOC_NET is the carbon of all soil, frozen and thawed: ecosystem less vegetation C.
+    """
     first = region.names[0]
-    names = ("NPP", "RH", "ecosystem C", "vegetation C", "active soil C", "thawed SOC")
+    names = ("NPP", "RH", "ecosystem C", "vegetation C", "active soil C", "thawed SOC", "SOC_NET")
     rows: list[tuple[str, ...]] = [("scenario", f"effect ({first} - run)", *names)]
     for s in region.scenarios:
         for held in region.names[1:]:
@@ -239,7 +242,7 @@ def effects_table(region: Region) -> list[tuple[str, ...]]:
             ends = [
                 region.effect(s, held, n)[-1] for n in ("vegetation_carbon", "soil_carbon", "thawed_permafrost_carbon")
             ]
-            rows.append((s, held, *(f"{v:.4g}" for v in (*sums, eco, *ends))))
+            rows.append((s, held, *(f"{v:.4g}" for v in (*sums, eco, *ends, eco - ends[0]))))
     return rows
 
 

@@ -350,7 +350,7 @@ def _unclosed(stock: np.ndarray, flux: np.ndarray) -> float:
 
 @dataclass(frozen=True)
 class Line:
-    """One line of ``headline.csv``."""
+    """One line of ``headline.csv``; ``range``: printed instead of one value."""
 
     quantity: str
     scenario: str
@@ -358,24 +358,35 @@ class Line:
     ours: float
     published: float | None
     note: str
+    range: str = ""
 
     @property
     def difference(self) -> float | None:
         """Ours less published."""
         return None if self.published is None else self.ours - self.published
 
+    @property
+    def printed(self) -> str:
+        """What the paper prints: a value, a range, or "" for nothing."""
+        return self.range if self.published is None else f"{self.published:g}"
+
 
 def published(*names: str) -> dict[tuple[str, str], float]:
-    """(key, scenario) to the printed value, from these files of ``data/published``."""
+    """(key, scenario) to the printed value, from these files of ``data/published``; ranges are in :func:`ranges`."""
     rows = (row for name in names for row in read_table("published", f"{name}.csv"))
     return {(row["key"], row["scenario"]): float(row["value"]) for row in rows}
+
+
+def ranges(name: str) -> dict[tuple[str, str], str]:
+    """(key, scenario) to the printed range, from a file of ``data/published``."""
+    return {(row["key"], row["scenario"]): row["range"] for row in read_table("published", f"{name}.csv")}
 
 
 def write_lines(path: Path, lines: Iterable[Line]) -> Path:
     """``headline.csv``: quantity, scenario, unit, ours, published, difference, note."""
     rows: list[tuple[str, ...]] = [("quantity", "scenario", "unit", "ours", "published", "difference", "note")]
     for line in lines:
-        beside = ("", "") if line.published is None else (f"{line.published:g}", f"{line.difference:.4g}")
+        beside = (line.printed, "" if line.difference is None else f"{line.difference:.4g}")
         rows.append((line.quantity, line.scenario, line.unit, f"{line.ours:.5g}", *beside, line.note))
     return write_table(path, rows)
 
@@ -385,7 +396,7 @@ def as_text(lines: Sequence[Line], caption: str, beside: str = "", *, notes: boo
     width = max((len(line.quantity) for line in lines), default=0) + 2
     result = [caption, f"{'':{width}}{'':11}{'jtem':>10}{f'{beside:>10}' if beside else ''}  unit"]
     for line in lines:
-        printed = "-" if line.published is None else f"{line.published:.4g}"
+        printed = (line.range or "-") if line.published is None else f"{line.published:.4g}"
         ours = f"{line.ours:.4g}" if np.isfinite(line.ours) else "-"
         said = f"{line.quantity:{width}}{line.scenario:11}{ours:>10}"
         said += f"{printed:>10}" if beside else ""
