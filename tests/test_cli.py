@@ -85,6 +85,22 @@ def one_sentence(capsys) -> str:
     return text
 
 
+@pytest.mark.parametrize(
+    ("words", "says"),
+    [
+        (["sit"], "jtem: COMMAND 'sit' is unknown; did you mean 'site'? ('jtem --help'"),
+        (["new", "sitee"], "jtem: kind 'sitee' is unknown; did you mean 'site'? ('jtem new --help'"),
+        (["site", "--latitude", "68.6N"], "invalid float value: '68.6N' ('jtem site --help'"),
+        ([], "jtem: the following arguments are required: COMMAND ('jtem --help'"),
+        (["demo", "--fast"], "jtem: unrecognized arguments: --fast ('jtem --help'"),
+    ],
+)
+def test_a_wrong_word_on_the_command_line_is_one_sentence(words, says, capsys):
+    with pytest.raises(SystemExit) as ended:
+        main(words)
+    assert ended.value.code == 2 and says in one_sentence(capsys)
+
+
 def test_variables_parameters_and_info(capsys):
     assert main(["variables"]) == 0
     assert "net_primary_production" in capsys.readouterr().out
@@ -176,7 +192,7 @@ def inputs(folder, change=lambda climate, static: (climate, static)):
         shape
     )
     coords = {"lat": [60.0, 61.0], "lon": [10.0, 12.0]}
-    months = np.arange("2000-01", "2002-01", dtype="datetime64[M]").astype("datetime64[D]") + 14
+    months = np.arange("2000-01", "2002-01", dtype="datetime64[M]").astype("datetime64[D]") + np.timedelta64(14, "D")
     climate = xr.Dataset(
         {
             "tas": (("time", "lat", "lon"), np.full(shape, 270.0), {"units": "K"}),
@@ -382,6 +398,18 @@ def test_time_left_counts_programs_that_will_compile(tmp_path):
         line(Progress("spinup", 1, 0, 1, 50, 150, 40.0, 30.0))
     assert line.compiling_left(Progress("spinup", 1, 0, 1, 50, 150, 40.0, 30.0)) == 60.0  # two more of 30 s
     assert " 80 s left" in (tmp_path / "told").read_text()  # and 100 column-years at 5 a second
+
+
+def test_nothing_is_left_to_compile_after_stages_that_ran_together(tmp_path):
+    history = Stage("historical", 1901, 2014, lambda rows: None)
+    futures = [Stage(name, 2015, 2100, lambda rows: None, parent="historical") for name in ("ssp126", "ssp585")]
+    with (tmp_path / "told").open("w") as told:
+        line = ProgressLine([history, *futures], spin_up=True, stream=told)
+        for stage, done in (("spin-up", 50), ("historical", 164), ("scenarios", 336)):
+            line(Progress(stage, 1, 0, 1, done, 336, 40.0, 30.0))
+    assert (tmp_path / "told").read_text().splitlines()[-1].startswith(
+        "100 %  scenarios"
+    ) and not line.expected - line.seen
 
 
 def test_a_spin_up_without_balance_says_what_to_do():

@@ -109,6 +109,8 @@ def prepare_folder(folder: Path | str, files: Sequence[str] = (), force: bool = 
         handle, trial = tempfile.mkstemp(prefix=".jtem-", dir=folder)
         os.close(handle)
         os.unlink(trial)
+    except FileExistsError:
+        raise InputError(f"{folder}: is a file, not a folder; choose another with --out DIR") from None
     except OSError as error:
         raise InputError(
             f"{folder}: output folder cannot be written ({error.strerror or error}); choose another with --out DIR"
@@ -119,3 +121,16 @@ def prepare_folder(folder: Path | str, files: Sequence[str] = (), force: bool = 
                 f"{folder / name}: exists already; choose another folder with --out or overwrite with --force"
             )
     return made
+
+
+@contextlib.contextmanager
+def output_folder(folder: Path) -> Iterator[None]:
+    """The output folder, tried before anything else; a folder made for work that ends in an error goes again."""
+    made = prepare_folder(folder)
+    try:
+        yield
+    except BaseException:
+        if made:
+            with contextlib.suppress(OSError):  # not empty
+                folder.rmdir()
+        raise

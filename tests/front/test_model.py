@@ -76,6 +76,8 @@ def test_the_command_line_gives_the_same_numbers_to_the_bit(model, result, tmp_p
                     one[variable].values, other[variable].values, err_msg=f"{name} {variable}"
                 )
                 assert one[variable].dtype == other[variable].dtype
+    assert main(["export", str(tmp_path / "cli")]) == 2 and "one cell alone has no grid" in capsys.readouterr().err
+    assert not (tmp_path / "cli" / "grid").exists()
     loaded = jtem.load(tmp_path / "cli")
     xr.testing.assert_equal(loaded.annual.drop_vars("status"), result.annual.drop_vars("status"))
     xr.testing.assert_equal(loaded.monthly["tsl"], result.monthly["tsl"])
@@ -94,6 +96,25 @@ def test_jtem_site_runs_a_table_and_leaves_its_plan(table, tmp_path, monkeypatch
     assert main(["site", str(table), *words]) == 2 and "exists already" in capsys.readouterr().err
     assert main(["site", str(table), "--longitude", "3"]) == 2
     assert capsys.readouterr().err.endswith("tower.csv: latitude is missing; give it in degrees\n")
+
+
+@pytest.mark.parametrize(
+    ("header", "left_out", "says"),
+    [
+        ("tmep (degC)", [], "give --name 'air_temperature=tmep'"),
+        ("mast (degC)", [], "give --name 'air_temperature=...'"),
+        ("tas", [], "or give --unit 'air_temperature=degC'"),
+        ("tas (degC)", [40], "complete the table, or --fill mean takes the mean of the same month"),
+    ],
+)
+def test_jtem_site_names_its_own_options(header, left_out, says, tmp_path, capsys):
+    frame = places.months().drop(index=left_out).rename(columns={"tas (degC)": header})
+    path = places.written(frame, tmp_path)
+    words = ["--latitude", "68.6", "--longitude", "-149.6", "--elevation", "720", "--community", "wet_moist_tundra"]
+    assert main(["site", str(path), *words, "--out", str(tmp_path / "out")]) == 2
+    said = capsys.readouterr().err
+    assert says in said and said.count("\n") == 1 and "{" not in said
+    assert not (tmp_path / "out").exists()
 
 
 def test_a_second_run_compiles_nothing(model, result):

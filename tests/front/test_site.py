@@ -415,6 +415,10 @@ WRONG_TEXTS = {
         "year;month;tas (degC);pr (mm);rsds (W m-2)\n" + "".join(f"1990;{m};-20,5;5;0\n" for m in range(1, 13)),
         "tower.csv: line 2, 'tas (degC)' is '-20,5', not a number; write a decimal point",
     ),
+    "decimal commas in all columns": (
+        "year;month;tas (degC);pr (mm);rsds (W m-2)\n" + "".join(f"1990;{m};-20,5;5,1;0,0\n" for m in range(1, 13)),
+        "tower.csv: line 2, 'tas (degC)' is '-20,5', not a number; write a decimal point",
+    ),
     "date of another form": (
         "date,tas (degC),pr (mm),rsds (W m-2)\n31/12/1990,-20,5,0\n",
         "tower.csv: 'date' is '31/12/1990' in row 1, expected a date like 1981-05-17; write dates that way",

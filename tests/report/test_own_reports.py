@@ -158,3 +158,25 @@ def test_panels_say_what_is_lacking_and_a_wrong_cell_is_one_sentence(tmp_path):
         with pytest.raises(InputError, match="'soil_temperature' is not among the annual results"):
             site_page.profile(annual)
     pyplot.close("all")
+
+
+@pytest.mark.parametrize(("stocks", "shown"), [((0.0, 0.0), False), ((0.0, 70.0), True)])
+def test_a_frozen_store_that_no_stage_has_filled_is_left_out(stocks, shown, tmp_path):
+    pyplot = pytest.importorskip("matplotlib.pyplot", reason="needs the extra 'plots'")
+    out = write(tmp_path / "run", PLAN)
+    with xr.open_dataset(out / "own_historical_annual.nc") as annual:
+        like = annual["cVeg"]
+        runs = {
+            stage: annual.assign(frozen_carbon=xr.full_like(like, stock).assign_attrs(like.attrs))
+            for stage, stock in zip(("historical", "on"), stocks, strict=True)
+        }
+        rows = {row[0]: row[2:] for row in site_page.table(runs)}
+        words = [t.get_text() for axes in site_page.overview(runs).axes for t in _legend_texts(axes)]
+    assert ("frozen C" in rows) == shown == ("frozen" in words) and "vegetation C" in rows and "vegetation" in words
+    assert rows.get("frozen C", ("0", "0", "70", "70")) == ("0", "0", "70", "70")
+    pyplot.close("all")
+
+
+def _legend_texts(axes):
+    legend = axes.get_legend()
+    return legend.get_texts() if legend is not None else []

@@ -166,6 +166,8 @@ def test_unwritable_folder_is_one_sentence(tmp_path):
     (tmp_path / "file").write_text("x")
     with pytest.raises(InputError, match=r"output folder cannot be written.*--out DIR"):
         prepare_folder(tmp_path / "file" / "out")
+    with pytest.raises(InputError, match=r"file: is a file, not a folder; choose another with --out DIR"):
+        prepare_folder(tmp_path / "file")
     (tmp_path / "a.nc").write_text("x")
     with pytest.raises(InputError, match=r"a.nc: exists already.*--force"):
         prepare_folder(tmp_path, ["a.nc"], force=False)

@@ -10,9 +10,8 @@ from pathlib import Path
 import numpy as np
 
 from jtem.assemble.calibration import open_case
-from jtem.commands.run import output_folder
 from jtem.errors import DONE, InputError
-from jtem.files import data_folder, write_text
+from jtem.files import data_folder, output_folder, write_text
 from jtem.report import calibration as figures
 from jtem.study import scores
 from jtem.study.calibration import pest, posterior, results, sampling, search

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 def command_export(arguments: argparse.Namespace) -> int:
     """Other files of a finished run: on a regular grid, for ISIMIP, or netCDF from its Zarr store."""
     from jtem import plan as plans
-    from jtem.files import prepare_folder
+    from jtem.files import output_folder, prepare_folder
     from jtem.writers import export
     from jtem.writers.netcdf import NetcdfSink
     from jtem.writers.zarr import ZarrStore
@@ -48,11 +48,12 @@ def command_export(arguments: argparse.Namespace) -> int:
             i, who = plan.isimip, (plan.plan.institution, plan.plan.contact)
             words = export.Words(*who, i.round, i.forcing, i.bias, i.soc, i.sens)
             words = export.checked(words, f"the plan in {folder}")
-            prepare_folder(out)
-            written = export.isimip(files, out, words, {s: plan.isimip.scenarios.get(c, c) for s, c in climates(plan)})
+            scenarios = {s: plan.isimip.scenarios.get(c, c) for s, c in climates(plan)}
+            with output_folder(out):
+                written = export.isimip(files, out, words, scenarios)
         else:
-            prepare_folder(out)
-            written = [export.gridded(path, out / path.name) for path in files]
+            with output_folder(out):
+                written = [export.gridded(path, out / path.name) for path in files]
     if not written:
         raise InputError(
             f"{folder}: has nothing for the profile '{arguments.profile}'; add variables to [output] and run"

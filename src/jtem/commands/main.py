@@ -9,14 +9,15 @@ from __future__ import annotations
 import argparse
 import contextlib
 import importlib
+import re
 import sys
 import warnings
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 from jtem import __version__
-from jtem.errors import DONE, STOPPED, USER_ERROR, InputError, InputNote
+from jtem.errors import DONE, STOPPED, USER_ERROR, InputError, InputNote, suggest
 from jtem.readers.catalogue import STAMPS
 
 
@@ -31,9 +32,22 @@ def part_of(text: str) -> tuple[int, int]:
     return part - 1, parts
 
 
+class Parser(argparse.ArgumentParser):
+    """A parser whose errors are one sentence, with the nearest word where one is unknown."""
+
+    def error(self, message: str) -> NoReturn:
+        """Say what is wrong and where the words are listed."""
+        wrong = re.fullmatch(r"argument (\S+): invalid choice: '?(.*?)'? \(choose from (.*)\)", message)
+        if wrong:
+            what, word, listed = wrong.groups()
+            known = re.findall(r"[^\s,']+", listed)
+            message = f"{what} {word!r} is unknown; {suggest(word, known)}"
+        self.exit(USER_ERROR, f"jtem: {message} ('{self.prog} --help' lists what there is)\n")
+
+
 def parser() -> argparse.ArgumentParser:
     """All commands and options."""
-    top = argparse.ArgumentParser(prog="jtem", description="A JAX-differentiable Terrestrial Ecosystem Model.")
+    top = Parser(prog="jtem", description="A JAX-differentiable Terrestrial Ecosystem Model.")
     top.add_argument("--version", action="version", version=f"jtem {__version__}")
     commands = top.add_subparsers(dest="command", required=True, metavar="COMMAND")
 

@@ -24,9 +24,10 @@ from jtem.assemble.provenance import attributes, identity, notes
 from jtem.commands.report import region_report
 from jtem.devices import use_all_cores
 from jtem.errors import DONE, FAILED_CELLS, InputError
-from jtem.files import prepare_folder
+from jtem.files import output_folder, prepare_folder
 from jtem.physics.soil_heat import DEFAULT_EDGES
 from jtem.run import Progress, SpinUpReport, Stage, Summary, tolerance_kind
+from jtem.run.course import families
 from jtem.run.spinup import CLOSURE_TOLERANCE
 from jtem.writers.checkpoint import ChunkStore
 from jtem.writers.netcdf import NetcdfSink, file_names
@@ -45,19 +46,6 @@ def demo_plan() -> Path:
     raise InputError("the demo's plan is not in this installation; reinstall jtem")
 
 
-@contextlib.contextmanager
-def output_folder(folder: Path):
-    """The output folder, tried before anything else; a folder made for a run that ends in an error goes again."""
-    made = prepare_folder(folder)
-    try:
-        yield
-    except BaseException:
-        if made:
-            with contextlib.suppress(OSError):  # not empty
-                folder.rmdir()
-        raise
-
-
 class ProgressLine:
     """Says how far a run is: one line that is rewritten on a terminal, a few plain lines elsewhere."""
 
@@ -68,6 +56,8 @@ class ProgressLine:
         self.live = self.stream.isatty()
         self.every, self.next_share, self.width = every, 0.0, 0
         self.programs = {stage.name: (stage.years, stage.begin) for stage in stages}
+        together = [family for family in families(tuple(stages)) if len(family) > 1]
+        self.together = {self.programs[stage.name] for family in together for stage in family}
         self.expected: set[Hashable] = {*self.programs.values(), *(["spin-up"] if spin_up else [])}
         self.seen: set[Hashable] = set()
 
@@ -99,7 +89,10 @@ class ProgressLine:
 
     def compiling_left(self, message: Progress) -> float:
         """Seconds that further programs will compile for, if each takes as long as those so far did."""
-        self.seen.add(self.programs.get(message.stage, "spin-up"))
+        if message.stage in self.programs:
+            self.seen.add(self.programs[message.stage])
+        else:
+            self.seen |= {"spin-up"} if message.stage in ("spinup", "spin-up") else self.together
         return message.compile_seconds / len(self.seen) * len(self.expected - self.seen)
 
     def end(self) -> None:

@@ -16,9 +16,9 @@ from jtem import plan as plans
 from jtem import variables
 from jtem.assemble.course import Prepared, open_plan
 from jtem.assemble.provenance import attributes
-from jtem.commands.run import duration, output_folder
+from jtem.commands.run import duration
 from jtem.errors import DONE, FAILED_CELLS, InputError
-from jtem.files import resolve
+from jtem.files import output_folder, resolve
 from jtem.plan.run import SensitivitySection
 from jtem.report import page
 from jtem.report import sensitivity as shown

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import re
 from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 
 from jtem.errors import DONE, FAILED_CELLS, InputError
-from jtem.files import prepare_folder, write_text
+from jtem.files import output_folder, write_text
 from jtem.front.model import Model
 from jtem.front.result import Result
 from jtem.front.site import site
@@ -27,6 +28,21 @@ ROWS = (
     ("active layer thickness", "thawdepth", 1.0, "m"),
 )
 
+SHELL_WORDS = (
+    (r"names=\{'(\w+)': '?([^'}]+)'?\}", r"--name '\1=\2'"),
+    (r"units=\{'(\w+)': '([^'}]+)'\}", r"--unit '\1=\2'"),
+    (r"choose years=\(first, last\) without gaps, or fill='mean'", "or --fill mean"),
+    ("static= a CF file", "--static a CF file"),
+)
+"""Arguments of ``jtem.site`` as its messages name them, and the options that do the same."""
+
+
+def in_shell_words(text: str) -> str:
+    """A message of ``jtem.site`` with its remedy as options of the command."""
+    for python, shell in SHELL_WORDS:
+        text = re.sub(python, shell, text)
+    return text
+
 
 def pairs(words: Sequence[str], option: str) -> dict[str, str]:
     """``["precipitation=mm d-1"]`` as a dictionary; raises ``InputError``."""
@@ -41,20 +57,23 @@ def pairs(words: Sequence[str], option: str) -> dict[str, str]:
 
 def command_site(arguments: argparse.Namespace) -> int:
     """Run one site and say what came out; its plan, files and figure lie in the output folder."""
-    place = site(
-        arguments.table,
-        latitude=arguments.latitude,
-        longitude=arguments.longitude,
-        elevation=arguments.elevation,
-        community=arguments.community,
-        names=pairs(arguments.name, "--name"),
-        units=pairs(arguments.unit, "--unit"),
-        texture=tuple(arguments.texture or ()),
-        static=arguments.static,
-        co2=arguments.co2 or None,
-        scenario=arguments.scenario,
-        fill=arguments.fill,
-    )
+    try:
+        place = site(
+            arguments.table,
+            latitude=arguments.latitude,
+            longitude=arguments.longitude,
+            elevation=arguments.elevation,
+            community=arguments.community,
+            names=pairs(arguments.name, "--name"),
+            units=pairs(arguments.unit, "--unit"),
+            texture=tuple(arguments.texture or ()),
+            static=arguments.static,
+            co2=arguments.co2 or None,
+            scenario=arguments.scenario,
+            fill=arguments.fill,
+        )
+    except InputError as error:
+        raise InputError(in_shell_words(str(error))) from None
     model = Model(
         place,
         permafrost=arguments.permafrost,
@@ -68,17 +87,11 @@ def command_site(arguments: argparse.Namespace) -> int:
     if existing.exists() and not arguments.force:
         raise InputError(f"{existing}: exists already; choose another folder with --out or overwrite with --force")
     model.check(years=years)
-    made = prepare_folder(folder)
-    try:
+    with output_folder(folder):
         for note in place.inputs:
             print(f"  {note}")
         result = model.run(years=years, progress=True)
         written = result.to_netcdf(folder, force=True)
-    except BaseException:
-        if made:
-            with contextlib.suppress(OSError):
-                folder.rmdir()
-        raise
     write_text(existing, plan + "\n")
     print(summary(result))
     print(f"{len(written)} files and plan.toml in {folder}")

@@ -127,7 +127,8 @@ def _after(before: xr.Dataset, later: xr.Dataset) -> xr.Dataset:
     """Two stages as one series in time; what has no time is that of the second."""
     along = [name for name in later.data_vars if "time" in later[name].dims and name in before]
     still = later[[name for name in later.data_vars if "time" not in later[name].dims]]
-    return xr.concat([before[along], later[along]], "time", combine_attrs="drop_conflicts").merge(still)
+    series = xr.concat([before[along], later[along]], "time", combine_attrs="drop_conflicts")
+    return series.merge(still, compat="no_conflicts")
 
 
 def plain(data: xr.Dataset, *, is_site: bool) -> xr.Dataset:

@@ -161,7 +161,7 @@ def by_members(data: xr.Dataset, members: int) -> xr.Dataset:
     ]
     joined = xr.concat(parts, "member", coords="minimal", compat="override", combine_attrs="override")
     rest = data.drop_vars([n for n in by_cell if n not in still]).isel(cell=slice(0, count))
-    return rest.merge(joined).assign_attrs(data.attrs)
+    return rest.merge(joined, compat="no_conflicts").assign_attrs(data.attrs)
 
 
 def spin_up_report(summary: Summary) -> xr.Dataset | None:

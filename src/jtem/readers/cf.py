@@ -62,7 +62,7 @@ def open_raw(path: Path | str) -> netCDF4.Dataset:
     except (OSError, RuntimeError) as error:
         raise InputError(
             f"{path}: not a readable netCDF file ({_reason(error)}); it may be cut short, fetch it again "
-            "(other formats: convert to netCDF)"
+            "(other formats: convert to netCDF; a table of one site: jtem site)"
         ) from None
     dataset.set_auto_maskandscale(False)
     return dataset

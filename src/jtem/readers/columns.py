@@ -152,7 +152,9 @@ def _unit_line(header: Sequence[str], row: Sequence[str]) -> list[str] | None:
         return None
     known = [k for k, name in enumerate(header) if variable_of(name)]
     words = [row[k].strip() for k in known]
-    if not any(word.lower() not in MISSING and not is_number(word) for word in words) or any(map(is_number, words)):
+    if not any(word.lower() not in MISSING for word in words) or any(
+        is_number(word.replace(",", ".")) for word in words
+    ):
         return None
     return [cell.strip().strip("()[]") for cell in row]
 
@@ -373,7 +375,7 @@ def days_of(months: np.ndarray) -> np.ndarray:
     start = (months // 12 - 1970).astype("datetime64[Y]").astype("datetime64[M]") + (months % 12).astype(
         "timedelta64[M]"
     )
-    return ((start + 1).astype("datetime64[D]") - start.astype("datetime64[D]")).astype(int)
+    return ((start + np.timedelta64(1, "M")).astype("datetime64[D]") - start.astype("datetime64[D]")).astype(int)
 
 
 def is_number(text: str) -> bool:

@@ -5,7 +5,7 @@ Everything is drawn from datasets as the files have them (``fields``); what they
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 
 import numpy as np
 import xarray as xr
@@ -25,7 +25,9 @@ MOST_CONTOUR_YEARS = 30
 """Years up to which the line of 0 degC is drawn month by month; it would be a black area in more."""
 STAGE_STYLES = ("-", "--", "-.", ":")
 FLUXES = ("gross_primary_production", "net_primary_production", "heterotrophic_respiration", "net_ecosystem_production")
-POOLS = ("vegetation_carbon", "soil_carbon", "thawed_permafrost_carbon", "frozen_carbon")
+STORES = ("thawed_permafrost_carbon", "frozen_carbon")
+"""Pools that hold nothing before thaw can expose them; left out where no stage has any."""
+POOLS = ("vegetation_carbon", "soil_carbon", *STORES)
 WORDS = {
     "gross_primary_production": "GPP",
     "net_primary_production": "NPP",
@@ -223,7 +225,10 @@ def _lines(
     shown: list[tuple[str, str]] = []
     used: list[str] = []
     for name, colour in zip(names, COLOURS, strict=True):
-        for stage, one in _by_stage(stages, name, cell):
+        found = _by_stage(stages, name, cell)
+        if _is_unfilled(name, [one for _, one in found]):
+            continue
+        for stage, one in found:
             if stage not in used:
                 used.append(stage)
             style = STAGE_STYLES[used.index(stage) % 4]
@@ -359,10 +364,15 @@ def table(annual: Data, cell: int = 0) -> list[tuple[str, ...]]:
     rows: list[tuple[str, ...]] = [("quantity", "unit", *(f"{s} {a}-{b}".strip() for s, a, b in spans))]
     for name, words, factor, unit in TABLE:
         known = {stage: fields.field(data, name, cell) for stage, data in stages.items()}
-        if any(known.values()):
+        if any(known.values()) and not _is_unfilled(name, known.values()):
             means = [np.nan if known[s] is None else float(_mean(known[s], a, b)) * factor for s, a, b in spans]
             rows.append((words, unit, *("" if np.isnan(v) else f"{v:.4g}" for v in means)))
     return rows
+
+
+def _is_unfilled(name: str, found: Iterable[Field | None]) -> bool:
+    """Whether a pool is one of :data:`STORES` and empty throughout."""
+    return name in STORES and not any(one is not None and np.any(one.values) for one in found)
 
 
 def _mean(one: Field | None, first: int, last: int) -> np.ndarray:
