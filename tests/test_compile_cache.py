@@ -41,6 +41,17 @@ def x86(n=0, model=85, speed=2500.0, flags="avx2 avx512f"):
     return X86.format(n=n, model=model, speed=speed, flags=flags)
 
 
+@pytest.fixture(autouse=True)
+def no_folder_of_the_user(monkeypatch):
+    """JAX's own variable wins over ours: these tests run without one."""
+    monkeypatch.delenv("JAX_COMPILATION_CACHE_DIR", raising=False)
+    config = jax.config  # a test may put another in its place
+    before = config.jax_compilation_cache_dir
+    config.update("jax_compilation_cache_dir", None)
+    yield
+    config.update("jax_compilation_cache_dir", before)
+
+
 @pytest.fixture
 def cpuinfo(tmp_path):
     path = tmp_path / "cpuinfo"
