@@ -108,7 +108,7 @@ def index() -> str:
     """The README, with its links to documents turned into links of the site."""
     text = (ROOT / "README.md").read_text(encoding="utf-8")
     text = text.replace("](docs/", "](")
-    return re.sub(r"\]\((?!https?:|#)(?!\w+\.md)[^)]*\)", "]", text).replace("[]", "")
+    return re.sub(r"\]\((?!https?:|#|figures/)(?!\w+\.md)[^)]*\)", "]", text).replace("[]", "")
 
 
 def printed(*arguments: str) -> str:
