@@ -185,6 +185,7 @@ def test_an_ensemble_is_one_batch_of_the_single_runs(model, halves):
     assert float(many.annual["lat"]) == 68.6
     one = model.with_parameters({SNOW: 250.0}).run(years=YEARS)
     for name in ("nep", "tsl", "cVeg"):
+        # a batch of three is another program than one column: it may round otherwise
         np.testing.assert_allclose(many.annual[name].values[1], one.annual[name].values, rtol=1e-9, err_msg=name)
     assert np.ptp(many.annual["tsl"].values[:, -1, 5]) > 0.5
 
@@ -207,6 +208,7 @@ def test_a_process_of_ones_own_is_part_of_the_design(model):
 def test_a_process_of_ones_own_runs(model, result):
     run = model.replace(maintenance_temperature=constant_q10).run(years=YEARS)
     assert run.attrs["processes"] == "maintenance_temperature by constant_q10"
+    # another Q10 moves respiration by far more than rounding could
     assert not np.allclose(run.annual["ra"], result.annual["ra"], rtol=1e-3, atol=0)
     assert float(np.abs(run.budget.to_array()).max()) < 1e-12
 
@@ -224,6 +226,7 @@ def test_gradients_equal_central_differences_of_runs(place):
         return float(annual.sel(time=slice("2003", "2006")).sum() * SECONDS_IN_YEAR * 1e3)
 
     total, slope = model.gradient(quantity, years=years)
+    # the gradient's program against that of a run, float64
     np.testing.assert_allclose(float(total), value(model), rtol=1e-9)
     assert slope.dims == ("parameter", "community") and slope["community"].values.tolist() == ["wet_moist_tundra"]
     for name in (
@@ -235,6 +238,7 @@ def test_gradients_equal_central_differences_of_runs(place):
         here = model.parameter(name).sel(community="wet_moist_tundra").item()
         step = 1e-4 * abs(here)
         sides = [value(model.with_parameters({name: here + sign * step})) for sign in (1, -1)]
+        # central differences with steps of 1e-4 of the value, as in tests/test_gradients.py
         np.testing.assert_allclose(
             slope.sel(parameter=name).item(), (sides[0] - sides[1]) / (2 * step), rtol=1e-4, err_msg=name
         )
