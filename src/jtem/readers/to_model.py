@@ -14,6 +14,7 @@ import xarray as xr
 
 from jtem.errors import InputError, note, suggest
 from jtem.readers import embedded
+from jtem.readers.contract import CLIMATE_UNITS
 from jtem.state import Cell, Climate
 
 ClimateSource = Callable[[np.ndarray, int, int], xr.Dataset]
@@ -23,10 +24,13 @@ INTERVALS = 4
 SILT_CLAY_FLOOR = 0.01
 
 CLIMATE_RANGES = {
-    "air_temperature": ("degC", -90.0, 60.0),
-    "precipitation": ("mm month-1", 0.0, 5000.0),
-    "shortwave_radiation": ("W m-2", 0.0, 600.0),
-    "nitrogen_input": ("gN m-2 month-1", 0.0, 10.0),
+    name: (CLIMATE_UNITS[name], low, high)
+    for name, low, high in (
+        ("air_temperature", -90.0, 60.0),
+        ("precipitation", 0.0, 5000.0),
+        ("shortwave_radiation", 0.0, 600.0),
+        ("nitrogen_input", 0.0, 10.0),
+    )
 }
 OPTIONAL = ("nitrogen_input",)
 CELL_FIELDS = {
@@ -261,7 +265,7 @@ def _check_field(climate: xr.Dataset, name: str, unit: str, low: float, high: fl
         raise InputError(
             f"{where}: {kind} {float(values[bad][0]):.4g} {unit} in {_moment(climate, bad)}, expected "
             f"{low:g}..{high:g} "
-            f"('{name}'); correct the data"
+            f"('{name}'); {'a fill value? declare it as _FillValue, or ' if values[bad][0] < -900 else ''}correct the data"
         )
 
 
