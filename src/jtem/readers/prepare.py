@@ -111,8 +111,7 @@ def isimip_cells(recipe: Recipe, communities: Sequence[str]) -> tuple[xr.Dataset
     rows = np.nonzero(keep)[0][:: recipe.stride]
     if not rows.size:
         raise InputError(
-            f"{recipe.vegetation}: no cell is left after land mask, permafrost map and vegetation; check "
-            "that they overlap"
+            f"{recipe.vegetation}: no cell is left after land mask, permafrost map and vegetation; check that they overlap"
         )
     targets, land, vegetated = targets.take(rows), land[rows], vegetated[rows]
     community, fraction = community[rows], fraction[rows]
@@ -205,8 +204,7 @@ def isimip_climates(
                     pass
     offset = np.zeros(latitude.size)
     notes = [
-        f"climate of {sharing.latitude.size} cells shared by {latitude.size} by nearest cell; "
-        f"{int(sharing.moved.sum())} "
+        f"climate of {sharing.latitude.size} cells shared by {latitude.size} by nearest cell; {int(sharing.moved.sum())} "
         "took the nearest one with data"
     ]
     if recipe.lapse_rate:

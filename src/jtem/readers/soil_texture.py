@@ -104,8 +104,7 @@ def _complete(parts: np.ndarray, where: str) -> np.ndarray:
     if bad.any():
         sand, silt, clay = parts[bad][0]
         raise InputError(
-            f"{where}: sand {sand:.4g}, silt {silt:.4g}, clay {clay:.4g} percent in {int(bad.sum())} cells, "
-            "expected a sum "
+            f"{where}: sand {sand:.4g}, silt {silt:.4g}, clay {clay:.4g} percent in {int(bad.sum())} cells, expected a sum "
             "of 100; correct the texture"
         )
     parts = np.maximum(parts, 0.0)

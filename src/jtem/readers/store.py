@@ -56,9 +56,7 @@ def spans(first: int, last: int) -> list[tuple[int, int]]:
 
 
 def from_source(source: to_model.ClimateSource, count: int, first: int, last: int, where: str) -> ClimateInput:
-    """A climate of any other reader (cell indices and years -> dataset) as input of a store, a "
-    "chunk of cells at a time.
-    """
+    """A climate of any other reader (cell indices and years -> dataset) as input of a store, a chunk of cells at a time."""
 
     def blocks() -> Iterator[tuple[np.ndarray, int, dict[str, np.ndarray]]]:
         for start, end in spans(first, last):
