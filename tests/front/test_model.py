@@ -199,9 +199,9 @@ def constant_q10(air_temperature, p):
 def test_a_process_of_ones_own_is_part_of_the_design(model):
     other = model.replace(maintenance_temperature=constant_q10)
     assert "maintenance_temperature by constant_q10" in repr(other) and "constant_q10" not in repr(model)
-    design = other._prepared(other._content(years=YEARS)).experiment.design
+    design = other.setup.prepared(other.setup.sections(years=YEARS)).experiment.design
     assert design.processes.maintenance_temperature is constant_q10
-    assert design != model._prepared(model._content(years=YEARS)).experiment.design
+    assert design != model.setup.prepared(model.setup.sections(years=YEARS)).experiment.design
 
 
 @pytest.mark.slow
