@@ -10,13 +10,14 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Generic, TypeAlias, TypeGuard, TypeVar, Unpack
+from typing import TYPE_CHECKING, Any, Generic, TypeGuard, TypeVar, Unpack
 
 import numpy as np
 import xarray as xr
 
 from jtem.errors import InputError, suggest
 from jtem.front.setup import PlanWords, Setup
+from jtem.front.site import Table
 from jtem.parameters import Handle, ParameterTable
 from jtem.readers import observations as reading
 from jtem.readers.columns import columns_of, split_unit
@@ -30,8 +31,6 @@ if TYPE_CHECKING:
     from jtem.study.calibration.model import Model as Misfit
     from jtem.study.calibration.problem import Channel, Free, Observations, Problem
 
-Table: TypeAlias = "str | Path | pd.DataFrame | xr.Dataset"
-"""What observations come in."""
 Ranges = Sequence[str] | Mapping[str, tuple[float, float]]
 """Names of free parameters, or their bounds by name."""
 M = TypeVar("M")
@@ -120,8 +119,8 @@ def fit(
     years = run.get("years") or (place.first_year, min(max(last, place.first_year), place.last_year))
     with setup.started():
         prepared = setup.prepared(setup.sections(**{**run, "years": years}))
-        first = prepared.experiment.stages[0].first_year
-        inside = ~(found["year"].values < first) & ~(found["year"].values > prepared.experiment.stages[0].last_year)
+        history = prepared.experiment.stages[0]
+        inside = ~(found["year"].values < history.first_year) & ~(found["year"].values > history.last_year)
         if not inside.all():
             notes.append(f"{int((~inside).sum())} observations outside {years[0]}-{years[1]} left out")
             found = found.isel(observation=inside)
@@ -132,14 +131,11 @@ def fit(
         points[0] = misfit.start
         rules = least_squares.Rules(iterations=iterations, longest_step=2.0)
         begin = time.perf_counter()
-
-        def report(searches: Sequence[Search]) -> None:
-            if progress:
-                costs = " ".join(f"{s.cost:.5g}" for s in searches)
-                sys.stderr.write(f"iteration {max(len(s.history) for s in searches) - 1:3d}  misfit {costs}\n")
-
         searches = least_squares.minimise_many(
-            misfit.residuals, misfit.jacobian, [least_squares.Search(x, rules) for x in points], report=report
+            misfit.residuals,
+            misfit.jacobian,
+            [least_squares.Search(x, rules) for x in points],
+            report=tell if progress else None,
         )
         usable = [s for s in searches if s.jacobian is not None]
         if not usable:
@@ -163,6 +159,12 @@ def fit(
         seconds=seconds,
         notes=tuple(notes),
     )
+
+
+def tell(searches: Sequence[Search]) -> None:
+    """One line of a search's progress on standard error."""
+    costs = " ".join(f"{s.cost:.5g}" for s in searches)
+    sys.stderr.write(f"iteration {max(len(s.history) for s in searches) - 1:3d}  misfit {costs}\n")
 
 
 # --- what was observed ------------------------------------------------------------------------------------------------

@@ -17,10 +17,10 @@ from jtem.front import edits, plans, running
 from jtem.front.plans import Content
 from jtem.front.result import Result
 from jtem.front.setup import PlanWords, RunWords, Setup
-from jtem.front.site import Place, site
+from jtem.front.site import Place, Table, site
 
 if TYPE_CHECKING:
-    from jtem.front.calibration import Fit, SearchWords, Table
+    from jtem.front.calibration import Fit, SearchWords
     from jtem.parameters import ParameterTable
     from jtem.plan.run import Plan
 

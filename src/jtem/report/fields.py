@@ -161,3 +161,14 @@ def open_stages(folder: Path | str, name: str, stages: Sequence[str], frequency:
         if path.is_file():
             found[stage] = xr.open_dataset(path, decode_times=False)
     return found
+
+
+def written_plan(folder: Path) -> str:
+    """The plan that a run's files carry."""
+    for path in sorted(folder.glob("*_annual.nc")):
+        with xr.open_dataset(path, decode_times=False) as data:
+            return str(data.attrs["plan"])
+    raise InputError(
+        f"{folder}: no annual files of a finished run and no simulated.csv; give a folder that 'jtem run' or "
+        "'jtem calibrate' wrote"
+    )
