@@ -258,6 +258,7 @@ def _problem(
     heat_differences: float,
 ) -> Problem:
     import jax
+    import jax.numpy as jnp
 
     from jtem.physics import permafrost
     from jtem.study.calibration.problem import Problem
@@ -282,7 +283,7 @@ def _problem(
         sites=(model.place.name if model.place else "site",),
         communities=(community,),
         cells=experiment.columns,
-        rows=jax.tree.map(lambda leaf: np.asarray(leaf)[rows], experiment.parameters),
+        rows=jax.tree.map(lambda leaf: jnp.asarray(leaf)[rows], experiment.parameters),
         spin_up=mean,
         history=history.climate(cell),
         channels=channels,

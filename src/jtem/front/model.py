@@ -93,8 +93,7 @@ class Model:
             "permafrost": permafrost, "parameters": [str(p) for p in overlays], "precision": precision, "nitrogen": nitrogen,
             "heat_substeps": heat_substeps, "carbon_substeps": carbon_substeps,
         }  # fmt: skip
-        name = re.sub(r"[^A-Za-z0-9._-]+", "_", place.name) or "site"
-        content = {"plan": {"name": name}, "domain": dict(place.section), "model": model}
+        content = {"plan": {"name": _plan_name(place)}, "domain": dict(place.section), "model": model}
         self._set(place, content, None)
 
     def _set(self, place: Place | None, content: Mapping[str, Any], data: Path | None, **rest: Any) -> None:
@@ -213,7 +212,7 @@ class Model:
                 place = site(value) if isinstance(value, str) else value
                 if not isinstance(place, Place):
                     raise InputError(f"place is a {type(value).__name__}; make it with jtem.site or jtem.region")
-                content = {**content, "domain": dict(place.section)}
+                content = {**content, "plan": {"name": _plan_name(place)}, "domain": dict(place.section)}
             elif name in words:
                 listed = isinstance(value, str | Path)
                 value = [str(p) for p in ([value] if listed else value)] if name == "parameters" else value
@@ -487,6 +486,10 @@ class Model:
             raise InputError(f"the model: precision {word!r} is unknown; {suggest(str(word), PRECISIONS)}")
         with jax.enable_x64(PRECISIONS[word].enable_x64):
             yield
+
+
+def _plan_name(place: Place) -> str:
+    return re.sub(r"[^A-Za-z0-9._-]+", "_", place.name) or "site"
 
 
 def open(plan: str | Path | Mapping[str, Any], data: str | Path | None = None) -> Model:
