@@ -9,7 +9,7 @@ import pytest
 
 SOURCE = Path(__file__).resolve().parents[1] / "src" / "jtem"
 
-GROUND = {"constants", "errors", "files", "records"}
+GROUND = {"constants", "errors", "files", "records", "coast"}
 BASE = GROUND | {"state", "parameters"}
 ALLOWED = {
     "constants": set(),
@@ -17,6 +17,7 @@ ALLOWED = {
     "errors": set(),
     "records": {"errors"},
     "files": {"errors"},
+    "coast": {"files"},
     "compile_cache": set(),
     "devices": {"compile_cache"},
     "state": {"constants"},
