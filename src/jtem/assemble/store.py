@@ -11,7 +11,8 @@ import numpy as np
 
 from jtem.errors import InputError
 from jtem.files import resolve
-from jtem.readers import prepare as stores
+from jtem.readers import prepare
+from jtem.readers import store as stores
 from jtem.readers.catalogue import Domain
 
 if TYPE_CHECKING:
@@ -66,7 +67,7 @@ def recipe_words(plan: Plan) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def isimip_recipe(plan: Plan, data: Path | None) -> stores.Recipe:
+def isimip_recipe(plan: Plan, data: Path | None) -> prepare.Recipe:
     """The recipe of a plan with source "isimip", all paths found."""
     d, part = plan.domain, plan.prepare
     where = f"{plan.where}: [prepare]"
@@ -78,10 +79,10 @@ def isimip_recipe(plan: Plan, data: Path | None) -> stores.Recipe:
         return resolve(name, data, where)
 
     climates = {
-        name: stores.Request(d.climate.get(name, (name,)), first, last, part.nitrogen.get(name, ()))
+        name: prepare.Request(d.climate.get(name, (name,)), first, last, part.nitrogen.get(name, ()))
         for name, (first, last) in plan.climate_years.items()
     }
-    return stores.Recipe(
+    return prepare.Recipe(
         folder=resolve(part.folder, data, where, folder=True),
         climates=climates,
         vegetation=need(part.vegetation),

@@ -14,8 +14,8 @@ import xarray as xr
 from jtem.coast import in_open_sea, on_land
 from jtem.errors import InputError, note
 from jtem.files import data_path
-from jtem.readers import cf_monthly, embedded, site_table
 from jtem.readers import co2 as carbon
+from jtem.readers import embedded, site_table, static_fields
 from jtem.readers.catalogue import Domain, Find
 from jtem.readers.cf_monthly import CLOUD_OVERCAST, CLOUD_RANGE, Sun
 from jtem.readers.site_table import SiteTable
@@ -154,7 +154,7 @@ def _looked_up(position: Position, where: str, notes: list[str]) -> dict[str, An
     """What the user's map says at the place."""
     if position.static is None:
         return {}
-    cells = cf_monthly.read_cells(position.static, community=position.community)
+    cells = static_fields.read_cells(position.static, community=position.community)
     latitude, longitude = cells["latitude"].values, cells["longitude"].values
     east = (longitude - position.longitude + 180.0) % 360.0 - 180.0
     distance = np.hypot(latitude - position.latitude, np.cos(np.deg2rad(position.latitude)) * east)
