@@ -12,7 +12,7 @@ import numpy as np
 import xarray as xr
 
 from jtem.errors import InputError
-from jtem.files import data_path
+from jtem.files import data_path, note_input
 from jtem.readers import cf_monthly, embedded, site_table
 from jtem.readers import co2 as carbon
 from jtem.readers.catalogue import Domain, Find
@@ -201,7 +201,7 @@ def open_domain(
     """
 
     def found(name: str) -> Path:
-        return Path(name) if Path(name).is_file() else find(name)
+        return note_input(Path(name)) if Path(name).is_file() else find(name)
 
     tables = {}
     for word in climates:
