@@ -10,13 +10,14 @@ import pytest
 
 SOURCE = Path(__file__).resolve().parents[1] / "src" / "jtem"
 
-GROUND = {"constants", "errors", "files", "records"}
+GROUND = {"constants", "errors", "files", "records", "coast"}
 BASE = GROUND | {"state", "parameters"}
 CORE = BASE | {"numerics", "physics", "step", "run", "study"}
 ALLOWED = {
     "constants": set(),
     "errors": set(),
     "files": {"errors"},
+    "coast": {"files"},
     "records": {"errors"},
     "numerics": {"numerics"},
     "compile_cache": set(),

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,7 +15,7 @@ from jtem.errors import InputError
 from jtem.front import edits, plans, running
 from jtem.front.plans import Content
 from jtem.front.result import Result
-from jtem.front.setup import PlanWords, RunWords, Setup
+from jtem.front.setup import PlanWords, RunWords, Setup, plan_name
 from jtem.front.site import Place, Table, site
 
 if TYPE_CHECKING:
@@ -68,8 +67,7 @@ class Model:
             "permafrost": permafrost, "parameters": edits.files(parameters), "precision": precision, "nitrogen": nitrogen,
             "heat_substeps": heat_substeps, "carbon_substeps": carbon_substeps,
         }  # fmt: skip
-        name = re.sub(r"[^A-Za-z0-9._-]+", "_", place.name) or "site"
-        content = {"plan": {"name": name}, "domain": dict(place.section), "model": model}
+        content = {"plan": {"name": plan_name(place)}, "domain": dict(place.section), "model": model}
         object.__setattr__(self, "setup", Setup.of(place, content, None))
 
     @classmethod

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import copy
 import dataclasses
+import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -59,6 +60,11 @@ class RunWords(PlanWords, total=False):
 
     start: running.Start | None
     progress: bool
+
+
+def plan_name(place: Place) -> str:
+    """The name of a place as a plan can have it."""
+    return re.sub(r"[^A-Za-z0-9._-]+", "_", place.name) or "site"
 
 
 @dataclass(frozen=True)
@@ -178,7 +184,8 @@ class Setup:
         place = site(given) if isinstance(given, str) else given
         if not isinstance(place, Place):
             raise InputError(f"place is a {type(given).__name__}; make it with jtem.site or jtem.region")
-        return dataclasses.replace(self, place=place, content={**self.content, "domain": dict(place.section)})
+        content = {**self.content, "plan": {"name": plan_name(place)}, "domain": dict(place.section)}
+        return dataclasses.replace(self, place=place, content=content)
 
     def _with_word(self, name: str, value: object) -> Setup:
         if name == "parameters":

@@ -150,7 +150,8 @@ def site(
     _known_community(community, label)
     series, said = places.carbon_dioxide_of(co2, "", Path, label)
     domain = places.table_domain({"historical": read}, position, sun, label, series)
-    domain = dataclasses.replace(domain, inputs=(*domain.inputs, *said))
+    read_from = [table, static, None if co2 in (None, "embedded") else co2]
+    domain = dataclasses.replace(domain, inputs=(*domain.inputs, *said), files=_files(read_from))
     section |= {"source": "table", "climate": {"historical": [where or f"({read.title})"]}}
     section |= {"names": dict(names)} if names else {}
     section |= {"units": dict(units)} if units else {}
@@ -208,6 +209,7 @@ def region(
     section |= {"community": community} if community else {}
     keys = {"names": {}, "community": "", "stride": 1} | {k: v for k, v in section.items() if k != "source"}
     domain = cf_monthly.open_domain(Path, ("historical",), **keys)
+    domain = dataclasses.replace(domain, files=_files([*paths, static, co2]))
     return Place(name, domain, "historical", first, last, section, is_site=False)
 
 
@@ -220,6 +222,11 @@ def known_sites() -> tuple[str, ...]:
     from jtem.readers import embedded
 
     return tuple(str(name) for name in embedded.sites()["site"].values)
+
+
+def _files(given: Sequence[Any]) -> tuple[Path, ...]:
+    """Those of some arguments that are files."""
+    return tuple(Path(one) for one in given if isinstance(one, str | Path) and Path(one).is_file())
 
 
 def _is_path(text: str) -> bool:
