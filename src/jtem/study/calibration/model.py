@@ -89,7 +89,7 @@ class Model:
     def value_in_table(self, full: str, s: int) -> np.ndarray:
         """A parameter of site ``s`` before anything is fitted; one element where ``full`` names one."""
         handle = Handle.of(full)
-        return handle.pick(np.asarray(handle.leaf(self.problem.rows)[s]))
+        return handle.pick(np.asarray(np.asarray(handle.leaf(self.problem.rows))[s]))
 
     def _lay_out_observations(self) -> None:
         problem, o = self.problem, self.problem.observations
