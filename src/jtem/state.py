@@ -56,4 +56,6 @@ class Controls(eqx.Module):
 
     baseline: Bool[AnyArray, "*cells"]  # soil N tied to soil C at the year's end (equilibrium only)
     expose: Bool[AnyArray, "*cells"]  # thaw moves matter between the frozen store and the rest
-    follow: Bool[AnyArray, "*cells"]  # without moving matter, accessible shares follow the active layer (else it is held)
+    follow: Bool[
+        AnyArray, "*cells"
+    ]  # without moving matter, accessible shares follow the active layer (else it is held)

@@ -35,8 +35,8 @@ def layer_edges(like: Float[Array, "*cells"]) -> tuple[Float[Array, "layer ..."]
 
 
 def fitted_hyperbola(
-    depth: Float[np.ndarray, "interval"], cumulative: Float[np.ndarray, "*columns interval"]
-) -> tuple[Float[np.ndarray, "*columns"], Float[np.ndarray, "*columns"], Bool[np.ndarray, "*columns"]]:
+    depth: Float[np.ndarray, "interval"], cumulative: Float[np.ndarray, "column interval"]
+) -> tuple[Float[np.ndarray, " column"], Float[np.ndarray, " column"], Bool[np.ndarray, " column"]]:
     """A, B of ``C(z) = A z/(B + z)`` by least squares of ``z/C = B/A + z/A``; False where A <= 0 or B <= 0 (no use).
 
     docs/model.md#p7. ``depth`` (m) and ``cumulative`` stock from the surface to it; A in its unit, B in m. Of observations, on
@@ -57,7 +57,7 @@ def _quotient(numerator: np.ndarray, denominator: np.ndarray, floor: float) -> n
     return np.divide(numerator, denominator, out=np.zeros_like(denominator), where=good)
 
 
-def layers_from_intervals(intervals: Float[np.ndarray, "*columns interval"]) -> Float[np.ndarray, "*columns layer"]:
+def layers_from_intervals(intervals: Float[np.ndarray, "column interval"]) -> Float[np.ndarray, "column layer"]:
     """Observed carbon of 0-0.3, 0.3-1, 1-2, 2-3 m to the 25 layers; below 3 m a fitted hyperbola (docs/model.md#p7).
 
     Inside an interval carbon is spread evenly. ``C(z) = A z/(B + z)`` is fitted to the four cumulative values
