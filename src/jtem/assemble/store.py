@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from jtem.errors import InputError
-from jtem.files import resolve
-from jtem.readers import prepare as stores
+from jtem.files import note_input, resolve
+from jtem.readers import prepare
+from jtem.readers import store as stores
 from jtem.readers.catalogue import Domain
 
 if TYPE_CHECKING:
@@ -35,7 +36,7 @@ def domain(plan: Plan) -> Domain:
                 f"{path}: climate '{name}' has {have[name][0]}-{have[name][1]}, the plan needs {first}-{last}; "
                 f"{again} --force"
             )
-    cells, inputs = stores.read_cells(path), (str(path), stores.provenance(path))
+    cells, inputs = stores.read_cells(note_input(path)), (str(path), stores.provenance(path))
     if plan.domain.source == "isimip" or plan.domain.stride == 1:
         return Domain(cells, lambda climate: stores.source(path, climate), inputs, stored=True)
     kept = np.arange(cells.sizes["cell"])[:: plan.domain.stride]
@@ -66,7 +67,7 @@ def recipe_words(plan: Plan) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def isimip_recipe(plan: Plan, data: Path | None) -> stores.Recipe:
+def isimip_recipe(plan: Plan, data: Path | None) -> prepare.Recipe:
     """The recipe of a plan with source "isimip", all paths found."""
     d, part = plan.domain, plan.prepare
     where = f"{plan.where}: [prepare]"
@@ -78,10 +79,10 @@ def isimip_recipe(plan: Plan, data: Path | None) -> stores.Recipe:
         return resolve(name, data, where)
 
     climates = {
-        name: stores.Request(d.climate.get(name, (name,)), first, last, part.nitrogen.get(name, ()))
+        name: prepare.Request(d.climate.get(name, (name,)), first, last, part.nitrogen.get(name, ()))
         for name, (first, last) in plan.climate_years.items()
     }
-    return stores.Recipe(
+    return prepare.Recipe(
         folder=resolve(part.folder, data, where, folder=True),
         climates=climates,
         vegetation=need(part.vegetation),

@@ -27,7 +27,7 @@ from jtem import parameters, step
 from jtem.constants import MONTHS_PER_YEAR
 from jtem.run import course, equilibrium, spinup, years
 from jtem.state import Cell, Climate, Controls
-from jtem.study.calibration.problem import START, Channel, acts_on_heat, element_of
+from jtem.study.calibration.problem import START, Channel, acts_on_heat
 
 
 class SiteInputs(NamedTuple):
@@ -90,13 +90,11 @@ def with_values(setting: Setting, local, site: SiteInputs) -> tuple[step.Paramet
             if full in START:
                 starts[full] = jnp.where(site.applies[k], local[k], jnp.ones_like(local[k]))
                 continue
-            name, element = element_of(full)
-            leaf = parameters.get(row, name)
+            handle = parameters.Handle.of(full)
+            leaf = handle.leaf(row)
             value = local[k].astype(leaf.dtype)
             changed = leaf * value if mode == "factor" else jnp.broadcast_to(value, leaf.shape)
-            if element is not None:
-                changed = leaf.at[element].set(changed[element])
-            row = parameters.replace(row, name, jnp.where(site.applies[k], changed, leaf))
+            row = handle.put(row, jnp.where(site.applies[k], handle.onto(leaf, changed), leaf))
     return row, starts
 
 

@@ -10,12 +10,12 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from jtem import parameters
 from jtem.constants import MONTHS_PER_YEAR
 from jtem.errors import InputError
+from jtem.parameters import Handle
 from jtem.study.calibration import misfit
 from jtem.study.calibration.least_squares import Transform
-from jtem.study.calibration.problem import Free, Problem, check_free, element_of
+from jtem.study.calibration.problem import Free, Problem, check_free
 
 
 class Model:
@@ -88,9 +88,8 @@ class Model:
 
     def value_in_table(self, full: str, s: int):
         """A parameter of site ``s`` before anything is fitted; one element where ``full`` names one."""
-        name, element = element_of(full)
-        leaf = np.asarray(parameters.get(self.problem.rows, name))[s]
-        return leaf if element is None else leaf[element]
+        handle = Handle.of(full)
+        return handle.pick(np.asarray(handle.leaf(self.problem.rows))[s])
 
     def _lay_out_observations(self) -> None:
         problem, o = self.problem, self.problem.observations

@@ -15,10 +15,11 @@ import numpy as np
 
 from jtem import __version__
 from jtem.files import write_text
+from jtem.parameters import Handle
 from jtem.study import scores
 from jtem.study.calibration import least_squares, pest
 from jtem.study.calibration.case import Case
-from jtem.study.calibration.problem import START, element_of
+from jtem.study.calibration.problem import START
 from jtem.study.calibration.search import Outcome
 
 
@@ -80,10 +81,10 @@ def overlay(case: Case, values: np.ndarray) -> tuple[dict[str, Any], dict[str, s
             if (free.label + full, community) in done:
                 continue
             done.add((free.label + full, community))
-            name, element = element_of(full)
-            entry, by = entries[name], made.setdefault(name, {})
+            handle = Handle.of(full)
+            entry, by = entries[handle.name], made.setdefault(handle.name, {})
             new = np.array(by.get(community, entry.values[community]), dtype=float)
-            where = slice(None) if element is None else element
+            where = slice(None) if handle.element is None else handle.element
             changed = np.atleast_1d(new)
             changed[where] = changed[where] * value if free.mode == "factor" else value
             by[community] = np.clip(changed.reshape(new.shape), entry.lower, entry.upper).tolist()
@@ -208,7 +209,7 @@ def units(case: Case) -> list[str]:
     problem, model = case.problem, case.model
     units = ["1"] * len(model.names)
     for k, free in enumerate(problem.free):
-        name, _ = element_of(free.names[0])
+        name = Handle.of(free.names[0]).name
         if free.mode == "value" and name in case.table.entries:
             for c in {int(i) for i in model.index[model.applies[:, k], k]}:
                 units[c] = case.table.entries[name].unit

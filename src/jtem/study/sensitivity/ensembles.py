@@ -246,6 +246,19 @@ def _standard_draws(samples: int, count: int, seed: int) -> np.ndarray:
     return np.linalg.solve(np.linalg.cholesky(np.cov(draws, rowvar=False).reshape(count, count)), draws.T).T
 
 
+def _moments(
+    made: np.ndarray, expected: np.ndarray, again: np.ndarray
+) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray, list[float], int]:
+    """Mean, standard deviation and its error (by the bootstrap ``again``), quantiles, R2 with ``expected``, number of samples
+    of the rows of ``made`` (row, sample).
+    """
+    with np.errstate(divide="ignore", invalid="ignore"):  # a quantity that does not vary has no correlation
+        agreement = [float(np.corrcoef(a, b)[0, 1] ** 2) for a, b in zip(made, expected, strict=True)]
+    error = made[:, again].std(axis=2, ddof=1).std(axis=1)
+    quantiles = np.quantile(made, (0.05, 0.5, 0.95), axis=1).T
+    return made.mean(axis=1), made.std(axis=1, ddof=1), error, quantiles, agreement, made.shape[1]
+
+
 def propagate(
     model: Model,
     uncertainty: Uncertainty,
@@ -295,7 +308,7 @@ def propagate(
         return np.concatenate([*parts, parts[-1] - parts[0]] if len(parts) > 1 else parts, axis=0)
 
     best, jacobian = with_difference(best), with_difference(gradient)
-    results: dict[str, list] = {key: [] for key in ("mean", "deviation", "error", "quantiles", "agreement", "kept")}
+    moments = []
     random = np.random.default_rng(seed + 1)
     for scale in scales:
         factors = transform.values(centre + scale * draws)
@@ -304,15 +317,9 @@ def propagate(
         good = np.isfinite(made).all(axis=0)
         made, expected = made[:, good], jacobian @ (factors[good] - 1.0).T
         again = random.integers(0, good.sum(), (200, good.sum()))
-        results["mean"].append(made.mean(axis=1))
-        results["deviation"].append(made.std(axis=1, ddof=1))
-        results["error"].append(made[:, again].std(axis=2, ddof=1).std(axis=1))
-        results["quantiles"].append(np.quantile(made, (0.05, 0.5, 0.95), axis=1).T)
-        with np.errstate(divide="ignore", invalid="ignore"):  # a quantity that does not vary has no correlation
-            results["agreement"].append([np.corrcoef(a, b)[0, 1] ** 2 for a, b in zip(made, expected, strict=True)])
-        results["kept"].append(good.sum())
+        moments.append(_moments(made, expected, again))
     variance = np.einsum("rp,pk,rk->r", jacobian, relative, jacobian)
-    arrays = {key: np.array(value) for key, value in results.items()}
+    mean, deviation, error, quantiles, agreement, kept = (np.array(part) for part in zip(*moments, strict=True))
     return Propagated(
         rows=tuple(rows),
         names=uncertainty.names,
@@ -321,12 +328,12 @@ def propagate(
         best=best,
         slope=jacobian,
         linear=np.asarray(scales)[:, None] * np.sqrt(np.maximum(variance, 0.0))[None],
-        mean=arrays["mean"],
-        deviation=arrays["deviation"],
-        deviation_error=arrays["error"],
-        quantiles=arrays["quantiles"],
-        agreement=arrays["agreement"],
-        kept=arrays["kept"],
+        mean=mean,
+        deviation=deviation,
+        deviation_error=error,
+        quantiles=quantiles,
+        agreement=agreement,
+        kept=kept,
         samples=samples,
         source=uncertainty.source,
     )
