@@ -181,8 +181,13 @@ def read(
     """Read one two-dimensional variable inside ``box``.
 
     ``names``: what it may be called, first match; none: the only two-dimensional variable of the file. ``optional``:
-    None instead of an error where the file has none of the names. Raises ``InputError``.
+    None instead of an error where the file has none of the names. A raster (GeoTIFF, ...) has one, whatever its name. Raises
+    ``InputError``.
     """
+    from jtem.readers import rasters
+
+    if rasters.is_raster(path):
+        return None if optional else rasters.read(path, box)
     with open_raw(path) as dataset:
         name = _pick(dataset, names)
         if name is None:
