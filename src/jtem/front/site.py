@@ -126,6 +126,9 @@ def site(
     if isinstance(table, str) and not _is_path(table):
         _no_place_for_known_site(table, latitude, longitude)
         return _known(table, community, scenario)
+    if isinstance(table, str | Path) and not Path(table).exists():
+        near = [path.name for path in Path(table).parent.glob(f"*{Path(table).suffix}")]
+        raise InputError(f"{table}: table not found; {suggest(Path(table).name, near) if near else 'check the path'}")
     from jtem.readers import place as places
 
     if latitude is None or longitude is None:
