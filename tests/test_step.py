@@ -103,7 +103,7 @@ def test_decomposition_feels_the_upper_20_cm_where_they_have_water_of_their_own(
 
     def response(moisture):
         return design.processes.decomposition_moisture(
-            moisture, d.moisture_minimum, d.moisture_optimum, d.moisture_maximum
+            jnp.asarray(moisture), d.moisture_minimum, d.moisture_optimum, d.moisture_maximum
         )
 
     def drivers(upper):
