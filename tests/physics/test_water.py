@@ -239,7 +239,9 @@ def upper_after(soil_water, upper_water, rain=0.0, eet=0.0, thawed=1.2, upper_th
 
 
 def test_w13_by_hand():
-    left = float(water.drained(a(34.0), a(40.0), a(120.0)))  # 30 mm above wilting, 10 rain, three quarters of 8 evaporate
+    left = float(
+        water.drained(a(34.0), a(40.0), a(120.0))
+    )  # 30 mm above wilting, 10 rain, three quarters of 8 evaporate
     close(upper_after(250.0, 50.0, 10.0, 8.0), 20.0 + left)
     close(upper_after(360.0, 60.0), 60.0)  # below there is no room
     close(upper_after(357.0, 60.0), 57.0)  # room for three mm

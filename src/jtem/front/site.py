@@ -227,7 +227,7 @@ def known_sites() -> tuple[str, ...]:
     return tuple(str(name) for name in embedded.sites()["site"].values)
 
 
-def _files(given: Sequence[Any]) -> tuple[Path, ...]:
+def _files(given: Sequence[object]) -> tuple[Path, ...]:
     """Those of some arguments that are files."""
     return tuple(Path(one) for one in given if isinstance(one, str | Path) and Path(one).is_file())
 

@@ -313,7 +313,7 @@ class Chunk:
     def end(self, state: step.State, recent: list[tuple[np.ndarray, ...]]) -> _End:
         """Where a stage ends, from the thaw of its blocks of years (column, year)."""
         series = tuple(np.concatenate(parts, axis=1) for parts in zip(*recent, strict=True))
-        thaw = self.place(Thaw(*[values[:, -1] for values in series]), pad=False)
+        thaw = Thaw(*self.place(tuple(values[:, -1] for values in series), pad=False))
         return _End(state, thaw, series)
 
     # --- arrays
@@ -346,7 +346,7 @@ class Chunk:
             if leaves[0] is None:
                 continue
             thaw = [arrays.get(f"thaw/{name}/{k}") for k in range(len(THAW))]
-            known = None if thaw[0] is None else self.place(Thaw(*thaw))
+            known = None if thaw[0] is None else Thaw(*self.place(tuple(thaw)))
             ends[name] = _End(self.place(jax.tree.unflatten(structure, leaves)), known)
         return ends, {key: value for key, value in arrays.items() if "/" not in key}
 
