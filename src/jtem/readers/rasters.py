@@ -13,8 +13,7 @@ from typing import Any
 import numpy as np
 
 from jtem.errors import InputError
-from jtem.readers import fields
-from jtem.readers.fields import Box, Field
+from jtem.readers.field import WHOLE_EARTH, Box, Field, inside_longitudes
 
 SUFFIXES = (".tif", ".tiff", ".vrt", ".bil")
 METRES_PER_DEGREE = 111_320.0
@@ -27,7 +26,7 @@ def is_raster(path: Path | str) -> bool:
     return Path(path).suffix.lower() in SUFFIXES
 
 
-def read(path: Path | str, box: Box = fields.WHOLE_EARTH) -> Field:
+def read(path: Path | str, box: Box = WHOLE_EARTH) -> Field:
     """The one band of a raster inside ``box`` as a field; raises ``InputError``.
 
     ``attributes``: the tags of the band, and ``dtype``, as what its numbers are stored.
@@ -84,7 +83,7 @@ def _inside(path: Path | str, latitude: np.ndarray, longitude: np.ndarray, box: 
     south, north, west, east = box
     half, half_lon = 0.5 * steps[0], 0.5 * steps[1]
     rows = np.flatnonzero((latitude > south - half) & (latitude < north + half))
-    columns = np.flatnonzero(fields.inside_longitudes(longitude, west, east, half_lon))
+    columns = np.flatnonzero(inside_longitudes(longitude, west, east, half_lon))
     if not rows.size or not columns.size:
         raise InputError(
             f"{path}: no cell between {south:g}..{north:g} N and {west:g}..{east:g} E (the file has "

@@ -115,7 +115,7 @@ def carbon(
 
 
 def _density(
-    paths: Sequence[Path | None], names: Sequence[str], depth, targets: regrid.Targets, box: fields.Box
+    paths: Sequence[Path | None], names: Sequence[str], depth: tuple[int, int], targets: regrid.Targets, box: fields.Box
 ) -> np.ndarray:
     """Carbon density of one depth, kg m-3, (cell,)."""
     found = []
