@@ -164,7 +164,7 @@ def test_p6_water_follows_the_active_layer_within_its_limits():
     close([exposed, new.soil_water, new.rain_groundwater], [35.0, 360.0, 25.0])  # above field capacity: groundwater
 
 
-# --- two layers: 0.2 m of 20 to 60 mm above 1 m of 100 to 300 mm -----------------------------------------------------------------
+# --- two layers: 0.2 m of 20 to 60 mm above 1 m of 100 to 300 mm ----------------------------------------------------------------
 
 
 def layers(soil_water, upper_water, thawed=1.2, upper_thawed=0.2, soil=SOIL):
@@ -299,7 +299,8 @@ def test_p6_of_two_layers_is_the_lower_ones():
 def test_slopes_of_two_layers_are_those_of_differences():
     """Of the new parameters and of the water itself, away from kinks; finite where it is dry, full or frozen."""
 
-    def after(x, soil_water=a(250.0), thawed=a(0.9)):
+    def after(x, soil_water=250.0, thawed=0.9):
+        soil_water, thawed = a(soil_water), a(thawed)
         share, drainage, upper = x
         p, soil = dataclasses.replace(P, upper_root_share=share), dataclasses.replace(SOIL, drainage=drainage)
         made = water.two_layers(soil_water, upper, thawed, safe_upper(thawed), soil, p)
