@@ -10,7 +10,7 @@ import pytest
 
 SOURCE = Path(__file__).resolve().parents[1] / "src" / "jtem"
 
-GROUND = {"constants", "errors", "files", "records", "coast"}
+GROUND = {"constants", "errors", "files", "records"}
 BASE = GROUND | {"state", "parameters"}
 CORE = BASE | {"numerics", "physics", "step", "run", "study"}
 ALLOWED = {
@@ -29,9 +29,9 @@ ALLOWED = {
     "step": {"constants", "errors", "state", "parameters", "numerics", "physics", "step"},
     "run": GROUND | {"state", "numerics", "physics", "step", "run"},
     "study": CORE,
-    "readers": BASE | {"variables", "readers"},
+    "readers": BASE | {"coast", "variables", "readers"},
     "writers": GROUND | {"state", "variables", "writers"},
-    "report": GROUND | {"variables", "report"},
+    "report": GROUND | {"coast", "variables", "report"},
     "plan": {
         "errors", "variables", "readers.catalogue", "physics.permafrost", "physics.nitrogen", "run", "run.factorial",
         "study.calibration.problem", "plan",
@@ -175,7 +175,7 @@ def functions(path: Path):
 
 def test_no_file_and_no_function_is_too_long():
     long = {path.name: count for path in modules() if (count := len(path.read_text().splitlines())) > LINES}
-    assert set(long) <= {"cf_monthly.py", "cf.py", "isimip.py", "prepare.py"}, long
+    assert long == {}
     lengths = {
         f"{path.name}: {node.name}": (node.end_lineno or 0) - node.lineno + 1
         for path in modules()
@@ -185,9 +185,9 @@ def test_no_file_and_no_function_is_too_long():
     assert {name: count for name, count in lengths.items() if count > FUNCTION_LINES} == {}
 
 
-UNTYPED = {"numerics": 44, "physics": 32, "readers": 34, "report": 1, "run": 149, "study": 110}
+UNTYPED = {"numerics": 44, "physics": 32, "readers": 34, "report": 1, "run": 146}
 """Parameters without an annotation, by room; elsewhere none. Take away, never add."""
-ANY = 406
+ANY = 276
 """Occurrences of ``Any`` in the package. Take away, never add."""
 
 

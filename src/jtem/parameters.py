@@ -42,6 +42,10 @@ def parameter(*, unit: str, description: str, symbol: str = "", scale: str = "li
     )
 
 
+Numbers = float | int | list[float]
+"""What one community has of a parameter."""
+
+
 @dataclasses.dataclass(frozen=True)
 class Entry:
     """One parameter of the table: where it lives, what it means, what it may be."""
@@ -55,7 +59,7 @@ class Entry:
     lower: float
     upper: float
     source: str
-    values: dict[str, Any]  # community -> value
+    values: dict[str, Numbers]  # community -> value
 
 
 @dataclasses.dataclass(frozen=True)

@@ -75,8 +75,8 @@ def isimip_recipe(plan: Plan, data: Path | None) -> prepare.Recipe:
     def find(name: str) -> Path | None:
         return resolve(name, data, where) if name else None
 
-    def need(name: str) -> Path:
-        return resolve(name, data, where)
+    def need(name: str, folder: bool = False) -> Path:
+        return resolve(name, data, where, folder=folder)
 
     climates = {
         name: prepare.Request(d.climate.get(name, (name,)), first, last, part.nitrogen.get(name, ()))
@@ -86,7 +86,7 @@ def isimip_recipe(plan: Plan, data: Path | None) -> prepare.Recipe:
         folder=resolve(part.folder, data, where, folder=True),
         climates=climates,
         vegetation=need(part.vegetation),
-        texture=need(part.texture),
+        texture=need(part.texture, folder=not Path(part.texture).suffix),
         elevation=need(part.elevation),
         model=part.model,
         member=part.member,
@@ -96,7 +96,7 @@ def isimip_recipe(plan: Plan, data: Path | None) -> prepare.Recipe:
         land_mask=find(part.land_mask),
         permafrost_map=find(part.permafrost_map),
         permafrost_codes=part.permafrost_codes,
-        soil_carbon=tuple(resolve(n, data, where, folder=not n.endswith(".csv")) for n in part.soil_carbon),
+        soil_carbon=tuple(resolve(n, data, where, folder=not Path(n).suffix) for n in part.soil_carbon),
         climate_elevation=find(part.climate_elevation),
         lapse_rate=part.lapse_rate,
         box=part.box,

@@ -160,7 +160,13 @@ def _stocks(
     told: list[str] = []
     for path in recipe.soil_carbon:
         if path.is_dir():
-            found = soil_carbon.read_ncscd(path, targets, recipe.box)
+            found = soil_carbon.read_folder(path, targets, recipe.box)
+        elif soil_carbon.is_hwsd2(path):
+            if recipe.texture_layers is None:
+                raise InputError(
+                    f"{path}: layers of HWSD v2 need the raster of its units; give it as 'texture' with 'texture_layers'"
+                )
+            found = soil_carbon.read_hwsd2(path, recipe.texture, targets, recipe.names.get("texture", ""), recipe.box)
         else:
             pedons = soil_carbon.read_pedons(path)
             told += pedons.notes

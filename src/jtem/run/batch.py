@@ -15,6 +15,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from jax.sharding import NamedSharding, PartitionSpec
+from jaxtyping import PyTree
 
 from jtem import step
 from jtem.records import Selection
@@ -38,7 +39,7 @@ class Program:
         """``function`` compiles at the first call with arguments of a shape, or :meth:`ahead` of it."""
         self.jitted = jax.jit(function)
         self._known: set = set()
-        self._ahead: dict[Any, tuple[Future, Any]] = {}
+        self._ahead: dict[tuple, tuple[Future, PyTree]] = {}
 
     def __call__(self, *arguments):
         """Call it; waits where it still compiles."""
@@ -47,7 +48,7 @@ class Program:
         made = self._ahead.get(shapes)
         return (self.jitted if made is None else made[0].result())(*arguments)
 
-    def ahead(self, *arguments):
+    def ahead(self, *arguments: PyTree) -> PyTree:
         """Compile for arguments of these shapes while others go on; returns the shapes of what it will give.
 
         Arguments are arrays or :func:`shape_of` them. It is traced now and compiled in a thread: XLA needs no Python.
@@ -73,11 +74,11 @@ def _threads() -> ThreadPoolExecutor:
     return ThreadPoolExecutor(max(2, jax.local_device_count()), thread_name_prefix="compile")
 
 
-def shape_of(tree, devices: tuple, lead: tuple[int, ...] | None = None):
+def shape_of(tree: PyTree, devices: tuple, lead: tuple[int, ...] | None = None):
     """Shapes of stacked columns on the devices, for :meth:`Program.ahead`; ``lead`` takes the place of their first axes."""
     split = None if len(devices) == 1 else NamedSharding(_mesh(devices), PartitionSpec("cell"))
 
-    def one(leaf):
+    def one(leaf: jax.Array) -> jax.ShapeDtypeStruct:
         shape = leaf.shape if lead is None else (*lead, *leaf.shape[len(lead) :])
         return jax.ShapeDtypeStruct(shape, leaf.dtype, sharding=split)
 

@@ -16,7 +16,7 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Bool
+from jaxtyping import Array, Bool, PyTree
 
 from jtem import step
 from jtem.constants import DAYS_IN_MONTH
@@ -350,7 +350,7 @@ def carbon_years(
     def flat(leaf):
         return leaf.reshape(count * runs, *leaf.shape[2:])
 
-    def joined(trees):
+    def joined(trees: tuple) -> PyTree:
         return jax.tree.map(lambda *leaves: flat(jnp.stack(leaves, axis=1)), *trees)
 
     flat_cells = jax.tree.map(lambda leaf: jnp.repeat(leaf, runs, axis=0), cells)

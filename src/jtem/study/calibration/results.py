@@ -6,16 +6,15 @@ import csv
 import hashlib
 import json
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
 from jtem import __version__
 from jtem.files import write_text
-from jtem.parameters import Handle
+from jtem.parameters import Handle, Numbers
 from jtem.study import scores
 from jtem.study.calibration import least_squares, pest
 from jtem.study.calibration.case import Case
@@ -63,12 +62,12 @@ def scored(case: Case, simulated: np.ndarray) -> list[scores.Score]:
     )
 
 
-def overlay(case: Case, values: np.ndarray) -> tuple[dict[str, Any], dict[str, str]]:
+def overlay(case: Case, values: np.ndarray) -> tuple[dict[str, dict[str, Numbers]], dict[str, str]]:
     """Table values ``{"branch.field": {community: value}}`` at ``values`` (coordinate,), and what cannot go there (site-wise,
     pools).
     """
     problem, model, entries = case.problem, case.model, case.table.entries
-    made: dict[str, dict[str, Any]] = {}
+    made: dict[str, dict[str, Numbers]] = {}
     other: dict[str, str] = {}
     done: set[tuple[str, str]] = set()
     for k, free in enumerate(problem.free):
@@ -129,7 +128,7 @@ def overlay_text(case: Case, outcome: Outcome) -> str:
     return "\n".join(lines) + "\n"
 
 
-def _overlay_lines(values: Mapping[str, Any], other: Mapping[str, str], source: str) -> list[str]:
+def _overlay_lines(values: Mapping[str, Mapping[str, Numbers]], other: Mapping[str, str], source: str) -> list[str]:
     """Lines of an overlay from what :func:`overlay` gives."""
     lines = []
     if other:
@@ -221,10 +220,10 @@ def read_before(folder: Path) -> list[scores.Score]:
     return scores.read(folder / "scores_before.csv")
 
 
-def table(path: Path, header: Sequence[str], rows: Sequence[Any]) -> None:
+def table(path: Path, header: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
     """Write rows of numbers and texts as CSV; what is not a number is empty."""
 
-    def text(value: Any) -> str:
+    def text(value: object) -> str:
         if isinstance(value, float | np.floating):
             return "" if math.isnan(value) else f"{value:.8g}"
         return str(value)

@@ -9,9 +9,9 @@ effect of Jansen (1999); elementary effects: Morris (1991), Campolongo et al. (2
 from __future__ import annotations
 
 import warnings
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from types import ModuleType
 
 import numpy as np
 
@@ -22,7 +22,7 @@ from jtem.study.sensitivity import derivatives
 from jtem.study.sensitivity.model import Model
 
 
-def _salib() -> Any:
+def _salib() -> ModuleType:
     try:
         import SALib.analyze.morris
         import SALib.analyze.sobol
@@ -86,7 +86,7 @@ def ensemble(
 # --- indices -----------------------------------------------------------------------------------------------------------
 
 
-def _problem(names: Sequence[str], bounds: np.ndarray) -> dict[str, Any]:
+def _problem(names: Sequence[str], bounds: np.ndarray) -> dict[str, object]:
     return {"num_vars": len(names), "names": list(names), "bounds": bounds.tolist()}
 
 
@@ -95,7 +95,9 @@ def _places(values: np.ndarray, area: np.ndarray | None) -> np.ndarray:
     return values if area is None else np.einsum("scq,c->sq", values, area)[:, None]
 
 
-def _analyse(values: np.ndarray, group: int, parameters: int, one) -> tuple[list[np.ndarray], np.ndarray]:
+def _analyse(
+    values: np.ndarray, group: int, parameters: int, one: Callable[[np.ndarray, np.ndarray], list[np.ndarray]]
+) -> tuple[list[np.ndarray], np.ndarray]:
     """``one(rows, y)`` on every place and quantity, on whole groups of ``group`` samples whose runs are all finite.
 
     Four arrays (place, quantity, parameter), NaN where fewer than two groups are whole or the quantity does not vary, and
@@ -104,7 +106,7 @@ def _analyse(values: np.ndarray, group: int, parameters: int, one) -> tuple[list
     width = 4
     _, places, quantities = values.shape
     kept = np.zeros((places, quantities), int)
-    found: list[list[Any]] = []
+    found: list[list[np.ndarray]] = []
     for place in range(places):
         for q in range(quantities):
             y = values[:, place, q].reshape(-1, group)
@@ -143,7 +145,7 @@ def sobol(
     plan = library.sample.sobol.sample(problem, samples, calc_second_order=False, seed=seed)
     values = _places(ensemble(model, scenario, places, plan, quantities), area)
 
-    def one(rows: np.ndarray, y: np.ndarray):
+    def one(rows: np.ndarray, y: np.ndarray) -> list[np.ndarray]:
         del rows
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
@@ -177,7 +179,7 @@ def morris(
     plan = library.sample.morris.sample(problem, trajectories, num_levels=4, seed=seed)
     values = _places(ensemble(model, scenario, places, plan, quantities), area)
 
-    def one(rows: np.ndarray, y: np.ndarray):
+    def one(rows: np.ndarray, y: np.ndarray) -> list[np.ndarray]:
         result = library.analyze.morris.analyze(problem, plan[rows], y, num_levels=4, num_resamples=200, seed=seed)
         return [np.asarray(result[key], np.float64) for key in ("mu", "mu_star", "mu_star_conf", "sigma")]
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -40,7 +40,7 @@ class Vector:
         parts = [np.asarray(leaf.leaf(rows), np.float64) for leaf in self.leaves]
         return np.concatenate([part.reshape(part.shape[0], -1) for part in parts], axis=1)
 
-    def put(self, row: step.Parameters, vector: Any) -> step.Parameters:
+    def put(self, row: step.Parameters, vector: jax.Array) -> step.Parameters:
         """One row with the values of ``vector`` (n,)."""
         start = 0
         for leaf, size in zip(self.leaves, self.sizes, strict=True):
