@@ -126,6 +126,9 @@ def site(
     if isinstance(table, str) and not _is_path(table):
         _no_place_for_known_site(table, latitude, longitude)
         return _known(table, community, scenario)
+    if isinstance(table, str | Path) and not Path(table).exists():
+        near = [path.name for path in Path(table).parent.glob(f"*{Path(table).suffix}")]
+        raise InputError(f"{table}: table not found; {suggest(Path(table).name, near) if near else 'check the path'}")
     from jtem.readers import place as places
 
     if latitude is None or longitude is None:
@@ -224,7 +227,7 @@ def known_sites() -> tuple[str, ...]:
     return tuple(str(name) for name in embedded.sites()["site"].values)
 
 
-def _files(given: Sequence[Any]) -> tuple[Path, ...]:
+def _files(given: Sequence[object]) -> tuple[Path, ...]:
     """Those of some arguments that are files."""
     return tuple(Path(one) for one in given if isinstance(one, str | Path) and Path(one).is_file())
 

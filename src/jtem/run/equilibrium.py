@@ -185,6 +185,7 @@ def _with_slow(carbon: step.CarbonState, values: Array, column: step.Column) -> 
 
 def _wet_memory(wet: step.WaterStateWithThaw, memory: phenology.PhenologyMemory) -> tuple:
     stores = wet.stores
+    upper = () if stores.upper_water is None else (stores.upper_water,)
     return (
         stores.soil_water,
         stores.snowpack,
@@ -193,11 +194,12 @@ def _wet_memory(wet: step.WaterStateWithThaw, memory: phenology.PhenologyMemory)
         memory.leaf,
         memory.last_maximum_evapotranspiration,
         memory.last_maximum_leaf,
+        *upper,
     )
 
 
-WET_SCALE = (100.0, 100.0, 100.0, 100.0, 1.0, 10.0, 1.0)
-"""mm, relative leaf: what counts as a change of similar weight in :func:`_settle`."""
+WET_SCALE = (100.0, 100.0, 100.0, 100.0, 1.0, 10.0, 1.0, 100.0)
+"""mm, relative leaf: what counts as a change of similar weight in :func:`_settle`; the last where soil water is two layers."""
 
 
 def _settle(
@@ -210,7 +212,7 @@ def _settle(
 ) -> tuple[step.WaterStateWithThaw, phenology.PhenologyMemory, Array]:
     """Water and phenology under the repeated cycle, by Anderson acceleration. Returns both and the cycles used."""
     dtype = memory.leaf.dtype
-    scale = jnp.asarray(WET_SCALE, dtype)
+    scale = jnp.asarray(WET_SCALE[: len(_wet_memory(wet, memory))], dtype)
     small = 1e-11 if dtype == jnp.float64 else 1e-6
 
     def put(wet: step.WaterStateWithThaw, memory: phenology.PhenologyMemory, values: Array) -> WetMemory:
@@ -232,7 +234,7 @@ def _settle(
         change = jnp.abs(residual / scale).max()
         return wet, memory, push(earlier, before), push(earlier_residuals, residual), count + 1, change
 
-    none = jnp.zeros((3, len(WET_SCALE)), dtype)
+    none = jnp.zeros((3, scale.size), dtype)
     start = (wet, memory, none, none, jnp.zeros((), int), jnp.full((), jnp.inf, dtype))
     wet, memory, _, _, count, _ = jax.lax.while_loop(unfinished, body, start)
     return wet, memory, count
