@@ -40,7 +40,7 @@ ALLOWED = {
     },
     "assemble": CORE | {"variables", "devices", "plan", "readers", "writers.states", "assemble"},
     "front": CORE | {"variables", "devices", "plan", "readers", "writers", "report", "assemble", "front"},
-    "commands": CORE - {"numerics", "state", "records"} | {
+    "commands": CORE - {"numerics", "state"} | {
         "variables", "devices", "compile_cache", "plan", "readers", "writers", "report", "assemble", "front", "commands",
     },
     "__main__": {"commands"},
