@@ -396,7 +396,9 @@ def test_a_new_plan_without_its_table_says_where_it_was_looked_for(tmp_path, cap
     monkeypatch.delenv("JTEM_DATA", raising=False)
     assert main(["new", "site", "site.toml"]) == 0
     assert main(["check", "site.toml"]) == 2
-    assert "[domain]: my_site.csv is not in the current folder; correct its name, or give the folder" in one_sentence(capsys)
+    assert "[domain]: my_site.csv is not in the current folder; correct its name, or give the folder" in one_sentence(
+        capsys
+    )
 
 
 def test_co2_of_a_scenario_that_is_not_named_is_one_sentence(tmp_path, capsys):
