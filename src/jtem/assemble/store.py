@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from jtem.errors import InputError
-from jtem.files import resolve
+from jtem.files import note_input, resolve
 from jtem.readers import prepare
 from jtem.readers import store as stores
 from jtem.readers.catalogue import Domain
@@ -36,7 +36,7 @@ def domain(plan: Plan) -> Domain:
                 f"{path}: climate '{name}' has {have[name][0]}-{have[name][1]}, the plan needs {first}-{last}; "
                 f"{again} --force"
             )
-    cells, inputs = stores.read_cells(path), (str(path), stores.provenance(path))
+    cells, inputs = stores.read_cells(note_input(path)), (str(path), stores.provenance(path))
     if plan.domain.source == "isimip" or plan.domain.stride == 1:
         return Domain(cells, lambda climate: stores.source(path, climate), inputs, stored=True)
     kept = np.arange(cells.sizes["cell"])[:: plan.domain.stride]

@@ -17,6 +17,7 @@ import numpy as np
 import xarray as xr
 
 from jtem.errors import InputError, note, suggest
+from jtem.files import note_input
 from jtem.readers import cf, contract, embedded, layouts, monthly_series, static_fields
 from jtem.readers import co2 as carbon_dioxide
 from jtem.readers.catalogue import Domain, Find
@@ -262,10 +263,10 @@ def find_all(find: Find, names: Sequence[str]) -> list[Path]:
         parts = Path(name).parts
         fixed = list(itertools.takewhile(lambda part: not any(mark in part for mark in "*?["), parts))
         folder = find(str(Path(*fixed)) if fixed else ".", folder=True)
-        found = sorted(path for path in folder.glob(str(Path(*parts[len(fixed) :]))) if path.is_file())
-        if not found:
+        fitting = sorted(path for path in folder.glob(str(Path(*parts[len(fixed) :]))) if path.is_file())
+        if not fitting:
             raise InputError(f"{folder}: no file fits '{name}'; check the pattern and the folder")
-        result += found
+        result += map(note_input, fitting)
     return list(dict.fromkeys(result))
 
 

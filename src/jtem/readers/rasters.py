@@ -8,13 +8,15 @@ one, so that classes and codes stay what they are; only the part inside the box 
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from jtem.errors import InputError
-from jtem.readers import fields
-from jtem.readers.fields import Box, Field
+from jtem.readers.field import WHOLE_EARTH, Box, Field, inside_longitudes
+
+if TYPE_CHECKING:
+    from rasterio import DatasetReader
 
 SUFFIXES = (".tif", ".tiff", ".vrt", ".bil")
 METRES_PER_DEGREE = 111_320.0
@@ -27,7 +29,7 @@ def is_raster(path: Path | str) -> bool:
     return Path(path).suffix.lower() in SUFFIXES
 
 
-def read(path: Path | str, box: Box = fields.WHOLE_EARTH) -> Field:
+def read(path: Path | str, box: Box = WHOLE_EARTH) -> Field:
     """The one band of a raster inside ``box`` as a field; raises ``InputError``.
 
     ``attributes``: the tags of the band, and ``dtype``, as what its numbers are stored.
@@ -46,7 +48,7 @@ def read(path: Path | str, box: Box = fields.WHOLE_EARTH) -> Field:
                 raise InputError(f"{path}: {data.count} bands, expected one; take one out (gdal_translate -b 1)")
             latitude, longitude, values = _in_degrees(data, path, box)
             scale, offset = data.scales[0], data.offsets[0]
-            said: dict[str, Any] = {**data.tags(1), "dtype": data.dtypes[0]}
+            said: dict[str, object] = {**data.tags(1), "dtype": data.dtypes[0]}
             unit, name = data.units[0] or "", data.descriptions[0] or Path(path).stem
     except rasterio.errors.RasterioError as error:
         raise InputError(f"{path}: not a readable raster ({error}); fetch it again or convert it to GeoTIFF") from None
@@ -63,7 +65,7 @@ def read(path: Path | str, box: Box = fields.WHOLE_EARTH) -> Field:
     )  # fmt: skip
 
 
-def _in_degrees(data: Any, path: Path | str, box: Box) -> tuple[np.ndarray, np.ndarray, Any]:
+def _in_degrees(data: DatasetReader, path: Path | str, box: Box) -> tuple[np.ndarray, np.ndarray, np.ma.MaskedArray]:
     """Latitudes, longitudes (-180..180) and the masked values inside the box, in any order of rows and columns."""
     bounds = data.bounds
     within = max(abs(bounds.left), abs(bounds.right)) <= 360.5 and max(abs(bounds.top), abs(bounds.bottom)) <= 90.5
@@ -84,7 +86,7 @@ def _inside(path: Path | str, latitude: np.ndarray, longitude: np.ndarray, box: 
     south, north, west, east = box
     half, half_lon = 0.5 * steps[0], 0.5 * steps[1]
     rows = np.flatnonzero((latitude > south - half) & (latitude < north + half))
-    columns = np.flatnonzero(fields.inside_longitudes(longitude, west, east, half_lon))
+    columns = np.flatnonzero(inside_longitudes(longitude, west, east, half_lon))
     if not rows.size or not columns.size:
         raise InputError(
             f"{path}: no cell between {south:g}..{north:g} N and {west:g}..{east:g} E (the file has "
@@ -98,7 +100,7 @@ def _inside(path: Path | str, latitude: np.ndarray, longitude: np.ndarray, box: 
     return rows, columns
 
 
-def _window(data: Any, path: Path | str, box: Box) -> tuple[np.ndarray, np.ndarray, Any]:
+def _window(data: DatasetReader, path: Path | str, box: Box) -> tuple[np.ndarray, np.ndarray, np.ma.MaskedArray]:
     """The part of a raster in degrees."""
     t = data.transform
     latitude = _centres(t.f, t.e, data.height)
@@ -109,7 +111,7 @@ def _window(data: Any, path: Path | str, box: Box) -> tuple[np.ndarray, np.ndarr
     return latitude[rows], longitude[columns], values
 
 
-def _warped(data: Any, path: Path | str, box: Box) -> tuple[np.ndarray, np.ndarray, Any]:
+def _warped(data: DatasetReader, path: Path | str, box: Box) -> tuple[np.ndarray, np.ndarray, np.ma.MaskedArray]:
     """The part of a raster in another projection, at its own resolution in degrees, cut to where it has values."""
     from rasterio.enums import Resampling
     from rasterio.transform import Affine

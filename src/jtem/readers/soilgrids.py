@@ -115,7 +115,7 @@ def carbon(
 
 
 def _density(
-    paths: Sequence[Path | None], names: Sequence[str], depth, targets: regrid.Targets, box: fields.Box
+    paths: Sequence[Path | None], names: Sequence[str], depth: tuple[int, int], targets: regrid.Targets, box: fields.Box
 ) -> np.ndarray:
     """Carbon density of one depth, kg m-3, (cell,)."""
     found = []
@@ -123,7 +123,7 @@ def _density(
         if path is None:
             raise InputError(f"no SoilGrids file of '{name}' at {depth[0]}-{depth[1]} cm; add it")
         field = rasters.read(path, box)
-        if not np.issubdtype(np.dtype(field.attributes["dtype"]), np.integer):
+        if not np.issubdtype(np.dtype(str(field.attributes["dtype"])), np.integer):
             raise InputError(
                 f"{path}: holds {field.attributes['dtype']}, expected the integers that SoilGrids publishes; a converted "
                 "raster does not say its unit, give the original"
