@@ -78,7 +78,7 @@ def shape_of(tree: PyTree, devices: tuple, lead: tuple[int, ...] | None = None):
     """Shapes of stacked columns on the devices, for :meth:`Program.ahead`; ``lead`` takes the place of their first axes."""
     split = None if len(devices) == 1 else NamedSharding(_mesh(devices), PartitionSpec("cell"))
 
-    def one(leaf: jax.Array) -> jax.ShapeDtypeStruct:
+    def one(leaf: jax.Array | np.ndarray | jax.ShapeDtypeStruct) -> jax.ShapeDtypeStruct:
         shape = leaf.shape if lead is None else (*lead, *leaf.shape[len(lead) :])
         return jax.ShapeDtypeStruct(shape, leaf.dtype, sharding=split)
 
