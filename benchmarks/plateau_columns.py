@@ -81,9 +81,7 @@ def simulate(x, surface):
 
         def month(state, now_and_next):
             now, then = now_and_next
-            state, out = soil_heat.month(
-                state, now, then, jnp.zeros_like(now), made, cover=snow.cover, design=DESIGN
-            )
+            state, out = soil_heat.month(state, now, then, jnp.zeros_like(now), made, cover=snow.cover, design=DESIGN)
             return state, out.temperature
 
         state, temperature = jax.lax.scan(month, state, (months, jnp.append(months[1:], following)))
@@ -112,7 +110,9 @@ class Fit:
         """By site (year, month, depth), and thaw below the ground's surface (site, year)."""
         temperature, thaw = jax.vmap(lambda s: simulate(x, s))(self.surface)
         at = lambda t, z: soil_heat.layer_temperature_at(jnp.moveaxis(t, -1, 0), z - TOP, DESIGN)  # noqa: E731
-        return [jnp.stack([at(t, z) for z in zs], -1) for t, zs in zip(temperature, self.depths, strict=True)], thaw + TOP
+        return [
+            jnp.stack([at(t, z) for z in zs], -1) for t, zs in zip(temperature, self.depths, strict=True)
+        ], thaw + TOP
 
     def measured(self, site: int) -> np.ndarray:
         """(year, month, depth); months whose temperature at 10 cm is itself a mean are left out."""
