@@ -126,9 +126,8 @@ def site(
     if isinstance(table, str) and not _is_path(table):
         _no_place_for_known_site(table, latitude, longitude)
         return _known(table, community, scenario)
-    if isinstance(table, str | Path) and not Path(table).exists():
-        near = [path.name for path in Path(table).parent.glob(f"*{Path(table).suffix}")]
-        raise InputError(f"{table}: table not found; {suggest(Path(table).name, near) if near else 'check the path'}")
+    if isinstance(table, str | Path):
+        _must_be_there(Path(table))
     from jtem.readers import place as places
 
     if latitude is None or longitude is None:
@@ -161,6 +160,12 @@ def site(
     section |= {"fill": fill} if fill else {}
     section |= {"co2": str(co2)} if isinstance(co2, str | Path) else {}
     return Place(position.name, domain, "historical", int(read.years[0]), int(read.years[-1]), section)
+
+
+def _must_be_there(table: Path) -> None:
+    if not table.exists():
+        near = [path.name for path in table.parent.glob(f"*{table.suffix}")]
+        raise InputError(f"{table}: table not found; {suggest(table.name, near) if near else 'check the path'}")
 
 
 def _section(position: Position) -> dict[str, object]:
