@@ -2,11 +2,12 @@
 
     python benchmarks/plateau_columns.py DATA
 
-The stations have no air temperature, and half-degree normals are too cold for them, so a fit to them from the air pays in parameters
-what is missing in forcing (docs/calibration.md). Here the column begins at 10 cm: its surface has the measured temperature, no snow lies
-on it, and what is fitted is the ground alone: conductivity (thawed, frozen) and water of 0.1-0.4 m and of what lies below. Fitted to
-2003-2010; the stations QT09 and Ch01 and all years after 2010 are held out. Heat capacity follows the water. Prints what
-``data/parameters/plateau_columns.toml`` holds and the scores.
+The stations have no air temperature, and half-degree normals are too cold for them, so a fit to them from the air
+pays in parameters what is missing in forcing (docs/calibration.md). Here the column begins at 10 cm: its surface has
+the measured temperature, no snow lies on it, and what is fitted is the ground alone: conductivity (thawed, frozen)
+and water of 0.1-0.4 m and of what lies below. Fitted to 2003-2010; the stations QT09 and Ch01 and all years after
+2010 are held out. Heat capacity follows the water. Prints what ``data/parameters/plateau_columns.toml`` holds and the
+scores.
 """
 
 from __future__ import annotations

@@ -96,7 +96,7 @@ def test_files_that_a_change_touches_are_there():
     ]
     assert len(named) > 25
     known = {path.relative_to(ROOT / "src" / "jtem").as_posix() for path in (ROOT / "src" / "jtem").rglob("*.py")}
-    for name in named:
+    for name in sorted(named):
         assert (ROOT / name).is_file() or any(path.endswith(name) for path in known), name
 
 

@@ -127,7 +127,7 @@ def site(
         _no_place_for_known_site(table, latitude, longitude)
         return _known(table, community, scenario)
     if isinstance(table, str | Path):
-        _must_be_there(Path(table))
+        _need_table(Path(table))
     from jtem.readers import place as places
 
     if latitude is None or longitude is None:
@@ -162,10 +162,10 @@ def site(
     return Place(position.name, domain, "historical", int(read.years[0]), int(read.years[-1]), section)
 
 
-def _must_be_there(table: Path) -> None:
-    if not table.exists():
-        near = [path.name for path in table.parent.glob(f"*{table.suffix}")]
-        raise InputError(f"{table}: table not found; {suggest(table.name, near) if near else 'check the path'}")
+def _need_table(path: Path) -> None:
+    if not path.exists():
+        near = [other.name for other in path.parent.glob(f"*{path.suffix}")]
+        raise InputError(f"{path}: table not found; {suggest(path.name, near) if near else 'check the path'}")
 
 
 def _section(position: Position) -> dict[str, object]:

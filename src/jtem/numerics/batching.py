@@ -24,7 +24,7 @@ class _FlatFunction:
     cache).
     """
 
-    def __init__(self, function: Callable[..., PyTree], in_tree: jax.tree_util.PyTreeDef):
+    def __init__(self, function: Callable[..., PyTree], in_tree: PyTree):
         self.key = (function, in_tree)
         self.function, self.in_tree = function, in_tree
         self.call = jax.jit(self._leaves, inline=True)

@@ -221,7 +221,7 @@ def value_of(value: object, key: Key, where: str) -> object:
     return _typed(value, key.kind, key.name, key, where)
 
 
-def choose(word: object, known: Mapping[str, T] | Collection[T], key: str, where: str) -> T:
+def choose(word: object, known: Mapping[str, Any] | Collection[str], key: str, where: str) -> Any:
     """What a word stands for; raises ``InputError`` with the nearest one."""
     if not isinstance(word, str) or word not in known:
         raise InputError(f"{where}: {key} {word!r} is unknown; {suggest(str(word), known)}")
@@ -282,7 +282,7 @@ def _listed(value: object, inner: tuple[Hint, ...], label: str, key: Key, where:
     if about.words is not None:
         return tuple(choose(item, about.words, label, where) for item in value)
     for item in value:
-        if kind is not str:
+        if isinstance(item, int | float):
             _check_limits(item, label, about, where)
     return tuple(value)
 

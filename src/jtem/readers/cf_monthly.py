@@ -11,6 +11,7 @@ import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import xarray as xr
@@ -258,7 +259,7 @@ def find_all(find: Find, names: Sequence[str]) -> list[Path]:
 
 
 def open_domain(
-    find: Find, climates: Sequence[str], *, static: str, community: str, stride: int, **keys: object
+    find: Find, climates: Sequence[str], *, static: str, community: str, stride: int, **keys: Any
 ) -> Domain:
     """The cells of a [domain] with source "cf_monthly"; further keys: those of :func:`domain_of`. Raises ``InputError``."""
     del climates

@@ -13,8 +13,8 @@ from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from pathlib import Path
-from typing import Any
 
+import netCDF4
 import numpy as np
 
 from jtem.errors import InputError
@@ -123,7 +123,7 @@ def pieces(
     return tuple(sorted(pieces, key=lambda piece: int(piece.months.month[0])))
 
 
-def _mixture(data: Any, variable: Any) -> tuple[int, ...]:
+def _mixture(data: netCDF4.Dataset, variable: netCDF4.Variable) -> tuple[int, ...]:
     """Entries of :data:`MIXED` in the order in which they count (1 before 5); () where a variable has no such dimension."""
     if MIXED not in variable.dimensions or data.dimensions[MIXED].size == 1 or MIXED not in data.variables:
         return ()

@@ -38,7 +38,7 @@ from jtem.readers import tables
 from jtem.readers.observed_units import FLUX, YEARLY, conversion, days_in_month
 from jtem.readers.tables import inequality, number
 from jtem.readers.thaw import yearly_maximum
-from jtem.records import Named
+from jtem.records import Attributes, Named
 
 
 @dataclass(frozen=True)
@@ -94,7 +94,7 @@ def row(site: str, stream: str, value: float, **fields: Any) -> Named:
 
 def dataset(
     rows: Sequence[Named],
-    places: Mapping[str, Named],
+    places: Mapping[str, Attributes],
     title: str,
     notes: Sequence[str] = (),
 ) -> xr.Dataset:
@@ -425,8 +425,13 @@ def read_table(path: Path | str) -> xr.Dataset:
     Columns: :data:`READ_COLUMNS`. ``variable`` is a stream or one of :data:`ALIASES`; ``nee`` is turned into NEP = -NEE.
     ``unit`` empty means the stream's own unit. Thaw depths may carry marks (``>120``, ``120+``, ``63*``); with months they
     are probings whose largest is the year's active layer (:func:`yearly_maximum`). Negative depths are heights. Rows
-    without a value are left out and counted in ``notes``. Raises ``InputError``.
+    without a value are left out and counted in ``notes``. A netCDF file is read by :mod:`~jtem.readers.observed_netcdf`.
+    Raises ``InputError``.
     """
+    if Path(path).suffix.lower() in (".nc", ".nc4", ".cdf"):
+        from jtem.readers import observed_netcdf
+
+        return observed_netcdf.read(path)
     rows, places, empty = [], {}, 0
     found = tables.read_rows(path, ("site", "variable", "value"), READ_COLUMNS)
     for item in found:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
+import netCDF4
 import numpy as np
 import xarray as xr
 
@@ -73,7 +73,7 @@ def read_cells(
     return xr.Dataset(result, coords={"cell": np.arange(land.size)}, attrs={"title": Path(path).name})
 
 
-def _variable(data: Any, name: str, where: str) -> Any:
+def _variable(data: netCDF4.Dataset, name: str, where: str) -> netCDF4.Variable:
     if name not in data.variables:
         raise InputError(
             f"{where}: variable '{name}' is missing; add it or give its name in the file under [domain.names] "
@@ -106,7 +106,7 @@ def _shares(values: np.ndarray, said: Attributes, called: str, where: str) -> tu
     return names, shares
 
 
-def _stocks(variable: Any, here: cf.Places, where: str) -> np.ndarray:
+def _stocks(variable: netCDF4.Variable, here: cf.Places, where: str) -> np.ndarray:
     """Soil organic carbon (cell, 4), kg m-2, NaN where nothing was observed."""
     others = [d for d, n in zip(variable.dimensions, variable.shape, strict=True) if d not in here.dims and n != 1]
     unit = units.understood(str(getattr(variable, "units", "")))

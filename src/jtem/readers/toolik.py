@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import xarray as xr
@@ -73,7 +74,7 @@ def read_cells(path: Path | str) -> xr.Dataset:
     )
 
 
-def open_domain(find: Find, climates: Sequence[str], *, static: str, **keys: object) -> Domain:
+def open_domain(find: Find, climates: Sequence[str], *, static: str, **keys: Any) -> Domain:
     """The cells of a [domain] with source "toolik"; further keys: those of ``cf_monthly.domain_of``. Raises ``InputError``."""
     del climates
     path = find(static)

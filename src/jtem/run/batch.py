@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable, Hashable
+from concurrent.futures import Future, ThreadPoolExecutor
 
 import jax
 import jax.numpy as jnp
@@ -35,14 +36,28 @@ class Program:
     """A compiled function; :meth:`compiles` says whether a call will have to compile first."""
 
     def __init__(self, function: Callable[..., PyTree]):
-        """``function`` compiles at the first call with arguments of a shape."""
+        """``function`` compiles at the first call with arguments of a shape, or :meth:`ahead` of it."""
         self.jitted = jax.jit(function)
         self._known: set = set()
+        self._ahead: dict[tuple, tuple[Future, PyTree]] = {}
 
     def __call__(self, *arguments: PyTree) -> PyTree:
-        """Call it."""
-        self._known.add(_shapes(arguments))
-        return self.jitted(*arguments)
+        """Call it; waits where it still compiles."""
+        shapes = _shapes(arguments)
+        self._known.add(shapes)
+        made = self._ahead.get(shapes)
+        return (self.jitted if made is None else made[0].result())(*arguments)
+
+    def ahead(self, *arguments: PyTree) -> PyTree:
+        """Compile for arguments of these shapes while others go on; returns the shapes of what it will give.
+
+        Arguments are arrays or :func:`shape_of` them. It is traced now and compiled in a thread: XLA needs no Python.
+        """
+        shapes = _shapes(arguments)
+        if shapes not in self._ahead:
+            lowered = self.jitted.lower(*arguments)
+            self._ahead[shapes] = _threads().submit(lowered.compile), lowered.out_info
+        return self._ahead[shapes][1]
 
     def compiles(self, *arguments: PyTree) -> bool:
         """Whether arguments of these shapes come for the first time."""
@@ -50,7 +65,28 @@ class Program:
 
     def compilations(self) -> int:
         """Number of compiled versions, one a shape."""
-        return self.jitted._cache_size()  # pyright: ignore[reportAttributeAccessIssue]
+        return self.jitted._cache_size() + len(self._ahead)  # pyright: ignore[reportAttributeAccessIssue]
+
+
+@functools.lru_cache(maxsize=1)
+def _threads() -> ThreadPoolExecutor:
+    """Threads that compile: a program is optimised on one core, and only its last part on several."""
+    return ThreadPoolExecutor(max(2, jax.local_device_count()), thread_name_prefix="compile")
+
+
+def shape_of(tree: PyTree, devices: tuple, lead: tuple[int, ...] | None = None):
+    """Shapes of stacked columns on the devices, for :meth:`Program.ahead`; ``lead`` takes the place of their first axes."""
+    split = None if len(devices) == 1 else NamedSharding(_mesh(devices), PartitionSpec("cell"))
+
+    def one(leaf: jax.Array) -> jax.ShapeDtypeStruct:
+        shape = leaf.shape if lead is None else (*lead, *leaf.shape[len(lead) :])
+        return jax.ShapeDtypeStruct(shape, leaf.dtype, sharding=split)
+
+    return jax.tree.map(one, tree)
+
+
+def _mesh(devices: tuple) -> jax.sharding.Mesh:
+    return jax.sharding.Mesh(np.array(devices), ("cell",))
 
 
 def _shapes(arguments: tuple) -> tuple:
@@ -82,7 +118,7 @@ def compiled(
     tiled.__name__ = getattr(function, "__name__", "columns")  # what logs of the compiler show
     if len(devices) == 1:
         return Program(tiled)
-    mesh = jax.sharding.Mesh(np.array(devices), ("cell",))
+    mesh = _mesh(devices)
     split, whole = PartitionSpec("cell"), PartitionSpec()
 
     def call(*arguments: PyTree) -> PyTree:
@@ -131,8 +167,7 @@ def place(tree: PyTree, devices: tuple) -> PyTree:
     """Put stacked cells on the devices, split along the leading axis."""
     if len(devices) == 1:
         return jax.device_put(tree, devices[0])
-    mesh = jax.sharding.Mesh(np.array(devices), ("cell",))
-    return jax.device_put(tree, NamedSharding(mesh, PartitionSpec("cell")))
+    return jax.device_put(tree, NamedSharding(_mesh(devices), PartitionSpec("cell")))
 
 
 # --- years of many columns -------------------------------------------------------------------------------------------------

@@ -214,6 +214,7 @@ class Chunk:
         assert spin is not None
         cycle = _cast(spin.climate(self.indices), self.e.design)
         first = _mean_years(self.place(cycle))
+        self._compile_ahead(cycle, first)
         spun = self.work.call(self._spin_program(spin.method), self.e.parameters, cells, first)
         solver = {key: np.asarray(value)[: self.count] for key, value in spun.solver.items()}
         if solver and (failed := np.flatnonzero(solver["code"])).size:
@@ -233,6 +234,40 @@ class Chunk:
         return batch.compiled(
             course.spin, self.devices, design=self.e.design, method=method, heat_years=spin.heat_years, **length
         )
+
+    def _compile_ahead(self, cycle: Climate, first: Climate) -> None:
+        """Start to compile all programs of the experiment, the spin-up's first; each waits for its own only.
+
+        ``cycle``: host climate (column, year, ...); ``first``: what the spin-up starts from, on the devices.
+        """
+        e, spin, cells = self.e, self.e.spin_up, self.placed_cells()
+        assert spin is not None
+        begun = self._spin_program(spin.method).ahead(e.parameters, cells, first)
+        state, thaw = batch.shape_of((begun.state, begun.thaw), self.devices)
+        climate = batch.shape_of(cycle, self.devices, (self.size, self.block))
+        active, switches = np.ones(self.block, bool), years.constant_controls(self.block)
+        if e.splits:
+            heat_args = (e.parameters, active, state.thermal, climate, cells)
+            _, heat = batch.heat_program(e.design, self.devices).ahead(*heat_args)
+            heat = batch.shape_of(heat, self.devices)
+            water_args = (e.parameters, active, switches, state.water, climate, heat, cells)
+            _, water = batch.water_program(e.design, self.devices).ahead(*water_args)
+            drivers = years.Drivers(climate, heat, batch.shape_of(water, self.devices))
+            batch.carbon_program(e.design, self.selection, self.devices, self.runs).ahead(
+                e.parameters,
+                active,
+                jax.tree.map(lambda leaf: np.stack([leaf] * self.runs), switches),
+                (state.carbon,) * self.runs,
+                (drivers,) * self.runs,
+                batch.shape_of(cycle.co2[:, None], self.devices, (self.size, self.runs, self.block)),
+                cells,
+            )
+        else:
+            inline = batch.inline_program(e.design, self.selection, self.devices)
+            inline.ahead(e.parameters, switches, active, state, climate, cells)
+        if any(stage.begin for stage in e.stages):
+            fill = batch.compiled(course.fill, self.devices, design=e.design)
+            fill.ahead(e.parameters, state, cells, thaw)
 
     def _repeat_some(self, failed: np.ndarray, cells: Cell, climate: Climate, found: Spun) -> Spun:
         """Replace columns in which the solver failed by repeated years, in a batch of their own."""

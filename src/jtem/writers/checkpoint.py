@@ -151,7 +151,7 @@ class ChunkStore:
         """Chunks that lack one of the units."""
         return [c for c in chunks if any(not (self._path(c) / f"done.{u}.npz").is_file() for u in units)]
 
-    def replay(self, stages: Sequence[StageLike], structure: jax.tree_util.PyTreeDef | None, sink: Sink) -> None:
+    def replay(self, stages: Sequence[StageLike], structure: PyTree | None, sink: Sink) -> None:
         """Hand all kept results to ``sink``: chunks in order, stages in order, blocks in order; one block in memory."""
         by_name = {stage.name: stage for stage in stages}
         for chunk in sorted(self.folder.glob("columns.*")):
