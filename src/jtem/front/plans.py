@@ -6,12 +6,9 @@ import re
 import tomllib
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 from jtem.errors import InputError
-
-Content = dict[str, Any]
-"""Sections of a plan by name, as TOML has them: tables, and lists of tables."""
+from jtem.plan.toml import Content
 
 
 def content_of(plan: str | Path | Mapping[str, object]) -> tuple[Content, str]:
@@ -38,7 +35,7 @@ def _plain(value: object) -> object:
     return str(value) if isinstance(value, Path) else value
 
 
-def text_of(content: Mapping[str, Any]) -> str:
+def text_of(content: Content) -> str:
     """The TOML text of a plan's sections.
 
     >>> print(text_of({"plan": {"name": "a"}, "scenario": [{"name": "warm", "first": 2015}]}))

@@ -10,7 +10,6 @@ import re
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from jtem import variables
 from jtem.errors import InputError, suggest
@@ -412,7 +411,7 @@ def parse(text: str, where: str = "the plan") -> Plan:
     return plan
 
 
-def from_dict(sections: Mapping[str, Any], where: str = "the plan") -> Plan:
+def from_dict(sections: Mapping[str, object], where: str = "the plan") -> Plan:
     """A plan from dictionaries, e.g. ``{"plan": {"name": "a"}, "scenario": [{...}]}``, checked as a file is."""
     return parse(toml.text_of(sections, where), where)
 
