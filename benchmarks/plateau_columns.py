@@ -2,11 +2,11 @@
 
     python benchmarks/plateau_columns.py DATA
 
-The stations have no air temperature, and half-degree normals are too cold for them, so a fit to them from the air pays in parameters
-what is missing in forcing (docs/calibration.md). Here the column begins at 10 cm: its surface has the measured temperature, no snow lies
-on it, and what is fitted is the ground alone: conductivity (thawed, frozen) and water of 0.1-0.4 m and of what lies below. Fitted to
-2003-2010; the stations QT09 and Ch01 and all years after 2010 are held out. Heat capacity follows the water. Prints what
-``data/parameters/plateau_columns.toml`` holds and the scores.
+The stations have no air temperature, and half-degree normals are too cold for them, so a fit to them from the air pays in
+parameters what is missing in forcing (docs/calibration.md). Here the column begins at 10 cm: its surface has the measured
+temperature, no snow lies on it, and what is fitted is the ground alone: conductivity (thawed, frozen) and water of 0.1-0.4 m and
+of what lies below. Fitted to 2003-2010; the stations QT09 and Ch01 and all years after 2010 are held out. Heat capacity follows
+the water. Prints what ``data/parameters/plateau_columns.toml`` holds and the scores.
 """
 
 from __future__ import annotations
@@ -81,9 +81,7 @@ def simulate(x, surface):
 
         def month(state, now_and_next):
             now, then = now_and_next
-            state, out = soil_heat.month(
-                state, now, then, jnp.zeros_like(now), made, cover=snow.cover, design=DESIGN
-            )
+            state, out = soil_heat.month(state, now, then, jnp.zeros_like(now), made, cover=snow.cover, design=DESIGN)
             return state, out.temperature
 
         state, temperature = jax.lax.scan(month, state, (months, jnp.append(months[1:], following)))
@@ -112,7 +110,9 @@ class Fit:
         """By site (year, month, depth), and thaw below the ground's surface (site, year)."""
         temperature, thaw = jax.vmap(lambda s: simulate(x, s))(self.surface)
         at = lambda t, z: soil_heat.layer_temperature_at(jnp.moveaxis(t, -1, 0), z - TOP, DESIGN)  # noqa: E731
-        return [jnp.stack([at(t, z) for z in zs], -1) for t, zs in zip(temperature, self.depths, strict=True)], thaw + TOP
+        return [
+            jnp.stack([at(t, z) for z in zs], -1) for t, zs in zip(temperature, self.depths, strict=True)
+        ], thaw + TOP
 
     def measured(self, site: int) -> np.ndarray:
         """(year, month, depth); months whose temperature at 10 cm is itself a mean are left out."""

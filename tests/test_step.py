@@ -120,4 +120,4 @@ def test_decomposition_feels_the_upper_20_cm_where_they_have_water_of_their_own(
     np.testing.assert_allclose(dry.soil_loss / same.soil_loss, ratio[0], **small)
     np.testing.assert_allclose((dry.layer_loss / same.layer_loss)[:2], ratio[0], **small)
     np.testing.assert_allclose((dry.layer_loss / same.layer_loss)[2:8], ratio[1], **small)
-    assert not two or ratio[0] < 0.9 and abs(ratio[1] - 1) > 0.01
+    assert not two or (ratio[0] < 0.9 and abs(ratio[1] - 1) > 0.01)

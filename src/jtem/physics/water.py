@@ -400,8 +400,8 @@ def upper_water_after(
     soil: SoilHydraulics,
     p: WaterParameters,
 ) -> Float[Array, "*cells"]:
-    """Water of the upper 20 cm (mm) after a month (docs/model.md#w13): rain and melt enter it, EET is shared with the lower layer,
-    the rest drains by gravity as far as the lower layer has room, and above field capacity in any case.
+    """Water of the upper 20 cm (mm) after a month (docs/model.md#w13): rain and melt enter it, EET is shared with the lower
+    layer, the rest drains by gravity as far as the lower layer has room, and above field capacity in any case.
 
     ``evapotranspiration``: what :func:`balance` took (mm month-1). The lower layer is the rest of the soil water.
     """

@@ -275,9 +275,7 @@ def _soil_environment(
 
 
 @derivative_stored
-def _layer_environment(
-    heat: HeatMonth, soil: _Soil, column: Column, design: Design
-) -> permafrost.LayerEnvironment:
+def _layer_environment(heat: HeatMonth, soil: _Soil, column: Column, design: Design) -> permafrost.LayerEnvironment:
     """Moisture and water of the thawed layers."""
     p, moisture, upper = column.parameters.permafrost, soil.moisture, None
     if design.two_water_layers:

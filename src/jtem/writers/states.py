@@ -97,7 +97,9 @@ def restored(
             leaves.append(np.zeros(shape, leaf.dtype))
             continue
         if name not in arrays:
-            raise InputError(f"{where}: state lacks '{name}'; it was made with another permafrost scheme, soil_water or version")
+            raise InputError(
+                f"{where}: state lacks '{name}'; it was made with another permafrost scheme, soil_water or version"
+            )
         values = np.asarray(arrays[name])
         if values.shape != shape:
             raise InputError(
