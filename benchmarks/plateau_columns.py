@@ -8,10 +8,11 @@ temperature, no snow lies on it, and what is fitted is the ground alone: conduct
 of what lies below. Fitted to 2003-2010; the stations QT09 and Ch01 and all years after 2010 are held out. Heat capacity follows
 the water.
 
-Then the upper 10 cm and the surface: conductivity (thawed, frozen) of 0-0.1 m and the summer factor of the surface, from the mean year of
-temperature at 10 cm under the half-degree normals. How far a station's air departs from its cell's is a number of its own at every
-station (height; normals of the 20th century), so that what tells is the size of the annual wave and not its mean: at 10 cm it is
-14 to 22 degC from January to July under meadow and 24 under steppe. QT09 and Ch01 are held out here too (their departures are fitted).
+Then the upper 10 cm and the surface: conductivity (thawed, frozen) of 0-0.1 m and the summer factor of the surface, from the mean
+year of temperature at 10 cm under the half-degree normals. How far a station's air departs from its cell's is a number of its own
+at every station (height; normals of the 20th century), so that what tells is the size of the annual wave and not its mean: at
+10 cm it is 14 to 22 degC from January to July under meadow and 24 under steppe. QT09 and Ch01 are held out here too (their
+departures are fitted).
 
 Prints what ``data/parameters/plateau_columns.toml`` holds and the scores.
 """
