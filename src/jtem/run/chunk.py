@@ -381,7 +381,7 @@ class Chunk:
             if leaves[0] is None:
                 continue
             thaw = [arrays.get(f"thaw/{name}/{k}") for k in range(len(THAW))]
-            known = None if thaw[0] is None else self.place(Thaw(*thaw))
+            known = None if thaw[0] is None else self.place(Thaw(*thaw))  # pyright: ignore[reportArgumentType]
             ends[name] = _End(self.place(jax.tree.unflatten(structure, leaves)), known)
         return ends, {key: value for key, value in arrays.items() if "/" not in key}
 
