@@ -20,7 +20,8 @@ from jtem.readers.cf import LARGEST_NUMBER, attributes, numbers, open_raw
 from jtem.readers.field import WHOLE_EARTH, Box, Field, inside_longitudes
 
 __all__ = [
-    "LARGEST_NUMBER", "WHOLE_EARTH", "Box", "Field", "attributes", "axes", "inside_longitudes", "need", "numbers", "open_raw", "read",
+    "LARGEST_NUMBER", "WHOLE_EARTH", "Box", "Field", "attributes", "axes", "inside_longitudes", "need", "numbers", "open_raw",
+    "read",
 ]  # fmt: skip
 
 UNEVEN = 0.1

@@ -9,6 +9,7 @@ from typing import NamedTuple, Protocol, runtime_checkable
 
 import jax
 import numpy as np
+from jaxtyping import Array, PyTree
 
 from jtem import step
 from jtem.physics.permafrost import Thaw
@@ -84,7 +85,7 @@ class Work:
         self.compiling = False
         self.steady_seconds, self.steady_done = 0.0, 0
 
-    def call(self, program: batch.Program, *arguments):
+    def call(self, program: batch.Program, *arguments: PyTree) -> PyTree:
         """The result of a program, waited for. A call that compiles counts as compiling: what it ran for is small beside."""
         begin, compiles = time.perf_counter(), program.compiles(*arguments)
         result = jax.block_until_ready(program(*arguments))
@@ -276,7 +277,7 @@ class Chunk:
         some = batch.place(some, self.devices)
         repeated = self.work.call(self._spin_program("repeat"), self.e.parameters, *some)
 
-        def put(whole, part):
+        def put(whole: Array, part: Array) -> np.ndarray:
             host = np.array(whole)
             host[failed] = np.asarray(part)[: len(failed)]
             return host
@@ -348,7 +349,7 @@ class Chunk:
     def end(self, state: step.State, recent: list[tuple[np.ndarray, ...]]) -> _End:
         """Where a stage ends, from the thaw of its blocks of years (column, year)."""
         series = tuple(np.concatenate(parts, axis=1) for parts in zip(*recent, strict=True))
-        thaw = self.place(Thaw(*[values[:, -1] for values in series]), pad=False)
+        thaw = Thaw(*self.place([values[:, -1] for values in series], pad=False))
         return _End(state, thaw, series)
 
     # --- arrays
@@ -359,10 +360,10 @@ class Chunk:
         self.cells = cells
         return cells
 
-    def _rows(self, tree):
+    def _rows(self, tree: PyTree) -> PyTree:
         return self.place(jax.tree.map(lambda leaf: leaf[self.columns], tree))
 
-    def place(self, tree, pad: bool = True):
+    def place(self, tree: PyTree, pad: bool = True) -> PyTree:
         """Columns of the chunk on the devices, padded to its size."""
         if pad and jax.tree.leaves(tree)[0].shape[0] < self.size:
             tree = batch.pad_cells(tree, self.size)
@@ -381,7 +382,7 @@ class Chunk:
             if leaves[0] is None:
                 continue
             thaw = [arrays.get(f"thaw/{name}/{k}") for k in range(len(THAW))]
-            known = None if thaw[0] is None else self.place(Thaw(*thaw))  # pyright: ignore[reportArgumentType]
+            known = None if thaw[0] is None else Thaw(*self.place(thaw))
             ends[name] = _End(self.place(jax.tree.unflatten(structure, leaves)), known)
         return ends, {key: value for key, value in arrays.items() if "/" not in key}
 
