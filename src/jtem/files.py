@@ -37,6 +37,13 @@ def data_folder(given: Path | str | None) -> Path | None:
     return Path(named) if named else None
 
 
+def check_data_folder(given: Path | str | None) -> None:
+    """Raise ``InputError`` where the data folder that is given (or named by ``JTEM_DATA``) is none."""
+    folder = data_folder(given)
+    if folder is not None and not folder.is_dir():
+        raise InputError(f"{folder}: data folder not found; correct --data or the variable {DATA_VARIABLE}")
+
+
 def resolve(name: str, data: Path | str | None, where: str, *, folder: bool = False) -> Path:
     """Path of an input file (or ``folder``) relative to the data folder (``data`` or ``JTEM_DATA``).
 
@@ -82,7 +89,14 @@ def note_input(path: Path) -> Path:
 
 def here_or(name: str, data: Path | str | None, where: str) -> Path:
     """Path of an input file as written from the current folder where there is one, else of the data folder (:func:`resolve`)."""
-    return note_input(Path(name)) if Path(name).is_file() else resolve(name, data, where)
+    if Path(name).is_file():
+        return note_input(Path(name))
+    if data_folder(data) is None and not Path(name).is_absolute():
+        raise InputError(
+            f"{where}: {name} is no file of the current folder, and no data folder is given; give one with --data DIR or the "
+            f"variable {DATA_VARIABLE}"
+        )
+    return resolve(name, data, where)
 
 
 def partial_path(path: Path) -> Path:

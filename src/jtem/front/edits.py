@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import inspect
+import operator
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 import numpy as np
@@ -14,6 +15,8 @@ from jtem.errors import InputError
 
 def element_of(name: str) -> tuple[str, int | None]:
     """``"x.y[1]"`` as ("x.y", 1); without brackets the element is None."""
+    if not isinstance(name, str):
+        raise InputError(f"a parameter is called {name!r}; give its name, such as 'soil_thermal.snow_density'")
     found = re.fullmatch(r"([\w.]+)\[(\d+)\]", name)
     return (found[1], int(found[2])) if found else (name, None)
 
@@ -56,10 +59,24 @@ def short(value: Any) -> str:
     )
 
 
+def table_of(values: Any, what: str) -> Mapping[str, Any]:
+    """What must be a dictionary by parameter; raises ``InputError`` for anything else."""
+    if not isinstance(values, Mapping):
+        raise InputError(f"{what} is {values!r}; give a dictionary such as {{'soil_thermal.snow_density': 200.0}}")
+    return values
+
+
+def names_of(given: Any, what: str) -> list[str]:
+    """What must be some names; raises ``InputError`` for anything else."""
+    if isinstance(given, str) or not isinstance(given, Iterable) or not all(isinstance(name, str) for name in given):
+        raise InputError(f"{what} is {given!r}, expected a list of names; give one such as ['npp', 'soil_carbon']")
+    return list(given)
+
+
 def pair(years: Any, what: str) -> tuple[int, int]:
     """First and last year; raises ``InputError`` for anything else."""
     try:
-        first, last = (int(year) for year in years)
+        first, last = (operator.index(year) for year in years)
     except (TypeError, ValueError):
         raise InputError(f"{what} is {years!r}, expected (first, last); give two years") from None
     if last < first:

@@ -15,6 +15,7 @@ import numpy as np
 import xarray as xr
 
 from jtem.errors import InputError, suggest
+from jtem.files import check_data_folder
 from jtem.front import edits, plans, running
 from jtem.front.result import Result
 from jtem.front.site import Place, site
@@ -88,7 +89,7 @@ class Model:
             raise InputError(
                 f"a model needs a place, found {type(place).__name__}; make it with jtem.site or jtem.region"
             )
-        overlays = [parameters] if isinstance(parameters, str | Path) else list(parameters)
+        overlays = _overlays(parameters)
         model = {
             "permafrost": permafrost, "parameters": [str(p) for p in overlays], "precision": precision, "nitrogen": nitrogen,
             "heat_substeps": heat_substeps, "carbon_substeps": carbon_substeps,
@@ -120,7 +121,9 @@ class Model:
         ``jtem run`` does, in memory. Raises ``InputError``.
         """
         content, where = plans.content_of(plan)
+        _parsed(plans.text_of(content), where)
         folder = Path(data) if data is not None else None
+        check_data_folder(folder)
         if not (isinstance(plan, str) and "\n" in plan) and not isinstance(plan, Mapping) and folder is None:
             content = _beside(content, Path(where).parent)
         return cls._made(None, content, folder)
@@ -135,6 +138,11 @@ class Model:
             raise InputError(f"unknown parameter '{name}'; {suggest(name, self.table.entries)}")
         values = np.array([entry.values[c] for c in self.table.communities], dtype=np.float64)
         if element is not None:
+            if values.ndim == 1 or element >= values.shape[1]:
+                known = (
+                    "one number" if values.ndim == 1 else f"{values.shape[1]} numbers, [0] to [{values.shape[1] - 1}]"
+                )
+                raise InputError(f"'{name}': the parameter has {known}; correct the index")
             values = values[:, element]
         dims = ("community", "element")[: values.ndim]
         attributes = {"units": entry.unit, "long_name": entry.description, "bounds": [entry.lower, entry.upper]}
@@ -177,7 +185,7 @@ class Model:
         and for values outside their bounds.
         """
         entries, changes = dict(self.table.entries), dict(self.changes)
-        for name, value in values.items():
+        for name, value in edits.table_of(values, "with_parameters").items():
             full, element = edits.element_of(name)
             if full not in entries:
                 raise InputError(f"unknown parameter '{name}'; {suggest(name, entries)}")
@@ -215,8 +223,7 @@ class Model:
                     raise InputError(f"place is a {type(value).__name__}; make it with jtem.site or jtem.region")
                 content = {**content, "domain": dict(place.section)}
             elif name in words:
-                listed = isinstance(value, str | Path)
-                value = [str(p) for p in ([value] if listed else value)] if name == "parameters" else value
+                value = [str(p) for p in _overlays(value)] if name == "parameters" else value
                 content["model"] = {**content.get("model", {}), name: value}
                 if name == "parameters":
                     if self.changes:
@@ -231,6 +238,7 @@ class Model:
                 processes[name] = value
             else:
                 raise InputError(f"unknown process '{name}'; {suggest(name, (*slots, *words, 'place'))}")
+        _check_words(content.get("model", {}))
         return self._made(place, content, self.data, table=table, processes=processes, changes=self.changes)
 
     def _again(self, **parts: Any) -> Model:
@@ -276,6 +284,9 @@ class Model:
         """
         from jtem import run as run_room
 
+        for name, series in edits.table_of(values, "an ensemble").items():
+            if isinstance(series, str) or not isinstance(series, Sequence | np.ndarray):
+                raise InputError(f"an ensemble's values of '{name}' are {series!r}; give a list, one value a member")
         lengths = {name: len(list(series)) for name, series in values.items()}
         if not lengths or len(set(lengths.values())) != 1 or 0 in lengths.values():
             said = ", ".join(f"{name}: {count}" for name, count in lengths.items()) or "none"
@@ -394,6 +405,10 @@ class Model:
         **unknown: Any,
     ) -> dict[str, Any]:
         """Sections of the plan of a run."""
+        annual = None if annual is None else edits.names_of(annual, "annual")
+        monthly = None if monthly is None else edits.names_of(monthly, "monthly")
+        if spin_up is not None and not isinstance(spin_up, str | Mapping):
+            raise InputError(f"spin_up is {spin_up!r}; give 'equilibrium', 'repeat' or a dictionary of [spinup] keys")
         if unknown:
             known = ("spin_up", "years", "start", "monthly", "annual", "base_years", "progress")
             name = next(iter(unknown))
@@ -446,7 +461,7 @@ class Model:
 
         section = dict(self.content.get("model", {}))
         named = section.get("parameters", [])
-        _parsed(plans.text_of({**_MINIMAL, "model": section}), "the model")  # refuses wrong words at once
+        _check_words(section)
         return assembled.table([named] if isinstance(named, str) else named, self.data, "the model")
 
     def _prepared(self, content: Mapping[str, Any]) -> Prepared:
@@ -487,6 +502,19 @@ class Model:
             raise InputError(f"the model: precision {word!r} is unknown; {suggest(str(word), PRECISIONS)}")
         with jax.enable_x64(PRECISIONS[word].enable_x64):
             yield
+
+
+def _overlays(given: Any) -> list[str | Path]:
+    """Overlays of parameters, one or several; raises ``InputError`` for anything else."""
+    listed = [given] if isinstance(given, str | Path) else given
+    if not isinstance(listed, Sequence) or not all(isinstance(part, str | Path) for part in listed):
+        raise InputError(f"parameters is {given!r}; give names or paths of overlays, such as 'liu2024'")
+    return list(listed)
+
+
+def _check_words(section: Mapping[str, Any]) -> None:
+    """Refuse wrong words of a model at once."""
+    _parsed(plans.text_of({**_MINIMAL, "model": section}), "the model")
 
 
 def open(plan: str | Path | Mapping[str, Any], data: str | Path | None = None) -> Model:

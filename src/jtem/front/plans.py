@@ -15,6 +15,10 @@ def content_of(plan: str | Path | Mapping[str, Any]) -> tuple[dict[str, Any], st
     """Sections of a plan given as a path, a text of TOML or a dictionary, and what to call it in errors."""
     if isinstance(plan, Mapping):
         return {key: _plain(value) for key, value in plan.items()}, "the plan"
+    if not isinstance(plan, str | Path):
+        raise InputError(
+            f"a plan is a {type(plan).__name__}; give a path, the text of a plan or a dictionary of sections"
+        )
     if isinstance(plan, str) and "\n" in plan:
         text, where = plan, "the plan"
     else:
@@ -67,4 +71,8 @@ def _value(value: Any) -> str:
         return '"' + value.replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n") + '"'
     if isinstance(value, Mapping):
         return "{" + ", ".join(f"{_key(str(key))} = {_value(part)}" for key, part in value.items()) + "}"
+    if not isinstance(value, list | tuple):
+        raise InputError(
+            f"{value!r} has no place in a plan; give texts, numbers, true or false, lists and tables of them"
+        )
     return "[" + ", ".join(_value(part) for part in value) + "]"

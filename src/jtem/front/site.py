@@ -113,12 +113,29 @@ def site(
     >>> place.climate, place.years, place.emulated
     ('historical+ssp126', (1850, 2100), True)
     """
+    numbers = {"latitude": latitude, "longitude": longitude, "elevation": elevation, "silt_clay": silt_clay}
+    for word, value in numbers.items():
+        _check_number(word, value)
+    for word, several in {"texture": texture, "soil_organic_carbon": soil_organic_carbon}.items():
+        if isinstance(several, str) or not isinstance(several, Sequence | np.ndarray):
+            raise InputError(f"{word} is {several!r}, expected numbers; give a tuple of them")
+        for value in several:
+            _check_number(word, value, gaps=word == "soil_organic_carbon")
     if silt_clay is not None:
         if not 0 <= silt_clay <= 100:
             raise InputError(f"silt_clay is {silt_clay:g}, expected 0..100 percent; correct it")
         texture = (100.0 - float(silt_clay), float(silt_clay), 0.0)
     if isinstance(table, str) and not _is_path(table):
         _no_place_for_known_site(table, latitude, longitude)
+        more = {
+            "elevation": elevation, "names": names, "units": units, "years": years, "texture": texture, "static": static,
+            "soil_organic_carbon": soil_organic_carbon, "co2": co2, "fill": fill,
+        }  # fmt: skip
+        for word, value in more.items():
+            if value is not None and len(np.atleast_1d(np.asarray(value, dtype=object))) and value not in ("", {}):
+                raise InputError(
+                    f"site '{table}' is known with its {_KNOWN_OF_SITES.get(word, word)}; leave {word} out"
+                )
         return _known(table, community, scenario)
     from jtem.readers import place as places
 
@@ -215,6 +232,21 @@ def known_sites() -> tuple[str, ...]:
 def _files(given: Sequence[Any]) -> tuple[Path, ...]:
     """Those of some arguments that are files."""
     return tuple(Path(one) for one in given if isinstance(one, str | Path) and Path(one).is_file())
+
+
+_KNOWN_OF_SITES = {
+    "names": "climate", "units": "climate", "years": "climate", "fill": "climate", "static": "fields", "co2": "CO2",
+    "soil_organic_carbon": "soil carbon",
+}  # fmt: skip
+"""What an argument would say that a known site has already."""
+
+
+def _check_number(word: str, value: Any, gaps: bool = False) -> None:
+    """Raise ``InputError`` for what is no finite number; None is not given, and NaN is not known where there may be ``gaps``."""
+    plain = isinstance(value, int | float | np.integer | np.floating) and not isinstance(value, bool)
+    if value is None or (plain and (np.isfinite(value) or (gaps and np.isnan(value)))):
+        return
+    raise InputError(f"{word} is {value!r}, expected a number; correct it")
 
 
 def _is_path(text: str) -> bool:

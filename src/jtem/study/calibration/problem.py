@@ -141,7 +141,7 @@ def check_free(free: Free, problem: Problem) -> None:
             raise InputError(f"unknown parameter '{name}'; {suggest(name, [*known, *START])}")
         shape = np.asarray(parameters.get(problem.rows, name)).shape[1:]
         if element is not None and (not shape or element >= shape[0]):
-            size = shape[0] if shape else 0
-            raise InputError(f"'{full}': the parameter has {size} elements; use 0..{size - 1} or the plain name")
+            known_size = f"elements 0..{shape[0] - 1}" if shape else "one value and no elements"
+            raise InputError(f"'{full}': the parameter has {known_size}; correct the index or write the plain name")
         if acts_on_heat(name) and problem.design.thermal is None:
             raise InputError(f"'{full}' acts on soil heat, which this design does not have; leave it out")
