@@ -62,7 +62,7 @@ def solve(
     x: Float[Array, " n"],
     *,
     lowest: Float[Array, " n"],
-    iterations: int | Int[Array, ""],
+    iterations: int,
     tolerance: float = 1e-5,
     first_leap: int = 6,
     largest_move: float = 1.5,
@@ -136,38 +136,11 @@ def implicit(
     cost: n tangent columns of one application, and one application to differentiate. Where ``valid`` is False, or the
     sum is not finite, the derivative is 0: such a problem does not spoil the gradient of its neighbours.
     """
-    x, total, good, shared = _linearised(function, x, theta, valid)
-    applied = function(x, shared)
-    return jnp.where(good, x + total @ (applied - jax.lax.stop_gradient(applied)), x)
-
-
-def implicit_then(
-    function: Callable[[Float[Array, " n"], Any], tuple[Float[Array, " n"], Any]],
-    x: Float[Array, " n"],
-    theta: Any,
-    valid: Bool[Array, ""] | bool = True,
-) -> tuple[Float[Array, " n"], Any]:
-    """``function(implicit(x), theta)`` of a function that gives something beside the next x.
-
-    The application that carries the derivative and the one after it are one loop: they are compiled, and turned round by
-    reverse mode, once.
-    """
-    x, total, good, shared = _linearised(lambda x_, theta_: function(x_, theta_)[0], x, theta, valid)
-
-    def apply(carried, first):
-        applied, beside = function(carried, shared)
-        moved = jnp.where(good, x + total @ (applied - jax.lax.stop_gradient(applied)), x)
-        return jnp.where(first, moved, applied), beside
-
-    x, beside = jax.lax.scan(apply, x, jnp.array([True, False]))
-    return x, jax.tree.map(lambda leaf: leaf[1], beside)
-
-
-def _linearised(function, x, theta, valid):
-    """X without derivative, the sum of powers of the Jacobian there, whether it is usable, and theta that moves where it is."""
     x, held = jax.lax.stop_gradient((x, theta))
     jacobian = jax.jacfwd(lambda x_: function(x_, held))(x)
     total, _ = geometric_sum(jacobian, LONGEST_LEAP)
     good = jnp.all(jnp.isfinite(total)) & valid
     total = jax.lax.stop_gradient(jnp.where(good, total, jnp.zeros_like(total)))
-    return x, total, good, jax.tree.map(lambda moving, still: jnp.where(good, moving, still), theta, held)
+    shared = jax.tree.map(lambda moving, still: jnp.where(good, moving, still), theta, held)
+    applied = function(x, shared)
+    return jnp.where(good, x + total @ (applied - jax.lax.stop_gradient(applied)), x)

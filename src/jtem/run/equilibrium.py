@@ -23,7 +23,6 @@ from jtem import step
 from jtem.numerics import fixed_point
 from jtem.numerics.anderson import anderson_step, push
 from jtem.physics import phenology
-from jtem.physics.water import WaterMonth
 from jtem.run import spinup, years
 from jtem.run.spinup import Drift, PeriodicHeat
 from jtem.state import Cell, Climate, Controls
@@ -94,40 +93,41 @@ def cycle_of(climate: Climate, heat: PeriodicHeat, cell: Cell, column: step.Colu
 
 def whole_cycle(
     wet: step.WaterStateWithThaw, carbon: step.CarbonState, cycle: Cycle, controls: Controls, design: step.Design
-) -> tuple[step.WaterStateWithThaw, step.CarbonState, Drift, WaterMonth]:
-    """Water, carbon and nitrogen through one cycle; drift is the mean year's. Also its months of water (year, 12)."""
+) -> tuple[step.WaterStateWithThaw, step.CarbonState, Drift]:
+    """Water, carbon and nitrogen through one cycle; drift is the mean year's."""
 
     def one_year(carried, inputs):
-        climate, heat = inputs
-        carried, drift, moist = spinup.carbon_year(
-            *carried, heat, climate, cycle.cell, cycle.column, controls, design=design
+        (wet, carbon), (climate, heat) = carried, inputs
+        wet, carbon, drift = spinup.repeat_carbon(
+            wet, carbon, heat, climate, cycle.cell, cycle.column, controls, years=1, design=design
         )
-        return carried, (drift, moist)
+        return (wet, carbon), drift
 
-    (wet, carbon), (drift, moist) = years.many(one_year, (wet, carbon), (cycle.climate, cycle.heat))
-    return wet, carbon, jax.tree.map(lambda leaf: leaf.mean(axis=0), drift), moist
+    (wet, carbon), drift = years.many(one_year, (wet, carbon), (cycle.climate, cycle.heat))
+    return wet, carbon, jax.tree.map(lambda leaf: leaf.mean(axis=0), drift)
 
 
 def _water_cycle(wet, memory, cycle: Cycle, controls: Controls, design: step.Design):
-    """Water and phenology alone through one cycle."""
+    """Water and phenology alone through one cycle; also gives the years of water."""
     p, grow = cycle.column.parameters, design.processes.phenology
 
     def one_month(carried, forcing, heat):
         wet, memory = carried
         wet, moist = step.water_month(wet, forcing, heat, cycle.column, design)
         memory, _ = grow(memory, moist.evapotranspiration, forcing.air_temperature, p.phenology)
-        return (wet, memory), None
+        return (wet, memory), moist
 
     def one_year(carried, inputs):
         climate, heat = inputs
-        (wet, memory), _ = years.months(one_month, carried, climate, cycle.cell, heat.months)
+        (wet, memory), moist = years.months(one_month, carried, climate, cycle.cell, heat.months)
         wet, _ = step.water_close_year(wet, heat.thaw, cycle.column, controls, design)
         memory = phenology.close_year(
             memory, p.photosynthesis.temperature_optimum_minimum, p.photosynthesis.temperature_optimum_maximum
         )
-        return (wet, memory), None
+        return (wet, memory), moist
 
-    return years.many(one_year, (wet, memory), (cycle.climate, cycle.heat))[0]
+    (wet, memory), moist = years.many(one_year, (wet, memory), (cycle.climate, cycle.heat))
+    return wet, memory, moist
 
 
 def _carbon_cycle(carbon, moist, cycle: Cycle, controls: Controls, design: step.Design) -> step.CarbonState:
@@ -201,7 +201,7 @@ def _settle(wet, memory, cycle: Cycle, controls: Controls, settings: Settings, d
     def body(carried):
         wet, memory, earlier, earlier_residuals, count, _ = carried
         before = jnp.stack(_wet_memory(wet, memory))
-        wet, memory = _water_cycle(wet, memory, cycle, controls, design)
+        wet, memory, _ = _water_cycle(wet, memory, cycle, controls, design)
         residual = jnp.stack(_wet_memory(wet, memory)) - before
         filled = jnp.maximum(count - 1, 0)
         values = anderson_step(earlier, earlier_residuals, filled, before, residual, weights=1.0 / scale)
@@ -254,47 +254,28 @@ def _search(wet, carbon, cycle: Cycle, controls: Controls, settings: Settings, d
     wet, memory, water_cycles = _settle(wet, carbon.phenology, cycle, controls, settings, design)
     carbon = dataclasses.replace(carbon, phenology=memory)
 
-    lowest = jnp.asarray(LOWEST, carbon.vegetation_carbon.dtype)
     transient = max(1, -(-settings.transient_years // length))
+    wet, carbon = years.repeat(
+        lambda state: whole_cycle(state[0], state[1], cycle, controls, design)[:2], (wet, carbon), transient
+    )
+    _, _, moist = _water_cycle(wet, carbon.phenology, cycle, controls, design)
+
+    lowest = jnp.asarray(LOWEST, carbon.vegetation_carbon.dtype)
 
     def logarithms(state):
         return jnp.log(jnp.maximum(jnp.stack(_slow(state)), lowest))
 
-    def again(carried):
-        state, *_ = carried
-        wet, carbon, drift, moist = whole_cycle(*state, cycle, controls, design)
-        return (wet, carbon), state, drift, moist
+    def one_cycle(x):
+        return logarithms(_carbon_cycle(_with_slow(carbon, jnp.exp(x), cycle.column), moist, cycle, controls, design))
 
-    def leap(carbon, moist, iterations):
-        def one_cycle(x):
-            moved = _with_slow(carbon, jnp.exp(x), cycle.column)
-            return logarithms(_carbon_cycle(moved, moist, cycle, controls, design))
-
-        return fixed_point.solve(
-            one_cycle,
-            logarithms(carbon),
-            lowest=jnp.log(lowest),
-            iterations=iterations,
-            tolerance=settings.tolerance,
-        )
-
-    def one_round(carried, first):
-        """First the transient, and leaps from the state before its last cycle on the water of that cycle; then one cycle."""
-        state, _, end = carried
-        many = jnp.where(first, transient + 1, 1)
-        begun = (state, state, *spinup.zeros_like(lambda: again((state,))[2:]))
-        after, (wet, carbon), drift, moist = jax.lax.fori_loop(0, many, lambda _, found: again(found), begun)
-        found = leap(carbon, moist, jnp.where(first, settings.iterations, 0))
-        leapt = (wet, _with_slow(carbon, jnp.exp(found.x), cycle.column))
-        state, end = jax.tree.map(lambda new, old: jnp.where(first, new, old), (leapt, found), (after, end))
-        return (state, drift, end), None
-
-    # both rounds are one loop, so that a cycle is compiled once
-    start = (
-        (wet, carbon),
-        *spinup.zeros_like(lambda: (again(((wet, carbon),))[2], leap(carbon, again(((wet, carbon),))[3], 0))),
+    end = fixed_point.solve(
+        one_cycle,
+        logarithms(carbon),
+        lowest=jnp.log(lowest),
+        iterations=settings.iterations,
+        tolerance=settings.tolerance,
     )
-    ((wet, carbon), drift, end), _ = jax.lax.scan(one_round, start, jnp.array([True, False]))
+    wet, carbon, drift = whole_cycle(wet, _with_slow(carbon, jnp.exp(end.x), cycle.column), cycle, controls, design)
     residual = jnp.abs(logarithms(carbon) - end.x).max()
     finite = end.finite & jnp.isfinite(residual)
     good = end.converged & spinup.closed(drift)
@@ -351,7 +332,7 @@ def _with_derivative(found: Equilibrium, cycle: Cycle, controls: Controls, desig
         return wet, _with_slow(carbon, values[-len(LOWEST) :], cycle_.column)
 
     def one_cycle(values, cycle_: Cycle):
-        wet, carbon, *_ = whole_cycle(*state_of(values, cycle_), cycle_, controls, design)
+        wet, carbon, _ = whole_cycle(*state_of(values, cycle_), cycle_, controls, design)
         return jnp.stack(_all_unknowns(wet, carbon))
 
     values = jnp.stack(_all_unknowns(held_wet, held_carbon))

@@ -16,9 +16,8 @@ from jaxtyping import Array, Float
 from jtem import step
 from jtem.constants import MONTH_MEGASECONDS, MONTHS_PER_YEAR
 from jtem.numerics.anderson import anderson_step, push
-from jtem.numerics.fixed_point import implicit_then
+from jtem.numerics.fixed_point import implicit
 from jtem.physics import permafrost, soil_heat
-from jtem.physics.water import WaterMonth
 from jtem.run.years import HeatYear, many, repeat
 from jtem.run.years import heat as heat_year
 from jtem.run.years import pools as pools_year
@@ -73,43 +72,27 @@ def periodic_heat(
     ``differentiable``: the search is not differentiated; the state before the last year carries the derivative of the
     periodic state (implicit, unknowns: enthalpy of every layer and thermal snow), and the last year is differentiated.
     """
+    climate = _wrapped(climate)
     if differentiable:
         held = jax.lax.stop_gradient((thermal, climate, cell, column))
-        before, _, _ = search_heat(*held, years=years, design=design)
-        return derived_heat(before, climate, cell, column, design=design)
-    before, after, made = search_heat(thermal, climate, cell, column, years=years, design=design)
-    return after, _closure(made, before, after, column, design)
-
-
-def search_heat(
-    thermal: soil_heat.ThermalState,
-    climate: Climate,
-    cell: Cell,
-    column: step.Column,
-    *,
-    years: int,
-    design: step.Design,
-) -> tuple[soil_heat.ThermalState, soil_heat.ThermalState, HeatYear]:
-    """The search of :func:`periodic_heat`: states before and after the last of ``years`` years, and that year.
-
-    All years are one loop, so that a year of heat is compiled once.
-    """
-    climate, last = _wrapped(climate), max(years, 3)
+        thermal, _ = periodic_heat(*held, years=years - 1, design=design)
+        thermal = _implicit_heat(thermal, climate, cell, column, design)
+        return _last_heat_year(thermal, climate, cell, column, design)
     weights = jnp.sqrt(jnp.asarray(_thermal_design(design).thickness, jnp.dtype(design.heat_dtype)))
 
-    def heat_of(state):
-        return heat_year(state, climate, cell, column, design=design)
+    def plain_year(state):
+        after, made = heat_year(state, climate, cell, column, design=design)
+        return after, made.months.soil_temperature.mean(axis=0).astype(weights.dtype)
 
     def one_year(carried, year):
-        state, _, _, earlier, earlier_residuals, filled = carried
-        after, made = heat_of(state)
+        state, earlier, earlier_residuals, filled = carried
+        after, annual_mean = plain_year(state)
         residual = after.enthalpy - state.enthalpy
 
         def plain(_):
             return after.enthalpy
 
         def reset(_):
-            annual_mean = made.months.soil_temperature.mean(axis=0).astype(weights.dtype)
             return soil_heat.reset_deep_profile(
                 after, annual_mean, _properties(column), _thermal_design(design)
             ).enthalpy
@@ -128,52 +111,23 @@ def search_heat(
                 largest_move=5.0,
             )
 
-        searching = year < last - 1  # two plain years at the end
-        resetting = jnp.isin(year, jnp.asarray(RESET_YEARS)) & searching
-        accelerating = (year > RESET_YEARS[-1]) & searching
-        choice = jnp.where(resetting, 1, jnp.where(accelerating, 2, 0))
+        accelerating = year > RESET_YEARS[-1]
+        choice = jnp.where(jnp.isin(year, jnp.asarray(RESET_YEARS)), 1, jnp.where(accelerating, 2, 0))
         enthalpy = jax.lax.switch(choice, (plain, reset, accelerate), None)
+        filled = filled + accelerating.astype(filled.dtype)
         carried = (
             dataclasses.replace(after, enthalpy=enthalpy),
-            state,
-            made,
             push(earlier, state.enthalpy),
             push(earlier_residuals, residual),
-            filled + accelerating.astype(filled.dtype),
+            filled,
         )
         return carried, None
 
     none = jnp.zeros((ANDERSON_MEMORY, *thermal.enthalpy.shape), thermal.enthalpy.dtype)
-    start = (thermal, thermal, zeros_like(heat_of, thermal)[1], none, none, jnp.array(0))
-    (after, before, made, *_), _ = many(one_year, start, jnp.arange(1, last + 1))
-    return before, after, made
-
-
-def derived_heat(
-    before: soil_heat.ThermalState, climate: Climate, cell: Cell, column: step.Column, *, design: step.Design
-) -> tuple[soil_heat.ThermalState, PeriodicHeat]:
-    """A year of heat from the state ``before`` that :func:`search_heat` found, with the derivative of the periodic state;
-    enthalpy of every layer and thermal snow are the unknowns. As :func:`periodic_heat` returns it.
-    """
-    before = jax.lax.stop_gradient(before)
-
-    def year(x, theta):
-        climate_, cell_, column_ = theta
-        air = climate_.air_temperature[-1].astype(x.dtype)
-        state = dataclasses.replace(before, enthalpy=x[:-1], snow=x[-1], previous_air_temperature=air)
-        after, made = heat_year(state, climate_, cell_, column_, design=design)
-        return jnp.concatenate([after.enthalpy, after.snow[None]]), (
-            after,
-            _closure(made, state, after, column_, design),
-        )
-
-    x = jnp.concatenate([before.enthalpy, before.snow[None]])
-    return implicit_then(year, x, (_wrapped(climate), cell, column))[1]
-
-
-def zeros_like(function, *arguments):
-    """Zeros of the shape of ``function(*arguments)``: what a loop carries before its first year."""
-    return jax.tree.map(lambda leaf: jnp.zeros(leaf.shape, leaf.dtype), jax.eval_shape(function, *arguments))
+    start = (thermal, none, none, jnp.array(0))
+    (thermal, *_), _ = many(one_year, start, jnp.arange(1, max(years, 3) - 1))
+    thermal, _ = plain_year(thermal)
+    return _last_heat_year(thermal, climate, cell, column, design)
 
 
 def _wrapped(climate: Climate) -> Climate:
@@ -181,10 +135,11 @@ def _wrapped(climate: Climate) -> Climate:
     return dataclasses.replace(climate, following_air_temperature=climate.air_temperature[0])
 
 
-def _closure(made: HeatYear, before, after, column: step.Column, design: step.Design) -> PeriodicHeat:
-    """The last year, and how far from periodic it is."""
+def _last_heat_year(thermal, climate: Climate, cell: Cell, column: step.Column, design: step.Design):
+    """One more year, and how far from periodic it is."""
     weights = jnp.sqrt(jnp.asarray(_thermal_design(design).thickness, jnp.dtype(design.heat_dtype)))
-    return _periodic(made, before, after, weights**2, 1, column, design)
+    after, made = heat_year(thermal, climate, cell, column, design=design)
+    return after, _periodic(made, thermal, after, weights**2, 1, column, design)
 
 
 def _periodic(
@@ -209,6 +164,25 @@ def _properties(column: step.Column) -> soil_heat.ThermalProperties:
     if column.thermal is None:
         raise ValueError("this column has no soil heat")
     return column.thermal
+
+
+def _implicit_heat(
+    thermal: soil_heat.ThermalState, climate: Climate, cell: Cell, column: step.Column, design: step.Design
+) -> soil_heat.ThermalState:
+    """The January state with the derivative of the periodic state; enthalpy and thermal snow are the unknowns."""
+
+    def state_of(x, theta):
+        climate_, *_ = theta
+        air = climate_.air_temperature[-1].astype(x.dtype)
+        return dataclasses.replace(thermal, enthalpy=x[:-1], snow=x[-1], previous_air_temperature=air)
+
+    def year(x, theta):
+        after, _ = heat_year(state_of(x, theta), *theta, design=design)
+        return jnp.concatenate([after.enthalpy, after.snow[None]])
+
+    theta = (climate, cell, column)
+    x = implicit(year, jnp.concatenate([thermal.enthalpy, thermal.snow[None]]), theta)
+    return state_of(x, theta)
 
 
 def cycle_heat(
@@ -248,39 +222,26 @@ def repeat_carbon(
     design: step.Design,
 ) -> tuple[step.WaterStateWithThaw, step.CarbonState, Drift]:
     """Water, carbon and nitrogen of one column repeated on a periodic year of heat and climate (fields (12,))."""
+    made = HeatYear(heat.months, heat.thaw)
 
     def one_year(carried):
-        state, drift, _ = carbon_year(*carried[0], heat, climate, cell, column, controls, design=design)
-        return state, drift
+        carried, (moist, fluxes), closed_ = pools_year(
+            carried,
+            climate,
+            made,
+            controls,
+            cell,
+            column,
+            design=design,
+            keep=lambda month: (month.water, month.carbon),
+        )
+        return carried, year_drift(climate, moist, fluxes, closed_.baseline_nitrogen)
 
-    start = ((wet, carbon), zeros_like(lambda: one_year(((wet, carbon), None))[1]))
-    (wet, carbon), drift = repeat(one_year, start, years)
-    return wet, carbon, drift
-
-
-def carbon_year(
-    wet: step.WaterStateWithThaw,
-    carbon: step.CarbonState,
-    heat: PeriodicHeat | HeatYear,
-    climate: Climate,
-    cell: Cell,
-    column: step.Column,
-    controls: Controls,
-    *,
-    design: step.Design,
-) -> tuple[tuple[step.WaterStateWithThaw, step.CarbonState], Drift, WaterMonth]:
-    """Water, carbon and nitrogen of one year on given heat; also its drift and its months of water."""
-    state, (moist, fluxes), closed_ = pools_year(
-        (wet, carbon),
-        climate,
-        HeatYear(heat.months, heat.thaw),
-        controls,
-        cell,
-        column,
-        design=design,
-        keep=lambda month: (month.water, month.carbon),
-    )
-    return state, year_drift(climate, moist, fluxes, closed_.baseline_nitrogen), moist
+    carried = (wet, carbon)
+    if years > 1:
+        carried = repeat(lambda state: one_year(state)[0], carried, years - 1)
+    (wet, carbon), last = one_year(carried)
+    return wet, carbon, last
 
 
 def year_drift(climate: Climate, moist, fluxes: step.CarbonMonth, baseline_nitrogen: Float[Array, ""]) -> Drift:
