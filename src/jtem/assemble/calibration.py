@@ -25,7 +25,7 @@ from jtem.state import Cell, Climate
 from jtem.study.calibration import sampling
 from jtem.study.calibration.case import Case, Settings
 from jtem.study.calibration.model import Model
-from jtem.study.calibration.problem import START, Channel, Free, Observations, Problem, element_of
+from jtem.study.calibration.problem import START, Channel, Free, Observations, Problem
 
 SUMMED = ("net_primary_production", "nitrogen_uptake")
 """Streams that are totals of a year; others are means."""
@@ -176,7 +176,7 @@ def check_names(plan: CalibrationPlan, table: parameters.ParameterTable) -> None
             where = f"{plan.where}: [[parameter]] {i}"
             if full in START:
                 continue
-            name, _ = element_of(full)
+            name = parameters.Handle.of(full).name
             if name not in table.entries:
                 known = [*table.entries, *START]
                 raise InputError(f"{where}: unknown parameter '{name}'; {suggest(name, known)}")
@@ -235,7 +235,7 @@ def free(
 
 
 def _scale(full: str, table: parameters.ParameterTable) -> str:
-    name, _ = element_of(full)
+    name = parameters.Handle.of(full).name
     return table.entries[name].scale if name in table.entries else "linear"
 
 
@@ -246,11 +246,10 @@ def _check_factor(
     for full in part.name:
         if full in START:
             continue
-        name, element = element_of(full)
-        entry = table.entries[name]
+        handle = parameters.Handle.of(full)
+        entry = table.entries[handle.name]
         for community in dict.fromkeys(communities):
-            value = np.asarray(entry.values[community], dtype=float)
-            value = np.ravel(value if element is None else value[element])
+            value = np.ravel(handle.pick(np.asarray(entry.values[community], dtype=float)))
             for bound in part.bounds:
                 if np.any(bound * value < entry.lower) or np.any(bound * value > entry.upper):
                     raise InputError(

@@ -7,8 +7,6 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import jax
-import jax.numpy as jnp
 import numpy as np
 
 from jtem import parameters, step
@@ -89,6 +87,6 @@ def columns(cells: xr.Dataset, communities: Sequence[str], dtype: str, where: st
         cells,
         communities,
         top_of_atmosphere=radiation.top_of_atmosphere,
-        carbon_layers=lambda stocks: np.asarray(jax.vmap(permafrost.layers_from_intervals)(jnp.asarray(stocks, dtype))),
+        carbon_layers=lambda stocks: permafrost.layers_from_intervals(np.asarray(stocks, dtype)),
         where=where,
     )

@@ -14,7 +14,7 @@ import signal
 import sys
 import threading
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -112,6 +112,14 @@ def parser() -> argparse.ArgumentParser:
     add_calibrate_arguments(
         add("calibrate", "calibrate.command_calibrate", "fit parameters to observations by exact derivatives")
     )
+    add_plan_words(add)
+    add_tables(add)
+    add("warm", "run.command_warm", "compile the demo's programs and keep them, so that the first demo is quick")
+    return top
+
+
+def add_plan_words(add: Callable[[str, str, str], argparse.ArgumentParser]) -> None:
+    """Commands that help to write a plan or a command."""
     beginning = add("new", "new.command_new", "write a commented plan to begin with")
     beginning.add_argument("kind", choices=("site", "region", "factorial", "calibration", "sensitivity"))
     beginning.add_argument("file", type=Path, nargs="?", metavar="FILE", help="where to (default: KIND.toml)")
@@ -120,6 +128,10 @@ def parser() -> argparse.ArgumentParser:
     describing.add_argument("kind", choices=("run", "calibration"), nargs="?", default="run")
     completing = add("completion", "new.command_completion", 'a completion script: eval "$(jtem completion bash)"')
     completing.add_argument("shell", choices=("bash", "zsh", "fish"))
+
+
+def add_tables(add: Callable[[str, str, str], argparse.ArgumentParser]) -> None:
+    """Commands that list what there is."""
     listing = add("variables", "tables.command_variables", "list all output variables")
     listing.add_argument("--markdown", action="store_true", help="as a Markdown table")
     values = add("parameters", "tables.command_parameters", "list all parameters with value, unit, bounds and source")
@@ -130,8 +142,6 @@ def parser() -> argparse.ArgumentParser:
     info.add_argument(
         "--clear-cache", action="store_true", help="remove the compiled programs that earlier runs have kept"
     )
-    add("warm", "run.command_warm", "compile the demo's programs and keep them, so that the first demo is quick")
-    return top
 
 
 def add_run_arguments(command: argparse.ArgumentParser) -> None:

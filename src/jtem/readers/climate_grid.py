@@ -98,10 +98,7 @@ def cells(
         name: fields.need(surface, (name,)).values.ravel() for name in ("area", "elevation", "sand", "silt", "clay")
     }
     flat["land"] = land.values.ravel()
-    with netCDF4.Dataset(str(climatology)) as data:
-        tas, pr = (np.ma.filled(data[name][:], np.nan).astype(np.float64) for name in ("tas", "pr"))
-        order = np.argsort(np.asarray(data["lat"][:]))
-    tas, pr = tas[:, order].reshape(12, -1), pr[:, order].reshape(12, -1)
+    tas, pr = _normals(climatology)
     shares = vegetation.community_shares(surface, every, "biome4", "biome4")
     shares = vegetation.with_plateau(shares, every.latitude, every.longitude, np.nan_to_num(pr.sum(axis=0)))
     community, fraction, vegetated = vegetation.as_columns(shares)
@@ -124,17 +121,16 @@ def cells(
         area = area * place.area / whole
     texture = np.stack([flat[name][rows] for name in ("sand", "silt", "clay")], axis=1)
     texture = (100.0 * texture / texture.sum(axis=1, keepdims=True))[parent]
-
-    def per_cell(values: np.ndarray, units: str) -> tuple:
-        return "cell", np.asarray(values, dtype=np.float64), {"units": units}
-
+    per_cell = {
+        "latitude": (place.latitude, "degrees_north"),
+        "longitude": (place.longitude, "degrees_east"),
+        "area": (area, "km2"),
+        "elevation": (flat["elevation"][rows][parent], "m"),
+        **{name: (texture[:, k], "percent") for k, name in enumerate(("sand", "silt", "clay"))},
+    }
     return xr.Dataset(
         {
-            "latitude": per_cell(place.latitude, "degrees_north"),
-            "longitude": per_cell(place.longitude, "degrees_east"),
-            "area": per_cell(area, "km2"),
-            "elevation": per_cell(flat["elevation"][rows][parent], "m"),
-            **{name: per_cell(texture[:, k], "percent") for k, name in enumerate(("sand", "silt", "clay"))},
+            **{k: ("cell", np.asarray(v, dtype=np.float64), {"units": unit}) for k, (v, unit) in per_cell.items()},
             "community": (("cell", "share"), community[parent]),
             "community_area_fraction": (("cell", "share"), fraction[parent], {"units": "1"}),
             "soil_organic_carbon": (
@@ -151,6 +147,14 @@ def cells(
             "area_each_cell_stands_for": f"{stands_for:.4f} times its own land with soil",
         },
     )
+
+
+def _normals(path: Path) -> tuple[np.ndarray, np.ndarray]:
+    """Air temperature and precipitation of the months, (12, cell), rows from south to north."""
+    with netCDF4.Dataset(str(path)) as data:
+        tas, pr = (np.ma.filled(data[name][:], np.nan).astype(np.float64) for name in ("tas", "pr"))
+        order = np.argsort(np.asarray(data["lat"][:]))
+    return tas[:, order].reshape(12, -1), pr[:, order].reshape(12, -1)
 
 
 def _climatology_file(folder: Path | str) -> Path:
@@ -296,7 +300,7 @@ def anomaly(
             annual = here(table["historical"][years[past] - FIRST_YEAR])
         result[:, past] = annual[:, :, None]
     if future.any():
-        part = embedded._rules()["scenario_share_of_ssp585"][scenario]
+        part = embedded.rules()["scenario_share_of_ssp585"][scenario]
         rows = years[future] - SPLIT_YEAR
         change = (1 - part) * table["ssp126"][rows] + part * table["ssp585"][rows]
         scale = chosen.factor * (gfdl_scale(latitude, longitude) if chosen.gfdl_like else np.ones(latitude.size))

@@ -73,7 +73,6 @@ class Stage:
 
     Stages with equal ``heat_key`` have the same air temperature and precipitation, with equal ``water_key`` the same
     climate but for CO2: their heat and water run once. Without keys a stage shares with those that have its loader.
-    ``batch``: stages of one family (same parent and years) with the same word go through one carbon program together.
     """
 
     name: str
@@ -87,7 +86,6 @@ class Stage:
     base_years: tuple[int, int] | None = None
     heat_key: Hashable = None
     water_key: Hashable = None
-    batch: str = ""
 
     @property
     def years(self) -> int:

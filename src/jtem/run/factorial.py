@@ -178,7 +178,6 @@ def expand(
                         follow=run.exposes,
                         heat_key=heat,
                         water_key=(heat, free),
-                        batch=scenario,
                     )
                 )
     return tuple(stages)
