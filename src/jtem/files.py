@@ -91,10 +91,10 @@ def here_or(name: str, data: Path | str | None, where: str) -> Path:
     """Path of an input file as written from the current folder where there is one, else of the data folder (:func:`resolve`)."""
     if Path(name).is_file():
         return note_input(Path(name))
-    if data_folder(data) is None and not Path(name).is_absolute():
+    if not Path(name).is_absolute() and data_folder(data) is None:
         raise InputError(
-            f"{where}: {name} is no file of the current folder, and no data folder is given; give one with --data DIR or the "
-            f"variable {DATA_VARIABLE}"
+            f"{where}: {name} is not in the current folder; correct its name, or give the folder of the data with --data DIR or "
+            f"the variable {DATA_VARIABLE}"
         )
     return resolve(name, data, where)
 

@@ -12,7 +12,7 @@ import numpy as np
 
 from jtem.constants import WATTS_TO_TEM_RADIATION
 from jtem.errors import InputError
-from jtem.files import resolve
+from jtem.files import here_or, resolve
 from jtem.physics import radiation
 from jtem.readers import to_model
 from jtem.readers.catalogue import SOURCES, Domain
@@ -33,8 +33,8 @@ def domain(section: DomainSection, climates: Sequence[str], data: Path | None, w
             f"{where}: a store of source '{section.source}' serves runs only; name the source it was made from"
         )
 
-    def find(name: str, *, folder: bool = False) -> Path:
-        return resolve(name, data, where, folder=folder)
+    def find(name: str, *, folder: bool = False, here: bool = False) -> Path:
+        return here_or(name, data, where) if here else resolve(name, data, where, folder=folder)
 
     given: dict[str, Any] = {key: getattr(section, key) for key in source.takes}
     if source.sun:

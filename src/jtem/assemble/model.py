@@ -29,6 +29,7 @@ def design(section: ModelSection, where: str) -> step.Design:
         thermal=ThermalDesign(substeps=section.heat_substeps),
         carbon_substeps=section.carbon_substeps,
         open_nitrogen=section.open_nitrogen,
+        two_water_layers=section.two_water_layers,
         heat_dtype=section.precision.heat_dtype,
         pool_dtype=section.precision.pool_dtype,
     )

@@ -19,7 +19,9 @@ def content_of(plan: str | Path | Mapping[str, object]) -> tuple[Content, str]:
     if isinstance(plan, Mapping):
         return {key: _plain(value) for key, value in plan.items()}, "the plan"
     if not isinstance(plan, str | Path):
-        raise InputError(f"a plan is a {type(plan).__name__}; give a path, the text of a plan or a dictionary of sections")
+        raise InputError(
+            f"a plan is a {type(plan).__name__}; give a path, the text of a plan or a dictionary of sections"
+        )
     if isinstance(plan, str) and "\n" in plan:
         text, where = plan, "the plan"
     else:

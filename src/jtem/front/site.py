@@ -119,36 +119,21 @@ def site(
     >>> place.climate, place.years, place.emulated
     ('historical+ssp126', (1850, 2100), True)
     """
-    numbers = {"latitude": latitude, "longitude": longitude, "elevation": elevation, "silt_clay": silt_clay}
-    for word, value in numbers.items():
-        _check_number(word, value)
-    for word, several in {"texture": texture, "soil_organic_carbon": soil_organic_carbon}.items():
-        if isinstance(several, str) or not isinstance(several, Sequence | np.ndarray):
-            raise InputError(f"{word} is {several!r}, expected numbers; give a tuple of them")
-        for value in several:
-            _check_number(word, value, gaps=word == "soil_organic_carbon")
-    if silt_clay is not None:
-        if not 0 <= silt_clay <= 100:
-            raise InputError(f"silt_clay is {silt_clay:g}, expected 0..100 percent; correct it")
-        texture = (100.0 - float(silt_clay), float(silt_clay), 0.0)
+    _check_numbers({"latitude": latitude, "longitude": longitude, "elevation": elevation, "silt_clay": silt_clay})
+    _check_several({"texture": texture, "soil_organic_carbon": soil_organic_carbon})
+    texture = texture if silt_clay is None else _texture_of(silt_clay)
     if isinstance(table, str) and not _is_path(table):
         _no_place_for_known_site(table, latitude, longitude)
-        more = {
-            "elevation": elevation, "names": names, "units": units, "years": years, "texture": texture, "static": static,
-            "soil_organic_carbon": soil_organic_carbon, "co2": co2, "fill": fill,
-        }  # fmt: skip
-        for word, value in more.items():
-            if value is not None and len(np.atleast_1d(np.asarray(value, dtype=object))) and value not in ("", {}):
-                raise InputError(
-                    f"site '{table}' is known with its {_KNOWN_OF_SITES.get(word, word)}; leave {word} out"
-                )
+        given = (elevation, names, units, years, texture, static, soil_organic_carbon, co2, fill)
+        _leave_out(table, dict(zip(_KNOWN_OF_SITES, given, strict=True)))
         return _known(table, community, scenario)
+    if isinstance(table, str | Path):
+        _need_table(Path(table))
     from jtem.readers import place as places
 
     if latitude is None or longitude is None:
         where = str(table) if isinstance(table, str | Path) else "the site"
-        missing = "latitude" if latitude is None else "longitude"
-        raise InputError(f"{where}: {missing} is missing; give it in degrees")
+        raise InputError(f"{where}: {'latitude' if latitude is None else 'longitude'} is missing; give it in degrees")
     position = places.Position(
         float(latitude), float(longitude), None if elevation is None else float(elevation), community,
         tuple(float(v) for v in texture), tuple(float(v) for v in soil_organic_carbon),
@@ -175,6 +160,12 @@ def site(
     section |= {"fill": fill} if fill else {}
     section |= {"co2": str(co2)} if isinstance(co2, str | Path) else {}
     return Place(position.name, domain, "historical", int(read.years[0]), int(read.years[-1]), section)
+
+
+def _need_table(path: Path) -> None:
+    if not path.exists():
+        near = [other.name for other in path.parent.glob(f"*{path.suffix}")]
+        raise InputError(f"{path}: table not found; {suggest(path.name, near) if near else 'check the path'}")
 
 
 def _section(position: Position) -> dict[str, object]:
@@ -241,24 +232,47 @@ def known_sites() -> tuple[str, ...]:
     return tuple(str(name) for name in embedded.sites()["site"].values)
 
 
-def _files(given: Sequence[Any]) -> tuple[Path, ...]:
+def _files(given: Sequence[object]) -> tuple[Path, ...]:
     """Those of some arguments that are files."""
     return tuple(Path(one) for one in given if isinstance(one, str | Path) and Path(one).is_file())
 
 
 _KNOWN_OF_SITES = {
-    "names": "climate", "units": "climate", "years": "climate", "fill": "climate", "static": "fields", "co2": "CO2",
-    "soil_organic_carbon": "soil carbon",
+    "elevation": "elevation", "names": "climate", "units": "climate", "years": "climate", "texture": "texture",
+    "static": "fields", "soil_organic_carbon": "soil carbon", "co2": "CO2", "fill": "climate",
 }  # fmt: skip
-"""What an argument would say that a known site has already."""
+"""Arguments that a known site does not take, and what they would say."""
 
 
-def _check_number(word: str, value: Any, gaps: bool = False) -> None:
+def _texture_of(silt_clay: Number) -> tuple[float, float, float]:
+    """Sand, silt and clay (percent) where only silt and clay together are known."""
+    if not 0 <= silt_clay <= 100:
+        raise InputError(f"silt_clay is {silt_clay:g}, expected 0..100 percent; correct it")
+    return 100.0 - float(silt_clay), float(silt_clay), 0.0
+
+
+def _leave_out(name: str, given: Mapping[str, object]) -> None:
+    """Raise ``InputError`` for arguments of a known site that it would pass over."""
+    for word, value in given.items():
+        if value is not None and not (isinstance(value, str | Sequence | Mapping) and len(value) == 0):
+            raise InputError(f"site '{name}' is known with its {_KNOWN_OF_SITES[word]}; leave {word} out")
+
+
+def _check_numbers(given: Mapping[str, object], gaps: bool = False) -> None:
     """Raise ``InputError`` for what is no finite number; None is not given, and NaN is not known where there may be ``gaps``."""
-    plain = isinstance(value, int | float | np.integer | np.floating) and not isinstance(value, bool)
-    if value is None or (plain and (np.isfinite(value) or (gaps and np.isnan(value)))):
-        return
-    raise InputError(f"{word} is {value!r}, expected a number; correct it")
+    for word, value in given.items():
+        plain = isinstance(value, int | float | np.integer | np.floating) and not isinstance(value, bool)
+        if value is not None and not (plain and (np.isfinite(value) or (gaps and np.isnan(value)))):
+            raise InputError(f"{word} is {value!r}, expected a number; correct it")
+
+
+def _check_several(given: Mapping[str, object]) -> None:
+    """Raise ``InputError`` for what is no row of numbers; soil carbon may have gaps."""
+    for word, several in given.items():
+        if isinstance(several, str) or not isinstance(several, Sequence | np.ndarray):
+            raise InputError(f"{word} is {several!r}, expected numbers; give a tuple of them")
+        for value in several:
+            _check_numbers({word: value}, gaps=word == "soil_organic_carbon")
 
 
 def _is_path(text: str) -> bool:
