@@ -165,11 +165,15 @@ def read_table(tree_class: type, files: list[Path]) -> ParameterTable:
     raw: dict[str, dict[str, Any]] = {}
     for path in files:
         try:
-            content = tomllib.loads(Path(path).read_text())
+            content = tomllib.loads(Path(path).read_text(encoding="utf-8-sig"))
         except FileNotFoundError:
             raise InputError(f"{path}: parameter file not found; give an existing TOML file") from None
+        except (OSError, UnicodeDecodeError) as error:
+            raise InputError(
+                f"{path}: parameter file cannot be read ({error}); give a TOML file of UTF-8 text"
+            ) from None
         except tomllib.TOMLDecodeError as error:
-            raise InputError(f"{path}: not valid TOML ({error})") from None
+            raise InputError(f"{path}: not valid TOML ({error}); correct that line") from None
         if not titles:
             titles = content.pop("communities", {})
             if not titles:
@@ -217,6 +221,10 @@ def _form(name: str, declared: Collection[str]) -> str:
     return f"write [{full}] with lines 'value = ...' and 'source = \"...\"'"
 
 
+def _is_number(value: Any) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)
+
+
 def _merge(raw: dict, name: str, item: Mapping, metadata: Mapping, titles: Mapping, path: Path) -> None:
     unknown = set(item) - {"unit", "bounds", "source", "value", "values"}
     if unknown:
@@ -226,20 +234,38 @@ def _merge(raw: dict, name: str, item: Mapping, metadata: Mapping, titles: Mappi
         raise InputError(
             f"{path}: '{name}' is given in '{item['unit']}' but the model works in '{metadata['unit']}'; convert the value"
         )
+    if "value" not in item and "values" not in item:
+        raise InputError(f"{path}: '{name}' has neither 'value' nor 'values'; give one, or leave the parameter out")
+    if not isinstance(item.get("values", {}), Mapping):
+        raise InputError(f"{path}: 'values' of '{name}' is {item['values']!r}; write values = {{community = number}}")
     entry = raw.setdefault(name, {"values": {}, "bounds": None, "source": ""})
     entry["bounds"] = item.get("bounds", entry["bounds"])
     entry["source"] = item.get("source", entry["source"])
     if entry["bounds"] is None or not entry["source"]:
         raise InputError(f"{path}: '{name}' needs 'bounds = [low, high]' and a 'source'")
+    if not isinstance(entry["source"], str):
+        raise InputError(f"{path}: 'source' of '{name}' is {entry['source']!r}, expected text in quotes")
+    bounds = entry["bounds"]
+    if not (isinstance(bounds, list) and len(bounds) == 2 and all(map(_is_number, bounds)) and bounds[0] < bounds[1]):
+        raise InputError(f"{path}: bounds of '{name}' are {bounds!r}, expected [low, high] with low below high")
     values = dict.fromkeys(titles, item["value"]) if "value" in item else {}
     values.update(item.get("values", {}))
-    low, high = entry["bounds"]
+    low, high = bounds
     for community, value in values.items():
         if community not in titles:
             raise InputError(
                 f"{path}: '{name}' names the unknown community '{community}'; {suggest(community, titles)}"
             )
+        numbers = value if isinstance(value, list) else [value]
+        if not numbers or not all(map(_is_number, numbers)):
+            raise InputError(f"{path}: '{name}' for '{community}' is {value!r}, expected a number or a list of numbers")
         array = np.asarray(value, dtype=float)
+        known = np.shape(next(iter(entry["values"].values()), value))
+        if array.shape != known:
+            raise InputError(
+                f"{path}: '{name}' for '{community}' has {array.size} numbers{' in a list' if array.ndim else ''}, expected "
+                f"{f'a list of {known[0]}' if known else 'one'}"
+            )
         if not np.all(np.isfinite(array)) or np.any(array < low) or np.any(array > high):
             raise InputError(f"{path}: '{name}' for '{community}' is {value}, outside its bounds [{low}, {high}]")
     entry["values"].update(values)

@@ -130,6 +130,11 @@ def own_cells(
 ) -> xr.Dataset:
     """Cells of sites from what is known of them; their elevation from the half-degree fields where these give the climate."""
     if part.source == "embedded":
+        for key in ("communities", "elevations"):
+            if getattr(part, key):
+                raise InputError(
+                    f"{where}: '{key}' of source 'embedded' are known and not taken; leave them out, or choose source 'table'"
+                )
         return embedded.sites(names)
     elevations = dict(part.elevations)
     if climate == "climate_grid":

@@ -15,6 +15,10 @@ def content_of(plan: str | Path | Mapping[str, object]) -> tuple[Content, str]:
     """Sections of a plan given as a path, a text of TOML or a dictionary, and what to call it in errors."""
     if isinstance(plan, Mapping):
         return {key: _plain(value) for key, value in plan.items()}, "the plan"
+    if not isinstance(plan, str | Path):
+        raise InputError(
+            f"a plan is a {type(plan).__name__}; give a path, the text of a plan or a dictionary of sections"
+        )
     if isinstance(plan, str) and "\n" in plan:
         text, where = plan, "the plan"
     else:

@@ -165,6 +165,8 @@ def read_state(path: Path | str) -> xr.Dataset:
 
 def load(folder: str | Path) -> Result:
     """Results in a folder that :meth:`Result.to_netcdf` or ``jtem run`` wrote. Raises ``InputError`` where there are none."""
+    if not isinstance(folder, str | Path):
+        raise InputError(f"a folder of results is a {type(folder).__name__}; give its path")
     folder = Path(folder)
     if folder.is_file():
         raise InputError(f"{folder}: is a file; give the folder of a run")

@@ -10,6 +10,7 @@ from __future__ import annotations
 import dataclasses
 import functools
 import json
+import math
 import re
 import tomllib
 import types
@@ -21,7 +22,7 @@ from typing import Any, TypeVar
 
 from jtem.errors import InputError, suggest
 
-NAME = r"[A-Za-z0-9._-]+"
+NAME = r"[A-Za-z0-9_][A-Za-z0-9._-]*"
 """What may begin a file name."""
 ABOUT = "about"
 
@@ -39,7 +40,7 @@ class About:
 
     ``text``: one sentence. ``low``, ``high``: limits of a number, or of each number of a list. ``words``: allowed words and
     what each becomes. ``entries``: names of the entries of a list of fixed length. ``key``: its name in the file. ``pattern``:
-    what a text must match in full, ``expects`` in words.
+    what a text must match in full, ``expects`` in words. ``gaps``: whether nan stands for what is not known.
     """
 
     text: str
@@ -50,6 +51,7 @@ class About:
     key: str = ""
     pattern: str = ""
     expects: str = ""
+    gaps: bool = False
 
 
 def _field(about: About, default: object) -> Any:
@@ -68,14 +70,15 @@ def setting(
     low: int | float | None = None,
     high: int | float | None = None,
     entries: Sequence[str] = (),
+    gaps: bool = False,
 ) -> Any:
     """A key with its meaning and limits; one without ``default`` must be given. ``entries``: of a list of fixed length."""
-    return _field(About(text, low, high, entries=tuple(entries)), default)
+    return _field(About(text, low, high, entries=tuple(entries), gaps=gaps), default)
 
 
 def name(text: str, default: object = dataclasses.MISSING) -> Any:
     """A key whose text begins file names."""
-    expects = "begins file names; use letters, digits, '-', '_', '.'"
+    expects = "begins file names; use letters, digits, '-', '_', '.' (not first)"
     return _field(About(text, pattern=NAME, expects=expects), default)
 
 
@@ -165,7 +168,7 @@ def read_text(path: Path | str) -> str:
             "writes a plan that names it"
         )
     try:
-        return path.read_text(encoding="utf-8")
+        return path.read_text(encoding="utf-8-sig")
     except FileNotFoundError:
         raise InputError(f"{path}: plan not found; give the path of a TOML file") from None
     except (OSError, UnicodeDecodeError) as error:
@@ -255,6 +258,8 @@ _MANY = {str: "texts", int: "whole numbers", float: "numbers"}
 
 
 def _check_limits(value: int | float, label: str, about: About, where: str) -> None:
+    if not math.isfinite(value) and not (about.gaps and math.isnan(value)):
+        raise InputError(f"{where}: '{label}' is {value}, expected a finite number")
     low, high = about.low, about.high
     if (low is None or low <= value) and (high is None or value <= high):
         return

@@ -333,8 +333,8 @@ def with_errors(
     if (~(error > 0)).any():
         name = stream[int(np.argmax(~(error > 0)))]
         raise InputError(
-            f"no error is stated for '{name}' of {_moment(observations, ~(error > 0))}; give one for the stream in "
-            f"{STREAMS[name].unit}"
+            f"no error is stated for '{name}' of {_moment(observations, ~(error > 0))}; give one in a column 'error', or for "
+            f"the stream in {STREAMS[name].unit} ([errors] floor of a plan)"
         )
     return observations.assign(error=("observation", error))
 
