@@ -19,6 +19,7 @@ from jtem.readers import contract, embedded, site_table, static_fields
 from jtem.readers.catalogue import Domain, Find
 from jtem.readers.cf_monthly import CLOUD_OVERCAST, CLOUD_RANGE, Sun
 from jtem.readers.site_table import SiteTable
+from jtem.records import Named
 
 LATER_CO2 = "ssp126"
 """Scenario of the embedded CO2 after 2014 where none is named: it lies closest to what was observed since."""
@@ -142,7 +143,7 @@ def site_cells(
     return cells.assign_coords(site=("cell", np.array([position.name], dtype=object))), notes
 
 
-def _looked_up(position: Position, where: str, notes: list[str]) -> dict[str, Any]:
+def _looked_up(position: Position, where: str, notes: list[str]) -> Named:
     """What the user's map says at the place."""
     if position.static is None:
         return {}
@@ -168,7 +169,7 @@ def _looked_up(position: Position, where: str, notes: list[str]) -> dict[str, An
     notes.append(
         f"fixed fields of {position.static.name} at ({latitude[best]:.2f}, {longitude[best]:.2f}) where none were given"
     )
-    result: dict[str, Any] = {
+    result: Named = {
         "elevation": float(here["elevation"].values[0]),
         "texture": tuple(float(here[name].values[0]) for name in ("sand", "silt", "clay")),
         "community": here["community"].values,

@@ -204,8 +204,8 @@ def isimip_climates(
                     pass
     offset = np.zeros(latitude.size)
     notes = [
-        f"climate of {sharing.latitude.size} cells shared by {latitude.size} by nearest cell; "
-        f"{int(sharing.moved.sum())} took the nearest one with data"
+        f"climate of {sharing.latitude.size} cells shared by {latitude.size} by nearest cell; {int(sharing.moved.sum())} "
+        "took the nearest one with data"
     ]
     if recipe.lapse_rate:
         offset = _offset(recipe, cells, sharing)

@@ -17,7 +17,6 @@ import json
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import netCDF4
 import numpy as np
@@ -26,6 +25,7 @@ import xarray as xr
 from jtem.errors import InputError, suggest
 from jtem.files import whole
 from jtem.readers import contract, fields, to_model
+from jtem.records import Attributes, Named
 
 FORMAT = 1
 CHUNK_CELLS, CHUNK_YEARS = 256, 10
@@ -78,7 +78,7 @@ def write(
     *,
     climate_cell: np.ndarray | None = None,
     offset: np.ndarray | None = None,
-    attributes: Mapping[str, Any],
+    attributes: Attributes,
     progress: Callable[[str], None] | None = None,
 ) -> None:
     """Write a store, checked block by block; ``path`` appears whole or not at all.
@@ -109,7 +109,9 @@ def _write_cells(data: netCDF4.Dataset, cells: xr.Dataset, index: np.ndarray, of
     data.createDimension("share", cells.sizes["share"])
     data.createDimension("interval", to_model.INTERVALS)
 
-    def put(name: str, dims: tuple[str, ...], values: np.ndarray, units: str = "", kind: str = "f8") -> Any:
+    def put(
+        name: str, dims: tuple[str, ...], values: np.ndarray, units: str = "", kind: str = "f8"
+    ) -> netCDF4.Variable:
         variable = data.createVariable(name, kind, dims, zlib=True, fletcher32=True)
         variable[:] = values
         if units:
@@ -140,7 +142,7 @@ def _write_climate(
     group.createVariable("year", "i4", ("year",))[:] = years
     ppm = group.createVariable("co2", "f8", ("year",))
     ppm[:], ppm.units = entry.co2, "ppm"
-    variables: dict[str, Any] = {}
+    variables: Named = {}
     chunks = (min(CHUNK_CELLS, cells), min(CHUNK_YEARS, years.size), 12)
     seen = -1
     for rows, start, values in entry.blocks():
@@ -183,7 +185,7 @@ def open_store(path: Path | str) -> Iterator[netCDF4.Dataset]:
         yield data
 
 
-def settings(path: Path | str) -> dict[str, Any]:
+def settings(path: Path | str) -> Named:
     """The recipe that a store was made with, in the plan's words."""
     with open_store(path) as data:
         return json.loads(str(getattr(data, "recipe", "{}")))
@@ -197,7 +199,7 @@ def provenance(path: Path | str) -> str:
     return f"prepared {made}, {len(inputs.split('; '))} inputs, hash {hashlib.sha256(inputs.encode()).hexdigest()[:12]}"
 
 
-def differences(path: Path | str, recipe: Mapping[str, Any]) -> list[str]:
+def differences(path: Path | str, recipe: Attributes) -> list[str]:
     """Keys whose words in the store differ from ``recipe``."""
     stored = settings(path)
     now = json.loads(json.dumps(recipe))
@@ -269,7 +271,7 @@ def source(path: Path | str, climate: str) -> tuple[to_model.ClimateSource, str]
     return read, where
 
 
-def _gather(variable: Any, wanted: np.ndarray, at: slice) -> np.ndarray:
+def _gather(variable: netCDF4.Variable, wanted: np.ndarray, at: slice) -> np.ndarray:
     """Rows ``wanted`` (ascending) of a variable as float64, read in runs so that only touched chunks are opened."""
     result = np.empty((wanted.size, at.stop - at.start, 12))
     breaks = np.nonzero(np.diff(wanted // CHUNK_CELLS) > 0)[0] + 1

@@ -121,8 +121,8 @@ def _check_communities(cells: xr.Dataset, communities: Sequence[str], where: str
     bad = ~(np.abs(total - 1.0) < 1e-3) | (share < 0).any(axis=1)
     if bad.any():
         raise InputError(
-            f"{where}: 'community_area_fraction' sums to {_first(total, bad)[1]:g} in {_place(cells, bad)}, "
-            "expected 1; give fractions (0-1) of the named communities"
+            f"{where}: 'community_area_fraction' sums to {_first(total, bad)[1]:g} in {_place(cells, bad)}, expected 1; "
+            "give fractions (0-1) of the named communities"
         )
 
 
@@ -156,8 +156,8 @@ def model_cells(
         stocks = np.asarray(cells["soil_organic_carbon"].values, dtype=np.float64)[column_cell]
         if np.any(stocks < 0) or np.nanmax(np.where(np.isfinite(stocks), stocks, 0.0)) > 500:
             raise InputError(
-                f"{where}: 'soil_organic_carbon' has values outside 0..500 kg m-2; give kg m-2 per interval "
-                "and NaN where nothing was observed"
+                f"{where}: 'soil_organic_carbon' has values outside 0..500 kg m-2; give kg m-2 per interval and NaN where "
+                "nothing was observed"
             )
     seen = np.isfinite(stocks)
     partly = int(np.unique(column_cell[seen.any(axis=1) & ~seen.all(axis=1)]).size)
