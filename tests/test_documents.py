@@ -96,7 +96,7 @@ def test_files_that_a_change_touches_are_there():
     ]
     assert len(named) > 25
     known = {path.relative_to(ROOT / "src" / "jtem").as_posix() for path in (ROOT / "src" / "jtem").rglob("*.py")}
-    for name in named:
+    for name in sorted(named):
         assert (ROOT / name).is_file() or any(path.endswith(name) for path in known), name
 
 
@@ -105,7 +105,7 @@ def test_files_that_a_change_touches_are_there():
 
 def tower(first, last):
     """``tower.csv``."""
-    places.written(places.months(first, last), ".")
+    places.written(places.months(first, last), Path("."))
 
 
 def grids():
@@ -115,7 +115,7 @@ def grids():
     time = pd.to_datetime(frame[["year", "month"]].assign(day=15)).values
     fields = {}
     for name, column, unit in zip(("tas", "pr", "rsds"), places.HEADER, ("degC", "mm month-1", "W m-2"), strict=True):
-        values = np.broadcast_to(frame[column].values[:, None, None], (len(frame), 2, 2))
+        values = np.broadcast_to(frame[column].to_numpy()[:, None, None], (len(frame), 2, 2))
         fields[name] = (("time", "lat", "lon"), values, {"units": unit})
     xr.Dataset(fields, coords={**coords, "time": time}).to_netcdf("climate.nc")
     static = {"elevation": 300.0, "sand": 40.0, "silt": 45.0, "clay": 15.0}

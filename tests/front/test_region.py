@@ -22,7 +22,7 @@ def files(tmp_path_factory):
     grid = {"lat": [68.0, 68.5], "lon": [-150.0, -149.5]}
     fields = {}
     for name, column, unit in zip(("tas", "pr", "rsds"), places.HEADER, ("degC", "mm month-1", "W m-2"), strict=True):
-        values = np.broadcast_to(frame[column].values[:, None, None], (len(frame), 2, 2)).copy()
+        values = np.broadcast_to(frame[column].to_numpy()[:, None, None], (len(frame), 2, 2)).copy()
         if name == "tas":
             values[:, :, 1] += 1.0
         fields[name] = (("time", "lat", "lon"), values, {"units": unit})

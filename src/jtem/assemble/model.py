@@ -79,7 +79,8 @@ def parameter_files(names: Sequence[str], data: Path | None, where: str) -> list
 
 def table(names: Sequence[str], data: Path | None, where: str) -> parameters.ParameterTable:
     """The parameters of the defaults and overlays; raises ``InputError``."""
-    return parameters.read_table(step.Parameters, parameter_files(names, data, where))
+    files = parameter_files(names, data, where)
+    return parameters.read_table(step.Parameters, files)
 
 
 def columns(cells: xr.Dataset, communities: Sequence[str], dtype: str, where: str) -> to_model.ModelCells:

@@ -8,7 +8,6 @@ beside the transfer that the model booked; all three agree to round-off.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
 
 import numpy as np
 
@@ -39,7 +38,7 @@ from jtem.report.regional import Line, Region, Report
 LAST_DECADE = (2090, 2099)
 FLUXES = {"npp": NPP, "rh": RH, "nep": NEP}
 Cells = list[tuple[str, ...]]
-Add = Callable[[str, str, str, Any, str], str]
+Add = Callable[[str, str, str, Sequence[float] | np.ndarray, str], str]
 """Adds a line of quantity, key, scenario, values of the members, unit; returns mean and s.d. as text."""
 
 

@@ -21,7 +21,7 @@ from jtem.physics import permafrost, soil_heat, water
 from jtem.run.years import HeatYear, Pools, many, repeat
 from jtem.run.years import heat as heat_year
 from jtem.run.years import pools as pools_year
-from jtem.state import Cell, Climate, Controls
+from jtem.state import AnyArray, Cell, Climate, Controls
 
 RESET_YEARS = (3, 6, 10)
 """Years of the heat spin-up after which the deep profile is reset (docs/model.md#h12)."""
@@ -355,10 +355,10 @@ def with_layers(
     return dataclasses.replace(carbon, store=store)
 
 
-def closed(drift: Drift) -> Array:
+def closed(drift: Drift) -> AnyArray:
     """Whether all of TEM's closure tests hold (docs/model.md#i3); scalar or per column."""
 
-    def small(value: Array, kind: str) -> Array:
+    def small(value: AnyArray, kind: str) -> AnyArray:
         return abs(value) <= CLOSURE_TOLERANCE[kind]
 
     return (

@@ -256,7 +256,7 @@ class Walk:
         outputs, code, _ = self.walk()
         return outputs[0], code
 
-    def tangent(self, steps: PyTree) -> tuple[jax.Array, jax.Array, jax.Array]:
+    def tangent(self, steps: PyTree) -> tuple[np.ndarray, jax.Array, np.ndarray]:
         """Outputs, codes and derivatives (column, direction, variable, year) along ``steps`` of all columns."""
         (y, moved), code, _ = self.walk(steps)
         return y, code, moved
