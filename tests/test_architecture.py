@@ -215,8 +215,8 @@ def test_no_file_and_no_function_is_too_long():
 
 UNTYPED = {"numerics": 44, "physics": 32, "readers": 34, "report": 1}
 """Parameters without an annotation, by room; elsewhere none. Take away, never add."""
-ANY = 264
-"""Occurrences of ``Any`` in the package. Take away, never add."""
+ANY = 60
+"""Most lines of the package that say ``Any``."""
 
 
 def untyped(path: Path) -> int:
@@ -234,7 +234,8 @@ def test_untyped_parameters_and_any_become_fewer():
     for path in modules():
         found[room_of(path)] = found.get(room_of(path), 0) + untyped(path)
     assert {room: count for room, count in found.items() if count > UNTYPED.get(room, 0)} == {}
-    assert sum(len(re.findall(r"\bAny\b", path.read_text())) for path in modules()) <= ANY
+    lines = [line for path in modules() for line in path.read_text().splitlines() if re.search(r"\bAny\b", line)]
+    assert len(lines) <= ANY
 
 
 MODEL = SOURCE.parents[1] / "docs" / "model.md"

@@ -84,8 +84,8 @@ class Model:
         ``data``: the folder of input files that the plan names (default: the variable ``JTEM_DATA``). ``run()`` then does what
         ``jtem run`` does, in memory. Raises ``InputError``.
         """
-        content, _ = plans.content_of(plan)
-        return cls.of(Setup.of(None, content, Path(data) if data is not None else None))
+        content, where = plans.content_of(plan)
+        return cls.of(Setup.of_plan(content, where, Path(data) if data is not None else None))
 
     # --- what it is ---------------------------------------------------------------------------------------------------
 
@@ -174,6 +174,9 @@ class Model:
         ``values``: numbers of each parameter, one a member (lists of one length). Other arguments are those of :meth:`run`.
         The values stand as coordinates along ``member``. Raises ``InputError``.
         """
+        for name, series in edits.table_of(values, "an ensemble").items():
+            if isinstance(series, str) or not isinstance(series, Sequence | np.ndarray):
+                raise InputError(f"an ensemble's values of '{name}' are {series!r}; give a list, one value a member")
         lengths = {name: len(list(series)) for name, series in values.items()}
         if not lengths or len(set(lengths.values())) != 1 or 0 in lengths.values():
             said = ", ".join(f"{name}: {count}" for name, count in lengths.items()) or "none"

@@ -6,18 +6,19 @@ import re
 import tomllib
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 from jtem.errors import InputError
-
-Content = dict[str, Any]
-"""Sections of a plan by name, as TOML has them: tables, and lists of tables."""
+from jtem.plan.toml import Content
 
 
 def content_of(plan: str | Path | Mapping[str, object]) -> tuple[Content, str]:
     """Sections of a plan given as a path, a text of TOML or a dictionary, and what to call it in errors."""
     if isinstance(plan, Mapping):
         return {key: _plain(value) for key, value in plan.items()}, "the plan"
+    if not isinstance(plan, str | Path):
+        raise InputError(
+            f"a plan is a {type(plan).__name__}; give a path, the text of a plan or a dictionary of sections"
+        )
     if isinstance(plan, str) and "\n" in plan:
         text, where = plan, "the plan"
     else:
@@ -38,7 +39,7 @@ def _plain(value: object) -> object:
     return str(value) if isinstance(value, Path) else value
 
 
-def text_of(content: Mapping[str, Any]) -> str:
+def text_of(content: Content) -> str:
     """The TOML text of a plan's sections.
 
     >>> print(text_of({"plan": {"name": "a"}, "scenario": [{"name": "warm", "first": 2015}]}))

@@ -10,7 +10,6 @@ import re
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from jtem import variables
 from jtem.errors import InputError, suggest
@@ -111,7 +110,7 @@ class DomainSection:
     elevation: float | None = setting("Elevation of a site in m.", None)
     texture: tuple[float, ...] = setting("Sand, silt and clay of a site in percent.", ())
     soil_organic_carbon: tuple[float, ...] = setting(
-        "Soil carbon of a site in kg m-2, in 0-0.3, 0.3-1, 1-2 and 2-3 m.", ()
+        "Soil carbon of a site in kg m-2, in 0-0.3, 0.3-1, 1-2 and 2-3 m.", (), gaps=True
     )
     fill: str = choice("What stands where months of a site's table are missing.", ("", "mean"), "")
 
@@ -232,6 +231,8 @@ class FactorialSection:
     members: Mapping[str, tuple[float, float]] = setting(
         "An ensemble of our own making: factor on the warming, relative change of precipitation per degC.",
         EMPTY,
+        low=-10,
+        high=10,
         entries=("factor on warming", "change of precipitation per degC"),
     )
 
@@ -412,7 +413,7 @@ def parse(text: str, where: str = "the plan") -> Plan:
     return plan
 
 
-def from_dict(sections: Mapping[str, Any], where: str = "the plan") -> Plan:
+def from_dict(sections: Mapping[str, object], where: str = "the plan") -> Plan:
     """A plan from dictionaries, e.g. ``{"plan": {"name": "a"}, "scenario": [{...}]}``, checked as a file is."""
     return parse(toml.text_of(sections, where), where)
 
@@ -453,6 +454,10 @@ def _check(plan: Plan) -> None:
     climates |= {*plan.factorial.scenarios, plan.factorial.base_climate} - {""}
     check_domain(plan.domain, climates, where)
     variables.selection(plan.output.monthly, plan.output.annual, f"{where}: [output]")
+    if not (plan.output.netcdf or plan.output.state or plan.output.zarr):
+        raise InputError(
+            f"{where}: [output] netcdf, state and zarr are all false, so that nothing is kept; set one to true"
+        )
 
 
 def check_domain(part: DomainSection, climates: Collection[str], where: str) -> None:
@@ -474,6 +479,20 @@ def check_domain(part: DomainSection, climates: Collection[str], where: str) -> 
                 f"{where}: [domain] source '{part.source}' does not take '{key.name}'; leave it out, or choose a source that "
                 f"does ({', '.join(users)})"
             )
+    _check_places(part, where)
+
+
+def _check_places(part: DomainSection, where: str) -> None:
+    """Sites, domain and position exclude one another; a site stands once."""
+    named = [word for word, given in (
+        ("sites", bool(part.sites)), ("domain", part.domain != "pan_arctic"),
+        ("latitude", part.latitude is not None or part.longitude is not None),
+    ) if given]  # fmt: skip
+    if len(named) > 1:
+        raise InputError(f"{where}: [domain] '{named[0]}' and '{named[1]}' both say where the cells are; leave one out")
+    twice = [site for site in part.sites if part.sites.count(site) > 1]
+    if twice:
+        raise InputError(f"{where}: [domain] sites has {twice[0]!r} twice; leave one out")
 
 
 def _check_isimip(plan: Plan) -> None:

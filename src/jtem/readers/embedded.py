@@ -11,7 +11,6 @@ import csv
 import tomllib
 from collections.abc import Sequence
 from functools import cache
-from typing import Any
 
 import numpy as np
 import xarray as xr
@@ -19,6 +18,7 @@ import xarray as xr
 from jtem.constants import EARTH_RADIUS_KM
 from jtem.errors import InputError, suggest
 from jtem.files import data_path
+from jtem.records import Named
 
 DOMAINS = ("pan_arctic", "plateau")
 SCENARIO_YEARS = {
@@ -93,13 +93,13 @@ def _read_csv(name: str) -> dict[str, np.ndarray]:
 
 
 @cache
-def rules() -> dict[str, Any]:
+def rules() -> Named:
     """Constants of the embedded climate, soils and vegetation (``rules.toml``)."""
     return tomllib.loads(data_path("embedded", "rules.toml").read_text(encoding="utf-8"))
 
 
 @cache
-def _site_table() -> dict[str, dict[str, Any]]:
+def _site_table() -> dict[str, Named]:
     return tomllib.loads(data_path("embedded", "sites.toml").read_text(encoding="utf-8"))
 
 
@@ -109,12 +109,12 @@ def _series(name: str) -> dict[str, np.ndarray]:
 
 
 @cache
-def _coefficients(region: str) -> dict[str, Any]:
+def _coefficients(region: str) -> Named:
     """Coefficients of one region: ``centres`` (centre, 2), ``width_km`` and a (term, wave) array per variable."""
     columns = _read_csv(f"{region}.csv")
     width_km = float(rules()["bump_width_km"][region])
     has_centre = columns["term"] >= 0
-    table: dict[str, Any] = {
+    table: Named = {
         "width_km": width_km,
         "centres": np.stack([columns["latitude"], columns["longitude"]], axis=1)[has_centre],
     }

@@ -19,6 +19,7 @@ from jtem.readers import embedded, site_table, static_fields
 from jtem.readers.catalogue import Domain, Find
 from jtem.readers.cf_monthly import CLOUD_OVERCAST, CLOUD_RANGE, Sun
 from jtem.readers.site_table import SiteTable
+from jtem.records import Named
 
 LATER_CO2 = "ssp126"
 """Scenario of the embedded CO2 after 2014 where none is named: it lies closest to what was observed since."""
@@ -138,9 +139,7 @@ def site_cells(
         )
     units = {"latitude": "degrees_north", "longitude": "degrees_east", "elevation": "m", "area": "km2"}
     values = {"latitude": latitude, "longitude": longitude, "elevation": float(elevation), "area": 1.0}
-    fields: dict[str, Any] = {
-        name: ("cell", np.array([value]), {"units": units[name]}) for name, value in values.items()
-    }
+    fields: Named = {name: ("cell", np.array([value]), {"units": units[name]}) for name, value in values.items()}
     for name, value in zip(("sand", "silt", "clay"), texture, strict=True):
         fields[name] = ("cell", np.array([float(value)]), {"units": "percent"})
     fields["community"] = (("cell", "share"), community)
@@ -150,7 +149,7 @@ def site_cells(
     return cells.assign_coords(site=("cell", np.array([position.name], dtype=object))), notes
 
 
-def _looked_up(position: Position, where: str, notes: list[str]) -> dict[str, Any]:
+def _looked_up(position: Position, where: str, notes: list[str]) -> Named:
     """What the user's map says at the place."""
     if position.static is None:
         return {}
@@ -176,7 +175,7 @@ def _looked_up(position: Position, where: str, notes: list[str]) -> dict[str, An
     notes.append(
         f"fixed fields of {position.static.name} at ({latitude[best]:.2f}, {longitude[best]:.2f}) where none were given"
     )
-    result: dict[str, Any] = {
+    result: Named = {
         "elevation": float(here["elevation"].values[0]),
         "texture": tuple(float(here[name].values[0]) for name in ("sand", "silt", "clay")),
         "community": here["community"].values,

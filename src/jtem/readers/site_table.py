@@ -11,13 +11,12 @@ import difflib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import xarray as xr
 
 from jtem.errors import InputError, suggest
-from jtem.readers.columns import MINUTES_PER_DAY, NAMES, Columns, columns_of, days_of, split_unit, variable_of
+from jtem.readers.columns import MINUTES_PER_DAY, NAMES, Columns, Table, columns_of, days_of, split_unit, variable_of
 from jtem.readers.units import to_house_units
 
 NEEDED = ("air_temperature", "precipitation")
@@ -87,7 +86,7 @@ class SiteTable:
 
 
 def read(
-    table: Any,
+    table: Table,
     *,
     names: Mapping[str, str] | None = None,
     units: Mapping[str, str] | None = None,
@@ -155,7 +154,7 @@ def read(
     )
 
 
-def _title(table: Any, where: str) -> str:
+def _title(table: Table, where: str) -> str:
     if where:
         return where
     return Path(table).name if isinstance(table, str | Path) else f"the {type(table).__name__}"

@@ -17,7 +17,6 @@ import json
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import netCDF4
 import numpy as np
@@ -26,6 +25,7 @@ import xarray as xr
 from jtem.errors import InputError, suggest
 from jtem.files import whole
 from jtem.readers import fields, to_model
+from jtem.records import Attributes, Named
 
 FORMAT = 1
 CHUNK_CELLS, CHUNK_YEARS = 256, 10
@@ -80,7 +80,7 @@ def write(
     *,
     climate_cell: np.ndarray | None = None,
     offset: np.ndarray | None = None,
-    attributes: Mapping[str, Any],
+    attributes: Attributes,
     progress: Callable[[str], None] | None = None,
 ) -> None:
     """Write a store, checked block by block; ``path`` appears whole or not at all.
@@ -111,7 +111,9 @@ def _write_cells(data: netCDF4.Dataset, cells: xr.Dataset, index: np.ndarray, of
     data.createDimension("share", cells.sizes["share"])
     data.createDimension("interval", to_model.INTERVALS)
 
-    def put(name: str, dims: tuple[str, ...], values: np.ndarray, units: str = "", kind: str = "f8") -> Any:
+    def put(
+        name: str, dims: tuple[str, ...], values: np.ndarray, units: str = "", kind: str = "f8"
+    ) -> netCDF4.Variable:
         variable = data.createVariable(name, kind, dims, zlib=True, fletcher32=True)
         variable[:] = values
         if units:
@@ -142,7 +144,7 @@ def _write_climate(
     group.createVariable("year", "i4", ("year",))[:] = years
     ppm = group.createVariable("co2", "f8", ("year",))
     ppm[:], ppm.units = entry.co2, "ppm"
-    variables: dict[str, Any] = {}
+    variables: Named = {}
     chunks = (min(CHUNK_CELLS, cells), min(CHUNK_YEARS, years.size), 12)
     seen = -1
     for rows, start, values in entry.blocks():
@@ -193,7 +195,7 @@ def open_store(path: Path | str) -> Iterator[netCDF4.Dataset]:
         yield data
 
 
-def settings(path: Path | str) -> dict[str, Any]:
+def settings(path: Path | str) -> Named:
     """The recipe that a store was made with, in the plan's words."""
     with open_store(path) as data:
         return json.loads(str(getattr(data, "recipe", "{}")))
@@ -207,7 +209,7 @@ def provenance(path: Path | str) -> str:
     return f"prepared {made}, {len(inputs.split('; '))} inputs, hash {hashlib.sha256(inputs.encode()).hexdigest()[:12]}"
 
 
-def differences(path: Path | str, recipe: Mapping[str, Any]) -> list[str]:
+def differences(path: Path | str, recipe: Attributes) -> list[str]:
     """Keys whose words in the store differ from ``recipe``."""
     stored = settings(path)
     now = json.loads(json.dumps(recipe))
@@ -225,7 +227,7 @@ def read_cells(path: Path | str) -> xr.Dataset:
     """The cell dataset of a store, in the form of ``docs/architecture.md``."""
     with open_store(path) as data:
         try:
-            result: dict[str, Any] = {
+            result: Named = {
                 name: ("cell", np.asarray(data[name][:]), {"units": str(getattr(data[name], "units", ""))})
                 for name in FLAT_CELL_FIELDS
             }
@@ -265,7 +267,7 @@ def source(path: Path | str, climate: str) -> tuple[to_model.ClimateSource, str]
             raise InputError(f"{where}: years {first}-{last} asked, the store has {begin}-{end}; prepare it again")
         wanted, back = np.unique(index[rows], return_inverse=True)
         at = slice(first - begin, last - begin + 1)
-        result: dict[str, Any] = {}
+        result: Named = {}
         with open_store(path) as data:
             group = data[f"climate_{climate}"]
             for name in to_model.CLIMATE_RANGES:
@@ -286,7 +288,7 @@ def source(path: Path | str, climate: str) -> tuple[to_model.ClimateSource, str]
     return read, where
 
 
-def _gather(variable: Any, wanted: np.ndarray, at: slice) -> np.ndarray:
+def _gather(variable: netCDF4.Variable, wanted: np.ndarray, at: slice) -> np.ndarray:
     """Rows ``wanted`` (ascending) of a variable as float64, read in runs so that only touched chunks are opened."""
     result = np.empty((wanted.size, at.stop - at.start, 12))
     breaks = np.nonzero(np.diff(wanted // CHUNK_CELLS) > 0)[0] + 1

@@ -8,13 +8,12 @@ are carbon and nitrogen (not coulomb and newton). What is not understood is refu
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 
 from jtem.errors import InputError
+from jtem.records import Attributes
 
 SECONDS_PER_DAY = 86400.0
 HOUSE_UNITS = {"air_temperature": "degC", "precipitation": "mm month-1", "shortwave_radiation": "W m-2"}
@@ -227,7 +226,7 @@ _WORDS = {
 _NOT_A_MEAN = ("maximum", "minimum", "standard_deviation", "variance", "range", "median", "mode")
 
 
-def cell_method(said: Mapping[str, Any]) -> str:
+def cell_method(said: Attributes) -> str:
     """What ``cell_methods`` says of time: "day" (mean of daily sums), "sum", "mean", "point", another word, or ""."""
     text = re.sub(r"\s+", " ", re.sub(r"\([^)]*\)", "", str(said.get("cell_methods", ""))).lower())
     found = re.findall(r"(?:\w+: )*time: (?:\w+: )*(\w+)(?: (within|over) (\w+))?", text)
@@ -238,7 +237,7 @@ def cell_method(said: Mapping[str, Any]) -> str:
     return found[-1][0]
 
 
-def of_ecmwf(said: Mapping[str, Any], history: str = "") -> bool:
+def of_ecmwf(said: Attributes, history: str = "") -> bool:
     """Whether a variable comes from GRIB of ECMWF: accumulations in its monthly means are per day."""
     return any(str(key).startswith("GRIB_") for key in said) or "grib_to_netcdf" in history
 
@@ -250,7 +249,7 @@ def to_house_units(
     days: np.ndarray,
     where: str,
     *,
-    said: Mapping[str, Any] | None = None,
+    said: Attributes | None = None,
     step_days: float | None = None,
     per_day: bool = False,
     year_days: float = 365.2425,
