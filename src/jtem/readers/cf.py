@@ -61,11 +61,19 @@ def open_raw(path: Path | str) -> netCDF4.Dataset:
     try:
         dataset = netCDF4.Dataset(str(path))
     except (OSError, RuntimeError) as error:
+        with path.open("rb") as file:
+            packed = {b"\x1f\x8b": "gzip", b"PK": "zip", b"BZ": "bzip2"}.get(file.read(2))
+        if packed:
+            raise InputError(f"{path}: packed with {packed}; unpack it and give the netCDF files in it") from None
         raise InputError(
             f"{path}: not a readable netCDF file ({_reason(error)}); it may be cut short, fetch it again "
             "(other formats: convert to netCDF; a table of one site: jtem site)"
         ) from None
     dataset.set_auto_maskandscale(False)
+    if dataset.groups and not dataset.variables:
+        names = ", ".join(dataset.groups)
+        dataset.close()
+        raise InputError(f"{path}: all variables lie in groups ({names}); take one out (ncks -G : -g GROUP)")
     return dataset
 
 

@@ -18,7 +18,7 @@ import xarray as xr
 from jtem.constants import EARTH_RADIUS_KM
 from jtem.errors import InputError, suggest
 from jtem.files import data_path
-from jtem.records import Named
+from jtem.readers import contract
 
 DOMAINS = ("pan_arctic", "plateau")
 SCENARIO_YEARS = {
@@ -256,25 +256,17 @@ def climate(cells: xr.Dataset, scenario: str, first_year: int, last_year: int) -
     change = _temperature_change(_column(cells, "latitude"), _column(cells, "longitude"), scenario, years)
     wetter = 1 + rules()["precipitation_per_degree"] * change.mean(2)
     shape = change.shape
-    dims = ("cell", "year", "month")
-    return xr.Dataset(
+    result = contract.climate(
         {
-            "air_temperature": (dims, fields["tas"][:, None, :] + change, {"units": "degC"}),
-            "precipitation": (
-                dims,
-                fields["pr"][:, None, :] * np.maximum(wetter, 0.1)[:, :, None],
-                {"units": "mm month-1"},
-            ),
-            "shortwave_radiation": (
-                dims,
-                np.broadcast_to(fields["rsds"][:, None, :], shape).copy(),
-                {"units": "W m-2"},
-            ),
-            "co2": ("year", co2(scenario, first_year, last_year), {"units": "ppm"}),
+            "air_temperature": fields["tas"][:, None, :] + change,
+            "precipitation": fields["pr"][:, None, :] * np.maximum(wetter, 0.1)[:, :, None],
+            "shortwave_radiation": np.broadcast_to(fields["rsds"][:, None, :], shape).copy(),
         },
-        coords={"year": years, "month": MONTHS},
-        attrs={"title": f"emulated climate: {scenario} {first_year}-{last_year}", "scenario": scenario},
+        first_year,
+        f"emulated climate: {scenario} {first_year}-{last_year}",
+        co2(scenario, first_year, last_year),
     )
+    return result.assign_attrs(scenario=scenario)
 
 
 def co2(scenario: str, first_year: int, last_year: int) -> np.ndarray:
@@ -361,30 +353,9 @@ def cell_dataset(
     fraction: np.ndarray,
     title: str,
 ) -> xr.Dataset:
-    """Cells in the form of ``docs/architecture.md``, with the texture and soil carbon of the embedded rules."""
-    texture = rules()["texture_percent"]
-    count = latitude.size
-
-    def per_cell(values: np.ndarray, units: str) -> tuple:
-        return ("cell", np.broadcast_to(values, (count,)).astype(np.float64), {"units": units})
-
-    return xr.Dataset(
-        {
-            "latitude": per_cell(latitude, "degrees_north"),
-            "longitude": per_cell(longitude, "degrees_east"),
-            "area": per_cell(area, "km2"),
-            "elevation": per_cell(elevation, "m"),
-            **{name: per_cell(np.asarray(texture[name]), "percent") for name in ("sand", "silt", "clay")},
-            "community": (("cell", "share"), community),
-            "community_area_fraction": (("cell", "share"), fraction, {"units": "1"}),
-            "soil_organic_carbon": (
-                ("cell", "interval"),
-                soil_organic_carbon(community, fraction),
-                {"units": "kg m-2", "long_name": "soil organic carbon in 0-0.3, 0.3-1, 1-2, 2-3 m"},
-            ),
-        },
-        coords={"cell": np.arange(count)},
-        attrs={"title": title},
+    fields = {"latitude": latitude, "longitude": longitude, "area": area, "elevation": elevation}
+    return contract.cells(
+        fields | _rules()["texture_percent"], community, fraction, title, soil_organic_carbon(community, fraction)
     )
 
 

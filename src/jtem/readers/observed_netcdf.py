@@ -127,7 +127,7 @@ def _observations(
     for k, month in enumerate(number):
         part = values[months.month == month]
         have = np.isfinite(part).sum(axis=0)
-        whole = 1 if months.step_days is None else round(months.days[first[k]] / months.step_days)
+        whole = 1 if months.step_days is None else round(float(months.days[first[k]]) / months.step_days)
         with np.errstate(invalid="ignore"):
             mean = np.nansum(part, axis=0) / have
         factor, offset = conversion(stream, STREAMS[stream].unit, unit, float(months.days[first[k]]), said)

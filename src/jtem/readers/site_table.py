@@ -16,7 +16,8 @@ import numpy as np
 import xarray as xr
 
 from jtem.errors import InputError, suggest
-from jtem.readers.columns import MINUTES_PER_DAY, NAMES, Columns, Table, columns_of, days_of, split_unit, variable_of
+from jtem.readers import contract
+from jtem.readers.columns import MINUTES_PER_DAY, NAMES, Columns, columns_of, days_of, split_unit, variable_of
 from jtem.readers.units import to_house_units
 
 NEEDED = ("air_temperature", "precipitation")
@@ -76,12 +77,13 @@ class SiteTable:
                 "complete it"
             )
         rows = slice(first - int(self.years[0]), last - int(self.years[0]) + 1)
-        dims = ("cell", "year", "month")
         fields = {
-            name: (dims, values[None, rows].copy(), {"units": RANGES[name][2]}) for name, values in self.fields.items()
+            name: values[None, rows].copy() for name, values in self.fields.items() if name in contract.CLIMATE_UNITS
         }
-        return xr.Dataset(
-            fields, coords={"year": self.years[rows], "month": np.arange(1, 13)}, attrs={"title": self.title}
+        result = contract.climate(fields, first, self.title)
+        others = {name: values[None, rows].copy() for name, values in self.fields.items() if name not in fields}
+        return result.assign(
+            {name: (("cell", "year", "month"), values, {"units": RANGES[name][2]}) for name, values in others.items()}
         )
 
 

@@ -10,7 +10,7 @@ import numpy as np
 import xarray as xr
 
 from jtem.errors import InputError, note, suggest
-from jtem.readers import cell_area, cf, layouts, units
+from jtem.readers import cell_area, cf, contract, layouts, units
 from jtem.readers.vegetation import mosaic_of, whole_codes
 from jtem.records import Attributes, Named
 
@@ -61,16 +61,11 @@ def read_cells(
         note(
             f"{where}: nothing tells the area of the cells; each counts as 1 km2 (add 'area' in m2 or bounds of lat and lon)"
         )
-    units_of = {"elevation": "m", "sand": "percent", "silt": "percent", "clay": "percent"}
-    result: Named = {name: ("cell", values[land], {"units": units_of[name]}) for name, values in fields.items()}
-    result["latitude"] = ("cell", here.latitude[land], {"units": "degrees_north"})
-    result["longitude"] = ("cell", here.longitude[land], {"units": "degrees_east"})
-    result["area"] = ("cell", area[land], {"units": "km2"})
-    result["community"] = (("cell", "share"), share_names[land])
-    result["community_area_fraction"] = (("cell", "share"), shares[land], {"units": "1"})
-    if stocks is not None:
-        result["soil_organic_carbon"] = (("cell", "interval"), stocks[land], {"units": "kg m-2"})
-    return xr.Dataset(result, coords={"cell": np.arange(land.size)}, attrs={"title": Path(path).name})
+    flat = {name: values[land] for name, values in fields.items()} | {"area": area[land]}
+    flat |= {"latitude": here.latitude[land], "longitude": here.longitude[land]}
+    return contract.cells(
+        flat, share_names[land], shares[land], Path(path).name, None if stocks is None else stocks[land]
+    )
 
 
 def _variable(data: netCDF4.Dataset, name: str, where: str) -> netCDF4.Variable:
@@ -86,6 +81,11 @@ def _in_house(name: str, values: np.ndarray, said: Attributes, called: str, wher
     """Elevation in m, texture in percent, by the units of the file (without any: taken as they are)."""
     unit = str(said.get("units", "")).strip()
     if not unit:
+        text = " ".join(str(said.get(key, "")) for key in ("standard_name", "long_name"))
+        if "geopotential" in text.lower():
+            raise InputError(
+                f"{where}: '{called}' is a geopotential without units; set its units attribute (m2 s-2, or m)"
+            )
         return values
     if name == "elevation":
         return values * units.height_factor(unit, where, called)

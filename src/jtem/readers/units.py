@@ -55,6 +55,7 @@ for _words, _factor, _powers in (
     ("ft foot feet", 0.3048, _base(METRE)),
     ("yd yard yards", 0.9144, _base(METRE)),
     ("ha hectare hectares", 1e4, _base(METRE, 2)),
+    ("l L liter liters litre litres", 1e-3, _base(METRE, 3)),
     ("kg kilogram kilograms", 1.0, _base(KILOGRAM)),
     ("hg", 0.1, _base(KILOGRAM)),
     ("g gram grams", 1e-3, _base(KILOGRAM)),
@@ -96,6 +97,7 @@ _WHOLE = {
     **dict.fromkeys(("degf", "f", "°f", "fahrenheit", "degreesfahrenheit", "degreefahrenheit", "degreesf", "degreef"),
                     Unit(5.0 / 9.0, _base(KELVIN), 273.15 - 32.0 * 5.0 / 9.0)),
     **dict.fromkeys(("masl", "metersabovesealevel", "metresabovesealevel", "meterabovesealevel"), Unit(1.0, _base(METRE))),
+    **dict.fromkeys(("permille", "permil", "permill", "‰"), Unit(1e-3)),
     **dict.fromkeys(("%wt", "%weight", "percentweight", "wt%", "weightpercent", "%(weight)", "weight%", "%mass", "mass%"),
                     Unit(0.01)),
 }  # fmt: skip
