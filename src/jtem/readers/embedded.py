@@ -353,9 +353,10 @@ def cell_dataset(
     fraction: np.ndarray,
     title: str,
 ) -> xr.Dataset:
+    """Cells in the form of ``docs/architecture.md``, with the texture and soil carbon of the embedded rules."""
     fields = {"latitude": latitude, "longitude": longitude, "area": area, "elevation": elevation}
     return contract.cells(
-        fields | _rules()["texture_percent"], community, fraction, title, soil_organic_carbon(community, fraction)
+        fields | rules()["texture_percent"], community, fraction, title, soil_organic_carbon(community, fraction)
     )
 
 
