@@ -11,6 +11,8 @@ from collections.abc import Mapping
 import numpy as np
 import xarray as xr
 
+from jtem.records import Attributes, Named
+
 CLIMATE_UNITS = {
     "air_temperature": "degC",
     "precipitation": "mm month-1",

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import netCDF4
 import numpy as np
 import xarray as xr
 
@@ -19,6 +20,7 @@ from jtem.readers import cf, time_axis, units
 from jtem.readers.observations import ALIASES, NEGATED, STREAMS, dataset, downwards, refuse_repeated, row
 from jtem.readers.observed_units import conversion
 from jtem.readers.thaw import yearly_maximum
+from jtem.records import Named
 
 LEAST_SHARE = 0.8
 """Share of a month's steps that a mean needs."""
