@@ -51,7 +51,9 @@ class Model:
     ``place``: of :func:`jtem.site` or :func:`jtem.region` (or the name of a known site). ``permafrost``: "layered" (Liu et al.
     2024), "thaw_ratio" (Liu et al. 2022), "tem6", "none" and others. ``parameters``: overlays over the defaults, by name
     ("jtem_soil_heat") or path. ``precision``: "mixed" (soil heat of 32 bits), "float64" or "float32". ``nitrogen``: "closed" or
-    "open". ``heat_substeps``, ``carbon_substeps``: of a month. Raises ``InputError``.
+    "open". ``snow``: "constant" density, or "settling". ``freezing`` of soil water: at one "point", or along a "curve".
+    ``soil_grid``: layers of soil heat, "default" or "fine". ``heat_substeps``, ``carbon_substeps``: of a month. Raises
+    ``InputError``.
 
     Nothing is computed and JAX does not start before a method asks for numbers. Compiled programs are shared: a second run of
     the same shape, of this or another model, compiles nothing.
@@ -79,6 +81,9 @@ class Model:
         parameters: str | Path | Sequence[str | Path] = (),
         precision: str = "mixed",
         nitrogen: str = "closed",
+        snow: str = "constant",
+        freezing: str = "point",
+        soil_grid: str = "default",
         heat_substeps: int = 6,
         carbon_substeps: int = 4,
     ):
@@ -91,7 +96,8 @@ class Model:
         overlays = [parameters] if isinstance(parameters, str | Path) else list(parameters)
         model = {
             "permafrost": permafrost, "parameters": [str(p) for p in overlays], "precision": precision, "nitrogen": nitrogen,
-            "heat_substeps": heat_substeps, "carbon_substeps": carbon_substeps,
+            "snow": snow, "freezing": freezing, "soil_grid": soil_grid, "heat_substeps": heat_substeps,
+            "carbon_substeps": carbon_substeps,
         }  # fmt: skip
         name = re.sub(r"[^A-Za-z0-9._-]+", "_", place.name) or "site"
         content = {"plan": {"name": name}, "domain": dict(place.section), "model": model}
@@ -199,13 +205,23 @@ class Model:
         """A new model with another ``place``, other words of the model, or another function in the place of a process.
 
         ``model.replace(maintenance_temperature=my_function)`` puts a function of the same arguments into a slot of
-        ``jtem.step.Processes``; ``permafrost``, ``precision``, ``nitrogen``, ``heat_substeps``, ``carbon_substeps`` and
-        ``parameters`` are those of :class:`Model`. Raises ``InputError`` for an unknown slot.
+        ``jtem.step.Processes``; ``permafrost``, ``parameters`` and the other words are those of :class:`Model`. Raises
+        ``InputError`` for an unknown slot.
         """
         from jtem import step
 
         slots = step.Processes._fields
-        words = ("permafrost", "precision", "nitrogen", "heat_substeps", "carbon_substeps", "parameters")
+        words = (
+            "permafrost",
+            "precision",
+            "nitrogen",
+            "snow",
+            "freezing",
+            "soil_grid",
+            "heat_substeps",
+            "carbon_substeps",
+            "parameters",
+        )
         content, processes, place = copy.deepcopy(dict(self.content)), dict(self.processes), self.place
         table: ParameterTable | None = self.table
         for name, value in parts.items():

@@ -170,19 +170,25 @@ def _implicit_heat(
     thermal: soil_heat.ThermalState, climate: Climate, cell: Cell, column: step.Column, design: step.Design
 ) -> soil_heat.ThermalState:
     """The January state with the derivative of the periodic state; enthalpy and thermal snow are the unknowns."""
+    layers = thermal.enthalpy.shape[0]
+
+    def unknowns(state):
+        return jnp.concatenate([state.enthalpy, *(x[None] for x in (state.snow, state.snow_depth) if x is not None)])
 
     def state_of(x, theta):
         climate_, *_ = theta
         air = climate_.air_temperature[-1].astype(x.dtype)
-        return dataclasses.replace(thermal, enthalpy=x[:-1], snow=x[-1], previous_air_temperature=air)
+        depth = None if thermal.snow_depth is None else x[-1]
+        return dataclasses.replace(
+            thermal, enthalpy=x[:layers], snow=x[layers], snow_depth=depth, previous_air_temperature=air
+        )
 
     def year(x, theta):
         after, _ = heat_year(state_of(x, theta), *theta, design=design)
-        return jnp.concatenate([after.enthalpy, after.snow[None]])
+        return unknowns(after)
 
     theta = (climate, cell, column)
-    x = implicit(year, jnp.concatenate([thermal.enthalpy, thermal.snow[None]]), theta)
-    return state_of(x, theta)
+    return state_of(implicit(year, unknowns(thermal), theta), theta)
 
 
 def cycle_heat(
