@@ -79,7 +79,7 @@ def test_s7_by_hand():
     """0.673 m: 450 - 204.7/0.673 (1 - 1/e) = 257.74; melting 250 more; a thin pack 304.16 less than a deep one."""
     at = along(lambda t: snow.settled_density(a(0.673), t, a(450.0)), [-10.0, 0.0, 4.0])
     close(at, 450 - 204.7 / 0.673 * (1 - 1 / np.e) + np.array([0.0, 125.0, 250.0]))
-    close(snow.settled_density(a(0.0), a(-10.0), a(450.0)), 450 - 204.7 / 0.673, rtol=1e-4)
+    close(snow.settled_density(a(0.0), a(-10.0), a(450.0)), 450 - 204.7 / 0.673, rtol=1e-3)
     close(snow.settled_density(a(1e4), a(-10.0), a(450.0)), 450.0, rtol=1e-3)
 
 

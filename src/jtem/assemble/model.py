@@ -32,6 +32,7 @@ def design(section: ModelSection, where: str) -> step.Design:
         sweeps="drd" if section.soil_grid == FINE_EDGES and section.heat_substeps >= 10 else "drdrd",
         freezing_nodes=section.freezing,
         settling_snow=section.snow is snow.settling_cover,
+        solved=section.solve_heat,
     )
     made = step.Design(
         permafrost=section.permafrost,

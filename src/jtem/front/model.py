@@ -52,8 +52,8 @@ class Model:
     2024), "thaw_ratio" (Liu et al. 2022), "tem6", "none" and others. ``parameters``: overlays over the defaults, by name
     ("jtem_soil_heat") or path. ``precision``: "mixed" (soil heat of 32 bits), "float64" or "float32". ``nitrogen``: "closed" or
     "open". ``snow``: "constant" density, or "settling". ``freezing`` of soil water: at one "point", or along a "curve".
-    ``soil_grid``: layers of soil heat, "default" or "fine". ``heat_substeps``, ``carbon_substeps``: of a month. Raises
-    ``InputError``.
+    ``soil_grid``: layers of soil heat, "default" or "fine". ``solve_heat``: whether its spin-up solves for the year that
+    repeats. ``heat_substeps``, ``carbon_substeps``: of a month. Raises ``InputError``.
 
     Nothing is computed and JAX does not start before a method asks for numbers. Compiled programs are shared: a second run of
     the same shape, of this or another model, compiles nothing.
@@ -84,6 +84,7 @@ class Model:
         snow: str = "constant",
         freezing: str = "point",
         soil_grid: str = "default",
+        solve_heat: bool = False,
         heat_substeps: int = 6,
         carbon_substeps: int = 4,
     ):
@@ -96,7 +97,7 @@ class Model:
         overlays = [parameters] if isinstance(parameters, str | Path) else list(parameters)
         model = {
             "permafrost": permafrost, "parameters": [str(p) for p in overlays], "precision": precision, "nitrogen": nitrogen,
-            "snow": snow, "freezing": freezing, "soil_grid": soil_grid, "heat_substeps": heat_substeps,
+            "snow": snow, "freezing": freezing, "soil_grid": soil_grid, "solve_heat": solve_heat, "heat_substeps": heat_substeps,
             "carbon_substeps": carbon_substeps,
         }  # fmt: skip
         name = re.sub(r"[^A-Za-z0-9._-]+", "_", place.name) or "site"
@@ -218,6 +219,7 @@ class Model:
             "snow",
             "freezing",
             "soil_grid",
+            "solve_heat",
             "heat_substeps",
             "carbon_substeps",
             "parameters",

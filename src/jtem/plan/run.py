@@ -162,6 +162,7 @@ class ModelSection:
         "Whether soil water freezes at 0 degC, or along a curve.", {"point": (), "curve": FREEZING_NODES}, ()
     )
     soil_grid: tuple[float, ...] = choice("Layers of soil heat.", GRIDS, DEFAULT_EDGES)
+    solve_heat: bool = setting("Whether the spin-up of soil heat solves for the year that repeats.", False)
     heat_substeps: int = setting("Steps of soil heat in a month.", 6, low=1, high=60)
     carbon_substeps: int = setting("Steps of carbon and nitrogen in a month.", 4, low=1, high=60)
     open_nitrogen: bool = choice(

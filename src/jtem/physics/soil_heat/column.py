@@ -105,8 +105,9 @@ class ThermalDesign:
     ``layer_edges``: depths (m) of all layer faces from 0 down. ``substeps``: per month; 6 by default, 4 for spin-up,
     10 where accuracy counts. ``sweeps``: "d" and "r" (direct, relaxed) before the final solve. ``freezing_nodes``:
     temperatures (degC, rising to 0) between which water freezes along a curve; none: in the freezing interval.
-    ``settling_snow``: the depth of snow is a state. ``batched=False`` leaves the layout to plain ``vmap``. ``checkpoint``:
-    keep only the chosen phases of a month, and redo the rest, in reverse mode.
+    ``settling_snow``: the depth of snow is a state. ``solved``: the spin-up solves for the year that repeats.
+    ``batched=False`` leaves the layout to plain ``vmap``. ``checkpoint``: keep only the chosen phases of a month, and redo
+    the rest, in reverse mode.
     """
 
     layer_edges: tuple[float, ...] = DEFAULT_EDGES
@@ -114,6 +115,7 @@ class ThermalDesign:
     sweeps: str = "drdrd"
     freezing_nodes: tuple[float, ...] = ()
     settling_snow: bool = False
+    solved: bool = False
     batched: bool = True
     checkpoint: bool = True
 
@@ -349,7 +351,7 @@ def properties(p: SoilThermalParameters, design: ThermalDesign) -> ThermalProper
     latent = LATENT_HEAT * (share @ p.water_content)
     liquid = None
     if design.freezing_nodes:
-        wet = share * p.water_content / (share @ p.water_content)[:, None]
+        wet = share * p.water_content[None] / (share @ p.water_content)[:, None]
         liquid = jnp.stack([
             jnp.sum(wet * unfrozen_share(node, p.freezing_depression, p.freezing_exponent)[None], axis=1)
             for node in design.freezing_nodes[:-1]
@@ -395,7 +397,7 @@ def enthalpy_at_nodes(p: ThermalProperties) -> list[Float[Array, "layer *cells"]
     """
     assert p.liquid_at_nodes is not None
     cf, ct = p.heat_capacity_frozen, p.heat_capacity_thawed
-    latent = p.enthalpy_thawed - p.freezing_interval * (cf + ct) / 2
+    latent = p.enthalpy_thawed - p.freezing_interval[None] * (cf + ct) / 2
     shares = [*(p.liquid_at_nodes[j] for j in range(len(p.nodes) - 1)), jnp.ones_like(cf)]
     total = [jnp.zeros_like(cf)]
     for (t_low, t_high), (low, high) in zip(itertools.pairwise(p.nodes), itertools.pairwise(shares), strict=True):
