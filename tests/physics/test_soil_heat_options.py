@@ -191,6 +191,7 @@ def test_snow_is_as_much_water_as_without_settling_and_lies_at_a_density_that_sn
 OWN = ("freezing_depression", "freezing_exponent", "deep_snow_density", "snow_settling_time")
 
 
+@pytest.mark.slow
 def test_case_8_derivatives_of_the_options_are_those_of_differences():
     """Forward and reverse derivative against central differences, for every new parameter (and material) and old ones."""
     rows, temperature, fall = columns()
