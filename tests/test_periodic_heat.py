@@ -6,7 +6,6 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from sites import TABLE, parameter_tree
 
 from jtem import step
 from jtem.physics import permafrost
@@ -14,6 +13,7 @@ from jtem.physics import soil_heat as st
 from jtem.run.spinup import periodic_heat
 from jtem.state import Cell, Climate
 from jtem.step import heat
+from sites import TABLE, parameter_tree
 
 DESIGN = step.Design(permafrost=permafrost.NONE, thermal=st.ThermalDesign(solved=True), heat_dtype="float64")
 

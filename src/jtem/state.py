@@ -1,13 +1,13 @@
 """What a cell is, gets and carries. All for one cell; a stacked copy has leading ``*cells``."""
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import equinox as eqx
 import numpy as np
 from jaxtyping import Array, Bool, Float, Int
 
 if TYPE_CHECKING:
-    AnyArray = Any
+    from typing import Any as AnyArray
 else:
     AnyArray = Array | np.ndarray
 """Doors hand over host arrays; the step sees device arrays."""
@@ -54,6 +54,8 @@ class Cell(eqx.Module):
 class Controls(eqx.Module):
     """Switches that may change between stages without compiling again."""
 
-    baseline: Bool[Array, "*cells"]  # soil N tied to soil C at the year's end (equilibrium only)
-    expose: Bool[Array, "*cells"]  # thaw moves matter between the frozen store and the rest
-    follow: Bool[Array, "*cells"]  # without moving matter, accessible shares follow the active layer (else it is held)
+    baseline: Bool[AnyArray, "*cells"]  # soil N tied to soil C at the year's end (equilibrium only)
+    expose: Bool[AnyArray, "*cells"]  # thaw moves matter between the frozen store and the rest
+    follow: Bool[
+        AnyArray, "*cells"
+    ]  # without moving matter, accessible shares follow the active layer (else it is held)

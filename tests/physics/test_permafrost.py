@@ -135,15 +135,15 @@ def test_p5_by_hand():
 
 def test_p7_a_hyperbola_is_found_again_and_layers_keep_the_stocks():
     depth = np.array([0.3, 1.0, 2.0, 3.0])
-    amplitude, half, falling = pf.fitted_hyperbola(a(depth), a(40.0 * depth / (0.7 + depth)))
-    close([amplitude, half], [40.0, 0.7])
-    assert bool(falling)
+    amplitude, half, falling = pf.fitted_hyperbola(depth, (40.0 * depth / (0.7 + depth))[None])
+    close([amplitude[0], half[0]], [40.0, 0.7])
+    assert falling.all()
     stocks = np.diff(40.0 * depth / (0.7 + depth), prepend=0.0)
-    found = np.asarray(pf.layers_from_intervals(a(stocks)))
+    found = pf.layers_from_intervals(stocks[None])[0]
     close([found[:3].sum(), found[3:10].sum(), found[10:15].sum(), found[15:20].sum()], stocks)
     close(found[:3], stocks[0] / 3)
     close(found[20:].sum(), 40 * (6 / 6.7 - 3 / 3.7))
-    uniform = np.asarray(pf.layers_from_intervals(a([0.3, 0.7, 1.0, 9.0])))  # density rises: that of 2-3 m goes on
+    uniform = pf.layers_from_intervals(np.array([[0.3, 0.7, 1.0, 9.0]]))[0]  # density rises: that of 2-3 m goes on
     close(uniform[20:], 9.0 * THICKNESS[20:])
     top, bottom = pf.layer_edges(a(0.0))
     close([top[0], bottom[-1], (bottom - top).sum()], [0.0, 6.0, 6.0])
@@ -197,6 +197,8 @@ def test_p9_p10_p11_by_hand():
     moisture = np.r_[np.full(9, 0.4), 0.225, 0.25 * 0.3 + 0.75 * 0.05, np.full(14, 0.05)]
     close(found.moisture, moisture)
     close(found.water, 1000 * THICKNESS * moisture)
+    found = pf.layer_environment(constants, phi, a(0.4), P, a(0.2))  # two layers of soil water: 0-20 cm have their own
+    close(found.moisture, np.r_[0.2, 0.2, moisture[2:]])
     none = pf.layer_constants(0, a(1.0), a(0.3), P)
     assert none.thickness.shape == (0,) and pf.layer_environment(none, phi, a(0.4), P).water.shape == (0,)
 

@@ -488,6 +488,7 @@ def test_anderson_solves_a_stiff_linear_map():
             new = anderson_step(history_x, history_r, filled, x, residual, weights=jnp.ones(5, dtype))
             history_x, history_r, x = push(history_x, x), push(history_r, residual), new
         assert float(jnp.max(jnp.abs(x - target))) < limit
+        residual = jnp.asarray(residual)
         held = anderson_step(
             history_x, history_r, jnp.asarray(5), x + 1, residual + 1, weights=jnp.ones(5, dtype), largest_move=0.0
         )

@@ -7,7 +7,7 @@ import pytest
 from layout_files import EAST, FIRST, LAST, LATITUDE, LONGITUDE, NORTH, axes, climate, time, truth, write
 
 from jtem.errors import InputError
-from jtem.readers import cf_monthly, inspect, regrid, soil_texture, surface, to_model, vegetation
+from jtem.readers import cf_monthly, inspect, regrid, soil_texture, static_fields, surface, to_model, vegetation
 
 pytestmark = pytest.mark.filterwarnings("ignore::jtem.errors.InputNote")
 LAT2, LON2 = np.meshgrid(LATITUDE, LONGITUDE, indexing="ij")
@@ -39,7 +39,7 @@ def whole(rng: random.Random) -> dict[str, list]:
         content = (
             clock | {"lat": (dims, lat, NORTH), "lon": (dims, lon, EAST)} | climate(truth(lat, lon), ("time", *dims))
         )
-    dims, shape = tuple(d for d in content["tas"][0] if d != "time"), content["tas"][1].shape[1:]
+    dims, shape = tuple(d for d in content["tas"][0] if d != "time"), np.shape(content["tas"][1])[1:]
     for name, value, unit in (("elevation", 300.0, "m"), ("sand", 40.0, "percent"), ("silt", 40.0, "percent"),
                               ("clay", 20.0, "percent"), ("vegetation", 4, ""), ("area", 100.0, "km2")):  # fmt: skip
         content[name] = (dims, np.full(shape, value), {"units": unit} if unit else {})
@@ -96,7 +96,7 @@ def broken(content: dict[str, list], rng: random.Random) -> str:
 
 
 def as_a_run(path) -> None:
-    cells = cf_monthly.read_cells(path)
+    cells = static_fields.read_cells(path)
     to_model.check_cells(cells, ("boreal_forest",), str(path))
     places = cells["latitude"].values, cells["longitude"].values
     found = cf_monthly.read_climate([path], FIRST, LAST, places=places)

@@ -6,10 +6,10 @@ import dataclasses
 import math
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 import jax
 import numpy as np
+import xarray as xr
 
 from jtem import parameters, step
 from jtem.assemble import model
@@ -25,7 +25,7 @@ from jtem.state import Cell, Climate
 from jtem.study.calibration import sampling
 from jtem.study.calibration.case import Case, Settings
 from jtem.study.calibration.model import Model
-from jtem.study.calibration.problem import START, Channel, Free, Observations, Problem, element_of
+from jtem.study.calibration.problem import START, Channel, Free, Observations, Problem
 
 SUMMED = ("net_primary_production", "nitrogen_uptake")
 """Streams that are totals of a year; others are means."""
@@ -123,7 +123,7 @@ def check_fit(section: FitSection, names: Sequence[str], where: str) -> None:
             raise InputError(f"{where}: [fit] unknown stream '{stream}'; {suggest(stream, observations.STREAMS)}")
 
 
-def observed_until(plan: CalibrationPlan, found: Sequence[Sites]) -> tuple[Any, int, list[str]]:
+def observed_until(plan: CalibrationPlan, found: Sequence[Sites]) -> tuple[xr.Dataset, int, list[str]]:
     """All observations with their errors since history began, the last year to simulate, and notes; raises ``InputError``."""
     joined = observations.with_errors(
         observations.join([part.observations for part in found], plan.where), plan.errors.floor, plan.errors.relative
@@ -176,7 +176,7 @@ def check_names(plan: CalibrationPlan, table: parameters.ParameterTable) -> None
             where = f"{plan.where}: [[parameter]] {i}"
             if full in START:
                 continue
-            name, _ = element_of(full)
+            name = parameters.Handle.of(full).name
             if name not in table.entries:
                 known = [*table.entries, *START]
                 raise InputError(f"{where}: unknown parameter '{name}'; {suggest(name, known)}")
@@ -235,7 +235,7 @@ def free(
 
 
 def _scale(full: str, table: parameters.ParameterTable) -> str:
-    name, _ = element_of(full)
+    name = parameters.Handle.of(full).name
     return table.entries[name].scale if name in table.entries else "linear"
 
 
@@ -246,11 +246,10 @@ def _check_factor(
     for full in part.name:
         if full in START:
             continue
-        name, element = element_of(full)
-        entry = table.entries[name]
+        handle = parameters.Handle.of(full)
+        entry = table.entries[handle.name]
         for community in dict.fromkeys(communities):
-            value = np.asarray(entry.values[community], dtype=float)
-            value = np.ravel(value if element is None else value[element])
+            value = np.ravel(handle.pick(np.asarray(entry.values[community], dtype=float)))
             for bound in part.bounds:
                 if np.any(bound * value < entry.lower) or np.any(bound * value > entry.upper):
                     raise InputError(
@@ -263,7 +262,7 @@ def _check_factor(
 
 
 def observation_rows(
-    section: FitSection, found: Any, names: Sequence[str], first: int, where: str
+    section: FitSection, found: xr.Dataset, names: Sequence[str], first: int, where: str
 ) -> tuple[Observations, tuple[Channel, ...]]:
     """Observations as pieces of monthly channels, with empty rows in between so that monthly series can be drawn.
 
@@ -271,7 +270,7 @@ def observation_rows(
     """
     at = {n: found[n].values for n in ("site", "stream", "depth", "year", "month", "value", "error")}
     channels: dict[Channel, int] = {}
-    rows: dict[tuple[int, int, int, int], list[Any]] = {}
+    rows: dict[tuple[int, int, int, int], list] = {}
     monthly: dict[tuple[int, int], list[int]] = {}
     for k in range(at["value"].size):
         site, stream = str(at["site"][k]), str(at["stream"][k])

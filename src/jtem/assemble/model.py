@@ -7,13 +7,11 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import jax
-import jax.numpy as jnp
 import numpy as np
 
 from jtem import parameters, step
 from jtem.errors import InputError, suggest
-from jtem.files import data_path, resolve
+from jtem.files import data_path, here_or
 from jtem.physics import permafrost, radiation, snow
 from jtem.physics.soil_heat import FINE_EDGES, ThermalDesign
 from jtem.readers import to_model
@@ -39,6 +37,7 @@ def design(section: ModelSection, where: str) -> step.Design:
         thermal=thermal,
         carbon_substeps=section.carbon_substeps,
         open_nitrogen=section.open_nitrogen,
+        two_water_layers=section.two_water_layers,
         heat_dtype=section.precision.heat_dtype,
         pool_dtype=section.precision.pool_dtype,
     )
@@ -77,7 +76,7 @@ def parameter_files(names: Sequence[str], data: Path | None, where: str) -> list
     files = [data_path("parameters", "defaults.toml")]
     for name in names:
         if name.endswith(".toml"):
-            files.append(Path(name) if Path(name).is_file() else resolve(name, data, where))
+            files.append(here_or(name, data, where))
             continue
         known = [p.stem for p in files[0].parent.glob("*.toml") if p.stem != "defaults"]
         if name not in known:
@@ -90,7 +89,8 @@ def parameter_files(names: Sequence[str], data: Path | None, where: str) -> list
 
 def table(names: Sequence[str], data: Path | None, where: str) -> parameters.ParameterTable:
     """The parameters of the defaults and overlays; raises ``InputError``."""
-    return parameters.read_table(step.Parameters, parameter_files(names, data, where))
+    files = parameter_files(names, data, where)
+    return parameters.read_table(step.Parameters, files)
 
 
 def columns(cells: xr.Dataset, communities: Sequence[str], dtype: str, where: str) -> to_model.ModelCells:
@@ -99,6 +99,6 @@ def columns(cells: xr.Dataset, communities: Sequence[str], dtype: str, where: st
         cells,
         communities,
         top_of_atmosphere=radiation.top_of_atmosphere,
-        carbon_layers=lambda stocks: np.asarray(jax.vmap(permafrost.layers_from_intervals)(jnp.asarray(stocks, dtype))),
+        carbon_layers=lambda stocks: permafrost.layers_from_intervals(np.asarray(stocks, dtype)),
         where=where,
     )

@@ -7,7 +7,7 @@ import os
 import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -17,13 +17,14 @@ if TYPE_CHECKING:
     import xarray as xr
 
     from jtem.plan import Plan
+    from jtem.records import Score
     from jtem.report.regional import Files, Region
 
 
 def command_report(arguments: argparse.Namespace) -> int:
     """Tables and figures of a finished run; the papers' site panels of finished calibrations; soil profiles of a table."""
     from jtem import plan as plans
-    from jtem.report import site_panels
+    from jtem.report import fields, site_panels
 
     folders: list[Path] = arguments.folders
     if arguments.profiles is not None:
@@ -43,7 +44,7 @@ def command_report(arguments: argparse.Namespace) -> int:
         out = arguments.out or (folders[0] / "report" if len(folders) == 1 else Path("calibration_report"))
         calibration_report([path for found in finished for path in found], out, not arguments.no_figures)
         return DONE
-    parsed = [(folder, plans.parse(written_plan(folder), f"the plan in {folder}")) for folder in folders]
+    parsed = [(folder, plans.parse(fields.written_plan(folder), f"the plan in {folder}")) for folder in folders]
     if len(parsed) > 1:
         out = arguments.out or Path("factorial_report")
         factorial_report(parsed, out, figures_wanted=not arguments.no_figures)
@@ -239,7 +240,7 @@ def profile_report(arguments: argparse.Namespace) -> None:
             )
     simulated: Path | None = arguments.simulated
     stocks: list[tuple[str, ...]] = []
-    found: list[Any] = []
+    found: list[Score] = []
     if simulated is not None:
         stocks, found = active_layer_comparison(simulated, table, kind)
         written.append(write_table(out / "active_layer_stocks.csv", stocks))
@@ -262,7 +263,9 @@ def profile_report(arguments: argparse.Namespace) -> None:
     print(f"{len(written)} files in {out}")
 
 
-def active_layer_comparison(simulated: Path, table: Any, kind: np.ndarray) -> tuple[list[tuple[str, ...]], list[Any]]:
+def active_layer_comparison(
+    simulated: Path, table: xr.Dataset, kind: np.ndarray
+) -> tuple[list[tuple[str, ...]], list[Score]]:
     """Observed stocks down to the simulated active layer beside the simulated ones: lines of a table, and scores.
 
     ``simulated``: an annual file of a run (a profile takes the nearest cell whose middle is within the side of its area),
@@ -308,19 +311,6 @@ def active_layer_comparison(simulated: Path, table: Any, kind: np.ndarray) -> tu
             "depths match"
         )
     return lines, found
-
-
-def written_plan(folder: Path) -> str:
-    """The plan that a run's files carry."""
-    import xarray as xr
-
-    for path in sorted(folder.glob("*_annual.nc")):
-        with xr.open_dataset(path, decode_times=False) as data:
-            return str(data.attrs["plan"])
-    raise InputError(
-        f"{folder}: no annual files of a finished run and no simulated.csv; give a folder that 'jtem run' or "
-        "'jtem calibrate' wrote"
-    )
 
 
 # --- factorials ------------------------------------------------------------------------------------------------------

@@ -10,7 +10,6 @@ import re
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from jtem import variables
 from jtem.errors import InputError, suggest
@@ -112,7 +111,7 @@ class DomainSection:
     elevation: float | None = setting("Elevation of a site in m.", None)
     texture: tuple[float, ...] = setting("Sand, silt and clay of a site in percent.", ())
     soil_organic_carbon: tuple[float, ...] = setting(
-        "Soil carbon of a site in kg m-2, in 0-0.3, 0.3-1, 1-2 and 2-3 m.", ()
+        "Soil carbon of a site in kg m-2, in 0-0.3, 0.3-1, 1-2 and 2-3 m.", (), gaps=True
     )
     fill: str = choice("What stands where months of a site's table are missing.", ("", "mean"), "")
 
@@ -126,17 +125,21 @@ class PrepareSection:
     model: str = setting("Climate model, where the folder has several.", "")
     member: str = setting("Ensemble member, where the folder has several.", "")
     region: str = setting("Region in the file names, where the folder has several.", "")
-    vegetation: str = setting("NetCDF map of vegetation.", "")
+    vegetation: str = setting("Map of vegetation: netCDF or raster.", "")
     vegetation_kind: str = choice("What the vegetation map holds.", VEGETATION_KINDS, "")
-    texture: str = setting("NetCDF map of sand, silt and clay, or a table of soil units.", "")
-    texture_layers: str = setting("Raster of HWSD v2 units that belongs to a table of texture.", "")
-    elevation: str = setting("NetCDF map of elevation.", "")
-    land_mask: str = setting("NetCDF map of land.", "")
-    permafrost_map: str = setting("NetCDF map of permafrost; other cells are left out.", "")
+    texture: str = setting(
+        "NetCDF map of sand, silt and clay, a folder of SoilGrids, or a raster of HWSD v2 units.", ""
+    )
+    texture_layers: str = setting("Table of layers (HWSD2_LAYERS) that belongs to a raster of HWSD v2 units.", "")
+    elevation: str = setting("Map of elevation: netCDF or raster.", "")
+    land_mask: str = setting("Map of land: netCDF or raster.", "")
+    permafrost_map: str = setting("Map of permafrost: netCDF or raster; other cells are left out.", "")
     permafrost_codes: tuple[int, ...] = setting("Classes of the permafrost map that are permafrost.", ())
-    soil_carbon: tuple[str, ...] = setting("Folder of NCSCDv2 files and tables of pedons.", ())
+    soil_carbon: tuple[str, ...] = setting(
+        "Folders of NCSCDv2 or SoilGrids, tables of pedons, HWSD2_LAYERS; first one that knows.", ()
+    )
     nitrogen: Mapping[str, tuple[str, ...]] = setting("For each climate the words of its deposition files.", EMPTY)
-    climate_elevation: str = setting("NetCDF map of the climate's elevation, for the lapse rate.", "")
+    climate_elevation: str = setting("Map of the climate's elevation, for the lapse rate.", "")
     lapse_rate: float = setting("Lapse rate in degC per km (0: none).", 0.0, low=0, high=15)
     resolution: float = setting("Degrees of the run's cells (0: those of the vegetation map).", 0.0, low=0, high=10)
     box: tuple[float, float, float, float] = setting(
@@ -167,6 +170,12 @@ class ModelSection:
     carbon_substeps: int = setting("Steps of carbon and nitrogen in a month.", 4, low=1, high=60)
     open_nitrogen: bool = choice(
         "Whether nitrogen enters and leaves the ecosystem.", {"closed": False, "open": True}, False, key="nitrogen"
+    )
+    two_water_layers: bool = choice(
+        "Whether the water of the root zone is one layer, or 0-20 cm and what lies below.",
+        {"one_layer": False, "two_layers": True},
+        False,
+        key="soil_water",
     )
     plant_cn: Callable = choice(
         "How CO2 changes the C:N of plant tissue: by a line, or as it changes photosynthesis.",
@@ -233,6 +242,8 @@ class FactorialSection:
     members: Mapping[str, tuple[float, float]] = setting(
         "An ensemble of our own making: factor on the warming, relative change of precipitation per degC.",
         EMPTY,
+        low=-10,
+        high=10,
         entries=("factor on warming", "change of precipitation per degC"),
     )
 
@@ -413,7 +424,7 @@ def parse(text: str, where: str = "the plan") -> Plan:
     return plan
 
 
-def from_dict(sections: Mapping[str, Any], where: str = "the plan") -> Plan:
+def from_dict(sections: Mapping[str, object], where: str = "the plan") -> Plan:
     """A plan from dictionaries, e.g. ``{"plan": {"name": "a"}, "scenario": [{...}]}``, checked as a file is."""
     return parse(toml.text_of(sections, where), where)
 
@@ -454,6 +465,10 @@ def _check(plan: Plan) -> None:
     climates |= {*plan.factorial.scenarios, plan.factorial.base_climate} - {""}
     check_domain(plan.domain, climates, where)
     variables.selection(plan.output.monthly, plan.output.annual, f"{where}: [output]")
+    if not (plan.output.netcdf or plan.output.state or plan.output.zarr):
+        raise InputError(
+            f"{where}: [output] netcdf, state and zarr are all false, so that nothing is kept; set one to true"
+        )
 
 
 def check_domain(part: DomainSection, climates: Collection[str], where: str) -> None:
@@ -475,6 +490,20 @@ def check_domain(part: DomainSection, climates: Collection[str], where: str) -> 
                 f"{where}: [domain] source '{part.source}' does not take '{key.name}'; leave it out, or choose a source that "
                 f"does ({', '.join(users)})"
             )
+    _check_places(part, where)
+
+
+def _check_places(part: DomainSection, where: str) -> None:
+    """Sites, domain and position exclude one another; a site stands once."""
+    named = [word for word, given in (
+        ("sites", bool(part.sites)), ("domain", part.domain != "pan_arctic"),
+        ("latitude", part.latitude is not None or part.longitude is not None),
+    ) if given]  # fmt: skip
+    if len(named) > 1:
+        raise InputError(f"{where}: [domain] '{named[0]}' and '{named[1]}' both say where the cells are; leave one out")
+    twice = [site for site in part.sites if part.sites.count(site) > 1]
+    if twice:
+        raise InputError(f"{where}: [domain] sites has {twice[0]!r} twice; leave one out")
 
 
 def _check_isimip(plan: Plan) -> None:

@@ -20,7 +20,9 @@ ClimateSource = Callable[["np.ndarray", int, int], "xr.Dataset"]
 
 
 Find = Callable[..., Path]
-"""(name, folder=False) -> path of an input of a plan; raises ``InputError`` where it is absent."""
+"""(name, folder=False, here=False) -> path of an input of a plan, of the current folder first if it may lie ``here``; raises
+``InputError`` where it is absent.
+"""
 
 
 @dataclass(frozen=True)
@@ -29,7 +31,7 @@ class Domain:
 
     ``cells``: cell dataset (``docs/architecture.md``). ``source``: a climate's name to where it comes from and what errors
     call it. ``inputs``: what was read, for files. ``stored``: the climates were checked when they were stored. ``title``: what
-    titles of figures and files say about the climate, "" where it is the user's.
+    titles of figures and files say about the climate, "" where it is the user's. ``files``: what was read before a plan named it.
     """
 
     cells: xr.Dataset
@@ -37,6 +39,7 @@ class Domain:
     inputs: tuple[str, ...]
     stored: bool = False
     title: str = ""
+    files: tuple[Path, ...] = ()
 
 
 @dataclass(frozen=True)

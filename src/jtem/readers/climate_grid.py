@@ -22,7 +22,7 @@ import numpy as np
 import xarray as xr
 
 from jtem.errors import InputError, suggest
-from jtem.readers import co2, embedded, fields, regrid, soil_carbon, vegetation
+from jtem.readers import co2, contract, embedded, fields, regrid, soil_carbon, vegetation
 from jtem.readers.catalogue import SOIL_CARBON, Domain, Find
 
 DOMAINS = ("all", "pan_arctic", "plateau")
@@ -97,10 +97,7 @@ def cells(
         name: fields.need(surface, (name,)).values.ravel() for name in ("area", "elevation", "sand", "silt", "clay")
     }
     flat["land"] = land.values.ravel()
-    with netCDF4.Dataset(str(climatology)) as data:
-        tas, pr = (np.ma.filled(data[name][:], np.nan).astype(np.float64) for name in ("tas", "pr"))
-        order = np.argsort(np.asarray(data["lat"][:]))
-    tas, pr = tas[:, order].reshape(12, -1), pr[:, order].reshape(12, -1)
+    tas, pr = _normals(climatology)
     shares = vegetation.community_shares(surface, every, "biome4", "biome4")
     shares = vegetation.with_plateau(shares, every.latitude, every.longitude, np.nan_to_num(pr.sum(axis=0)))
     community, fraction, vegetated = vegetation.as_columns(shares)
@@ -124,32 +121,31 @@ def cells(
     texture = np.stack([flat[name][rows] for name in ("sand", "silt", "clay")], axis=1)
     texture = (100.0 * texture / texture.sum(axis=1, keepdims=True))[parent]
 
-    def per_cell(values: np.ndarray, units: str) -> tuple:
-        return "cell", np.asarray(values, dtype=np.float64), {"units": units}
-
-    return xr.Dataset(
-        {
-            "latitude": per_cell(place.latitude, "degrees_north"),
-            "longitude": per_cell(place.longitude, "degrees_east"),
-            "area": per_cell(area, "km2"),
-            "elevation": per_cell(flat["elevation"][rows][parent], "m"),
-            **{name: per_cell(texture[:, k], "percent") for k, name in enumerate(("sand", "silt", "clay"))},
-            "community": (("cell", "share"), community[parent]),
-            "community_area_fraction": (("cell", "share"), fraction[parent], {"units": "1"}),
-            "soil_organic_carbon": (
-                ("cell", "interval"),
-                stocks[parent],
-                {"units": "kg m-2", "long_name": "soil organic carbon in 0-0.3, 0.3-1, 1-2, 2-3 m", "source": soil},
-            ),
-            "source_cell": ("cell", rows[parent]),
-        },
-        coords={"cell": np.arange(parent.size)},
-        attrs={
-            "title": f"real half-degree fields, {domain}, every {stride}. cell, cut by {subdivide} "
-            f"({int(dry.sum())} coastal cells without precipitation left out)",
-            "area_each_cell_stands_for": f"{stands_for:.4f} times its own land with soil",
-        },
+    values = {
+        "latitude": place.latitude,
+        "longitude": place.longitude,
+        "area": area,
+        "elevation": flat["elevation"][rows][parent],
+    }
+    values |= {name: texture[:, k] for k, name in enumerate(("sand", "silt", "clay"))}
+    title = (
+        f"real half-degree fields, {domain}, every {stride}. cell, cut by {subdivide} "
+        f"({int(dry.sum())} coastal cells without precipitation left out)"
     )
+    stands = f"{stands_for:.4f} times its own land with soil"
+    cells = contract.cells(
+        values, community[parent], fraction[parent], title, stocks[parent], area_each_cell_stands_for=stands
+    )
+    cells["soil_organic_carbon"].attrs["source"] = soil
+    return cells.assign(source_cell=("cell", rows[parent]))
+
+
+def _normals(path: Path) -> tuple[np.ndarray, np.ndarray]:
+    """Air temperature and precipitation of the months, (12, cell), rows from south to north."""
+    with netCDF4.Dataset(str(path)) as data:
+        tas, pr = (np.ma.filled(data[name][:], np.nan).astype(np.float64) for name in ("tas", "pr"))
+        order = np.argsort(np.asarray(data["lat"][:]))
+    return tas[:, order].reshape(12, -1), pr[:, order].reshape(12, -1)
 
 
 def _climatology_file(folder: Path | str) -> Path:
@@ -295,7 +291,7 @@ def anomaly(
             annual = here(table["historical"][years[past] - FIRST_YEAR])
         result[:, past] = annual[:, :, None]
     if future.any():
-        part = embedded._rules()["scenario_share_of_ssp585"][scenario]
+        part = embedded.rules()["scenario_share_of_ssp585"][scenario]
         rows = years[future] - SPLIT_YEAR
         change = (1 - part) * table["ssp126"][rows] + part * table["ssp585"][rows]
         scale = chosen.factor * (gfdl_scale(latitude, longitude) if chosen.gfdl_like else np.ones(latitude.size))
@@ -321,16 +317,11 @@ def climate(
     wet = (normals["pr"][:, None, :] * np.maximum(wetter, 0.1))[back]
     light = np.ascontiguousarray(np.broadcast_to(normals["rsds"][back][:, None, :], warm.shape))
     column = {"historical": "ssp126", "rcp45": "rcp45", "rcp85": "rcp85"}.get(scenario, scenario)
-    dims = ("cell", "year", "month")
-    return xr.Dataset(
-        {
-            "air_temperature": (dims, warm, {"units": "degC"}),
-            "precipitation": (dims, wet, {"units": "mm month-1"}),
-            "shortwave_radiation": (dims, light, {"units": "W m-2"}),
-            "co2": ("year", _co2(folder, column, first_year, last_year), {"units": "ppm"}),
-        },
-        coords={"year": years, "month": embedded.MONTHS},
-        attrs={"title": f"real half-degree normals, {scenario} {first_year}-{last_year}: {MEMBERS[member].title}"},
+    return contract.climate(
+        {"air_temperature": warm, "precipitation": wet, "shortwave_radiation": light},
+        first_year,
+        f"real half-degree normals, {scenario} {first_year}-{last_year}: {MEMBERS[member].title}",
+        _co2(folder, column, first_year, last_year),
     )
 
 
@@ -375,6 +366,9 @@ def open_domain(
     as its scenario. Raises ``InputError``.
     """
     folder = find("climate_grid", folder=True).parent
+    for part in ("climate_grid/*.nc", "climate_change/*.*", "co2/co2_annual.csv", "soil_carbon/*.csv"):
+        for path in sorted(folder.glob(part)):
+            note_input(path)
     places = cells(folder, domain, stride=stride, soil=soil_carbon, subdivide=subdivide)
 
     def source(name: str):

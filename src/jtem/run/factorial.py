@@ -12,11 +12,15 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from jtem.errors import note
 from jtem.run.course import Stage
-from jtem.state import Climate
+from jtem.state import AnyArray, Climate
 
 FACTORS = ("permafrost", "co2", "temperature", "precipitation")
 """What can be held. "permafrost": no matter moves and the accessible shares keep the active layer they refer to."""
+
+LEAST_PRECIPITATION = 0.1
+"""Share of a scenario's precipitation that a member leaves at least."""
 
 Loader = Callable[[np.ndarray], Climate]
 
@@ -81,7 +85,7 @@ def hold(climate: Climate, base: Climate, held: frozenset[str]) -> Climate:
     """
     changed = {}
 
-    def repeated(values, like):
+    def repeated(values: AnyArray, like: AnyArray) -> np.ndarray:
         return np.ascontiguousarray(np.broadcast_to(np.asarray(values)[:, :1], np.shape(like)))
 
     if "temperature" in held:
@@ -104,7 +108,13 @@ def scale(climate: Climate, reference: Climate, member: Member) -> Climate:
     normal = np.asarray(reference.air_temperature).mean(axis=1, keepdims=True)
     departure = member.warming * (np.asarray(climate.air_temperature) - normal)
     air = normal + departure
-    wetter = np.maximum(1.0 + member.precipitation * departure.mean(axis=2, keepdims=True), 0.1)
+    change = 1.0 + member.precipitation * departure.mean(axis=2, keepdims=True)
+    wetter = np.maximum(change, LEAST_PRECIPITATION)
+    if limited := int((change < LEAST_PRECIPITATION).sum()):
+        note(
+            f"member '{member.name}' would take away more than nine tenths of the precipitation in {limited} of {change.size} "
+            "cells x years; a tenth stays"
+        )
     return dataclasses.replace(
         climate,
         air_temperature=air,
@@ -168,7 +178,6 @@ def expand(
                         follow=run.exposes,
                         heat_key=heat,
                         water_key=(heat, free),
-                        batch=scenario,
                     )
                 )
     return tuple(stages)

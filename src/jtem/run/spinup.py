@@ -17,11 +17,11 @@ from jtem import step
 from jtem.constants import MONTH_MEGASECONDS, MONTHS_PER_YEAR
 from jtem.numerics.anderson import anderson_step, push
 from jtem.numerics.fixed_point import implicit, solve
-from jtem.physics import permafrost, soil_heat
-from jtem.run.years import HeatYear, many, repeat
+from jtem.physics import permafrost, soil_heat, water
+from jtem.run.years import HeatYear, Pools, many, repeat
 from jtem.run.years import heat as heat_year
 from jtem.run.years import pools as pools_year
-from jtem.state import Cell, Climate, Controls
+from jtem.state import AnyArray, Cell, Climate, Controls
 
 RESET_YEARS = (3, 6, 10)
 """Years of the heat spin-up after which the deep profile is reset (docs/model.md#h12)."""
@@ -34,6 +34,10 @@ SEARCH = {"iterations": 40, "tolerance": 1e-4, "largest_move": 30.0}
 
 CLOSURE_TOLERANCE = {"water": 0.01, "carbon": 1.0, "nitrogen": 0.02}
 """mm, gC m-2, gN m-2 a year: TEM's own tests of equilibrium (docs/model.md#i3)."""
+
+
+Theta = tuple[Climate, Cell, step.Column]
+"""What drives a year of heat."""
 
 
 class PeriodicHeat(NamedTuple):
@@ -78,7 +82,7 @@ def periodic_heat(
     """
     climate = _wrapped(climate)
     if _thermal_design(design).solved:
-        searched = dataclasses.replace(design, thermal=dataclasses.replace(design.thermal, solved=False))
+        searched = dataclasses.replace(design, thermal=dataclasses.replace(_thermal_design(design), solved=False))
         held = jax.lax.stop_gradient((thermal, climate, cell, column))
         thermal, _ = periodic_heat(*held, years=years - 1, design=searched)
         thermal = jax.lax.stop_gradient(_solved_heat(thermal, *held[1:], searched))
@@ -92,24 +96,24 @@ def periodic_heat(
         return _last_heat_year(thermal, climate, cell, column, design)
     weights = jnp.sqrt(jnp.asarray(_thermal_design(design).thickness, jnp.dtype(design.heat_dtype)))
 
-    def plain_year(state):
-        after, made = heat_year(state, climate, cell, column, design=design)
+    def plain_year(state: soil_heat.ThermalState) -> tuple[soil_heat.ThermalState, Array]:
+        after, made = _thermal_year(state, climate, cell, column, design)
         return after, made.months.soil_temperature.mean(axis=0).astype(weights.dtype)
 
-    def one_year(carried, year):
+    def one_year(carried: tuple, year: Array) -> tuple[tuple, None]:
         state, earlier, earlier_residuals, filled = carried
         after, annual_mean = plain_year(state)
         residual = after.enthalpy - state.enthalpy
 
-        def plain(_):
+        def plain(_: None) -> Array:
             return after.enthalpy
 
-        def reset(_):
+        def reset(_: None) -> Array:
             return soil_heat.reset_deep_profile(
                 after, annual_mean, _properties(column), _thermal_design(design)
             ).enthalpy
 
-        def accelerate(_):
+        def accelerate(_: None) -> Array:
             return anderson_step(
                 earlier,
                 earlier_residuals,
@@ -147,15 +151,32 @@ def _wrapped(climate: Climate) -> Climate:
     return dataclasses.replace(climate, following_air_temperature=climate.air_temperature[0])
 
 
-def _last_heat_year(thermal, climate: Climate, cell: Cell, column: step.Column, design: step.Design):
+def _thermal_year(
+    thermal: soil_heat.ThermalState, climate: Climate, cell: Cell, column: step.Column, design: step.Design
+) -> tuple[soil_heat.ThermalState, HeatYear]:
+    """A year of heat of a design that has soil heat."""
+    after, made = heat_year(thermal, climate, cell, column, design=design)
+    assert after is not None
+    return after, made
+
+
+def _last_heat_year(
+    thermal: soil_heat.ThermalState, climate: Climate, cell: Cell, column: step.Column, design: step.Design
+) -> tuple[soil_heat.ThermalState, PeriodicHeat]:
     """One more year, and how far from periodic it is."""
     weights = jnp.sqrt(jnp.asarray(_thermal_design(design).thickness, jnp.dtype(design.heat_dtype)))
-    after, made = heat_year(thermal, climate, cell, column, design=design)
+    after, made = _thermal_year(thermal, climate, cell, column, design)
     return after, _periodic(made, thermal, after, weights**2, 1, column, design)
 
 
 def _periodic(
-    made: HeatYear, before, after, weights, years: int, column: step.Column, design: step.Design
+    made: HeatYear,
+    before: soil_heat.ThermalState,
+    after: soil_heat.ThermalState,
+    weights: Array,
+    years: int,
+    column: step.Column,
+    design: step.Design,
 ) -> PeriodicHeat:
     """Heat between two Januaries, and how far from periodic these years are."""
     dtype = jnp.dtype(design.pool_dtype)
@@ -183,7 +204,7 @@ def _unknowns(state: soil_heat.ThermalState) -> Array:
     return jnp.concatenate([state.enthalpy, *(x[None] for x in (state.snow, state.snow_depth) if x is not None)])
 
 
-def _with_unknowns(state: soil_heat.ThermalState, x, climate: Climate) -> soil_heat.ThermalState:
+def _with_unknowns(state: soil_heat.ThermalState, x: Array, climate: Climate) -> soil_heat.ThermalState:
     """The state of :func:`_unknowns`, after the last month of the climate."""
     layers = state.enthalpy.shape[0]
     return dataclasses.replace(
@@ -200,8 +221,8 @@ def _implicit_heat(
 ) -> soil_heat.ThermalState:
     """The January state with the derivative of the periodic state."""
 
-    def year(x, theta):
-        after, _ = heat_year(_with_unknowns(thermal, x, theta[0]), *theta, design=design)
+    def year(x: Array, theta: Theta) -> Array:
+        after, _ = _thermal_year(_with_unknowns(thermal, x, theta[0]), *theta, design)
         return _unknowns(after)
 
     theta = (climate, cell, column)
@@ -216,8 +237,8 @@ def _solved_heat(
     wide, ground = jax.tree.map(lambda leaf: leaf.astype(design.pool_dtype), (thermal, column.thermal))
     column = dataclasses.replace(column, thermal=ground)
 
-    def year(x):
-        return _unknowns(heat_year(_with_unknowns(wide, x, climate), climate, cell, column, design=exact)[0])
+    def year(x: Array) -> Array:
+        return _unknowns(_thermal_year(_with_unknowns(wide, x, climate), climate, cell, column, exact)[0])
 
     start = _unknowns(wide)
     found = solve(year, start, lowest=jnp.full_like(start, -jnp.inf), **SEARCH)
@@ -242,8 +263,8 @@ def cycle_heat(
     wrapped = dataclasses.replace(climate, following_air_temperature=jnp.roll(climate.air_temperature[:, 0], -1))
     weights = jnp.asarray(_thermal_design(design).thickness, jnp.dtype(design.heat_dtype))
 
-    def one_pass(state):
-        return many(lambda carried, year: heat_year(carried, year, cell, column, design=design), state, wrapped)
+    def one_pass(state: soil_heat.ThermalState) -> tuple[soil_heat.ThermalState, HeatYear]:
+        return many(lambda carried, year: _thermal_year(carried, year, cell, column, design), state, wrapped)
 
     thermal = repeat(lambda state: one_pass(state)[0], thermal, max(passes - 1, 0))
     after, made = one_pass(thermal)
@@ -265,7 +286,7 @@ def repeat_carbon(
     """Water, carbon and nitrogen of one column repeated on a periodic year of heat and climate (fields (12,))."""
     made = HeatYear(heat.months, heat.thaw)
 
-    def one_year(carried):
+    def one_year(carried: Pools) -> tuple[Pools, Drift]:
         carried, (moist, fluxes), closed_ = pools_year(
             carried,
             climate,
@@ -285,7 +306,9 @@ def repeat_carbon(
     return wet, carbon, last
 
 
-def year_drift(climate: Climate, moist, fluxes: step.CarbonMonth, baseline_nitrogen: Float[Array, ""]) -> Drift:
+def year_drift(
+    climate: Climate, moist: water.WaterMonth, fluxes: step.CarbonMonth, baseline_nitrogen: Float[Array, ""]
+) -> Drift:
     """Imbalances of a year from its twelve months (stacked first)."""
     npp, litter = fluxes.net_primary_production.sum(axis=0), fluxes.litterfall_carbon.sum(axis=0)
     respired = fluxes.heterotrophic_respiration.sum(axis=0)
@@ -373,10 +396,10 @@ def with_layers(
     return dataclasses.replace(carbon, store=store)
 
 
-def closed(drift: Drift):
+def closed(drift: Drift) -> AnyArray:
     """Whether all of TEM's closure tests hold (docs/model.md#i3); scalar or per column."""
 
-    def small(value, kind):
+    def small(value: AnyArray, kind: str) -> AnyArray:
         return abs(value) <= CLOSURE_TOLERANCE[kind]
 
     return (

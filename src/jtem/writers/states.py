@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 import jax
 import netCDF4
@@ -16,7 +15,7 @@ from jtem.errors import InputError
 from jtem.files import prepare_folder, whole
 
 
-def _leaf_names(tree: PyTree) -> list[tuple[str, Any]]:
+def _leaf_names(tree: PyTree) -> list[tuple[str, PyTree]]:
     """Readable names (``carbon.soil.carbon``) and leaves of a state."""
     leaves, _ = jax.tree_util.tree_flatten_with_path(tree)
     return [
@@ -97,7 +96,9 @@ def restored(
             leaves.append(np.zeros(shape, leaf.dtype))
             continue
         if name not in arrays:
-            raise InputError(f"{where}: state lacks '{name}'; it was made with another permafrost scheme or version")
+            raise InputError(
+                f"{where}: state lacks '{name}'; it was made with another permafrost scheme, soil_water or version"
+            )
         values = np.asarray(arrays[name])
         if values.shape != shape:
             raise InputError(
@@ -113,7 +114,8 @@ def restored(
     extra = set(arrays) - {name for name, _ in named}
     if extra:
         raise InputError(
-            f"{where}: state has '{sorted(extra)[0]}', which this run does not know; use the same permafrost scheme"
+            f"{where}: state has '{sorted(extra)[0]}', which this run does not know; use the permafrost scheme and soil_water "
+            "of the state"
         )
     return jax.tree.unflatten(jax.tree.structure(like), leaves)
 
@@ -123,7 +125,7 @@ def state_arrays(state: PyTree) -> dict[str, np.ndarray]:
     return {name: np.asarray(leaf) for name, leaf in _leaf_names(state) if np.asarray(leaf).size}
 
 
-def state_attributes(path: Path | str) -> dict[str, Any]:
+def state_attributes(path: Path | str) -> dict[str, object]:
     """Attributes of a state file: stage, last year, parameter hash, precision, plan."""
     try:
         with netCDF4.Dataset(path) as source:

@@ -1,7 +1,7 @@
 """One implicit step of conduction with phase change.
 
 A step is a fixed number of tridiagonal sweeps that find which layers are frozen, freezing or thawed (no gradient flows through
-them, and none is needed: the step depends on them only through that choice), followed by one linear solve. Any such solve
+them, and none is needed: the step depends on them only through that choice), followed by one linear solve. Every such solve
 conserves energy to rounding.
 
 Equations docs/model.md#h5.
