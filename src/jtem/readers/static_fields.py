@@ -12,7 +12,7 @@ import xarray as xr
 from jtem.errors import InputError, note, suggest
 from jtem.readers import cell_area, cf, contract, layouts, units
 from jtem.readers.vegetation import mosaic_of, whole_codes
-from jtem.records import Attributes, Named
+from jtem.records import Attributes
 
 
 def read_cells(
