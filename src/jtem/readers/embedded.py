@@ -354,7 +354,7 @@ def cell_dataset(
     fraction: np.ndarray,
     title: str,
 ) -> xr.Dataset:
-    """Cells with the rules' texture and soil carbon, as a source of cells gives them."""
+    """Cells in the form of ``docs/architecture.md``, with the texture and soil carbon of the embedded rules."""
     fields = {"latitude": latitude, "longitude": longitude, "area": area, "elevation": elevation}
     return contract.cells(
         fields | rules()["texture_percent"], community, fraction, title, soil_organic_carbon(community, fraction)
