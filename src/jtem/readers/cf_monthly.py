@@ -17,6 +17,7 @@ import numpy as np
 import xarray as xr
 
 from jtem.errors import InputError, note, suggest
+from jtem.files import note_input
 from jtem.readers import cf, contract, embedded, layouts, monthly_series, static_fields
 from jtem.readers import co2 as carbon_dioxide
 from jtem.readers.catalogue import Domain, Find

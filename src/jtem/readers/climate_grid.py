@@ -22,6 +22,7 @@ import numpy as np
 import xarray as xr
 
 from jtem.errors import InputError, suggest
+from jtem.files import note_input
 from jtem.readers import co2, contract, embedded, fields, regrid, soil_carbon, vegetation
 from jtem.readers.catalogue import SOIL_CARBON, Domain, Find
 

@@ -19,6 +19,7 @@ from jtem.constants import EARTH_RADIUS_KM
 from jtem.errors import InputError, suggest
 from jtem.files import data_path
 from jtem.readers import contract
+from jtem.records import Named
 
 DOMAINS = ("pan_arctic", "plateau")
 SCENARIO_YEARS = {
@@ -353,9 +354,10 @@ def cell_dataset(
     fraction: np.ndarray,
     title: str,
 ) -> xr.Dataset:
+    """Cells in the form of ``docs/architecture.md``, with the texture and soil carbon of the embedded rules."""
     fields = {"latitude": latitude, "longitude": longitude, "area": area, "elevation": elevation}
     return contract.cells(
-        fields | _rules()["texture_percent"], community, fraction, title, soil_organic_carbon(community, fraction)
+        fields | rules()["texture_percent"], community, fraction, title, soil_organic_carbon(community, fraction)
     )
 
 

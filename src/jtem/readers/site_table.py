@@ -17,7 +17,7 @@ import xarray as xr
 
 from jtem.errors import InputError, suggest
 from jtem.readers import contract
-from jtem.readers.columns import MINUTES_PER_DAY, NAMES, Columns, columns_of, days_of, split_unit, variable_of
+from jtem.readers.columns import MINUTES_PER_DAY, NAMES, Columns, Table, columns_of, days_of, split_unit, variable_of
 from jtem.readers.units import to_house_units
 
 NEEDED = ("air_temperature", "precipitation")

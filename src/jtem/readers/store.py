@@ -25,6 +25,7 @@ import xarray as xr
 from jtem.errors import InputError, suggest
 from jtem.files import whole
 from jtem.readers import contract, fields, to_model
+from jtem.records import Attributes, Named
 
 FORMAT = 1
 CHUNK_CELLS, CHUNK_YEARS = 256, 10
