@@ -221,7 +221,7 @@ def _form(name: str, declared: Collection[str]) -> str:
     return f"write [{full}] with lines 'value = ...' and 'source = \"...\"'"
 
 
-def _is_number(value: Any) -> bool:
+def _is_number(value: object) -> bool:
     return isinstance(value, int | float) and not isinstance(value, bool)
 
 

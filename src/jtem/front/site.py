@@ -11,12 +11,12 @@ from typing import TYPE_CHECKING, TypeAlias
 import numpy as np
 
 from jtem.errors import InputError, suggest
-from jtem.front.plans import Content
 
 if TYPE_CHECKING:
     import pandas as pd
     import xarray as xr
 
+    from jtem.front.plans import Content
     from jtem.readers.catalogue import Domain
     from jtem.readers.place import Position
 

@@ -7,10 +7,11 @@ and its climate with :func:`climate`; ``to_model`` checks both before the model 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
 
 import numpy as np
 import xarray as xr
+
+from jtem.records import Attributes, Named
 
 CLIMATE_UNITS = {
     "air_temperature": "degC",
@@ -31,12 +32,12 @@ STOCKS = "soil organic carbon in 0-0.3, 0.3-1, 1-2, 2-3 m"
 
 
 def cells(
-    fields: Mapping[str, Any],
+    fields: Attributes,
     community: np.ndarray,
     fraction: np.ndarray,
     title: str,
     soil_organic_carbon: np.ndarray | None = None,
-    **attributes: Any,
+    **attributes: object,
 ) -> xr.Dataset:
     """Cells of a run.
 
@@ -45,7 +46,7 @@ def cells(
     0-0.3, 0.3-1, 1-2 and 2-3 m, NaN where nothing was observed. ``attributes``: of the dataset.
     """
     count = community.shape[0]
-    result: dict[str, Any] = {
+    result: Named = {
         name: ("cell", np.broadcast_to(fields[name], (count,)).astype(np.float64), {"units": unit})
         for name, unit in CELL_UNITS.items()
     }
@@ -69,13 +70,13 @@ def climate(
     ``fields``: of :data:`CLIMATE_UNITS`, (cell, year, 12) each, from ``first_year`` on. ``co2`` (year,): ppm. ``places``:
     latitude and longitude (cell,) of the values in degrees.
     """
-    result: dict[str, Any] = {
+    result: Named = {
         name: (("cell", "year", "month"), values, {"units": CLIMATE_UNITS[name]}) for name, values in fields.items()
     }
     if co2 is not None:
         result["co2"] = ("year", co2, {"units": "ppm"})
     count = next(iter(fields.values())).shape[1]
-    coordinates: dict[str, Any] = {"year": np.arange(first_year, first_year + count), "month": np.arange(1, 13)}
+    coordinates: Named = {"year": np.arange(first_year, first_year + count), "month": np.arange(1, 13)}
     if places is not None:
         both = zip(("latitude", "longitude"), places, strict=True)
         coordinates |= {name: ("cell", np.asarray(values, np.float64)) for name, values in both}

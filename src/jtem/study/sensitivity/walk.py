@@ -274,7 +274,7 @@ class Walk:
         def zeros(tree: PyTree) -> PyTree:
             return jax.tree.map(lambda leaf: np.zeros((leaf.shape[0], count, *leaf.shape[1:]), leaf.dtype), tree)
 
-        no_thaw = Thaw(*self.on_devices(zeros([y[:, 0, 0] for _ in THAW])))
+        no_thaw = Thaw(*self.on_devices([zeros(y[:, 0, 0]) for _ in THAW]))
         by_state, by_thaw = self.on_devices(zeros(state)), no_thaw
         by_vector, by_profile = zeros(self.vectors), zeros(self.cells.soil_carbon_profile)
         by_climates, by_cycle = [zeros(climate) for climate in self.climates], None
