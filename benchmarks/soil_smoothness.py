@@ -65,6 +65,7 @@ def mean_temperature(design: step.Design, years: int, name: str):
         cell = Cell(jnp.asarray(100.0), jnp.asarray(0.6), community, zero + 500.0, jnp.zeros(25))
         column = step.derive(row, cell, design)
         state = heat.start(air, column, design)
+        assert state is not None
         _, made = periodic_heat(state, climate, cell, column, years=years, design=design, differentiable=True)
         return made.months.soil_temperature[:, LAYER].mean(), made.largest_change
 
