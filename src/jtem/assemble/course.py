@@ -88,7 +88,7 @@ def prepare(
     design = design if processes is None else dataclasses.replace(design, processes=processes)
     table = table or model.table(plan.model.parameters, data, f"{plan.where}: [model]")
     place = place or opened(plan, data)
-    cells = model.columns(place.cells, table.communities, design.pool_dtype, place.inputs[0])
+    cells = model.columns(place.cells, table.communities, design.pool_dtype, place.inputs[0], plan.permafrost)
     load = loaders(place, cells.count, plan.run.chunk_columns)
     experiment = Experiment(
         design=design,
@@ -167,6 +167,7 @@ def factorial_stages(plan: Plan, load: Load) -> tuple[Stage, ...]:
         parent=history.name,
         years=(f.first, f.last),
         layers=plan.model.permafrost.layers > 0,
+        keep_thaw=f.keep_thaw,
     )
 
 

@@ -21,7 +21,7 @@ from jtem.readers import to_model
 if TYPE_CHECKING:
     import xarray as xr
 
-    from jtem.plan.run import ModelSection
+    from jtem.plan.run import ModelSection, PermafrostSection
 
 
 def design(section: ModelSection, where: str) -> step.Design:
@@ -83,12 +83,23 @@ def table(names: Sequence[str], data: Path | None, where: str) -> parameters.Par
     return parameters.read_table(step.Parameters, parameter_files(names, data, where))
 
 
-def columns(cells: xr.Dataset, communities: Sequence[str], dtype: str, where: str) -> to_model.ModelCells:
-    """Cells as columns, one for each of their communities, with soil carbon by layers in ``dtype``; raises ``InputError``."""
+def columns(
+    cells: xr.Dataset,
+    communities: Sequence[str],
+    dtype: str,
+    where: str,
+    permafrost_section: PermafrostSection | None = None,
+) -> to_model.ModelCells:
+    """Cells as columns, one for each of their communities, with soil carbon (and nitrogen) by layers in ``dtype``; raises
+    ``InputError``.
+    """
+    by_layers = jax.vmap(permafrost.layers_from_intervals)
     return to_model.model_cells(
         cells,
         communities,
         top_of_atmosphere=radiation.top_of_atmosphere,
-        carbon_layers=lambda stocks: np.asarray(jax.vmap(permafrost.layers_from_intervals)(jnp.asarray(stocks, dtype))),
+        carbon_layers=lambda stocks, curve: np.asarray(by_layers(jnp.asarray(stocks, dtype), jnp.asarray(curve))),
         where=where,
+        hyperbola=permafrost_section is not None and permafrost_section.hyperbola,
+        nitrogen=permafrost_section is not None and permafrost_section.observed_nitrogen,
     )

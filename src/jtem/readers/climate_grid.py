@@ -115,7 +115,7 @@ def cells(
     rows = every_row[::stride]
     stands_for = (flat["area"] * flat["land"])[every_row].sum() / (flat["area"] * flat["land"])[rows].sum()
     community, fraction = community[rows], fraction[rows]
-    stocks = _stocks(Path(folder), soil, community, fraction)
+    carbon, nitrogen = _stocks(Path(folder), soil, community, fraction)
     place, parent = regrid.subdivide(every.take(rows), subdivide)
     area = stands_for * (flat["area"] * flat["land"])[rows][parent]
     if subdivide > 1:
@@ -138,9 +138,15 @@ def cells(
             "community_area_fraction": (("cell", "share"), fraction[parent], {"units": "1"}),
             "soil_organic_carbon": (
                 ("cell", "interval"),
-                stocks[parent],
+                carbon[parent],
                 {"units": "kg m-2", "long_name": "soil organic carbon in 0-0.3, 0.3-1, 1-2, 2-3 m", "source": soil},
             ),
+            "soil_nitrogen": (
+                ("cell", "interval"),
+                nitrogen[parent],
+                {"units": "kg m-2", "long_name": "soil nitrogen in 0-0.3, 0.3-1, 1-2, 2-3 m", "source": soil},
+            ),
+            "soil_carbon_observed": ("cell", np.zeros(parent.size, dtype=bool)),
             "source_cell": ("cell", rows[parent]),
         },
         coords={"cell": np.arange(parent.size)},
@@ -159,17 +165,23 @@ def _climatology_file(folder: Path | str) -> Path:
     return path
 
 
-def _stocks(folder: Path, soil: str, community: np.ndarray, fraction: np.ndarray) -> np.ndarray:
-    """Soil organic carbon (cell, 4), kg m-2, by the embedded rule or by statistics with the rule for the rest."""
+def _stocks(folder: Path, soil: str, community: np.ndarray, fraction: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Soil organic carbon and nitrogen (cell, 4), kg m-2, by the embedded rule (nitrogen NaN: by C:N of each community) or by
+    statistics with the rule for the rest.
+    """
     if soil == "rule":
-        return embedded.soil_organic_carbon(community, fraction)
+        carbon = embedded.soil_organic_carbon(community, fraction)
+        return carbon, np.full(carbon.shape, np.nan)
     names = sorted({str(name) for name in community.ravel()} - {""})
-    known = soil_carbon.from_densities(folder / "soil_carbon/cn_density_by_vegetation.csv", names)
-    result = np.zeros((community.shape[0], 4))
+    table = folder / "soil_carbon/cn_density_by_vegetation.csv"
+    known = {element: soil_carbon.from_densities(table, names, element) for element in ("carbon", "nitrogen")}
+    carbon, nitrogen = np.zeros((2, community.shape[0], 4))
     for name in names:
-        rule = embedded.soil_organic_carbon(np.array([[name]], dtype=object), np.ones((1, 1)))[0]
-        result += np.where(community == name, fraction, 0.0).sum(axis=1)[:, None] * known.get(name, rule)
-    return result
+        rule = embedded.soil_organic_carbon(np.array([[name]], dtype=object), np.ones((1, 1)))
+        share = np.where(community == name, fraction, 0.0).sum(axis=1)[:, None]
+        carbon += share * known["carbon"].get(name, rule[0])
+        nitrogen += share * known["nitrogen"].get(name, embedded.soil_nitrogen(np.array([name]), rule)[0])
+    return carbon, nitrogen
 
 
 # --- climate ---------------------------------------------------------------------------------------------------------

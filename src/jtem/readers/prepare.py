@@ -153,7 +153,7 @@ def isimip_cells(recipe: Recipe, communities: Sequence[str]) -> tuple[xr.Dataset
     height, filled = regrid.fill_nearest(height, targets, soil_texture.FILL_KM, f"{recipe.elevation}: elevation")
     notes.append(f"elevation of {int(filled.sum())} cells from their nearest neighbour")
     area = targets.area * np.minimum(land, 1.0) * np.where(vegetated < 1.0, vegetated, 1.0)
-    stocks, said = _stocks(recipe, targets, community, fraction, area)
+    stocks, nitrogen, seen, said = _stocks(recipe, targets, community, fraction, area)
     notes += said
 
     def per_cell(values: np.ndarray, units: str) -> tuple:
@@ -169,6 +169,8 @@ def isimip_cells(recipe: Recipe, communities: Sequence[str]) -> tuple[xr.Dataset
             "community": (("cell", "share"), community),
             "community_area_fraction": (("cell", "share"), fraction, {"units": "1"}),
             "soil_organic_carbon": (("cell", "interval"), stocks, {"units": "kg m-2"}),
+            "soil_nitrogen": (("cell", "interval"), nitrogen, {"units": "kg m-2"}),
+            "soil_carbon_observed": ("cell", seen),
         },
         coords={"cell": np.arange(rows.size)},
         attrs={"title": f"cells from {recipe.vegetation.name}", "step": targets.step},
@@ -178,11 +180,19 @@ def isimip_cells(recipe: Recipe, communities: Sequence[str]) -> tuple[xr.Dataset
 
 def _stocks(
     recipe: Recipe, targets: regrid.Targets, community: np.ndarray, fraction: np.ndarray, area: np.ndarray
-) -> tuple[np.ndarray, list[str]]:
-    """Soil organic carbon (cell, 4) in kg m-2: observed, and per type where not; NaN without any observation."""
-    observed = np.full((targets.latitude.size, 4), np.nan)
+) -> tuple[np.ndarray, np.ndarray, np.ndarray, list[str]]:
+    """Soil organic carbon and nitrogen (cell, 4) in kg m-2, whether carbon of a cell is observed throughout, what to tell.
+
+    Carbon: observed, and per type where not; NaN without any observation. Nitrogen: observed, NaN where not.
+    """
+    observed, nitrogen = np.full((2, targets.latitude.size, 4), np.nan)
     if not recipe.soil_carbon:
-        return observed, ["soil carbon: not given, means by vegetation"]
+        return (
+            observed,
+            nitrogen,
+            np.zeros(targets.latitude.size, bool),
+            ["soil carbon: not given, means by vegetation"],
+        )
     told: list[str] = []
     for path in recipe.soil_carbon:
         if path.is_dir():
@@ -191,12 +201,15 @@ def _stocks(
             pedons = soil_carbon.read_pedons(path)
             told += pedons.notes
             found = soil_carbon.pedon_means(pedons, targets)
+            more = soil_carbon.pedon_means(pedons, targets, "nitrogen")
+            nitrogen = np.where(np.isfinite(nitrogen), nitrogen, more)
         whole = np.all(np.isfinite(observed), axis=1)
         observed = np.where(whole[:, None], observed, np.where(np.isfinite(found), found, observed))
     stocks, seen, origin = soil_carbon.complete(observed, community, fraction, area)
     types = "; ".join(f"{name}: {text}" for name, text in origin.items())
     told.append(f"soil carbon observed in {int(seen.sum())} of {seen.size} cells; the others by type ({types})")
-    return stocks, told
+    told.append(f"soil nitrogen observed in {int(np.isfinite(nitrogen).any(axis=1).sum())} of {seen.size} cells")
+    return stocks, nitrogen, seen, told
 
 
 # --- climate from ISIMIP ---------------------------------------------------------------------------------------------
@@ -400,6 +413,11 @@ def _write_cells(data: netCDF4.Dataset, cells: xr.Dataset, index: np.ndarray, of
     if "soil_organic_carbon" in cells:
         stocks = cells["soil_organic_carbon"].values
         put("soil_organic_carbon", ("cell", "interval"), stocks, "kg m-2").comment = "0-0.3, 0.3-1, 1-2, 2-3 m"
+    if "soil_nitrogen" in cells:
+        stocks = cells["soil_nitrogen"].values
+        put("soil_nitrogen", ("cell", "interval"), stocks, "kg m-2").comment = "0-0.3, 0.3-1, 1-2, 2-3 m"
+    if "soil_carbon_observed" in cells:
+        put("soil_carbon_observed", ("cell",), cells["soil_carbon_observed"].values.astype(np.int8), "1", "i1")
     put("climate_cell", ("cell",), index, "", "i8").comment = "climate cell that the cell shares"
     put("temperature_offset", ("cell",), offset, "degC").comment = "added to the air temperature of the climate cell"
 
@@ -503,9 +521,11 @@ def read_cells(path: Path | str) -> xr.Dataset:
             result["community"] = (("cell", "share"), names[np.asarray(data["community"][:])])
             share = np.asarray(data["community_area_fraction"][:])
             result["community_area_fraction"] = (("cell", "share"), share, {"units": "1"})
-            if "soil_organic_carbon" in data.variables:
-                stocks = np.asarray(data["soil_organic_carbon"][:])
-                result["soil_organic_carbon"] = (("cell", "interval"), stocks, {"units": "kg m-2"})
+            for name in ("soil_organic_carbon", "soil_nitrogen"):
+                if name in data.variables:
+                    result[name] = (("cell", "interval"), np.asarray(data[name][:]), {"units": "kg m-2"})
+            if "soil_carbon_observed" in data.variables:
+                result["soil_carbon_observed"] = ("cell", np.asarray(data["soil_carbon_observed"][:]).astype(bool))
         except (RuntimeError, OSError, KeyError, IndexError) as error:
             raise InputError(
                 f"{path}: cells cannot be read ({error}); the store is corrupt, prepare it again"

@@ -7,6 +7,7 @@ from collections.abc import Callable, Hashable, Iterator
 from dataclasses import dataclass
 from typing import NamedTuple, Protocol, runtime_checkable
 
+import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -375,10 +376,15 @@ class _Passes:
         self.heat_of: dict[Hashable, int] = {}
         self.water_of: dict[Hashable, int] = {}
         self.batches: dict[str, list[int]] = {}
+        climates = list(climates)
         for k, stage in enumerate(stages):
             self.heat_of.setdefault(stage.heat, k)
             self.water_of.setdefault(self.treatments[k], k)
             self.batches.setdefault(stage.batch, []).append(k)
+        for stage in stages:
+            if stage.thaw_climate is not None and stage.thaw not in self.heat_of:
+                self.heat_of[stage.thaw] = len(climates)
+                climates.append(_cast(stage.thaw_climate(chunk.indices), chunk.e.design))
         self.co2 = [np.array(climate.co2) for climate in climates]
         self.climates = {k: climates[k] for k in {*self.heat_of.values(), *self.water_of.values()}}
         self.thermal = dict.fromkeys(self.heat_of, begin.state.thermal)
@@ -429,10 +435,10 @@ class _Passes:
                 years.constant_controls(chunk.block, expose=stage.expose, follow=stage.follow),
                 self.wet[key],
                 climates[k],
-                heat[stage.heat],
+                heat[stage.thaw],
                 chunk.placed_cells(),
             )
-            made[key] = years.Drivers(climates[k], heat[stage.heat], moist)
+            made[key] = years.Drivers(climates[k], _seen(heat[stage.heat], heat[stage.thaw]), moist)
         return made
 
     def _carbon(self, block: _Block, name: str, rows: list[int], drivers: dict[Hashable, years.Drivers]) -> None:
@@ -492,7 +498,18 @@ _mean_years = jax.jit(jax.vmap(years.mean_year))
 
 def _treatment(stage: Stage, moves_water: bool) -> Hashable:
     """Stages that have this in common have the same heat and water."""
-    return (stage.heat, stage.water, (stage.expose, stage.follow) if moves_water else ())
+    return (stage.heat, stage.thaw, stage.water, (stage.expose, stage.follow) if moves_water else ())
+
+
+def _seen(heat: years.HeatYear, thaw: years.HeatYear) -> years.HeatYear:
+    """Heat whose thaw, as water and photosynthesis see it, is another one's."""
+    if thaw is heat:
+        return heat
+    return heat._replace(months=eqx.tree_at(_thaw_of, heat.months, _thaw_of(thaw.months)))
+
+
+def _thaw_of(months: step.HeatMonth):
+    return months.freeze_thaw_factor, months.thawed_root_depth
 
 
 def _arrays(ends: dict[str, _End], count: int) -> dict[str, np.ndarray]:

@@ -18,6 +18,9 @@ from jtem.state import Climate
 FACTORS = ("permafrost", "co2", "temperature", "precipitation")
 """What can be held. "permafrost": no matter moves and the accessible shares keep the active layer they refer to."""
 
+GROUND = frozenset({"temperature", "precipitation"})
+"""What ground feels of the factors."""
+
 Loader = Callable[[np.ndarray], Climate]
 
 
@@ -141,12 +144,14 @@ def expand(
     parent: str,
     years: tuple[int, int],
     layers: bool,
+    keep_thaw: bool = False,
 ) -> tuple[Stage, ...]:
     """Stages of a factorial, ordered by scenario, member and run.
 
     ``scenarios``: loader of each climate over ``years``; ``base``: loader whose first year is the base year, one and the same
     for all scenarios, so that ground under held temperature and precipitation is passed through heat once; ``reference``:
-    years that members depart from; ``layers``: whether the permafrost scheme has matter to move.
+    years that members depart from; ``layers``: whether the permafrost scheme has matter to move; ``keep_thaw``: where permafrost
+    is held, water and photosynthesis see the thaw of ground under the base year's temperature and precipitation.
     """
     base, reference = remembering(base), remembering(reference)
     stages = []
@@ -156,6 +161,7 @@ def expand(
             own = remembering(_member_loader(load, reference, member))
             for run in runs:
                 free = (scenario, member.name)
+                keeps = keep_thaw and not run.exposes
                 heat = tuple("held" if f in run.held else free for f in ("temperature", "precipitation"))
                 stages.append(
                     Stage(
@@ -169,6 +175,8 @@ def expand(
                         heat_key=heat,
                         water_key=(heat, free),
                         batch=scenario,
+                        thaw_climate=_held_loader(own, base, GROUND) if keeps else None,
+                        thaw_key=("held", "held") if keeps else None,
                     )
                 )
     return tuple(stages)

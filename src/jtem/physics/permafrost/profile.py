@@ -51,11 +51,14 @@ def fitted_hyperbola(
     return amplitude, intercept * amplitude, falling
 
 
-def layers_from_intervals(intervals: Float[Array, "interval"]) -> Float[Array, "layer"]:
-    """Observed carbon of 0-0.3, 0.3-1, 1-2, 2-3 m to the 25 layers; below 3 m a fitted hyperbola (docs/model.md#p7).
+def layers_from_intervals(
+    intervals: Float[Array, "interval"], everywhere: bool | Bool[Array, ""] = False
+) -> Float[Array, "layer"]:
+    """Carbon of 0-0.3, 0.3-1, 1-2, 2-3 m to the 25 layers; below 3 m a fitted hyperbola (docs/model.md#p7).
 
     Inside an interval carbon is spread evenly. ``C(z) = A z/(B + z)`` is fitted to the four cumulative values
-    (:func:`fitted_hyperbola`); if A <= 0 or B <= 0 the density of 2-3 m continues. Units of the input (mass m-2).
+    (:func:`fitted_hyperbola`); if A <= 0 or B <= 0 the density of 2-3 m continues. ``everywhere``: the fit gives all layers
+    where it has one (Liu et al. 2024: cells without observations). Units of the input (mass m-2).
     """
     edges = np.asarray(LAYER_EDGES)
     interval_edges = np.array([0.0, 0.3, 1.0, 2.0, 3.0])
@@ -73,4 +76,5 @@ def layers_from_intervals(intervals: Float[Array, "interval"]) -> Float[Array, "
     deep_fit = hyperbola[1:] - hyperbola[:-1]
     deep_uniform = intervals[3] * jnp.asarray(np.diff(edges), intervals.dtype)
     below = jnp.asarray(edges[:-1] >= 3.0 - 1e-9)
-    return jnp.where(below, jnp.where(falling, deep_fit, deep_uniform), shallow)
+    by_interval = jnp.where(below, deep_uniform, shallow)
+    return jnp.where(falling & (below | everywhere), deep_fit, by_interval)
