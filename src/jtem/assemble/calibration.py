@@ -49,6 +49,10 @@ def case(plan: CalibrationPlan, data: Path | None, overlays: Sequence[str] = ())
         raise InputError(f"{where}: data not available: {plan.calibration.unavailable}")
     if plan.posterior is not None:
         sampling.library()
+    if any(part.source == "published" for part in plan.data):
+        from jtem.assemble import inversion
+
+        return inversion.case(plan, data, overlays)
     table = model.table((*plan.model.parameters, *overlays), data, f"{where}: [model]")
     check_names(plan, table)
     found = sites(plan, data)

@@ -132,6 +132,7 @@ OBSERVATIONS = {
     "calibration_targets": Observations("long-term means by community", "pools:calibration_targets"),
     "embedded": Observations("a table of the user, at embedded sites", "observations:read_table", "embedded"),
     "table": Observations("a table of the user", "observations:read_table"),
+    "published": Observations("numbers that a paper prints, of the factorial of the run plan in path", ""),
 }
 """Words of [[data]] source in a calibration plan."""
 
