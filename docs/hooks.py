@@ -1,6 +1,7 @@
 """Pages made from the code when the site is built: variables, parameters, equations, modules, notebooks, and the menu.
 
-Executed notebooks (``JTEM_NOTEBOOKS=build/notebooks pytest -m notebooks -n 0``) are shown with their results, others as text.
+Notebooks are shown with the results that lie in ``build/notebooks``, as long as they were made from the same text. ``JTEM_EXECUTE=1
+mkdocs build --strict`` executes those that lack them first (minutes on two cores); without it their pages say so.
 """
 
 from __future__ import annotations
@@ -9,17 +10,24 @@ import ast
 import base64
 import contextlib
 import io
-import json
+import logging
+import os
 import re
 from html import unescape
 from pathlib import Path
 
+import rendering
 from mkdocs.structure.files import File
 
+LOG = logging.getLogger("mkdocs.hooks")
 ROOT = Path(__file__).resolve().parents[1]
 SOURCE = ROOT / "src" / "jtem"
-EXECUTED = ROOT / "build" / "notebooks"
+WITHOUT_RESULTS = (
+    "!!! note\n    Code without results: this site was built without executing the notebooks "
+    "(`JTEM_EXECUTE=1 mkdocs build --strict` executes them)."
+)
 GUIDES = {
+    "Tutorial: ten minutes": "tutorial.md",
     "First site": "first_site.md",
     "Own region": "own_region.md",
     "Calibrate my tower": "calibrate_my_tower.md",
@@ -47,11 +55,6 @@ def modules() -> dict[str, Path]:
     return found
 
 
-def notebooks() -> list[Path]:
-    """The notebooks in order."""
-    return sorted((ROOT / "notebooks").glob("*.py"))
-
-
 def on_config(config):
     """The menu: guides as they are, then what is generated."""
     guides = dict(GUIDES)
@@ -64,7 +67,7 @@ def on_config(config):
         rooms.setdefault(parts[1] if len(parts) > 2 else "model and commands", []).append({name: f"modules/{name}.md"})
     config.nav = [
         {"jtem": "index.md"},
-        {"Notebooks": [{title(path): f"notebooks/{path.stem}.md"} for path in notebooks()]},
+        {"Notebooks": [{title(path): f"notebooks/{path.stem}.md"} for path in rendering.notebooks()]},
         {"Guides": [{text: page} for text, page in guides.items() if (ROOT / "docs" / page).exists()]},
         {
             "Reference": [
@@ -99,7 +102,7 @@ def pages() -> dict[str, str | bytes]:
     }
     for name in modules():
         made[f"modules/{name}.md"] = f"# {name}\n\n::: {name}\n    options:\n      show_root_heading: false\n"
-    for path in notebooks():
+    for path in rendering.notebooks():
         made |= notebook(path)
     return made
 
@@ -182,22 +185,20 @@ def title(path: Path) -> str:
 
 
 def notebook(path: Path) -> dict[str, str | bytes]:
-    """A notebook as a page and its pictures."""
-    executed = EXECUTED / f"{path.stem}.ipynb"
-    if executed.exists():
-        cells = json.loads(executed.read_text(encoding="utf-8"))["cells"]
-    else:
-        import jupytext
-
-        cells = jupytext.read(path).cells
+    """A notebook as a page and its pictures, with its results where they are there (or ``JTEM_EXECUTE`` asks for them)."""
+    book = rendering.executed(path)
+    if book is None and os.environ.get("JTEM_EXECUTE"):
+        LOG.info(f"executing {path.name} ...")
+        book = rendering.execute(path, rendering.KEPT)
+    shown = book is not None
+    book = book or rendering.read(path)
     made: dict[str, str | bytes] = {}
     lines: list[str] = []
-    for number, cell in enumerate(cells):
-        source = "".join(cell["source"])
-        if cell["cell_type"] == "markdown":
-            lines += [source, ""]
+    for number, cell in enumerate(book.cells):
+        if cell.cell_type == "markdown":
+            lines += [cell.source, ""]
             continue
-        lines += ["```python", source, "```", ""]
+        lines += ["```python", cell.source, "```", ""]
         for k, output in enumerate(cell.get("outputs", [])):
             data = output.get("data", {})
             if "image/png" in data:
@@ -208,8 +209,9 @@ def notebook(path: Path) -> dict[str, str | bytes]:
                 text = "".join(output.get("text", "") or data.get("text/plain", ""))
                 if text and output.get("name") != "stderr":
                     lines += ["```text", text.rstrip(), "```", ""]
-    if not executed.exists():
-        lines += ["*Shown without results; this page was built without executing the notebooks.*", ""]
+    if not shown:
+        first = next(k for k, line in enumerate(lines) if line.startswith("# "))
+        lines[first] += "\n\n" + WITHOUT_RESULTS
     lines += [f"*Source: `notebooks/{path.name}`, a text notebook (jupytext).*", ""]
     made[f"notebooks/{path.stem}.md"] = "\n".join(lines)
     return made

@@ -32,6 +32,7 @@ model = jtem.open(
         "spinup": {"method": "equilibrium", "cycle": [1995, 2004]},
         "history": {"first": 2010, "last": 2014},
         "scenario": [{"name": "ssp585", "climate": "ssp585", "first": 2015, "last": 2030}],
+        "output": {"double": True},  # small differences of runs, at the end, need all digits
     }
 )
 quantity = "mean gpp 2021-2030"

@@ -7,8 +7,8 @@ import pytest
 
 from jtem.assemble.calibration import case
 from jtem.files import data_path
+from jtem.parameters import Handle
 from jtem.plan import calibration as calibration_plan
-from jtem.study.calibration import problem as problems
 
 DEFAULTS = [data_path("parameters", "defaults.toml")]
 YEARS = (1996, 1997, 1998, 1999)
@@ -230,10 +230,10 @@ def truth(prepared):
     made = []
     for name, start in zip(prepared.model.names, prepared.model.start_values, strict=True):
         field = name.split(":")[0]
-        base, element = problems.element_of(field)
-        if base in prepared.table.entries:
-            value = np.asarray(prepared.table.entries[base].values[prepared.problem.communities[-1]])
-            made.append(float(value if element is None else value[element]))
+        handle = Handle.of(field)
+        if handle.name in prepared.table.entries:
+            value = np.asarray(prepared.table.entries[handle.name].values[prepared.problem.communities[-1]])
+            made.append(float(handle.pick(value)))
         else:
             made.append(1.0 + 0.0 * start)
     return np.array(made)

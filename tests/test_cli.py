@@ -391,6 +391,34 @@ def test_years_that_no_file_has_name_the_key(tmp_path, capsys):
         assert says in said and "shorten the stage" not in said
 
 
+def test_co2_of_a_scenario_that_is_not_named_is_one_sentence(tmp_path, capsys):
+    later = np.arange("2014-01", "2016-01", dtype="datetime64[M]").astype("datetime64[D]") + np.timedelta64(14, "D")
+    inputs(tmp_path / "data", lambda climate, static: (climate.assign_coords(time=later), static))
+    text = OWN.replace("2000", "2014").replace("2001", "2015").replace('co2_column = "ssp126"\n', "")
+    (tmp_path / "plan.toml").write_text(text)
+    check = ["check", str(tmp_path / "plan.toml"), "--data", str(tmp_path / "data")]
+    assert main(check) == 2
+    said = one_sentence(capsys)
+    assert (
+        "plan.toml: [spinup] cycle 2014-2015: CO2 of climate 'historical' after 2014 depends on the scenario; say which"
+        in said
+    )
+    assert "with [domain] co2_column, one of ssp126, ssp585, " in said and "or give a table with [domain] co2" in said
+    (tmp_path / "plan.toml").write_text(text.replace("[domain]", "[domain]\nco2_column = 'ssp585'"))
+    assert main(check) == 0, capsys.readouterr().err
+
+
+@pytest.mark.parametrize("command", ["run", "check", "calibrate", "sensitivity"])
+def test_a_table_in_place_of_a_plan_is_pointed_to_jtem_site(command, tmp_path, capsys):
+    table, climate = tmp_path / "tower.csv", tmp_path / "climate.nc"
+    table.write_text("year,month,tas (degC)\n1990,1,-24.9\n")
+    assert main([command, str(table)]) == 2
+    assert f"tower.csv: is a table, not a plan; run it with 'jtem site {table} --latitude" in one_sentence(capsys)
+    climate.write_bytes(b"CDF")
+    assert main([command, str(climate)]) == 2
+    assert "climate.nc: is a netCDF file, not a plan; 'jtem inspect" in one_sentence(capsys)
+
+
 def test_time_left_counts_programs_that_will_compile(tmp_path):
     history, future = (Stage(n, 1, y, lambda rows: None) for n, y in (("historical", 100), ("ssp126", 50)))
     with (tmp_path / "told").open("w") as told:

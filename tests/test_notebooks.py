@@ -1,6 +1,7 @@
-"""Every notebook runs from a clean checkout: ``pytest -m notebooks -n 0``. Not in the regular suite (a few minutes)."""
+"""Every notebook runs from a clean checkout: ``pytest -m notebooks -n 0``. Not in the regular suite (some minutes)."""
 
 import ast
+import importlib.util
 import os
 from pathlib import Path
 
@@ -10,6 +11,16 @@ import jtem
 
 ROOT = Path(__file__).resolve().parents[1]
 NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.py"))
+
+
+@pytest.fixture(scope="module")
+def rendering():
+    """``docs/rendering.py``, with which the documentation site executes the notebooks too."""
+    pytest.importorskip("jupytext")
+    specification = importlib.util.spec_from_file_location("rendering", ROOT / "docs" / "rendering.py")
+    module = importlib.util.module_from_spec(specification)
+    specification.loader.exec_module(module)
+    return module
 
 
 def test_there_are_nine_notebooks_and_all_compile():
@@ -35,19 +46,23 @@ def test_notebooks_use_the_public_interface_alone(path):
             assert "[domain]" not in node.value and "[plan]" not in node.value
 
 
+def test_results_are_shown_while_the_text_is_the_same(rendering, tmp_path, monkeypatch):
+    pytest.importorskip("nbclient")
+    monkeypatch.chdir(tmp_path)
+    source = tmp_path / "small.py"
+    source.write_text("# %% [markdown]\n# # Small\n\n# %%\nimport jtem\n\njtem.__version__\n")
+    assert rendering.executed(source, Path("kept")) is None
+    rendering.execute(source, Path("kept"))  # a relative folder that is not there yet
+    found = rendering.executed(source, tmp_path / "kept")
+    assert found.cells[1].outputs[0]["data"]["text/plain"] == repr(jtem.__version__)
+    source.write_text(source.read_text().replace("__version__", "__name__"))
+    assert rendering.executed(source, Path("kept")) is None
+
+
 @pytest.mark.notebooks
 @pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
-def test_notebook_runs(path, tmp_path, monkeypatch):
+def test_notebook_runs(path, rendering):
     """Executed in an empty folder by a kernel of its own; JTEM_NOTEBOOKS keeps the executed notebooks in that folder."""
-    jupytext = pytest.importorskip("jupytext")
-    nbclient = pytest.importorskip("nbclient")
-    monkeypatch.setenv("PYTHONPATH", os.pathsep.join([str(ROOT / "src"), os.environ.get("PYTHONPATH", "")]))
-    monkeypatch.delenv("XLA_FLAGS", raising=False)
-    monkeypatch.delenv("JAX_PLATFORMS", raising=False)
-    notebook = jupytext.read(path)
-    client = nbclient.NotebookClient(
-        notebook, timeout=1800, kernel_name="python3", resources={"metadata": {"path": str(tmp_path)}}
-    )
-    client.execute()
-    if folder := os.environ.get("JTEM_NOTEBOOKS"):
-        jupytext.write(notebook, Path(folder) / f"{path.stem}.ipynb", fmt="ipynb")
+    pytest.importorskip("nbclient")
+    folder = os.environ.get("JTEM_NOTEBOOKS")
+    rendering.execute(path, Path(folder) if folder else None)

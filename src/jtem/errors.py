@@ -7,8 +7,12 @@ import re
 import warnings
 from collections.abc import Iterable
 
-DONE, FAILED_CELLS, USER_ERROR, STOPPED = 0, 1, 2, 130
-"""Exit codes: done; finished but some cells failed (named); the user must change something (one sentence); Ctrl-C."""
+DONE, FAILED_CELLS, USER_ERROR, STOPPED, TERMINATED = 0, 1, 2, 130, 143
+"""Exit codes: done; finished but some cells failed (named); the user must change something (one sentence); Ctrl-C; a job
+scheduler's SIGTERM.
+"""
+DIFFERENT = 1
+"""Exit code of ``jtem rerun`` where the files are not the same."""
 MANY = 60
 """Most known words that a message lists."""
 
@@ -38,6 +42,10 @@ def _other_number(word: str, similar: str) -> bool:
     letters = [re.sub(r"\d\d+", "", text).lower() for text in (word, similar)]
     swapped = sorted("".join(mine)) == sorted("".join(other))
     return bool(mine) and not swapped and letters[0] == letters[1]
+
+
+class Terminated(BaseException):
+    """The process was told to end (SIGTERM); raised where it works, so that it leaves nothing half-written."""
 
 
 class InputNote(UserWarning):

@@ -7,6 +7,7 @@ import csv
 import os
 import tempfile
 from collections.abc import Iterable, Iterator, Sequence
+from contextvars import ContextVar
 from pathlib import Path
 
 from jtem.errors import InputError
@@ -54,7 +55,34 @@ def resolve(name: str, data: Path | str | None, where: str, *, folder: bool = Fa
         raise InputError(
             f"{where}: {what} {path} not found; check the name and the data folder (--data or {DATA_VARIABLE})"
         )
+    return note_input(path)
+
+
+_FOUND: ContextVar[dict[Path, None] | None] = ContextVar("files found", default=None)
+
+
+@contextlib.contextmanager
+def inputs_found() -> Iterator[dict[Path, None]]:
+    """Collect the input files that are found inside, each once and in order, for the provenance of what is made of them."""
+    files: dict[Path, None] = {}
+    token = _FOUND.set(files)
+    try:
+        yield files
+    finally:
+        _FOUND.reset(token)
+
+
+def note_input(path: Path) -> Path:
+    """Tell :func:`inputs_found` of an input; returns it."""
+    files = _FOUND.get()
+    if files is not None and path.is_file():
+        files[path] = None
     return path
+
+
+def here_or(name: str, data: Path | str | None, where: str) -> Path:
+    """Path of an input file as written from the current folder where there is one, else of the data folder (:func:`resolve`)."""
+    return note_input(Path(name)) if Path(name).is_file() else resolve(name, data, where)
 
 
 def partial_path(path: Path) -> Path:

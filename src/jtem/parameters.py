@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import dataclasses
 import hashlib
+import re
 import tomllib
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -41,6 +42,10 @@ def parameter(*, unit: str, description: str, symbol: str = "", scale: str = "li
     )
 
 
+Numbers = float | int | list[float]
+"""What one community has of a parameter."""
+
+
 @dataclasses.dataclass(frozen=True)
 class Entry:
     """One parameter of the table: where it lives, what it means, what it may be."""
@@ -54,7 +59,51 @@ class Entry:
     lower: float
     upper: float
     source: str
-    values: dict[str, Any]  # community -> value
+    values: dict[str, Numbers]  # community -> value
+
+
+@dataclasses.dataclass(frozen=True)
+class Handle:
+    """One way from a parameter's name to its numbers and back: the leaf ``name``, or one ``element`` of it.
+
+    >>> Handle.of("soil_thermal.water_content[1]")
+    Handle(name='soil_thermal.water_content', element=1)
+    >>> Handle.of("litter.carbon_rate")
+    Handle(name='litter.carbon_rate', element=None)
+    """
+
+    name: str  # branch.field
+    element: int | None = None
+
+    @classmethod
+    def of(cls, text: str) -> Handle:
+        """The handle of ``"branch.field"`` or ``"branch.field[k]"``."""
+        found = re.fullmatch(r"([\w.]+)\[(\d+)\]", text)
+        return cls(found[1], int(found[2])) if found else cls(text)
+
+    def __str__(self) -> str:
+        """The name that :meth:`of` reads."""
+        return self.name if self.element is None else f"{self.name}[{self.element}]"
+
+    def answers(self, word: str) -> bool:
+        """Whether ``word`` names it: by its branch, its leaf or its element."""
+        return word in (str(self), self.name, self.name.split(".")[0])
+
+    def pick(self, values: np.ndarray) -> np.ndarray:
+        """Its numbers among those of the leaf (..., element)."""
+        return values if self.element is None else values[..., self.element]
+
+    def leaf(self, tree: Any) -> jax.Array:
+        """The whole leaf of a parameter tree; raises ``InputError`` for an unknown name."""
+        return get(tree, self.name)
+
+    def onto(self, leaf: jax.Array, new: jax.Array) -> jax.Array:
+        """``leaf`` of one row with its numbers taken from ``new`` (of the same shape)."""
+        return new if self.element is None else leaf.at[self.element].set(new[self.element])
+
+    def put(self, tree: Any, leaf: jax.Array) -> Any:
+        """The tree with another leaf."""
+        return replace(tree, self.name, leaf)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -71,6 +120,13 @@ class ParameterTable:
         if community not in self.communities:
             raise InputError(f"unknown community '{community}'; {suggest(community, self.communities)}")
         return self.communities.index(community)
+
+    def entry(self, name: str) -> Entry:
+        """What the table says of ``"branch.field"`` or ``"branch.field[k]"``; raises ``InputError`` for an unknown name."""
+        found = self.entries.get(Handle.of(name).name)
+        if found is None:
+            raise InputError(f"unknown parameter '{name}'; {suggest(name, self.entries)}")
+        return found
 
     def hash(self) -> str:
         """Short hash of every value in the table."""

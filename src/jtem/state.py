@@ -55,6 +55,8 @@ class Cell(eqx.Module):
 class Controls(eqx.Module):
     """Switches that may change between stages without compiling again."""
 
-    baseline: Bool[Array, "*cells"]  # soil N tied to soil C at the year's end (equilibrium only)
-    expose: Bool[Array, "*cells"]  # thaw moves matter between the frozen store and the rest
-    follow: Bool[Array, "*cells"]  # without moving matter, accessible shares follow the active layer (else it is held)
+    baseline: Bool[AnyArray, "*cells"]  # soil N tied to soil C at the year's end (equilibrium only)
+    expose: Bool[AnyArray, "*cells"]  # thaw moves matter between the frozen store and the rest
+    follow: Bool[
+        AnyArray, "*cells"
+    ]  # without moving matter, accessible shares follow the active layer (else it is held)

@@ -1,5 +1,6 @@
 """A region from CF files."""
 
+import jax
 import numpy as np
 import pandas as pd
 import pytest
@@ -8,10 +9,13 @@ import xarray as xr
 import jtem
 from front import places
 
+WET_TUNDRA = 3.0
+"""TEM's vegetation number of wet and moist tundra, the community of the site (4 is boreal forest)."""
+
 
 @pytest.fixture(scope="module")
 def files(tmp_path_factory):
-    """Two by two cells, one of them sea; the climate of the site, warmer by a degree eastwards."""
+    """Two by two cells, one of them sea; vegetation, texture and climate of the site, warmer by a degree eastwards."""
     folder = tmp_path_factory.mktemp("region")
     frame = places.months()
     time = pd.to_datetime(frame[["year", "month"]].assign(day=15))
@@ -24,7 +28,7 @@ def files(tmp_path_factory):
         fields[name] = (("time", "lat", "lon"), values, {"units": unit})
     xr.Dataset(fields, coords={**grid, "time": time.values}).to_netcdf(folder / "climate.nc")
     static = {name: np.full((2, 2), value) for name, value in (("elevation", 300.0), ("sand", 40.0), ("silt", 45.0))}
-    static |= {"clay": np.full((2, 2), 15.0), "vegetation": np.array([[4.0, 4.0], [0.0, 4.0]])}
+    static |= {"clay": np.full((2, 2), 15.0), "vegetation": np.array([[WET_TUNDRA] * 2, [0.0, WET_TUNDRA]])}
     made = {name: (("lat", "lon"), values) for name, values in static.items()}
     xr.Dataset(made, coords=grid).to_netcdf(folder / "static.nc")
     return folder
@@ -55,16 +59,37 @@ def test_one_vegetation_for_all_cells_and_wrong_words(files):
         jtem.Model(jtem.region(files / "climate.nc", static=files / "static.nc")).run(years=(1980, 1990))
 
 
+@pytest.fixture
+def model(files):
+    return jtem.Model(jtem.region(files / "climate.nc", static=files / "static.nc"), permafrost="none")
+
+
+@pytest.fixture
+def first_cell(model):
+    """The model at a site that is the region's first cell."""
+    place = {**places.PLACE, "latitude": 68.0, "longitude": -150.0, "elevation": 300.0}
+    return model.replace(place=jtem.site(places.months(), name="first_cell", **place))
+
+
+def test_a_cell_of_the_files_is_the_site_of_the_table(model, first_cell):
+    """Column, climate and CO2 of the first cell are those of a site of the same numbers."""
+    years = (1998, 2009)
+    region, site = (m._prepared(m._content(years=years)).experiment for m in (model, first_cell))
+    for leaf, same in zip(jax.tree.leaves(region.columns), jax.tree.leaves(site.columns), strict=True):
+        # light at the top of the atmosphere: sines of three latitudes at once may round otherwise than of one
+        np.testing.assert_allclose(np.asarray(leaf)[0], np.asarray(same)[0], rtol=1e-14)
+    one, other = (m.place.climate_dataset(*years).isel(cell=0, missing_dims="ignore") for m in (model, first_cell))
+    for name in ("air_temperature", "precipitation", "shortwave_radiation", "co2"):
+        np.testing.assert_array_equal(one[name].values, other[name].values, err_msg=name)
+    assert first_cell.check(years=years).plan.name == "first_cell"  # not that of the region
+
+
 @pytest.mark.slow
-def test_a_region_runs_and_is_drawn(files):
-    region = jtem.region(files / "climate.nc", static=files / "static.nc")
-    model = jtem.Model(region, permafrost="none")
-    result = model.run(years=(1998, 2009))
+def test_a_region_runs_and_is_drawn(model, first_cell):
+    result, one = (m.run(years=(1998, 2009)) for m in (model, first_cell))
     assert result.annual["nep"].dims == ("time", "cell") and result.annual["lat"].dims == ("cell",)
-    site = jtem.site(places.months(), **{**places.PLACE, "latitude": 68.0, "longitude": -150.0, "elevation": 300.0})
-    one = model.replace(place=site).run(years=(1998, 2009))
     for name in ("gpp", "thawdepth"):
-        # at the tower's place the table has radiation, texture and soil carbon of the same numbers
+        # a batch of three is another program than one column, and soil heat has 32 bits
         np.testing.assert_allclose(result.annual[name].values[:, 0], one.annual[name].values, rtol=1e-5, err_msg=name)
     with pytest.raises(jtem.InputError, match="keep it with annual"):
         jtem.plot.map(result, "snd")

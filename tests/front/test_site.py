@@ -11,8 +11,9 @@ import jtem
 import sites
 from front import places
 from jtem.constants import WATTS_TO_TEM_RADIATION
+from jtem.errors import InputNote
 from jtem.physics import radiation
-from jtem.readers import site_table
+from jtem.readers import embedded, site_table
 
 PLACE = places.PLACE
 
@@ -184,6 +185,43 @@ def test_a_known_site_and_any_place_have_emulated_climate():
     here = jtem.site(latitude=65.1, longitude=-147.5, community="boreal_forest")
     assert here.emulated and any("of the nearest embedded cell" in note for note in here.inputs)
     assert here.climate_dataset(2013, 2016)["co2"].sizes["year"] == 4  # across the end of history
+
+
+@pytest.mark.parametrize(
+    ("longitude", "says"),
+    [
+        (37.0, None),
+        (-37.0, "the DataFrame: (61, -37) lies in the sea and (61, 37) on land; is the longitude 37? check its sign (western "
+                "longitude is negative)"),
+        (323.0, "(61, -37) lies in the sea and (61, 37) on land"),
+    ],
+)  # fmt: skip
+def test_a_longitude_in_the_sea_is_pointed_out(longitude, says, recwarn):
+    jtem.site(places.months(), **{**PLACE, "latitude": 61.0, "longitude": longitude})
+    said = [str(w.message) for w in recwarn if issubclass(w.category, InputNote)]
+    assert not said if says is None else len(said) == 1 and says in said[0]
+
+
+def test_a_longitude_of_another_climate_is_pointed_out(recwarn):
+    """A table with the winters of Fairbanks, placed in Yakutia: land, but another climate."""
+    there = {"latitude": 65.1, "longitude": -147.5, "elevation": 210, "community": "boreal_forest"}
+    air = embedded.normals(jtem.site(**there).cells)["air_temperature"].values[0]
+    table = places.months().assign(**{TAS: np.tile(air, 20)})
+    jtem.site(table, **there)
+    assert not [w for w in recwarn if issubclass(w.category, InputNote)]
+    with pytest.warns(
+        InputNote, match=r"9 K off the climatology of \(65.1, 147.5\) and 0 K off that of \(65.1, -147.5\); is the"
+    ):
+        jtem.site(table, **{**there, "longitude": 147.5})
+
+
+def test_a_map_that_has_the_mirrored_place_says_so(in_folder):
+    grid = {"lat": [68.5, 69.0], "lon": [-150.0, -149.5]}
+    fields = {"elevation": 700.0, "sand": 50.0, "silt": 30.0, "clay": 20.0, "vegetation": 4.0}
+    made = xr.Dataset({name: (("lat", "lon"), np.full((2, 2), value)) for name, value in fields.items()}, coords=grid)
+    made.to_netcdf("static.nc")
+    with pytest.raises(jtem.InputError, match=r"of \(68.6, 149.6\); it has one at longitude -149.6: check the sign"):
+        jtem.site(places.months(), latitude=68.6, longitude=149.6, static="static.nc")
 
 
 # --- wrong tables: one sentence each -----------------------------------------------------------------------------------

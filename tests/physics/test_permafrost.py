@@ -135,15 +135,15 @@ def test_p5_by_hand():
 
 def test_p7_a_hyperbola_is_found_again_and_layers_keep_the_stocks():
     depth = np.array([0.3, 1.0, 2.0, 3.0])
-    amplitude, half, falling = pf.fitted_hyperbola(a(depth), a(40.0 * depth / (0.7 + depth)))
-    close([amplitude, half], [40.0, 0.7])
-    assert bool(falling)
+    amplitude, half, falling = pf.fitted_hyperbola(depth, (40.0 * depth / (0.7 + depth))[None])
+    close([amplitude[0], half[0]], [40.0, 0.7])
+    assert falling.all()
     stocks = np.diff(40.0 * depth / (0.7 + depth), prepend=0.0)
-    found = np.asarray(pf.layers_from_intervals(a(stocks)))
+    found = pf.layers_from_intervals(stocks[None])[0]
     close([found[:3].sum(), found[3:10].sum(), found[10:15].sum(), found[15:20].sum()], stocks)
     close(found[:3], stocks[0] / 3)
     close(found[20:].sum(), 40 * (6 / 6.7 - 3 / 3.7))
-    uniform = np.asarray(pf.layers_from_intervals(a([0.3, 0.7, 1.0, 9.0])))  # density rises: that of 2-3 m goes on
+    uniform = pf.layers_from_intervals(np.array([[0.3, 0.7, 1.0, 9.0]]))[0]  # density rises: that of 2-3 m goes on
     close(uniform[20:], 9.0 * THICKNESS[20:])
     top, bottom = pf.layer_edges(a(0.0))
     close([top[0], bottom[-1], (bottom - top).sum()], [0.0, 6.0, 6.0])
@@ -153,9 +153,10 @@ def test_p7_without_observations_the_hyperbola_gives_all_layers():
     depth = np.array([0.3, 1.0, 2.0, 3.0])
     stocks = np.diff(40.0 * depth / (0.7 + depth), prepend=0.0)
     edges = np.asarray(LAYER_EDGES)
-    close(pf.layers_from_intervals(a(stocks), True), np.diff(40.0 * edges / (0.7 + edges)))
-    rising = a([0.3, 0.7, 1.0, 9.0])  # no hyperbola fits: the intervals stay
-    close(pf.layers_from_intervals(rising, True), pf.layers_from_intervals(rising))
+    both = np.stack([stocks, stocks, [0.3, 0.7, 1.0, 9.0]])  # no hyperbola fits the last: its intervals stay
+    found = pf.layers_from_intervals(both, np.array([True, False, True]))
+    close(found[0], np.diff(40.0 * edges / (0.7 + edges)))
+    close(found[1:], pf.layers_from_intervals(both[1:]))
 
 
 def test_p8_inventory_by_hand():

@@ -7,7 +7,7 @@ import pytest
 from layout_files import EAST, FIRST, LAST, LATITUDE, LONGITUDE, NORTH, axes, climate, time, truth, write
 
 from jtem.errors import InputError
-from jtem.readers import cf_monthly, inspect, regrid, soil_texture, surface, to_model, vegetation
+from jtem.readers import cf_monthly, inspect, regrid, soil_texture, static_fields, surface, to_model, vegetation
 
 pytestmark = pytest.mark.filterwarnings("ignore::jtem.errors.InputNote")
 LAT2, LON2 = np.meshgrid(LATITUDE, LONGITUDE, indexing="ij")
@@ -96,7 +96,7 @@ def broken(content: dict[str, list], rng: random.Random) -> str:
 
 
 def as_a_run(path) -> None:
-    cells = cf_monthly.read_cells(path)
+    cells = static_fields.read_cells(path)
     to_model.check_cells(cells, ("boreal_forest",), str(path))
     places = cells["latitude"].values, cells["longitude"].values
     found = cf_monthly.read_climate([path], FIRST, LAST, places=places)

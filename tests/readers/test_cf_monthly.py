@@ -4,7 +4,7 @@ import pytest
 import xarray as xr
 
 from jtem.errors import InputError
-from jtem.readers import cf_monthly, co2
+from jtem.readers import cf_monthly, co2, static_fields, units, vegetation
 
 LATITUDE, LONGITUDE = np.array([60.0, 62.0]), np.array([10.0, 12.0, 14.0])
 
@@ -75,14 +75,14 @@ def test_units_and_calendars(tmp_path, calendar):
     ],
 )
 def test_units_that_are_understood(name, unit, factor):
-    values = cf_monthly.to_house_units(name, np.ones((1, 2)), unit, np.array([31.0]), "x")
+    values = units.to_house_units(name, np.ones((1, 2)), unit, np.array([31.0]), "x")
     assert values == pytest.approx(factor)
 
 
 def test_places_are_matched_by_coordinate_not_by_index(tmp_path):
     up = save(climate(), tmp_path / "up.nc")
     down = save(climate(descending=True), tmp_path / "down.nc")
-    cells = cf_monthly.read_cells(save(static(), tmp_path / "static.nc"))
+    cells = static_fields.read_cells(save(static(), tmp_path / "static.nc"))
     places = cells["latitude"].values, cells["longitude"].values
     a = cf_monthly.read_climate([up], 2000, 2001, places=places)
     b = cf_monthly.read_climate([down], 2000, 2001, places=places)
@@ -96,12 +96,12 @@ def test_places_are_matched_by_coordinate_not_by_index(tmp_path):
 
 
 def test_cells_from_vegetation_numbers(tmp_path):
-    cells = cf_monthly.read_cells(save(static(), tmp_path / "static.nc"))
+    cells = static_fields.read_cells(save(static(), tmp_path / "static.nc"))
     assert cells.sizes["cell"] == 4  # sea (0) and ice (1) are left out
     assert cells["community"].values[1].tolist() == ["boreal_forest", "wet_moist_tundra"]
     assert cells["community_area_fraction"].values[1].tolist() == [0.5, 0.5]
     assert cells["area"].values[0] == pytest.approx(2 * 111.2 * 2 * 111.2 * np.cos(np.deg2rad(60)), rel=0.01)
-    assert set(cf_monthly.vegetation_mosaic()) == set(range(1, 36))
+    assert set(vegetation.vegetation_mosaic()) == set(range(1, 36))
 
 
 def test_cells_from_flags_on_a_curvilinear_grid(tmp_path):
@@ -110,7 +110,7 @@ def test_cells_from_flags_on_a_curvilinear_grid(tmp_path):
     data = data.assign_coords(lat=(("y", "x"), latitude), lon=(("y", "x"), longitude))
     data["vegetation"] = data["vegetation"] * 0 + 7
     data["vegetation"].attrs = {"flag_values": np.array([7], "i4"), "flag_meanings": "boreal_forest"}
-    cells = cf_monthly.read_cells(save(data, tmp_path / "static.nc"))
+    cells = static_fields.read_cells(save(data, tmp_path / "static.nc"))
     assert cells.sizes["cell"] == 6 and cells["community"].values[0, 0] == "boreal_forest"
     assert cells["latitude"].values[3] == 62.0
     assert cells["area"].values[0] == pytest.approx(2 * 111.2 * 2 * 111.2 * np.cos(np.deg2rad(60)), rel=0.01)
@@ -151,18 +151,18 @@ def test_bad_files_end_with_one_sentence(tmp_path, data, says):
 
 def test_bad_static_files_end_with_one_sentence(tmp_path):
     with pytest.raises(InputError, match=r"unknown vegetation type 77 in 'vegetation', expected 1..35"):
-        cf_monthly.read_cells(save(static(77), tmp_path / "a.nc"))
+        static_fields.read_cells(save(static(77), tmp_path / "a.nc"))
     with pytest.raises(InputError, match=r"variable 'clay' is missing"):
-        cf_monthly.read_cells(save(static().drop_vars("clay"), tmp_path / "b.nc"))
+        static_fields.read_cells(save(static().drop_vars("clay"), tmp_path / "b.nc"))
     with pytest.raises(InputError, match=r"variable 'vegetation' is missing"):
-        cf_monthly.read_cells(save(static().drop_vars("vegetation"), tmp_path / "c.nc"))
-    bare = cf_monthly.read_cells(tmp_path / "c.nc", community="boreal_forest")
+        static_fields.read_cells(save(static().drop_vars("vegetation"), tmp_path / "c.nc"))
+    bare = static_fields.read_cells(tmp_path / "c.nc", community="boreal_forest")
     assert bare.sizes["cell"] == 6
     (tmp_path / "text.nc").write_text("not netCDF")
     with pytest.raises(InputError, match="not a readable netCDF file"):
-        cf_monthly.read_cells(tmp_path / "text.nc")
+        static_fields.read_cells(tmp_path / "text.nc")
     with pytest.raises(InputError, match="file not found"):
-        cf_monthly.read_cells(tmp_path / "nothing.nc")
+        static_fields.read_cells(tmp_path / "nothing.nc")
 
 
 def test_co2_tables(tmp_path):

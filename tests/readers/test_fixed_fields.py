@@ -7,7 +7,7 @@ from isimip_files import write_map
 from layout_files import EAST, GRID, LATITUDE, LONGITUDE, NORTH, axes, write
 
 from jtem.errors import InputError, InputNote
-from jtem.readers import cf, cf_monthly, co2, fields, regrid, soil_texture, surface, to_model, vegetation
+from jtem.readers import cf, co2, fields, regrid, soil_texture, static_fields, surface, to_model, vegetation
 
 SHAPE = (3, 4)
 BAND = {66.25: 1244.92, 66.75: 1220.15, 67.25: 1195.35}  # km2 of half-degree cells
@@ -27,7 +27,7 @@ def fixed(latitude=LATITUDE, longitude=LONGITUDE, dims=GRID, shape=SHAPE, **chan
 
 
 def cells(folder, content, **options):
-    return cf_monthly.read_cells(write(folder / "static.nc", content), **options)
+    return static_fields.read_cells(write(folder / "static.nc", content), **options)
 
 
 # --- elevation, texture, vegetation, carbon --------------------------------------------------------------------------

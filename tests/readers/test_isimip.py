@@ -17,7 +17,7 @@ from isimip_files import (
 )
 
 from jtem.errors import InputError
-from jtem.readers import isimip
+from jtem.readers import isimip, isimip_inputs
 
 PLACES = np.array([68.25, 69.25, 68.75]), np.array([-149.25, -150.25, -150.25])
 
@@ -164,7 +164,7 @@ def test_a_file_of_the_whole_earth(tmp_path):
         data.set_auto_maskandscale(False)
         grid = isimip.fields.axes(data, str(path))
         assert (grid.latitude.size, grid.longitude.size, grid.step) == (360, 720, 0.5)
-        rows, columns, r, c = isimip._positions(grid, np.array([68.75]), np.array([-149.75]), "x")
+        rows, columns, r, c = isimip.positions(grid, np.array([68.75]), np.array([-149.75]), "x")
         assert (rows, columns) == (slice(row, row + 1), slice(column, column + 1))
         file = isimip.DailyFile(name, data["tas"], grid, np.zeros(31, dtype=int), "x")
         box = isimip.read_days(file, 0, 31, rows, columns)
@@ -293,25 +293,25 @@ def test_co2_text_files(tmp_path):
         "\n".join(f"{y}\t{400 + y - 2015}" for y in range(2015, 2101))
     )
     (tmp_path / "co2_rcp26_2006-2299.txt").write_text("\n".join(f"{y} {380.5}" for y in range(2006, 2300)))
-    ppm = isimip.find_co2(tmp_path, ["historical", "ssp585"], 1850, 2016)
+    ppm = isimip_inputs.find_co2(tmp_path, ["historical", "ssp585"], 1850, 2016)
     assert ppm[0] == pytest.approx(284.73) and ppm[-2:].tolist() == [400.0, 401.0]
-    assert isimip.find_co2(tmp_path, ["rcp26"], 2006, 2007).tolist() == [380.5, 380.5]
-    assert isimip.find_co2(tmp_path, ["counterclim"], 1901, 1902).tolist() == [296.13, 296.13]
+    assert isimip_inputs.find_co2(tmp_path, ["rcp26"], 2006, 2007).tolist() == [380.5, 380.5]
+    assert isimip_inputs.find_co2(tmp_path, ["counterclim"], 1901, 1902).tolist() == [296.13, 296.13]
     with pytest.raises(InputError, match=r"no CO2 of 2015 for historical \(CO2 files: co2_historical"):
-        isimip.find_co2(tmp_path, ["historical"], 2010, 2020)
+        isimip_inputs.find_co2(tmp_path, ["historical"], 2010, 2020)
 
 
 def test_nitrogen_deposition(tmp_path):
     for variable in ("nhx", "noy"):
         write_ndep(tmp_path, variable, 2000, 2002)
-    files = isimip.find_nitrogen(tmp_path, ["histsoc"], 2001, 2002)
-    years = dict(isimip.nitrogen(files, *PLACES, 2001, 2002))
+    files = isimip_inputs.find_nitrogen(tmp_path, ["histsoc"], 2001, 2002)
+    years = dict(isimip_inputs.nitrogen(files, *PLACES, 2001, 2002))
     np.testing.assert_allclose(years[2001], np.broadcast_to(0.03 + 0.002 * np.arange(12, 24), (3, 12)), rtol=1e-5)
     write_ndep(tmp_path, "noy", 2000, 2002, units="kg m-2 s-1")
     with pytest.raises(InputError, match=r"noy: units 'kg m-2 s-1', expected 'g m-2 month-1'"):
-        list(isimip.nitrogen(files, *PLACES, 2001, 2002))
+        list(isimip_inputs.nitrogen(files, *PLACES, 2001, 2002))
     write_ndep(tmp_path, "noy", 2000, 2002, months=3)
     with pytest.raises(InputError, match=r"expected 36 months of 2000-2002 first"):
-        list(isimip.nitrogen(files, *PLACES, 2001, 2002))
+        list(isimip_inputs.nitrogen(files, *PLACES, 2001, 2002))
     with pytest.raises(InputError, match=r"'ndep-nhx' of histsoc: years 2003-2004 are missing"):
-        isimip.find_nitrogen(tmp_path, ["histsoc"], 2001, 2004)
+        isimip_inputs.find_nitrogen(tmp_path, ["histsoc"], 2001, 2004)

@@ -8,7 +8,7 @@ import pytest
 from isimip_files import LATITUDE, LONGITUDE, name_3b, write_daily, write_map, write_maps, write_ncscd
 
 from jtem.commands.main import main
-from jtem.readers import prepare
+from jtem.readers import store
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -48,7 +48,7 @@ def test_plan_of_liu2024_is_prepared_and_checked(tmp_path, monkeypatch, capsys):
     plan = shortened("liu2024", tmp_path, changes)
     monkeypatch.chdir(tmp_path)
     assert main(["prepare", str(plan), "--data", str(tmp_path)]) == 0, capsys.readouterr().err
-    assert prepare.years("liu2024_gfdl-esm4.nc") == {
+    assert store.years("liu2024_gfdl-esm4.nc") == {
         "historical": (2001, 2015),
         "ssp126": (2016, 2018),
         "ssp585": (2016, 2018),
@@ -97,7 +97,7 @@ def test_plan_of_liu2022_is_prepared_and_checked_for_its_models(model, calendar,
     plan = shortened("liu2022", tmp_path, changes)
     monkeypatch.chdir(tmp_path)
     assert main(["prepare", str(plan), "--data", str(tmp_path)]) == 0, capsys.readouterr().err
-    cells = prepare.read_cells(f"liu2022_{model}.nc")
+    cells = store.read_cells(f"liu2022_{model}.nc")
     assert cells.sizes["cell"] > 100 and float(cells["longitude"].max()) < 91.0
     capsys.readouterr()
     assert main(["check", str(plan)]) == 0

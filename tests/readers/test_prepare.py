@@ -18,7 +18,7 @@ from isimip_files import (
 )
 
 from jtem.commands.main import main
-from jtem.readers import isimip, prepare, to_model
+from jtem.readers import isimip, prepare, store, to_model
 
 PLAN = """
 [plan]
@@ -84,10 +84,10 @@ def test_raw_files_to_a_store_and_a_checked_plan(raw, tmp_path, capsys):
     text = capsys.readouterr().out
     assert "10 cells, climates historical, ssp585" in text and "soil carbon observed in 10 of 10 cells" in text
     assert [p.name for p in tmp_path.glob("store*")] == ["store.nc"]
-    assert prepare.years(tmp_path / "store.nc") == {"historical": (1991, 2014), "ssp585": (2015, 2021)}
-    cells = prepare.read_cells(tmp_path / "store.nc")
+    assert store.years(tmp_path / "store.nc") == {"historical": (1991, 2014), "ssp585": (2015, 2021)}
+    cells = store.read_cells(tmp_path / "store.nc")
     assert cells.sizes["cell"] == 10 and cells["soil_organic_carbon"].values[0].tolist() == [12.0, 18.0, 15.0, 10.0]
-    source, where = prepare.source(tmp_path / "store.nc", "historical")
+    source, where = store.source(tmp_path / "store.nc", "historical")
     climate = source(np.array([0, 7]), 2000, 2003)
     to_model.check_climate(climate, 2000, 2003, where)
     files = isimip.find(raw / "ISIMIP3b", ["historical"], 2000, 2003)
@@ -129,7 +129,7 @@ def test_other_calendars(raw, tmp_path, calendar):
     write_tree(tmp_path, {"historical": [(1991, 2014)], "ssp585": [(2015, 2021)]}, calendar, "box_a")
     plan = write_plan(tmp_path, ('co2 = "isimip"', 'co2 = "embedded"'))
     assert main(["prepare", str(plan), "--data", str(tmp_path)]) == 0
-    source, _ = prepare.source(tmp_path / "store.nc", "historical")
+    source, _ = store.source(tmp_path / "store.nc", "historical")
     rain = source(np.arange(1), 2001, 2001)["precipitation"].values[0, 0]
     assert rain[0] / rain[11] == pytest.approx({"noleap": 1.0, "360_day": 1.0}[calendar], rel=0.01)
     days = {"noleap": 28 / 31, "360_day": 1.0}[calendar]
@@ -149,7 +149,7 @@ def test_finer_cells_share_climate_with_a_lapse_rate(raw, tmp_path):
     with netCDF4.Dataset(str(tmp_path / "store.nc")) as data:
         assert len(data.dimensions["cell"]) == 250 and len(data.dimensions["source"]) == 10
         assert data["temperature_offset"][0] == pytest.approx(-6.5) and data["temperature_offset"][1] == 0
-    source, _ = prepare.source(tmp_path / "store.nc", "historical")
+    source, _ = store.source(tmp_path / "store.nc", "historical")
     climate = source(np.array([1, 0, 2, 21]), 2000, 2000)["air_temperature"].values
     np.testing.assert_allclose(climate[1], climate[0] - 6.5, atol=1e-5)
     np.testing.assert_array_equal(climate[0], climate[2])
@@ -173,13 +173,13 @@ def test_other_kinds_of_maps_and_nitrogen(raw, tmp_path, capsys):
         ("[spinup]", '[prepare.nitrogen]\nhistorical = ["histsoc"]\n[spinup]'),
     )
     assert main(["prepare", str(plan), "--data", str(raw)]) == 0
-    cells = prepare.read_cells(tmp_path / "store.nc")
+    cells = store.read_cells(tmp_path / "store.nc")
     assert cells["community"].values[0].tolist() == ["wet_moist_tundra", "boreal_forest"]
     np.testing.assert_allclose(cells["community_area_fraction"].values[0], [2 / 3, 1 / 3])
     assert cells["sand"].values.tolist() == [40.0] * 12 and cells["silt"].values[0] == pytest.approx(40.0)
     half = prepare.regrid.Targets(cells["latitude"].values, cells["longitude"].values, 0.5)
     np.testing.assert_allclose(cells["area"].values, 0.75 * half.area)
-    source, _ = prepare.source(tmp_path / "store.nc", "historical")
+    source, _ = store.source(tmp_path / "store.nc", "historical")
     climate = source(np.array([3]), 1992, 1993)
     np.testing.assert_allclose(climate["nitrogen_input"].values[0, 1], 0.03 + 0.002 * np.arange(24, 36), rtol=1e-5)
     assert main(["check", str(plan)]) == 0
@@ -194,7 +194,7 @@ def test_masks_choose_the_cells(raw, tmp_path, capsys):
     more = 'land_mask = "maps/mask.nc"\npermafrost_map = "maps/permafrost.nc"\npermafrost_codes = [1, 2]\n[spinup]'
     plan = write_plan(tmp_path, ("[spinup]", more))
     assert main(["prepare", str(plan), "--data", str(raw)]) == 0
-    cells = prepare.read_cells(tmp_path / "store.nc")
+    cells = store.read_cells(tmp_path / "store.nc")
     assert sorted(zip(cells["latitude"].values.tolist(), cells["longitude"].values.tolist(), strict=True)) == [
         (68.75, -150.25), (68.75, -149.75), (69.25, -149.75), (69.25, -149.25),
     ]  # fmt: skip
@@ -296,7 +296,7 @@ def test_only_the_chunk_is_read(raw, tmp_path, monkeypatch):
     """A load of some cells touches only their rows of the store, whatever its size."""
     count = 2000
     cells = xr.Dataset(
-        {name: ("cell", np.full(count, 50.0)) for name in prepare.FLAT_CELL_FIELDS}
+        {name: ("cell", np.full(count, 50.0)) for name in store.FLAT_CELL_FIELDS}
         | {
             "community": (("cell", "share"), np.full((count, 1), "boreal_forest", dtype=object)),
             "community_area_fraction": (("cell", "share"), np.ones((count, 1))),
@@ -325,14 +325,14 @@ def test_only_the_chunk_is_read(raw, tmp_path, monkeypatch):
             co2=("year", 400.0 + 0.0 * years)
         )
 
-    entry = prepare.from_source(source, count, 1990, 2012, "x")
+    entry = store.from_source(source, count, 1990, 2012, "x")
     path = tmp_path / "store.nc"
-    prepare.write(path, cells, {"historical": entry}, attributes={"recipe": "{}"})
-    assert max(size for size, _ in asked) <= prepare.CHUNK_CELLS
-    assert max(length for size, length in asked if size > 1) <= prepare.CHUNK_YEARS
-    load, _ = prepare.source(path, "historical")
+    store.write(path, cells, {"historical": entry}, attributes={"recipe": "{}"})
+    assert max(size for size, _ in asked) <= store.CHUNK_CELLS
+    assert max(length for size, length in asked if size > 1) <= store.CHUNK_YEARS
+    load, _ = store.source(path, "historical")
     touched = []
-    gather = prepare._gather
+    gather = store._gather
 
     class Counted:
         def __init__(self, variable):
@@ -342,7 +342,7 @@ def test_only_the_chunk_is_read(raw, tmp_path, monkeypatch):
             touched.append(key[0].stop - key[0].start)
             return self.variable[key]
 
-    monkeypatch.setattr(prepare, "_gather", lambda variable, wanted, at: gather(Counted(variable), wanted, at))
+    monkeypatch.setattr(store, "_gather", lambda variable, wanted, at: gather(Counted(variable), wanted, at))
     found = load(np.array([1999, 3, 300, 4]), 1995, 1996)
     np.testing.assert_allclose(
         found["air_temperature"].values[:, 0, 0], -5 + 1e-3 * np.array([1999, 3, 300, 4]), rtol=1e-6
@@ -378,7 +378,7 @@ last = 2030
     assert main(["check", str(path), "--data", str(shared_data)]) == 0
     assert "cells    48" in capsys.readouterr().out
     assert main(["prepare", str(path), "--data", str(shared_data)]) == 0
-    assert prepare.years(tmp_path / "store.nc") == {"historical": (1850, 2014), "rcp85_weak": (2015, 2030)}
+    assert store.years(tmp_path / "store.nc") == {"historical": (1850, 2014), "rcp85_weak": (2015, 2030)}
     path.write_text(path.read_text().replace('"climate_grid"', '"prepared"').replace("stride = 100", ""))
     assert main(["check", str(path)]) == 0
     assert "cells    48" in capsys.readouterr().out

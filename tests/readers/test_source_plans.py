@@ -58,7 +58,6 @@ def folder_of(tmp_path, word):
     return str(tmp_path / "plan.toml"), str(tmp_path)
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("word", MAKERS)
 def test_a_preset_is_checked_prepared_and_run(tmp_path, monkeypatch, capsys, word):
     plan, data = folder_of(tmp_path, word)

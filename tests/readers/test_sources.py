@@ -1,5 +1,6 @@
 """Presets: small files in the published layout of each source (``jtem.readers.layouts`` states where it is described)."""
 
+import netCDF4
 import numpy as np
 import pytest
 import xarray as xr
@@ -7,7 +8,7 @@ from layout_files import EAST, FIRST, GRID, LAST, NORTH, axes, days, on_grid, st
 from test_layouts import COUNT, LAT2, LON2, compare, read
 
 from jtem.errors import InputError
-from jtem.readers import cf_monthly, layouts
+from jtem.readers import embedded, layouts, monthly_series
 
 pytestmark = pytest.mark.filterwarnings("ignore::jtem.errors.InputNote")
 DIMS = ("time", *GRID)
@@ -35,11 +36,11 @@ def cmip6(folder):
     return paths
 
 
-def ctsm(folder):
+def ctsm(folder, stamp="end", tape="h0"):
     """History of the land model: a month a file, time at the end of the month, time_bounds, several land variables, mm/s."""
     values, paths = on_grid(), []
     length = days("noleap")
-    at, both = stamps("end", units="days since 1850-01-01"), stamps("bounds", units="days since 1850-01-01")
+    at, both = stamps(stamp, units="days since 1850-01-01"), stamps("bounds", units="days since 1850-01-01")
     for k in range(COUNT):
         clock = {
             "time": (("time",), at[k : k + 1], {"units": "days since 1850-01-01 00:00:00", "calendar": "noleap",
@@ -56,11 +57,16 @@ def ctsm(folder):
             "SNOW": (DIMS, (0.3 * rate).astype("f4"), said | {"units": "mm/s"}),
             "FSDS": (DIMS, values["rsds"][k : k + 1].astype("f4"), said | {"units": "W/m^2"}),
         }
-        name = f"case.clm2.h0.{FIRST + k // 12}-{k % 12 + 1:02d}.nc"
+        name = f"case.clm2.{tape}.{FIRST + k // 12}-{k % 12 + 1:02d}.nc"
         paths.append(
             write(folder / name, clock | land | axes() | content, {"source": "Community Terrestrial Systems Model"})
         )
     return paths
+
+
+def ctsm_since_5_3(folder):
+    """Stamps in the middle of the bounds, averages on a tape of their own (ESCOMP/CTSM pull request 2838)."""
+    return ctsm(folder, "middle", "h0a")
 
 
 def cam(folder):
@@ -78,8 +84,12 @@ def cam(folder):
 
 
 def era5(folder):
-    """Monthly averages of today: valid_time in seconds, number and expver, GRIB attributes, tp in m and ssrd in J m-2 a day."""
-    values = on_grid()
+    """Monthly averages of today, as cfgrib writes them for the Climate Data Store (headers of ``ncdump -h``, September 2026).
+
+    A file a kind of step; valid_time in seconds, scalar number, text expver along time, latitudes from the north, GRIB
+    attributes, "unknown" standard names; tp in m and ssrd in J m-2 a day.
+    """
+    values, paths = on_grid(), []
     length = days("proleptic_gregorian")
     dims = ("valid_time", "latitude", "longitude")
     said = {
@@ -88,23 +98,59 @@ def era5(folder):
         "standard_name": "time",
         "long_name": "time",
     }
+    at = stamps("start", "proleptic_gregorian", units="seconds since 1970-01-01").astype("i8")
     clock = {
-        "valid_time": (("valid_time",), stamps("start", "proleptic_gregorian", units="seconds since 1970-01-01"), said),
-        "number": ((), 0, {"units": "1", "standard_name": "realization"}),
-        "expver": (("valid_time",), np.array(["0001"] * COUNT), {}),
+        "number": (
+            (),
+            np.int64(0),
+            {"units": "1", "standard_name": "realization", "long_name": "ensemble member numerical id"},
+        ),
+        "valid_time": (("valid_time",), at, said),
+        "expver": (("valid_time",), np.array(["0001"] * (COUNT - 3) + ["0005"] * 3), {}),
     }
-    grib = {"GRIB_stepType": "avgad", "GRIB_dataType": "fc", "GRIB_missingValue": 3.4e38, "standard_name": "unknown"}
+    nothing = {"_FillValue": np.float64("nan")}
     place = {
-        n: ((n,), v, s) for n, v, s in (("latitude", axes()["lat"][1], NORTH), ("longitude", axes()["lon"][1], EAST))
+        "latitude": (("latitude",), axes()["lat"][1][::-1], nothing | NORTH | {"stored_direction": "decreasing"}),
+        "longitude": (("longitude",), axes()["lon"][1], nothing | EAST),
     }
-    content = {
-        "t2m": (dims, (values["tas"] + 273.15).astype("f4"), {"units": "K"} | grib | {"GRIB_stepType": "avgua"}),
-        "tp": (dims, (values["pr"] * 1e-3 / length).astype("f4"), {"units": "m"} | grib),
-        "ssrd": (dims, (values["rsds"] * 86400).astype("f4"), {"units": "J m**-2"} | grib),
-    }
-    return [
-        write(folder / "data_stream-moda.nc", clock | place | content, {"GRIB_centre": "ecmf", "Conventions": "CF-1.7"})
-    ]
+    grib = {"GRIB_dataType": "fc", "GRIB_missingValue": 3.40282346638529e38, "GRIB_NV": 0, "GRIB_typeOfLevel": "surface",
+            "standard_name": "unknown", "coordinates": "number valid_time latitude longitude expver",
+            "_FillValue": np.float32("nan")}  # fmt: skip
+    table = (("avgua", "t2m", values["tas"] + 273.15, "K"), ("avgad", "tp", values["pr"] * 1e-3 / length, "m"),
+             ("avgad", "ssrd", values["rsds"] * 86400, "J m**-2"))  # fmt: skip
+    for kind in ("avgua", "avgad"):
+        content = {
+            name: (dims, array[:, ::-1].astype("f4"), {"units": unit, "GRIB_stepType": kind} | grib)
+            for of, name, array, unit in table
+            if of == kind
+        }
+        history = "2026-09-25T15:06 GRIB to CDM+CF via cfgrib-0.9.15.1/ecCodes-2.48.2"
+        attributes = {"GRIB_centre": "ecmf", "Conventions": "CF-1.7", "history": history}
+        paths.append(write(folder / f"data_stream-moda_stepType-{kind}.nc", clock | place | content, attributes))
+    return paths
+
+
+def era5_and_era5t(folder):
+    """The mixture of before 2024: a dimension expver (1: ERA5, 5: ERA5T), each month in one, one month in both."""
+    values = on_grid()
+    length = days("standard")
+    clock = {"time": (("time",), stamps("start", "standard", units="hours since 1900-01-01").astype("i4"),
+                      {"units": "hours since 1900-01-01 00:00:00.0", "calendar": "gregorian", "long_name": "time"}),
+             "expver": (("expver",), np.array([5, 1], "i4"), {"long_name": "expver"})}  # fmt: skip
+    dims = ("time", "expver", "latitude", "longitude")
+    place = {n: ((n,), v.astype("f4"), s)
+             for n, v, s in (("latitude", axes()["lat"][1], NORTH), ("longitude", axes()["lon"][1], EAST))}  # fmt: skip
+    content = {}
+    for name, array, unit in (("t2m", values["tas"] + 273.15, "K"), ("tp", values["pr"] * 1e-3 / length, "m"),
+                              ("ssrd", values["rsds"] * 86400, "J m**-2")):  # fmt: skip
+        step, middle = float(np.ptp(array)) / 65530, 0.5 * float(array.max() + array.min())
+        both = np.full((COUNT, 2, 3, 4), -32767, "i2")
+        stored = np.round((array - middle) / step).astype("i2")
+        both[:-2, 1], both[-2:, 0], both[-3, 0] = stored[:-2], stored[-2:], 77
+        said = {"units": unit, "scale_factor": step, "add_offset": middle, "_FillValue": np.int16(-32767),
+                "missing_value": np.int16(-32767)}  # fmt: skip
+        content[name] = (dims, both, said)
+    return [write(folder / "era5.nc", clock | place | content, {"history": "2022-11-01 by grib_to_netcdf-2.25.1"})]
 
 
 def era5_land_of_before(folder):
@@ -127,9 +173,12 @@ def era5_land_of_before(folder):
 
 
 def cru_ts(folder):
-    """One variable a file with the count of stations beside it; mid-month stamps; cloud cover in place of radiation."""
+    """A variable a file, with the count of stations and (since 4.08) errors beside it; time in 32 bits; cloud cover for light.
+
+    Header of ``cru_ts4.08.1901.2023.tmp.dat.nc`` as ncdf4 prints it.
+    """
     values = on_grid()
-    light = cf_monthly.embedded.top_of_atmosphere(axes()["lat"][1])  # (lat, 12)
+    light = embedded.top_of_atmosphere(axes()["lat"][1])  # (lat, 12)
     top = np.tile(light.T[:, :, None], (COUNT // 12, 1, 4))
     share = np.where(top > 1.0, values["rsds"] / np.where(top > 1, top, 1.0), 0.5)
     cloud = 100.0 * np.clip(1.0 - (share - 0.251) / 0.509, 0.0, 1.0)
@@ -138,10 +187,18 @@ def cru_ts(folder):
     for name, array, unit in (("tmp", values["tas"], "degrees Celsius"), ("pre", values["pr"], "mm/month"),
                               ("cld", cloud, "percentage")):  # fmt: skip
         clock = {
-            "time": (("time",), at, {"units": "days since 1900-1-1", "calendar": "gregorian", "long_name": "time"})
+            "time": (
+                ("time",),
+                at.astype("f4"),
+                {"units": "days since 1900-1-1", "calendar": "gregorian", "long_name": "time"},
+            )
         }
         said = {"units": unit, "_FillValue": np.float32(9.96921e36), "missing_value": np.float32(9.96921e36)}
-        stations = {"stn": (DIMS, np.full(array.shape, 8, "i4"), {"description": "number of stations contributing"})}
+        stations = {
+            "stn": (DIMS, np.full(array.shape, 8, "i4"), {"description": "number of stations contributing to each datum",
+                                                          "_FillValue": np.int32(-999), "missing_value": np.int32(-999)}),
+            "mae": (DIMS, np.ones(array.shape, "f4"), {"description": "mean of absolute diffs, where available"}),
+        }  # fmt: skip
         content = clock | axes() | stations | {name: (DIMS, array.astype("f4"), said)}
         paths.append(write(folder / f"cru_ts4.07.1991.2000.{name}.dat.nc", content))
     return paths
@@ -203,6 +260,30 @@ def terraclimate(folder):
     return paths
 
 
+def terraclimate_1_1(folder):
+    """Version 1.1 (its own ``create_nc_files.m``): a month a file, tmmx, tmmn, pr, srad without a dimension of time, int16."""
+    values, paths = on_grid(), []
+    at = stamps("start", "standard", units="days since 1900-01-01")
+    clock = {"units": "days since 1900-01-01 00:00:00", "calendar": "gregorian", "axis": "T", "standard_name": "time"}
+    table = (("tmmx", values["tas"] + 5.0, "C", 0.01, "maximum_air_temperature"),
+             ("tmmn", values["tas"] - 5.0, "C", 0.01, "minimum_air_temperature"),
+             ("pr", values["pr"], "mm", 0.01, "precipitation_amount"),
+             ("srad", values["rsds"], "W m-2", 0.01, "surface_downwelling_shortwave_flux_in_air"))  # fmt: skip
+    for k in range(COUNT):
+        content = {
+            "time": (("time",), at[k : k + 1], clock),
+            "crs": (("crs",), np.array([3], "i2"), {"grid_mapping_name": "latitude_longitude"}),
+        } | axes()
+        for name, array, unit, scale, standard in table:
+            said = {"units": unit, "standard_name": standard, "scale_factor": scale, "add_offset": 0.0, "grid_mapping": "crs",
+                    "_FillValue": np.int16(-32768), "missing_value": np.int16(-32768)}  # fmt: skip
+            content[name] = (GRID, np.round(array[k] / scale).astype("i2"), said)
+        paths.append(
+            write(folder / f"TerraClimate_{FIRST + k // 12}_{k % 12 + 1:02d}.nc", content, {"version": "V1.1"})
+        )
+    return paths
+
+
 def chelsa(folder):
     """Monthly series as netCDF: K, kg m-2 month-1, MJ m-2 d-1, stamps in the middle."""
     values, paths = on_grid(), []
@@ -257,19 +338,53 @@ def daymet(folder):
     return paths
 
 
+def daymet_daily(folder):
+    """Daily files: light as a mean over the daylight with the length of the day beside it; leap years without 31 December."""
+    values, paths = truth(LAT2, LON2), []
+    every, month = steps(1.0, "standard", "middle")
+    place = {
+        "x": (("x",), 1000.0 * np.arange(4), {"units": "m", "standard_name": "projection_x_coordinate"}),
+        "y": (("y",), -1000.0 * np.arange(3), {"units": "m", "standard_name": "projection_y_coordinate"}),
+        "lat": (("y", "x"), LAT2, NORTH | {"standard_name": "latitude"}),
+        "lon": (("y", "x"), LON2, EAST | {"standard_name": "longitude"}),
+    }
+    zero = stamps("start", "standard", 1950, 1950, "days since 1850-01-01")[0]
+    length = 43200.0 + 20000.0 * np.cos(np.arange(every.size) / 58.0).reshape(-1, 1, 1) + np.zeros((1, 3, 4))
+    rain = (values["pr"] / np.bincount(month).reshape(-1, 1, 1))[month]
+    table = (("tmax", values["tas"][month] + 5.0, "degrees C", "daily maximum temperature"),
+             ("tmin", values["tas"][month] - 5.0, "degrees C", "daily minimum temperature"),
+             ("prcp", rain, "mm/day", "daily total precipitation"),
+             ("srad", values["rsds"][month] * 86400.0 / length, "W/m2", "daylight average incident shortwave radiation"),
+             ("dayl", length, "s", "daylength"))  # fmt: skip
+    for year in range(FIRST, LAST + 1):
+        part = np.flatnonzero(month // 12 == year - FIRST)[:365]
+        said = {"units": "days since 1950-01-01 00:00:00", "calendar": "standard", "bounds": "time_bnds"}
+        at = every[part] - zero
+        clock = {"time": (("time",), at, said), "time_bnds": (("time", "nv"), np.stack([at - 0.5, at + 0.5], 1), {})}
+        for name, array, unit, words in table:
+            said = {"units": unit, "long_name": words, "coordinates": "lat lon", "_FillValue": np.float32(-9999.0)}
+            content = clock | place | {name: (("time", "y", "x"), array[part].astype("f4"), said)}
+            paths.append(write(folder / f"daymet_v4_daily_na_{name}_{year}.nc", content))
+    return paths
+
+
 @pytest.mark.parametrize(
     ("make", "word", "tolerance"),
     [
         (cmip6, "cmip6", 1e-6),
         (ctsm, "cesm", 1e-6),
+        (ctsm_since_5_3, "cesm", 1e-6),
         (cam, "cesm", 1e-6),
         (era5, "era5", 1e-6),
         (era5_land_of_before, "era5", 2e-3),  # packed on 16 bits
+        (era5_and_era5t, "era5", 2e-3),
         (crujra, "crujra", 1e-6),
         (gswp3_w5e5, "gswp3_w5e5", 1e-6),
         (terraclimate, "terraclimate", 1e-6),
+        (terraclimate_1_1, "terraclimate", 2e-3),  # packed on 16 bits
         (chelsa, "chelsa", 1e-6),
         (daymet, "daymet", 1e-6),
+        (daymet_daily, "daymet", 1e-6),
     ],
 )
 def test_published_layouts(tmp_path, make, word, tolerance):
@@ -310,6 +425,28 @@ def test_daymet_without_radiation_says_so(tmp_path):
         read(paths, layout="daymet")
 
 
+def test_light_over_the_daylight_is_never_taken_for_that_of_the_day(tmp_path):
+    paths = daymet_daily(tmp_path)
+    names = {"air_temperature": "tmax", "precipitation": "prcp", "shortwave_radiation": "srad"}
+    with pytest.raises(InputError, match=r"srad_1991.nc: srad: 'daylight average .*' is a mean over the daylight"):
+        read(paths, names=names)
+    other = [path for path in paths if "dayl_1992" not in path.name]
+    with pytest.raises(InputError, match=r"srad_1992.nc: srad: has other days or cells than 'dayl'"):
+        read(other, layout="daymet")
+
+
+def test_the_diffuse_share_of_trendy_is_not_light(tmp_path):
+    paths = crujra(tmp_path)
+    for path in paths:
+        if "dswrf" in path.name:
+            with netCDF4.Dataset(str(path), "a") as data:
+                light = data.variables["dswrf"]
+                data.createVariable("fd", "f4", light.dimensions)[:] = 0.4
+                data.variables["fd"].units = "1"
+                data.renameVariable("dswrf", "tswrf")
+    compare(read(paths, layout="crujra"), rtol=1e-6)
+
+
 def test_chunks_of_cells_are_read_alike(tmp_path):
     """Cells in any number and order, from files held in memory or read by box."""
     paths = crujra(tmp_path)
@@ -324,9 +461,9 @@ def test_chunks_of_cells_are_read_alike(tmp_path):
 @pytest.mark.parametrize("make", [cmip6, crujra, daymet])
 def test_files_too_long_to_hold_are_read_in_parts(tmp_path, monkeypatch, make):
     whole = read(make(tmp_path))
-    monkeypatch.setattr(cf_monthly, "_held", cf_monthly._Held())
-    monkeypatch.setattr(cf_monthly, "HELD_BYTES", 16)
-    monkeypatch.setattr(cf_monthly, "BLOCK_BYTES", 5000)
+    monkeypatch.setattr(monthly_series, "_held", monthly_series._Held())
+    monkeypatch.setattr(monthly_series, "HELD_BYTES", 16)
+    monkeypatch.setattr(monthly_series, "BLOCK_BYTES", 5000)
     for _ in range(4):  # by box at first, then from a temporary file
         again = read(make(tmp_path), places=(whole["latitude"].values[3:7], whole["longitude"].values[3:7]))
         np.testing.assert_allclose(again["precipitation"].values, whole["precipitation"].values[3:7], rtol=1e-12)

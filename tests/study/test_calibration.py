@@ -92,6 +92,58 @@ def test_twin_is_recovered_by_the_command(carbon, capsys):
         assert (out / "fit_Toolik.png").stat().st_size > 10_000
 
 
+def test_finished_results_are_not_overwritten_unasked(carbon, capsys, monkeypatch, tmp_path):
+    (tmp_path / "calibrated.toml").write_text("# dear results\n")
+    monkeypatch.setattr(search, "fit", lambda *_, **__: pytest.fail("searched"))
+    assert main(["calibrate", str(carbon[1]), "--out", str(tmp_path)]) == 2
+    said = capsys.readouterr().err
+    assert said.startswith(
+        f"jtem: {tmp_path}: holds the results of a finished calibration; choose another folder with --out"
+    )
+    assert said.count("\n") == 1 and (tmp_path / "calibrated.toml").read_text() == "# dear results\n"
+
+    class Searched(Exception):
+        pass
+
+    def searched(*_, **__):
+        raise Searched
+
+    monkeypatch.setattr(search, "fit", searched)
+    for option in ("--force", "--resume"):
+        with pytest.raises(Searched):
+            main(["calibrate", str(carbon[1]), "--out", str(tmp_path), option])
+
+
+@pytest.mark.parametrize(
+    "why", ["left empty", "before history", "outside the years of [fit]"], ids=["empty", "early", "years"]
+)
+def test_a_site_without_usable_observations_is_one_sentence(why, carbon, capsys, monkeypatch, tmp_path):
+    """Nothing is searched for, where a site would be drawn with no observation at all."""
+    _, plan, folder = carbon
+    text, table = plan.read_text(), tmp_path / "observed.csv"
+    rows = (folder / "observed.csv").read_text().splitlines()
+    toolik = [k for k, row in enumerate(rows) if row.startswith("Toolik")]
+    for k in toolik:
+        site, year, month, stream, depth, value = rows[k].split(",")
+        if why == "left empty":
+            value = ""
+        if why == "before history":
+            year = str(int(year) - 60)
+        rows[k] = ",".join((site, year, month, stream, depth, value))
+    table.write_text("\n".join(rows) + "\n")
+    text = text.replace(str(folder / "observed.csv"), str(table))
+    if why.startswith("outside"):
+        text = text.replace("[fit]\n", "[fit]\nyears = { all = [1996, 1998], Toolik = [2005, 2006] }\n")
+        text = text.replace("held_out = { all = [1999, 1999] }", 'held_out = { "Bonanza Creek" = [1999, 1999] }')
+    (tmp_path / "plan.toml").write_text(text)
+    monkeypatch.setattr(misfit, "program", lambda *_: pytest.fail("compiled"))
+    assert main(["calibrate", str(tmp_path / "plan.toml"), "--out", str(tmp_path / "out")]) == 2
+    said = capsys.readouterr().err
+    assert (
+        "no observation of site 'Toolik' is usable: none passes the limits of quality" in said and said.count("\n") == 1
+    )
+
+
 def test_a_stopped_search_goes_on(carbon):
     prepared, plan, folder = carbon
     text, out = plan.read_text(), folder / "resumed"

@@ -101,7 +101,7 @@ def test_hyperbola_of_the_means_is_the_models():
     _, stock = hyperbola(0.9, DEPTHS, 5e4)
     mean = profiles.mean_profile(np.diff(stock, prepend=0.0)[None])
     assert mean.half_depth == pytest.approx(0.9) and mean.amplitude == pytest.approx(5e4)
-    layers = layers_from_intervals(jnp.asarray(np.diff(stock, prepend=0.0)))
+    layers = layers_from_intervals(np.diff(stock, prepend=0.0)[None])[0]
     deep = 5e4 * (6.0 / 6.9 - 3.0 / 3.9)  # what the model puts into 3-6 m
     assert float(layers[20:].sum()) == pytest.approx(deep, rel=1e-9)
     assert np.isnan(profiles.mean_profile(np.array([[1.0, 4.0, 9.0, 12.0]])).half_depth)  # density does not fall

@@ -16,7 +16,7 @@ from jtem.assemble import model, store
 from jtem.assemble.domain import Loader, domain, loaders
 from jtem.devices import use_all_cores
 from jtem.errors import InputError
-from jtem.files import resolve
+from jtem.files import here_or, inputs_found
 from jtem.parameters import ParameterTable
 from jtem.plan.run import OutputSection, Plan, SpinUpSection
 from jtem.readers.catalogue import SOURCES, Domain
@@ -32,7 +32,9 @@ Load = Callable[..., Loader]
 
 @dataclass(frozen=True)
 class Prepared:
-    """A plan with everything it names read and checked. ``title``: what titles say about the climate."""
+    """A plan with everything it names read and checked. ``title``: what titles say about the climate. ``files``: what
+    was read, but for what is packaged with jtem.
+    """
 
     plan: Plan
     experiment: Experiment
@@ -40,6 +42,7 @@ class Prepared:
     table: ParameterTable
     inputs: tuple[str, ...]
     title: str
+    files: tuple[Path, ...] = ()
 
     @property
     def column_years(self) -> int:
@@ -84,9 +87,26 @@ def prepare(
     ``place``, ``table``, ``processes``: in place of what [domain], [model] parameters and [model.processes] name. ``force``:
     go on from a state of other parameters.
     """
+    with inputs_found() as files:
+        made = _prepared(plan, data, force=force, place=place, table=table, processes=processes)
+    known = place.files if place is not None else ()
+    return dataclasses.replace(made, files=tuple(dict.fromkeys((*known, *files))))
+
+
+def _prepared(
+    plan: Plan,
+    data: Path | None,
+    *,
+    force: bool,
+    place: Domain | None,
+    table: ParameterTable | None,
+    processes: step.Processes | None,
+) -> Prepared:
+    """:func:`prepare` without the list of files."""
     design = model.design(plan.model, plan.where)
     design = design if processes is None else dataclasses.replace(design, processes=processes)
-    table = table or model.table(plan.model.parameters, data, f"{plan.where}: [model]")
+    read = model.parameter_files(plan.model.parameters, data, f"{plan.where}: [model]")
+    table = table or parameters.read_table(step.Parameters, read)
     place = place or opened(plan, data)
     cells = model.columns(place.cells, table.communities, design.pool_dtype, place.inputs[0], plan.permafrost)
     load = loaders(place, cells.count, plan.run.chunk_columns)
@@ -195,8 +215,7 @@ def grid(cells: ModelCells, communities: Sequence[str]) -> Grid:
 
 def restarted(plan: Plan, experiment: Experiment, parameter_hash: str, data: Path | None, force: bool) -> Experiment:
     """The experiment that goes on from the state file of ``[run] restart``: after spin-up, or after history."""
-    path = Path(plan.run.restart)
-    path = path if path.is_file() else resolve(plan.run.restart, data, f"{plan.where}: [run] restart")
+    path = here_or(plan.run.restart, data, f"{plan.where}: [run] restart")
     stage = state_attributes(path).get("stage")
     if stage not in ("spinup", plan.history.name):
         raise InputError(

@@ -11,9 +11,11 @@ import jax.numpy as jnp
 import numpy as np
 
 from jtem import variables
-from jtem.assemble import calibration, course, model
+from jtem.assemble import course, model
+from jtem.assemble.free_parameters import check_names, free
 from jtem.errors import InputError, suggest
 from jtem.files import read_table, resolve
+from jtem.parameters import ParameterTable
 from jtem.plan import run as run_plans
 from jtem.plan.calibration import ALL, CalibrationPlan
 from jtem.study.calibration import published
@@ -43,7 +45,7 @@ def case(plan: CalibrationPlan, data: Path | None, overlays: Sequence[str] = ())
             f"{run_plan.where}: numbers of paper '{run_plan.paper}' cannot be fitted; {suggest(run_plan.paper, PRINTED)}"
         )
     table = model.table((*plan.model.parameters, *overlays), data, f"{plan.where}: [model]")
-    calibration.check_names(plan, table)
+    check_names(plan, table)
     prepared = course.prepare(dataclasses.replace(run_plan, model=plan.model), data, table=table)
     stages = {stage.name: stage for stage in prepared.experiment.stages}
     scenarios, history = run_plan.factorial.scenarios, prepared.experiment.stages[0]
@@ -107,7 +109,9 @@ def _printed(plan: CalibrationPlan, paper: str, scenarios: Sequence[str]) -> lis
     return [row for row in rows if not asked or row["key"] in asked]
 
 
-def _problem(plan: CalibrationPlan, columns: Columns, table, printed: Sequence[dict[str, str]]) -> Problem:
+def _problem(
+    plan: CalibrationPlan, columns: Columns, table: ParameterTable, printed: Sequence[dict[str, str]]
+) -> Problem:
     """Communities as sites; a printed number an observation with the error that [errors] gives its key, or "all"."""
     communities = tuple(dict.fromkeys(columns.communities))
     first = np.array([columns.communities.index(name) for name in communities])
@@ -138,6 +142,6 @@ def _problem(plan: CalibrationPlan, columns: Columns, table, printed: Sequence[d
         history=jax.tree.map(lambda leaf: leaf[first], drivers.parts[0]),
         channels=tuple(Channel(f"{row['key']} {row['scenario']}", ("net_primary_production",)) for row in printed),
         observations=observations,
-        free=calibration.free(plan, communities, communities, table),
+        free=free(plan, communities, communities, table),
         design=columns.chain.design,
     )

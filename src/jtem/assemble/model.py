@@ -7,13 +7,11 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import jax
-import jax.numpy as jnp
 import numpy as np
 
 from jtem import parameters, step
 from jtem.errors import InputError, suggest
-from jtem.files import data_path, resolve
+from jtem.files import data_path, here_or
 from jtem.physics import permafrost, radiation
 from jtem.physics.soil_heat import ThermalDesign
 from jtem.readers import to_model
@@ -67,7 +65,7 @@ def parameter_files(names: Sequence[str], data: Path | None, where: str) -> list
     files = [data_path("parameters", "defaults.toml")]
     for name in names:
         if name.endswith(".toml"):
-            files.append(Path(name) if Path(name).is_file() else resolve(name, data, where))
+            files.append(here_or(name, data, where))
             continue
         known = [p.stem for p in files[0].parent.glob("*.toml") if p.stem != "defaults"]
         if name not in known:
@@ -93,12 +91,11 @@ def columns(
     """Cells as columns, one for each of their communities, with soil carbon (and nitrogen) by layers in ``dtype``; raises
     ``InputError``.
     """
-    by_layers = jax.vmap(permafrost.layers_from_intervals)
     return to_model.model_cells(
         cells,
         communities,
         top_of_atmosphere=radiation.top_of_atmosphere,
-        carbon_layers=lambda stocks, curve: np.asarray(by_layers(jnp.asarray(stocks, dtype), jnp.asarray(curve))),
+        carbon_layers=lambda stocks, curve: permafrost.layers_from_intervals(np.asarray(stocks, dtype), curve),
         where=where,
         hyperbola=permafrost_section is not None and permafrost_section.hyperbola,
         nitrogen=permafrost_section is not None and permafrost_section.observed_nitrogen,

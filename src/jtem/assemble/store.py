@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from jtem.errors import InputError
-from jtem.files import resolve
-from jtem.readers import prepare as stores
+from jtem.files import note_input, resolve
+from jtem.readers import prepare
+from jtem.readers import store as stores
 from jtem.readers.catalogue import Domain
 
 if TYPE_CHECKING:
@@ -35,7 +36,7 @@ def domain(plan: Plan) -> Domain:
                 f"{path}: climate '{name}' has {have[name][0]}-{have[name][1]}, the plan needs {first}-{last}; "
                 f"{again} --force"
             )
-    cells, inputs = stores.read_cells(path), (str(path), stores.provenance(path))
+    cells, inputs = stores.read_cells(note_input(path)), (str(path), stores.provenance(path))
     if plan.domain.source == "isimip" or plan.domain.stride == 1:
         return Domain(cells, lambda climate: stores.source(path, climate), inputs, stored=True)
     kept = np.arange(cells.sizes["cell"])[:: plan.domain.stride]
@@ -66,7 +67,7 @@ def recipe_words(plan: Plan) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def isimip_recipe(plan: Plan, data: Path | None) -> stores.Recipe:
+def isimip_recipe(plan: Plan, data: Path | None) -> prepare.Recipe:
     """The recipe of a plan with source "isimip", all paths found."""
     d, part = plan.domain, plan.prepare
     where = f"{plan.where}: [prepare]"
@@ -74,18 +75,18 @@ def isimip_recipe(plan: Plan, data: Path | None) -> stores.Recipe:
     def find(name: str) -> Path | None:
         return resolve(name, data, where) if name else None
 
-    def need(name: str) -> Path:
-        return resolve(name, data, where)
+    def need(name: str, folder: bool = False) -> Path:
+        return resolve(name, data, where, folder=folder)
 
     climates = {
-        name: stores.Request(d.climate.get(name, (name,)), first, last, part.nitrogen.get(name, ()))
+        name: prepare.Request(d.climate.get(name, (name,)), first, last, part.nitrogen.get(name, ()))
         for name, (first, last) in plan.climate_years.items()
     }
-    return stores.Recipe(
+    return prepare.Recipe(
         folder=resolve(part.folder, data, where, folder=True),
         climates=climates,
         vegetation=need(part.vegetation),
-        texture=need(part.texture),
+        texture=need(part.texture, folder=not Path(part.texture).suffix),
         elevation=need(part.elevation),
         model=part.model,
         member=part.member,
@@ -95,7 +96,7 @@ def isimip_recipe(plan: Plan, data: Path | None) -> stores.Recipe:
         land_mask=find(part.land_mask),
         permafrost_map=find(part.permafrost_map),
         permafrost_codes=part.permafrost_codes,
-        soil_carbon=tuple(resolve(n, data, where, folder=not n.endswith(".csv")) for n in part.soil_carbon),
+        soil_carbon=tuple(resolve(n, data, where, folder=not Path(n).suffix) for n in part.soil_carbon),
         climate_elevation=find(part.climate_elevation),
         lapse_rate=part.lapse_rate,
         box=part.box,

@@ -6,7 +6,6 @@ import argparse
 import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
@@ -123,7 +122,7 @@ PUBLISHED_HEAD = (
 )
 
 
-def published_rows(case: Case, result: Evaluation) -> list[list[Any]]:
+def published_rows(case: Case, result: Evaluation) -> list[list[str | float]]:
     """Printed numbers beside those of the start and of the fit; ``spread``: what the parameters' uncertainty makes of it."""
     o = case.problem.observations
     return [
@@ -133,12 +132,12 @@ def published_rows(case: Case, result: Evaluation) -> list[list[Any]]:
     ]  # fmt: skip
 
 
-def print_published(rows: Sequence[Sequence[Any]], outcome: Outcome) -> None:
+def print_published(rows: Sequence[Sequence[str | float]], outcome: Outcome) -> None:
     """A table for people, and what the numbers tell of the parameters."""
     print(f"{'number':32s} {'scenario':11s} {'printed':>10s} {'before':>10s} {'after':>10s} {'spread':>10s}")
     for key, scenario, _, printed, _, before, after, spread, *_ in rows:
         print(f"{key:32s} {scenario:11s} {printed:10.4g} {before:10.4g} {after:10.4g} {spread:10.2g}")
-    near = sum(abs(row[8] - 1.0) <= 0.25 for row in rows)
+    near = sum(abs(float(row[8]) - 1.0) <= 0.25 for row in rows)
     singular = ", ".join(f"{s:.3g}" for s in outcome.fit.singular_values)
     print(f"{near} of {len(rows)} within 25 %; singular values of the Jacobian: {singular}")
 

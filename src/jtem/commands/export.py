@@ -6,8 +6,8 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from jtem.commands.report import written_plan
 from jtem.errors import DONE, InputError
+from jtem.report.fields import written_plan
 
 if TYPE_CHECKING:
     from jtem.plan import Plan

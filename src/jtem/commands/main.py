@@ -10,14 +10,17 @@ import argparse
 import contextlib
 import importlib
 import re
+import signal
 import sys
+import threading
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, NoReturn
 
 from jtem import __version__
-from jtem.errors import DONE, STOPPED, USER_ERROR, InputError, InputNote, suggest
+from jtem.commands import log
+from jtem.errors import DONE, STOPPED, TERMINATED, USER_ERROR, InputError, InputNote, Terminated, suggest
 from jtem.readers.catalogue import STAMPS
 
 
@@ -67,6 +70,12 @@ def parser() -> argparse.ArgumentParser:
     add_report_arguments(
         add("report", "report.command_report", "tables and figures of a finished run or of finished calibrations")
     )
+    again = add(
+        "rerun", "rerun.command_rerun", "make the run of a file again, in another folder, and compare to the bit"
+    )
+    again.add_argument("file", type=Path, metavar="FILE.nc", help="a file of results or a state that 'jtem run' wrote")
+    again.add_argument("--out", type=Path, metavar="DIR", help="output folder (default: NAME_rerun)")
+    again.add_argument("--data", type=Path, metavar="DIR", help="folder of input files (or the variable JTEM_DATA)")
     exporting = add(
         "export", "export.command_export", "other files of a finished run: lat-lon grid, ISIMIP, netCDF from Zarr"
     )
@@ -102,6 +111,14 @@ def parser() -> argparse.ArgumentParser:
     add_calibrate_arguments(
         add("calibrate", "calibrate.command_calibrate", "fit parameters to observations by exact derivatives")
     )
+    add_plan_words(add)
+    add_tables(add)
+    add("warm", "run.command_warm", "compile the demo's programs and keep them, so that the first demo is quick")
+    return top
+
+
+def add_plan_words(add: Callable[[str, str, str], argparse.ArgumentParser]) -> None:
+    """Commands that help to write a plan or a command."""
     beginning = add("new", "new.command_new", "write a commented plan to begin with")
     beginning.add_argument("kind", choices=("site", "region", "factorial", "calibration", "sensitivity"))
     beginning.add_argument("file", type=Path, nargs="?", metavar="FILE", help="where to (default: KIND.toml)")
@@ -110,6 +127,10 @@ def parser() -> argparse.ArgumentParser:
     describing.add_argument("kind", choices=("run", "calibration"), nargs="?", default="run")
     completing = add("completion", "new.command_completion", 'a completion script: eval "$(jtem completion bash)"')
     completing.add_argument("shell", choices=("bash", "zsh", "fish"))
+
+
+def add_tables(add: Callable[[str, str, str], argparse.ArgumentParser]) -> None:
+    """Commands that list what there is."""
     listing = add("variables", "tables.command_variables", "list all output variables")
     listing.add_argument("--markdown", action="store_true", help="as a Markdown table")
     values = add("parameters", "tables.command_parameters", "list all parameters with value, unit, bounds and source")
@@ -120,8 +141,6 @@ def parser() -> argparse.ArgumentParser:
     info.add_argument(
         "--clear-cache", action="store_true", help="remove the compiled programs that earlier runs have kept"
     )
-    add("warm", "run.command_warm", "compile the demo's programs and keep them, so that the first demo is quick")
-    return top
 
 
 def add_run_arguments(command: argparse.ArgumentParser) -> None:
@@ -134,6 +153,9 @@ def add_run_arguments(command: argparse.ArgumentParser) -> None:
     )
     command.add_argument(
         "--resume", action="store_true", help="go on with the unfinished run in the output folder, or refuse"
+    )
+    command.add_argument(
+        "--log", type=Path, metavar="FILE", help="add everything that is said, with the time, to a file"
     )
     command.add_argument(
         "--part",
@@ -269,19 +291,64 @@ def _notes() -> Iterator[None]:
         print(f"note: {text}", file=sys.stderr)
 
 
+@contextlib.contextmanager
+def _told_to_end() -> Iterator[None]:
+    """SIGTERM raises :class:`Terminated` where the work is, as Ctrl-C raises KeyboardInterrupt; before and after as it was."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+
+    def end(number: int, frame: object) -> NoReturn:
+        raise Terminated
+
+    before = signal.signal(signal.SIGTERM, end)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
+GO_ON = {
+    "run": "finished work is kept in {out}; the same command goes on from there",
+    "calibrate": "finished work is kept in {out}; the same command with --resume goes on from there",
+}
+"""How to go on with a command that was stopped; others start again."""
+
+
+def stopped(arguments: argparse.Namespace, by: str) -> str:
+    """What to say when work was stopped: that nothing is half-written, and how to go on."""
+    out = getattr(arguments, "out", None) or "the output folder"
+    how = GO_ON.get(arguments.command, "nothing half-written is left; the same command starts again")
+    return f"jtem: stopped by {by}; {how.format(out=out)}"
+
+
 def main(argv: Sequence[str] | None = None) -> int:
     """Entry point; returns the exit code."""
-    arguments = parser().parse_args(argv)
+    words = sys.argv[1:] if argv is None else list(argv)
+    arguments = parser().parse_args(words)
+    try:
+        with log.kept(getattr(arguments, "log", None), words):
+            return _done(arguments)
+    except InputError as error:  # of the log itself
+        print(f"jtem: {' '.join(str(error).split())}", file=sys.stderr)
+        return USER_ERROR
+
+
+def _done(arguments: argparse.Namespace) -> int:
+    """Do what the command line says; the exit code."""
     try:
         module, _, name = arguments.action.partition(".")
-        with _notes():
+        with _told_to_end(), _notes():
             return getattr(importlib.import_module(f"jtem.commands.{module}"), name)(arguments)
     except InputError as error:
         print(f"jtem: {' '.join(str(error).split())}", file=sys.stderr)
         return USER_ERROR
     except KeyboardInterrupt:
-        print("\njtem: stopped; the same command goes on from the last finished piece of work", file=sys.stderr)
+        print("\n" + stopped(arguments, "Ctrl-C"), file=sys.stderr)
         return STOPPED
+    except Terminated:
+        print("\n" + stopped(arguments, "SIGTERM"), file=sys.stderr)
+        return TERMINATED
     except BrokenPipeError:
         sys.stderr.close()
         return DONE

@@ -14,8 +14,8 @@ from jtem.assemble.domain import domain
 from jtem.assemble.model import table
 from jtem.assemble.store import isimip_recipe, recipe_words
 from jtem.errors import DONE, InputError
-from jtem.readers import prepare as stores
-from jtem.readers import to_model
+from jtem.readers import prepare, to_model
+from jtem.readers import store as stores
 
 
 def command_prepare(arguments: argparse.Namespace) -> int:
@@ -41,7 +41,7 @@ def command_prepare(arguments: argparse.Namespace) -> int:
     files: list[Path] = []
     if plan.domain.source == "isimip":
         recipe = isimip_recipe(plan, data)
-        cells, notes = stores.isimip_cells(recipe, communities)
+        cells, notes = prepare.isimip_cells(recipe, communities)
         inputs = [str(recipe.vegetation)]
     else:
         place = domain(plan.domain, list(plan.climate_years), data, plan.where)
@@ -49,7 +49,7 @@ def command_prepare(arguments: argparse.Namespace) -> int:
     to_model.check_cells(cells, communities, inputs[0])
     climate_cell, offset = None, None
     if plan.domain.source == "isimip":
-        climates, sharing, offset, said, files = stores.isimip_climates(recipe, cells)
+        climates, sharing, offset, said, files = prepare.isimip_climates(recipe, cells)
         climate_cell, notes = sharing.index, [*notes, *said]
         maps = (recipe.vegetation, recipe.texture, recipe.texture_layers, recipe.elevation, recipe.land_mask)
         maps += (recipe.permafrost_map, recipe.climate_elevation)

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 def command_report(arguments: argparse.Namespace) -> int:
     """Tables and figures of a finished run; the papers' site panels of finished calibrations; soil profiles of a table."""
     from jtem import plan as plans
-    from jtem.report import site_panels
+    from jtem.report import fields, site_panels
 
     folders: list[Path] = arguments.folders
     if arguments.profiles is not None:
@@ -43,7 +43,7 @@ def command_report(arguments: argparse.Namespace) -> int:
         out = arguments.out or (folders[0] / "report" if len(folders) == 1 else Path("calibration_report"))
         calibration_report([path for found in finished for path in found], out, not arguments.no_figures)
         return DONE
-    parsed = [(folder, plans.parse(written_plan(folder), f"the plan in {folder}")) for folder in folders]
+    parsed = [(folder, plans.parse(fields.written_plan(folder), f"the plan in {folder}")) for folder in folders]
     if len(parsed) > 1:
         out = arguments.out or Path("factorial_report")
         factorial_report(parsed, out, figures_wanted=not arguments.no_figures)
@@ -308,19 +308,6 @@ def active_layer_comparison(simulated: Path, table: Any, kind: np.ndarray) -> tu
             "depths match"
         )
     return lines, found
-
-
-def written_plan(folder: Path) -> str:
-    """The plan that a run's files carry."""
-    import xarray as xr
-
-    for path in sorted(folder.glob("*_annual.nc")):
-        with xr.open_dataset(path, decode_times=False) as data:
-            return str(data.attrs["plan"])
-    raise InputError(
-        f"{folder}: no annual files of a finished run and no simulated.csv; give a folder that 'jtem run' or "
-        "'jtem calibrate' wrote"
-    )
 
 
 # --- factorials ------------------------------------------------------------------------------------------------------

@@ -272,7 +272,7 @@ def command_warm(arguments: argparse.Namespace) -> int:
 
 def command_run(arguments: argparse.Namespace) -> int:
     """Run a plan."""
-    folder = arguments.out or Path(plans.read(arguments.plan).plan.name)
+    folder = arguments.out = arguments.out or Path(plans.read(arguments.plan).plan.name)
     part, wait = arguments.part or (0, 1), None
     if arguments.distributed:
         if arguments.part:

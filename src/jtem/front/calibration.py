@@ -7,27 +7,51 @@ import re
 import sys
 import tempfile
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Generic, TypeGuard, TypeVar, Unpack
 
 import numpy as np
 import xarray as xr
 
 from jtem.errors import InputError, suggest
+from jtem.front.setup import PlanWords, Setup
+from jtem.front.site import Table
+from jtem.parameters import Handle, ParameterTable
 from jtem.readers import observations as reading
 from jtem.readers.columns import columns_of, split_unit
 from jtem.readers.observed_units import conversion, days_in_month
 
 if TYPE_CHECKING:
+    import pandas as pd
+
     from jtem.assemble.course import Prepared
-    from jtem.front.model import Model
-    from jtem.study.calibration.problem import Free, Problem
+    from jtem.study.calibration.least_squares import Search
+    from jtem.study.calibration.model import Model as Misfit
+    from jtem.study.calibration.problem import Channel, Free, Observations, Problem
+
+Ranges = Sequence[str] | Mapping[str, tuple[float, float]]
+"""Names of free parameters, or their bounds by name."""
+M = TypeVar("M")
+
+
+class SearchWords(PlanWords, total=False):
+    """Arguments of a fit: see :func:`fit`."""
+
+    units: Mapping[str, str] | None
+    errors: Mapping[str, float] | None
+    held_out: tuple[int, int] | None
+    start: Mapping[str, float] | None
+    starts: int
+    iterations: int
+    seed: int
+    heat_differences: float
+    progress: bool
 
 
 @dataclass(frozen=True)
-class Fit:
+class Fit(Generic[M]):
     """A calibrated model and what the data say about it.
 
     ``model``: with the fitted values. ``parameters`` (parameter): ``value``, ``start``, ``lower`` and ``upper`` bound,
@@ -36,7 +60,7 @@ class Fit:
     sum of squared errors before and after. ``reason``: why the search stopped. ``notes``: what was assumed or left out.
     """
 
-    model: Model
+    model: M
     parameters: xr.Dataset
     scores: xr.Dataset
     simulated: xr.Dataset
@@ -58,9 +82,10 @@ class Fit:
 
 
 def fit(
-    model: Model,
-    observations: Any,
-    free: Sequence[str] | Mapping[str, tuple[float, float]],
+    setup: Setup,
+    made: Callable[[Setup], M],
+    observations: Table,
+    free: Ranges,
     *,
     units: Mapping[str, str] | None = None,
     errors: Mapping[str, float] | None = None,
@@ -71,9 +96,9 @@ def fit(
     seed: int = 0,
     heat_differences: float = 0.01,
     progress: bool = False,
-    **run: Any,
-) -> Fit:
-    """See :meth:`jtem.Model.calibrate`.
+    **run: Unpack[PlanWords],
+) -> Fit[M]:
+    """See :meth:`jtem.Model.calibrate`; ``made`` makes the model of the fitted setup.
 
     ``units``: of columns whose header states none (else the stream's own). ``errors``: one standard error of each stream
     (default: its observations' standard deviation, so that streams weigh alike). ``held_out``: first and last year that are
@@ -83,7 +108,7 @@ def fit(
     from jtem.study.calibration import least_squares
     from jtem.study.calibration.model import Model as Misfit
 
-    place = model.place
+    place = setup.place
     if place is None or not place.is_site:
         raise InputError("calibrate fits one site; use a calibration plan (jtem calibrate) for several")
     found, notes = observed(observations, place.name, units or {})
@@ -91,29 +116,26 @@ def fit(
     notes = [*notes, *more]
     known = found["year"].values[np.isfinite(found["year"].values)].astype(int)
     last = int(known.max()) if known.size else place.last_year
-    years = run.pop("years", None) or (place.first_year, min(max(last, place.first_year), place.last_year))
-    with model._jax(model.content):
-        prepared = model._prepared(model._content(years=years, **run))
-        first = prepared.experiment.stages[0].first_year
-        inside = ~(found["year"].values < first) & ~(found["year"].values > prepared.experiment.stages[0].last_year)
+    years = run.get("years") or (place.first_year, min(max(last, place.first_year), place.last_year))
+    with setup.started():
+        prepared = setup.prepared(setup.sections(**{**run, "years": years}))
+        history = prepared.experiment.stages[0]
+        inside = ~(found["year"].values < history.first_year) & ~(found["year"].values > history.last_year)
         if not inside.all():
             notes.append(f"{int((~inside).sum())} observations outside {years[0]}-{years[1]} left out")
             found = found.isel(observation=inside)
         community = _community(prepared)
-        problem = _problem(model, prepared, found, community, free, start or {}, held_out, heat_differences)
+        problem = _problem(place.name, prepared, found, community, free, start or {}, held_out, heat_differences)
         misfit = Misfit(problem)
         points = misfit.start + np.random.default_rng(seed).normal(0.0, 1.0, (starts, len(misfit.names)))
         points[0] = misfit.start
         rules = least_squares.Rules(iterations=iterations, longest_step=2.0)
         begin = time.perf_counter()
-
-        def report(searches: Sequence[Any]) -> None:
-            if progress:
-                costs = " ".join(f"{s.cost:.5g}" for s in searches)
-                sys.stderr.write(f"iteration {max(len(s.history) for s in searches) - 1:3d}  misfit {costs}\n")
-
         searches = least_squares.minimise_many(
-            misfit.residuals, misfit.jacobian, [least_squares.Search(x, rules) for x in points], report=report
+            misfit.residuals,
+            misfit.jacobian,
+            [least_squares.Search(x, rules) for x in points],
+            report=tell if progress else None,
         )
         usable = [s for s in searches if s.jacobian is not None]
         if not usable:
@@ -122,13 +144,14 @@ def fit(
             )
         best = least_squares.fit_of(min(usable, key=lambda s: s.cost))
         values = misfit.transform.values(best.x)
-        before, after = (np.asarray(misfit.simulate(v)[0]) for v in (misfit.start_values, values))
+        # by the program of the search: another one settles soil heat a little differently
+        before, after = (misfit.sensitivity(np.tile(v, (starts, 1)))[0][0] for v in (misfit.start_values, values))
         seconds = time.perf_counter() - begin
     rows = least_squares.summary(best, misfit.transform)
     fitted = {name: {community: value} for name, value in zip(misfit.names, values.tolist(), strict=True)}
     simulated = _simulated(found, problem, before, after)
     return Fit(
-        model=model.with_parameters(fitted),
+        model=made(setup.with_parameters(fitted)),
         parameters=_parameters(rows, misfit),
         scores=_scores(simulated),
         simulated=simulated,
@@ -139,18 +162,23 @@ def fit(
     )
 
 
+def tell(searches: Sequence[Search]) -> None:
+    """One line of a search's progress on standard error."""
+    costs = " ".join(f"{s.cost:.5g}" for s in searches)
+    sys.stderr.write(f"iteration {max(len(s.history) for s in searches) - 1:3d}  misfit {costs}\n")
+
+
 # --- what was observed ------------------------------------------------------------------------------------------------
 
 
-def observed(table: Any, site: str, units: Mapping[str, str]) -> tuple[xr.Dataset, list[str]]:
+def observed(table: Table, site: str, units: Mapping[str, str]) -> tuple[xr.Dataset, list[str]]:
     """Observations of one site, in the form of ``readers.observations``, from a wide or a long table; and notes."""
     where = str(table) if isinstance(table, str | Path) else "the observations"
     if isinstance(table, xr.Dataset) and "observation" in table.dims:
         reading.check(table, where)
         return table, []
-    frame: Any = table
-    if hasattr(frame, "columns") and {"variable", "value"} <= {str(c) for c in frame.columns}:
-        frame = frame if "site" in frame.columns else frame.assign(site=site)
+    if _is_frame(table) and {"variable", "value"} <= {str(c) for c in table.columns}:
+        frame = table if "site" in table.columns else table.assign(site=site)
         with tempfile.TemporaryDirectory() as folder:
             path = Path(folder) / "observations.csv"
             frame.to_csv(path, index=False)
@@ -158,6 +186,10 @@ def observed(table: Any, site: str, units: Mapping[str, str]) -> tuple[xr.Datase
     if isinstance(table, str | Path) and _is_long(Path(table)):
         return reading.read_table(table), []
     return _wide(table, site, units, where)
+
+
+def _is_frame(table: Table) -> TypeGuard[pd.DataFrame]:
+    return hasattr(table, "columns") and hasattr(table, "assign") and not isinstance(table, xr.Dataset)
 
 
 def _is_long(path: Path) -> bool:
@@ -169,10 +201,10 @@ def _is_long(path: Path) -> bool:
     return {"variable", "value"} <= {word.strip() for word in header.split(",")}
 
 
-def _wide(table: Any, site: str, units: Mapping[str, str], where: str) -> tuple[xr.Dataset, list[str]]:
+def _wide(table: Table, site: str, units: Mapping[str, str], where: str) -> tuple[xr.Dataset, list[str]]:
     """A column a stream, a row a month (or a year, where there is no month)."""
     yearly = False
-    if hasattr(table, "columns") and hasattr(table, "assign"):
+    if _is_frame(table):
         words = [str(c).lower() for c in table.columns]
         if "year" in words and "month" not in words:
             yearly, table = True, table.assign(month=1)
@@ -248,16 +280,17 @@ def _community(prepared: Prepared) -> str:
 
 
 def _problem(
-    model: Model,
+    site: str,
     prepared: Prepared,
     found: xr.Dataset,
     community: str,
-    free: Sequence[str] | Mapping[str, tuple[float, float]],
+    free: Ranges,
     start: Mapping[str, float],
     held_out: tuple[int, int] | None,
     heat_differences: float,
 ) -> Problem:
     import jax
+    import jax.numpy as jnp
 
     from jtem.physics import permafrost
     from jtem.study.calibration.problem import Problem
@@ -279,10 +312,10 @@ def _problem(
     if not names:
         raise InputError("no parameter is free; name at least one")
     return Problem(
-        sites=(model.place.name if model.place else "site",),
+        sites=(site,),
         communities=(community,),
         cells=experiment.columns,
-        rows=jax.tree.map(lambda leaf: np.asarray(leaf)[rows], experiment.parameters),
+        rows=jax.tree.map(lambda leaf: jnp.asarray(leaf)[rows], experiment.parameters),
         spin_up=mean,
         history=history.climate(cell),
         channels=channels,
@@ -294,17 +327,14 @@ def _problem(
     )
 
 
-def _free(name: str, free: Any, table: Any, community: str, start: Mapping[str, float]) -> Free:
-    from jtem.study.calibration.problem import Free, element_of
+def _free(name: str, free: Ranges, table: ParameterTable, community: str, start: Mapping[str, float]) -> Free:
+    from jtem.study.calibration.problem import Free
 
-    full, element = element_of(name)
-    if full not in table.entries:
-        raise InputError(f"unknown parameter '{name}'; {suggest(full, table.entries)}")
-    entry = table.entries[full]
+    entry = table.entry(name)
     if not entry.trainable:
         raise InputError(f"'{name}' is a threshold or an initial value and cannot be calibrated; choose another")
     value = np.asarray(entry.values[community], dtype=np.float64)
-    if element is None and value.ndim:
+    if Handle.of(name).element is None and value.ndim:
         raise InputError(f"'{name}' has {value.size} numbers; name one of them, such as '{name}[0]'")
     low, high = free[name] if isinstance(free, Mapping) else (entry.lower, entry.upper)
     if not entry.lower <= low < high <= entry.upper:
@@ -316,7 +346,9 @@ def _free(name: str, free: Any, table: Any, community: str, start: Mapping[str, 
     )
 
 
-def _pieces(found: xr.Dataset, first: int, held_out: tuple[int, int] | None):
+def _pieces(
+    found: xr.Dataset, first: int, held_out: tuple[int, int] | None
+) -> tuple[Observations, tuple[Channel, ...]]:
     """Observations as pieces of monthly channels."""
     from jtem.study.calibration.problem import Channel, Observations
 
@@ -351,7 +383,7 @@ def _pieces(found: xr.Dataset, first: int, held_out: tuple[int, int] | None):
 # --- results ----------------------------------------------------------------------------------------------------------
 
 
-def _parameters(rows: Sequence[Mapping[str, Any]], misfit: Any) -> xr.Dataset:
+def _parameters(rows: Sequence[Mapping[str, Any]], misfit: Misfit) -> xr.Dataset:
     fields = {
         "value": [r["value"] for r in rows],
         "start": misfit.start_values,

@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
-import dataclasses
-from collections.abc import Callable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Unpack
 
 import numpy as np
 import xarray as xr
 
 from jtem.constants import LAYER_EDGES
 from jtem.errors import InputError, suggest
+from jtem.front.setup import RunWords, Setup
+from jtem.parameters import Handle
 
 if TYPE_CHECKING:
+    import jax
+
     from jtem.assemble.course import Prepared
-    from jtem.front.model import Model
+    from jtem.run import Experiment
+    from jtem.study import sensitivity
     from jtem.study.sensitivity import Quantity
 
 WRT = ("parameters", "climate", "initial profile")
@@ -51,7 +56,7 @@ def quantity_of(text: str) -> Quantity:
     return Quantity(str(text), variable.name, variable.yearly, words[0], int(window[0]), int(window[-1]), unit)
 
 
-@dataclasses.dataclass(frozen=True)
+@dataclass(frozen=True)
 class _Asked:
     """A run that is to be differentiated."""
 
@@ -61,7 +66,7 @@ class _Asked:
     weights: np.ndarray  # of columns in their cell
 
     @property
-    def experiment(self) -> Any:
+    def experiment(self) -> Experiment:
         return self.prepared.experiment
 
     @property
@@ -78,7 +83,7 @@ class _Asked:
         return result
 
     def labelled(
-        self, values: np.ndarray, dims: Sequence[str], coords: Mapping[str, Any], **attrs: Any
+        self, values: np.ndarray, dims: Sequence[str], coords: Mapping[str, object], **attrs: object
     ) -> xr.DataArray:
         """An array by cell, a site without its one cell."""
         grid = self.prepared.grid
@@ -87,19 +92,18 @@ class _Asked:
         return made.isel(cell=0) if self.single else made
 
 
-def _asked(model: Model, last: int, first: int, scenario: str, run: Mapping[str, Any]) -> _Asked:
+def _asked(setup: Setup, quantity: Quantity, scenario: str, run: RunWords) -> _Asked:
     """The experiment of a quantity's window; raises ``InputError`` where it is not covered."""
+    first, last = quantity.first, quantity.last
     if run.get("start") is not None:
         raise InputError("a gradient goes through the equilibrium of the spin-up; leave out start")
     word = run.get("spin_up")
-    method = word if isinstance(word, str) or word is None else word.get("method", "equilibrium")
+    method = word.get("method", "equilibrium") if isinstance(word, Mapping) else word
     if method == "repeat":
         raise InputError("a gradient goes through the equilibrium; use spin_up='equilibrium' in place of 'repeat'")
-    run = dict(run)
-    if model.place is not None and run.get("years") is None:
-        run["years"] = (model.place.first_year, min(last, model.place.last_year))
-    content = model._content(**run)
-    prepared = model._prepared(content)
+    if setup.place is not None and run.get("years") is None:
+        run = {**run, "years": (setup.place.first_year, min(last, setup.place.last_year))}
+    prepared = setup.prepared(setup.sections(**run))
     experiment = prepared.experiment
     history = experiment.stages[0]
     known = [stage.name for stage in experiment.stages if stage.parent == history.name]
@@ -112,34 +116,27 @@ def _asked(model: Model, last: int, first: int, scenario: str, run: Mapping[str,
         raise InputError(
             f"the quantity needs {first}-{last} but the run has {history.first_year}-{end}; change the window or the years"
         )
-    grid = prepared.grid
-    single = model.place.is_site if model.place is not None else grid.latitude.size == 1
-    return _Asked(prepared, scenario, single, np.asarray(grid.column_fraction, np.float64))
+    return _Asked(prepared, scenario, setup.is_site(prepared), np.asarray(prepared.grid.column_fraction, np.float64))
 
 
 def gradient(
-    model: Model,
-    quantity: str | Callable[..., Any],
-    wrt: str = "parameters",
-    *,
-    scenario: str = "",
-    **run: Any,
-) -> tuple[Any, Any]:
+    setup: Setup, quantity: str, wrt: str = "parameters", *, scenario: str = "", **run: Unpack[RunWords]
+) -> tuple[xr.DataArray, xr.DataArray | xr.Dataset]:
     """See :meth:`jtem.Model.gradient`."""
     from jtem.study import sensitivity
 
     if wrt not in WRT:
         raise InputError(f"wrt {wrt!r} is unknown; {suggest(wrt, WRT)}")
     asked_of = quantity_of(str(quantity))
-    with model._jax(model.content):
-        asked = _asked(model, asked_of.last, asked_of.first, scenario, run)
+    with setup.started():
+        asked = _asked(setup, asked_of, scenario, run)
         experiment = asked.experiment
         first = experiment.stages[0].first_year
         stages = {stage.name: stage for stage in experiment.stages}
         years = np.arange(first, stages[asked.scenario].last_year + 1)
         weights = asked_of.weights(years)
 
-        def objective(outputs: Mapping[str, Any]) -> Any:
+        def objective(outputs: Mapping[str, jax.Array]) -> jax.Array:
             values = outputs[asked_of.variable]
             return (values * weights.astype(values.dtype)[None]).sum()
 
@@ -162,7 +159,7 @@ def gradient(
     return total, asked.labelled(asked.by_cell(profile), ("layer",), {"depth": depth}, **attrs)
 
 
-def _built(asked: _Asked, quantity: Quantity) -> Any:
+def _built(asked: _Asked, quantity: Quantity) -> sensitivity.Model:
     """The run as a function of parameters, climate and profile."""
     from jtem.study import sensitivity
 
@@ -171,7 +168,7 @@ def _built(asked: _Asked, quantity: Quantity) -> Any:
     return sensitivity.model_of(asked.experiment, asked.prepared.table, scenarios, annual)
 
 
-def _by_parameter(asked: _Asked, found: Any, quantity: Quantity) -> xr.DataArray:
+def _by_parameter(asked: _Asked, found: sensitivity.Gradient, quantity: Quantity) -> xr.DataArray:
     """Derivative by parameter and community."""
     names = asked.communities
     table = asked.prepared.table
@@ -187,7 +184,7 @@ def _by_parameter(asked: _Asked, found: Any, quantity: Quantity) -> xr.DataArray
     )
 
 
-def _by_climate(asked: _Asked, found: Any, quantity: Quantity, years: np.ndarray) -> xr.Dataset:
+def _by_climate(asked: _Asked, found: sensitivity.Gradient, quantity: Quantity, years: np.ndarray) -> xr.Dataset:
     """Derivative by the months of the climate: history and scenario, and the spin-up through its mean year."""
     content = asked.prepared.plan.spinup
     begin, end = content.cycle
@@ -223,15 +220,25 @@ def _by_climate(asked: _Asked, found: Any, quantity: Quantity, years: np.ndarray
 # --- rankings ---------------------------------------------------------------------------------------------------------
 
 
+@dataclass(frozen=True)
+class Size:
+    """How large an ensemble is: see :meth:`jtem.Model.sensitivity`."""
+
+    spread: float
+    samples: int
+    trajectories: int
+    seed: int
+
+
 def ranking(
-    model: Model,
+    setup: Setup,
     quantity: str,
     method: str,
     parameters: Sequence[str],
-    size: Mapping[str, Any],
+    size: Size,
     *,
     scenario: str = "",
-    **run: Any,
+    **run: Unpack[RunWords],
 ) -> xr.Dataset:
     """See :meth:`jtem.Model.sensitivity`."""
     from jtem.study.sensitivity import ensembles
@@ -242,7 +249,7 @@ def ranking(
     chosen = list(parameters)
     first = None
     if method == "adjoint" or not chosen:
-        first = _elasticities(model, quantity, scenario, run)
+        first = _elasticities(setup, quantity, scenario, run)
         if method == "adjoint":
             return (
                 first
@@ -250,17 +257,21 @@ def ranking(
                 else first.sel(parameter=[n for n in first["parameter"].values if _named(n, chosen)])
             )
         chosen = [str(name) for name in first["parameter"].values[:SHOWN]]
-    with model._jax(model.content):
-        asked = _asked(model, asked_of.last, asked_of.first, scenario, run)
+    with setup.started():
+        asked = _asked(setup, asked_of, scenario, run)
         built = _built(asked, asked_of)
         area = _area(asked)
-        options = {"spread": size["spread"], "seed": size["seed"], "area": area / area.sum()}
+        share = area / area.sum()
         if method == "morris":
             found = ensembles.morris(
-                built, asked.scenario, chosen, [asked_of], trajectories=size["trajectories"], **options
-            )
+                built, asked.scenario, chosen, [asked_of], trajectories=size.trajectories, spread=size.spread,
+                seed=size.seed, area=share,
+            )  # fmt: skip
         else:
-            found = ensembles.sobol(built, asked.scenario, chosen, [asked_of], samples=size["samples"], **options)
+            found = ensembles.sobol(
+                built, asked.scenario, chosen, [asked_of], samples=size.samples, spread=size.spread, seed=size.seed,
+                area=share,
+            )  # fmt: skip
     names = {"morris": ("mu", "", "mu_star", "mu_star_interval", "sigma")}.get(
         method, ("first", "first_interval", "total", "total_interval", "")
     )
@@ -269,7 +280,7 @@ def ranking(
     key = "mu_star" if method == "morris" else "total"
     order = np.argsort(-np.nan_to_num(fields[key][1], nan=-np.inf))
     said = {
-        "quantity": quantity, "method": method, "runs": found.runs, "spread": size["spread"],
+        "quantity": quantity, "method": method, "runs": found.runs, "spread": size.spread,
         "units": asked_of.unit if method == "morris" else "1",
         "chosen": "named" if parameters else f"the {SHOWN} of the largest elasticity",
     }  # fmt: skip
@@ -277,7 +288,7 @@ def ranking(
 
 
 def _named(name: str, wanted: Sequence[str]) -> bool:
-    return any(name in (word, f"{word}") or name.split("[")[0] == word or name.split(".")[0] == word for word in wanted)
+    return any(Handle.of(name).answers(word) for word in wanted)
 
 
 def _area(asked: _Asked) -> np.ndarray:
@@ -286,16 +297,17 @@ def _area(asked: _Asked) -> np.ndarray:
     return np.asarray(grid.area, np.float64)[grid.column_cell] * asked.weights
 
 
-def _elasticities(model: Model, quantity: str, scenario: str, run: Mapping[str, Any]) -> xr.Dataset:
+def _elasticities(setup: Setup, quantity: str, scenario: str, run: RunWords) -> xr.Dataset:
     """Percent of the quantity per percent of each parameter, the largest first; over all cells by their area."""
-    value, slope = gradient(model, quantity, "parameters", scenario=scenario, **run)
+    value, slope = gradient(setup, quantity, "parameters", scenario=scenario, **run)
+    assert isinstance(slope, xr.DataArray)
     held = np.zeros((slope.sizes["parameter"], slope.sizes["community"]))
     for k, name in enumerate(slope["parameter"].values):
-        held[k] = model.parameter(str(name)).sel(community=slope["community"].values).values
+        held[k] = setup.parameter(str(name)).sel(community=slope["community"].values).values
     area = np.ones(1)
     if "cell" in slope.dims:
-        with model._jax(model.content):
-            asked = _asked(model, *_window(quantity), scenario, run)
+        with setup.started():
+            asked = _asked(setup, quantity_of(quantity), scenario, run)
         area = np.asarray(asked.prepared.grid.area, np.float64)
         weights = xr.DataArray(area / area.sum(), dims="cell")
         known = value.notnull()
@@ -314,8 +326,3 @@ def _elasticities(model: Model, quantity: str, scenario: str, run: Mapping[str, 
         attrs={"quantity": quantity, "method": "adjoint", "value": float(value), "units": value.attrs.get("units", "")},
     )
     return made.isel(parameter=order)
-
-
-def _window(quantity: str) -> tuple[int, int]:
-    found = quantity_of(quantity)
-    return found.last, found.first

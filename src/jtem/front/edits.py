@@ -3,22 +3,43 @@
 from __future__ import annotations
 
 import inspect
-import re
-from collections.abc import Callable, Mapping
-from typing import Any
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
+import xarray as xr
 
 from jtem.errors import InputError
 
+if TYPE_CHECKING:
+    from jtem.parameters import Entry
 
-def element_of(name: str) -> tuple[str, int | None]:
-    """``"x.y[1]"`` as ("x.y", 1); without brackets the element is None."""
-    found = re.fullmatch(r"([\w.]+)\[(\d+)\]", name)
-    return (found[1], int(found[2])) if found else (name, None)
+Numbers = float | Sequence[float] | np.number | np.ndarray
+"""What one community has of a parameter."""
+Values = Numbers | Mapping[str, Numbers] | xr.DataArray
+"""A parameter of all communities alike, or by community."""
 
 
-def checked(name: str, number: Any, element: int | None, old: Any, entry: Any, community: str) -> Any:
+def by_community(value: Values, communities: Sequence[str]) -> dict[str, Numbers]:
+    """Numbers of each community that ``value`` speaks of."""
+    if isinstance(value, xr.DataArray):
+        return {str(name): value.sel(community=name).values for name in value["community"].values}
+    return dict(value) if isinstance(value, Mapping) else dict.fromkeys(communities, value)
+
+
+def files(value: object) -> list[str]:
+    """One overlay or several as a list of their names."""
+    if isinstance(value, str | Path):
+        return [str(value)]
+    if isinstance(value, Sequence):
+        return [str(one) for one in value]
+    raise InputError(f"parameters is a {type(value).__name__}; give the name or path of an overlay, or a list of them")
+
+
+def checked(
+    name: str, number: Numbers, element: int | None, old: Numbers, entry: Entry, community: str
+) -> float | list[float]:
     """A new value in the form of the old one; raises ``InputError`` outside the bounds."""
     before = np.asarray(old, dtype=np.float64)
     try:
@@ -44,7 +65,7 @@ def checked(name: str, number: Any, element: int | None, old: Any, entry: Any, c
     return after.tolist() if after.ndim else float(after)
 
 
-def short(value: Any) -> str:
+def short(value: Values) -> str:
     """A value as provenance has it."""
     if isinstance(value, Mapping):
         return "{" + ", ".join(f"{key}: {short(part)}" for key, part in value.items()) + "}"
@@ -56,7 +77,7 @@ def short(value: Any) -> str:
     )
 
 
-def pair(years: Any, what: str) -> tuple[int, int]:
+def pair(years: Sequence[int], what: str) -> tuple[int, int]:
     """First and last year; raises ``InputError`` for anything else."""
     try:
         first, last = (int(year) for year in years)
@@ -67,12 +88,12 @@ def pair(years: Any, what: str) -> tuple[int, int]:
     return first, last
 
 
-def name_of(function: Callable[..., Any]) -> str:
+def name_of(function: Callable[..., object]) -> str:
     """What a function is called."""
     return getattr(function, "__name__", type(function).__name__)
 
 
-def check_signature(slot: str, function: Callable[..., Any], published: Callable[..., Any]) -> None:
+def check_signature(slot: str, function: Callable[..., object], published: Callable[..., object]) -> None:
     """Raise ``InputError`` unless the function can be called with the arguments of the published one."""
     try:
         wanted = inspect.signature(published).parameters.values()

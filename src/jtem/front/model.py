@@ -2,46 +2,26 @@
 
 from __future__ import annotations
 
-import contextlib
-import copy
 import dataclasses
-import re
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, overload
+from typing import TYPE_CHECKING, Literal, Unpack, overload
 
 import numpy as np
 import xarray as xr
 
-from jtem.errors import InputError, suggest
+from jtem.errors import InputError
 from jtem.front import edits, plans, running
+from jtem.front.plans import Content
 from jtem.front.result import Result
-from jtem.front.site import Place, site
+from jtem.front.setup import PlanWords, RunWords, Setup, plan_name
+from jtem.front.site import Place, Table, site
 
 if TYPE_CHECKING:
-    from jtem.assemble.course import Prepared
-    from jtem.front.calibration import Fit
+    from jtem.front.calibration import Fit, SearchWords
     from jtem.parameters import ParameterTable
     from jtem.plan.run import Plan
-
-MONTHLY = (
-    "air_temperature", "precipitation", "gross_primary_production", "net_primary_production", "autotrophic_respiration",
-    "heterotrophic_respiration", "net_ecosystem_production", "evapotranspiration", "runoff",
-)  # fmt: skip
-"""Monthly variables of a region, unless others are asked for."""
-MONTHLY_OF_SITE = (
-    *MONTHLY, "soil_temperature", "snow_depth", "volumetric_moisture", "leaf_area_index", "net_nitrogen_mineralization",
-    "nitrogen_uptake",
-)  # fmt: skip
-"""Monthly variables of a site, unless others are asked for."""
-ALSO_ANNUAL = (
-    "autotrophic_respiration", "evapotranspiration", "runoff", "available_nitrogen", "soil_temperature",
-    "carbon_residual", "nitrogen_residual", "water_residual",
-)  # fmt: skip
-"""Yearly variables beside those that every plan keeps."""
-CYCLE_YEARS = 30
-"""The spin-up's climate is the mean of so many first years of the place's own, or of all where there are fewer."""
 
 
 @dataclass(frozen=True, repr=False)
@@ -64,12 +44,7 @@ class Model:
     200.0
     """
 
-    place: Place | None
-    content: Mapping[str, Any]
-    table: ParameterTable
-    data: Path | None = None
-    processes: Mapping[str, Callable[..., Any]] = dataclasses.field(default_factory=dict)
-    changes: Mapping[str, Any] = dataclasses.field(default_factory=dict)
+    setup: Setup
 
     def __init__(
         self,
@@ -88,161 +63,85 @@ class Model:
             raise InputError(
                 f"a model needs a place, found {type(place).__name__}; make it with jtem.site or jtem.region"
             )
-        overlays = [parameters] if isinstance(parameters, str | Path) else list(parameters)
         model = {
-            "permafrost": permafrost, "parameters": [str(p) for p in overlays], "precision": precision, "nitrogen": nitrogen,
+            "permafrost": permafrost, "parameters": edits.files(parameters), "precision": precision, "nitrogen": nitrogen,
             "heat_substeps": heat_substeps, "carbon_substeps": carbon_substeps,
         }  # fmt: skip
-        name = re.sub(r"[^A-Za-z0-9._-]+", "_", place.name) or "site"
-        content = {"plan": {"name": name}, "domain": dict(place.section), "model": model}
-        self._set(place, content, None)
-
-    def _set(self, place: Place | None, content: Mapping[str, Any], data: Path | None, **rest: Any) -> None:
-        """Fill the fields of a frozen object, after a check of the words."""
-        for key, value in (("place", place), ("content", content), ("data", data)):
-            object.__setattr__(self, key, value)
-        for key in ("processes", "changes"):
-            object.__setattr__(self, key, dict(rest.get(key, {})))
-        table = rest.get("table")
-        object.__setattr__(self, "table", self._read_table() if table is None else table)
+        content = {"plan": {"name": plan_name(place)}, "domain": dict(place.section), "model": model}
+        object.__setattr__(self, "setup", Setup.of(place, content, None))
 
     @classmethod
-    def _made(cls, place: Place | None, content: Mapping[str, Any], data: Path | None, **rest: Any) -> Model:
+    def of(cls, setup: Setup) -> Model:
+        """The model of a setup."""
         made = object.__new__(cls)
-        made._set(place, content, data, **rest)
+        object.__setattr__(made, "setup", setup)
         return made
 
     @classmethod
-    def from_plan(cls, plan: str | Path | Mapping[str, Any], data: str | Path | None = None) -> Model:
+    def from_plan(cls, plan: str | Path | Mapping[str, object], data: str | Path | None = None) -> Model:
         """The model of a whole plan: a TOML file, its text, or its sections as a dictionary.
 
         ``data``: the folder of input files that the plan names (default: the variable ``JTEM_DATA``). ``run()`` then does what
         ``jtem run`` does, in memory. Raises ``InputError``.
         """
-        content, where = plans.content_of(plan)
-        folder = Path(data) if data is not None else None
-        if not (isinstance(plan, str) and "\n" in plan) and not isinstance(plan, Mapping) and folder is None:
-            content = _beside(content, Path(where).parent)
-        return cls._made(None, content, folder)
+        content, _ = plans.content_of(plan)
+        return cls.of(Setup.of(None, content, Path(data) if data is not None else None))
 
     # --- what it is ---------------------------------------------------------------------------------------------------
 
+    @property
+    def place(self) -> Place | None:
+        """Where it runs; None for a whole plan."""
+        return self.setup.place
+
+    @property
+    def content(self) -> Content:
+        """Sections of its plan."""
+        return self.setup.content
+
+    @property
+    def table(self) -> ParameterTable:
+        """Values, units, bounds and sources of all parameters."""
+        return self.setup.table
+
     def parameter(self, name: str) -> xr.DataArray:
         """Values of a parameter by community; raises ``InputError`` for an unknown name."""
-        full, element = edits.element_of(name)
-        entry = self.table.entries.get(full)
-        if entry is None:
-            raise InputError(f"unknown parameter '{name}'; {suggest(name, self.table.entries)}")
-        values = np.array([entry.values[c] for c in self.table.communities], dtype=np.float64)
-        if element is not None:
-            values = values[:, element]
-        dims = ("community", "element")[: values.ndim]
-        attributes = {"units": entry.unit, "long_name": entry.description, "bounds": [entry.lower, entry.upper]}
-        return xr.DataArray(
-            values, dims=dims, coords={"community": list(self.table.communities)}, name=name, attrs=attributes
-        )
+        return self.setup.parameter(name)
 
     @property
     def communities(self) -> tuple[str, ...]:
         """Names of the plant communities at the place, the largest first."""
-        grid = self._prepared(self._shortest()).grid
-        weight: dict[str, float] = {}
-        prepared = self._prepared(self._shortest())
-        for column, row in enumerate(np.asarray(prepared.experiment.columns.community)):
-            name = self.table.communities[int(row)]
-            weight[name] = weight.get(name, 0.0) + float(grid.column_fraction[column])
-        return tuple(sorted(weight, key=lambda name: -weight[name]))
+        return self.setup.communities()
 
     def __repr__(self) -> str:
         """What it is, in one line."""
-        part = self.content.get("model", {})
-        name = self.place.name if self.place else self.content["plan"].get("name", "plan")
-        words = f"permafrost {part.get('permafrost', 'layered')}, precision {part.get('precision', 'mixed')}"
-        return f"<jtem model of '{name}': {words}, parameters {', '.join(self._files())}{self._replaced()}>"
-
-    def _files(self) -> list[str]:
-        changed = [f"{name} = {value}" for name, value in self.changes.items()]
-        return [*self.table.files, *([f"with {', '.join(changed)}"] if changed else [])]
-
-    def _replaced(self) -> str:
-        names = [f"{slot} by {edits.name_of(function)}" for slot, function in self.processes.items()]
-        return f", {', '.join(names)}" if names else ""
+        return f"<jtem model of '{self.setup.name}': {self.setup.words()}>"
 
     # --- changes ------------------------------------------------------------------------------------------------------
 
-    def with_parameters(self, values: Mapping[str, Any]) -> Model:
+    def with_parameters(self, values: Mapping[str, edits.Values]) -> Model:
         """A new model with other values of parameters: a number for all communities, or numbers by community.
 
         Names are ``branch.field``, or ``branch.field[k]`` for one number of several. Raises ``InputError`` for unknown names
         and for values outside their bounds.
         """
-        entries, changes = dict(self.table.entries), dict(self.changes)
-        for name, value in values.items():
-            full, element = edits.element_of(name)
-            if full not in entries:
-                raise InputError(f"unknown parameter '{name}'; {suggest(name, entries)}")
-            entry = entries[full]
-            by_community = value if isinstance(value, Mapping) else dict.fromkeys(self.table.communities, value)
-            if isinstance(value, xr.DataArray):
-                by_community = {str(c): value.sel(community=c).values for c in value["community"].values}
-            new = dict(entry.values)
-            for community, number in by_community.items():
-                if community not in new:
-                    raise InputError(f"'{name}': unknown community '{community}'; {suggest(community, new)}")
-                new[community] = edits.checked(name, number, element, new[community], entry, community)
-            entries[full] = dataclasses.replace(entry, values=new)
-            changes[name] = edits.short(value)
-        table = dataclasses.replace(self.table, entries=entries)
-        return self._again(table=table, changes=changes)
+        return self.of(self.setup.with_parameters(values))
 
-    def replace(self, **parts: Any) -> Model:
+    def replace(self, **parts: object) -> Model:
         """A new model with another ``place``, other words of the model, or another function in the place of a process.
 
         ``model.replace(maintenance_temperature=my_function)`` puts a function of the same arguments into a slot of
         ``jtem.step.Processes``; ``permafrost``, ``precision``, ``nitrogen``, ``heat_substeps``, ``carbon_substeps`` and
         ``parameters`` are those of :class:`Model`. Raises ``InputError`` for an unknown slot.
         """
-        from jtem import step
-
-        slots = step.Processes._fields
-        words = ("permafrost", "precision", "nitrogen", "heat_substeps", "carbon_substeps", "parameters")
-        content, processes, place = copy.deepcopy(dict(self.content)), dict(self.processes), self.place
-        table: ParameterTable | None = self.table
-        for name, value in parts.items():
-            if name == "place":
-                place = site(value) if isinstance(value, str) else value
-                if not isinstance(place, Place):
-                    raise InputError(f"place is a {type(value).__name__}; make it with jtem.site or jtem.region")
-                content = {**content, "domain": dict(place.section)}
-            elif name in words:
-                listed = isinstance(value, str | Path)
-                value = [str(p) for p in ([value] if listed else value)] if name == "parameters" else value
-                content["model"] = {**content.get("model", {}), name: value}
-                if name == "parameters":
-                    if self.changes:
-                        raise InputError(
-                            "parameters were changed already; choose the overlays first, then change values"
-                        )
-                    table = None
-            elif name in slots:
-                if not callable(value):
-                    raise InputError(f"process '{name}' is a {type(value).__name__}, expected a function; give one")
-                edits.check_signature(name, value, getattr(step.Processes(), name))
-                processes[name] = value
-            else:
-                raise InputError(f"unknown process '{name}'; {suggest(name, (*slots, *words, 'place'))}")
-        return self._made(place, content, self.data, table=table, processes=processes, changes=self.changes)
-
-    def _again(self, **parts: Any) -> Model:
-        kept = {"table": self.table, "processes": self.processes, "changes": self.changes} | parts
-        return self._made(self.place, self.content, self.data, **kept)
+        return self.of(self.setup.replaced(parts))
 
     # --- run ----------------------------------------------------------------------------------------------------------
 
     def run(
         self,
         *,
-        spin_up: str | Mapping[str, Any] | None = None,
+        spin_up: str | Mapping[str, object] | None = None,
         years: Sequence[int] | None = None,
         start: running.Start | None = None,
         monthly: Sequence[str] | None = None,
@@ -261,44 +160,39 @@ class Model:
 
         Where the spin-up does not close or columns fail, a warning says so. Raises ``InputError``.
         """
-        content = self._content(spin_up=spin_up, years=years, monthly=monthly, annual=annual, base_years=base_years)
-        with self._jax(content):
-            prepared = self._prepared(content)
+        setup = self.setup
+        content = setup.sections(spin_up=spin_up, years=years, monthly=monthly, annual=annual, base_years=base_years)
+        with setup.started(content):
+            prepared = setup.prepared(content)
             if start is not None:
-                prepared = running.continued(prepared, start, own_place=self.place is not None)
-            return running.execute(prepared, self._notes(), is_site=self._is_site(prepared), progress=progress)
+                prepared = running.continued(prepared, start, own_place=setup.place is not None)
+            return running.execute(prepared, setup.notes(), is_site=setup.is_site(prepared), progress=progress)
 
-    def ensemble(self, values: Mapping[str, Sequence[Any]], **run: Any) -> Result:
+    def ensemble(self, values: Mapping[str, Sequence[edits.Values]], **run: Unpack[RunWords]) -> Result:
         """Run the model with many parameter sets as one compiled batch; results lead with ``member``.
 
         ``values``: numbers of each parameter, one a member (lists of one length). Other arguments are those of :meth:`run`.
         The values stand as coordinates along ``member``. Raises ``InputError``.
         """
-        from jtem import run as run_room
-
         lengths = {name: len(list(series)) for name, series in values.items()}
         if not lengths or len(set(lengths.values())) != 1 or 0 in lengths.values():
             said = ", ".join(f"{name}: {count}" for name, count in lengths.items()) or "none"
             raise InputError(f"an ensemble needs as many values of each parameter ({said}); give lists of one length")
-        if run.get("start") is not None:
+        if run.pop("start", None) is not None:
             raise InputError("an ensemble starts from its own spin-up; leave out start")
-        count = next(iter(lengths.values()))
-        members = [self.with_parameters({name: series[k] for name, series in values.items()}) for k in range(count)]
-        progress = bool(run.pop("progress", False))
-        run.pop("start", None)
-        content = self._content(**{"spin_up": None, "years": None, "monthly": None, "annual": None, **run})
-        with self._jax(content):
-            prepared = self._prepared(content)
-            trees = [member._tree(prepared) for member in members]
-            many = dataclasses.replace(
-                prepared,
-                experiment=run_room.ensemble(prepared.experiment, trees),
-                grid=running.tiled(prepared.grid, count),
-            )
+        count, setup = next(iter(lengths.values())), self.setup
+        members = [setup.with_parameters({name: series[k] for name, series in values.items()}) for k in range(count)]
+        progress = run.pop("progress", False)
+        content = setup.sections(**run)
+        with setup.started(content):
+            prepared = setup.prepared(content)
+            many = running.of_members(prepared, [member.table for member in members])
             result = running.execute(
-                many, self._notes(), is_site=self._is_site(prepared), progress=progress, members=count
+                many, setup.notes(), is_site=setup.is_site(prepared), progress=bool(progress), members=count
             )
-        coordinates = {name: ("member", np.asarray(series)) for name, series in values.items() if np.ndim(series) == 1}
+        coordinates = {
+            name: ("member", np.asarray(series)) for name, series in values.items() if np.asarray(series).ndim == 1
+        }
         stages = {
             stage: {frequency: data.assign_coords(coordinates) for frequency, data in parts.items()}
             for stage, parts in result.stages.items()
@@ -307,13 +201,24 @@ class Model:
 
     @overload
     def gradient(
-        self, quantity: str, wrt: Literal["parameters", "initial profile"] = ..., **run: Any
-    ) -> tuple[Any, xr.DataArray]: ...
+        self,
+        quantity: str,
+        wrt: Literal["parameters", "initial profile"] = ...,
+        *,
+        scenario: str = "",
+        **run: Unpack[RunWords],
+    ) -> tuple[xr.DataArray, xr.DataArray]: ...
     @overload
-    def gradient(self, quantity: str, wrt: Literal["climate"], **run: Any) -> tuple[Any, xr.Dataset]: ...
+    def gradient(
+        self, quantity: str, wrt: Literal["climate"], *, scenario: str = "", **run: Unpack[RunWords]
+    ) -> tuple[xr.DataArray, xr.Dataset]: ...
     @overload
-    def gradient(self, quantity: str, wrt: str, **run: Any) -> tuple[Any, Any]: ...
-    def gradient(self, quantity: str, wrt: str = "parameters", **run: Any) -> tuple[Any, Any]:
+    def gradient(
+        self, quantity: str, wrt: str, *, scenario: str = "", **run: Unpack[RunWords]
+    ) -> tuple[xr.DataArray, xr.DataArray | xr.Dataset]: ...
+    def gradient(
+        self, quantity: str, wrt: str = "parameters", *, scenario: str = "", **run: Unpack[RunWords]
+    ) -> tuple[xr.DataArray, xr.DataArray | xr.Dataset]:
         """A quantity of the run and its exact derivative, through the equilibrium of the spin-up.
 
         ``quantity``: "HOW VARIABLE FIRST-LAST", such as "sum nep 2000-2022" or "mean active_layer_thickness 2000-2022", with how
@@ -327,7 +232,7 @@ class Model:
         """
         from jtem.front import derivatives
 
-        return derivatives.gradient(self, quantity, wrt, **run)
+        return derivatives.gradient(self.setup, quantity, wrt, scenario=scenario, **run)
 
     def sensitivity(
         self,
@@ -339,7 +244,8 @@ class Model:
         samples: int = 64,
         trajectories: int = 10,
         seed: int = 0,
-        **run: Any,
+        scenario: str = "",
+        **run: Unpack[RunWords],
     ) -> xr.Dataset:
         """Which parameters matter for a quantity, the most important first.
 
@@ -350,164 +256,40 @@ class Model:
         """
         from jtem.front import derivatives
 
-        size = {"spread": spread, "samples": samples, "trajectories": trajectories, "seed": seed}
-        return derivatives.ranking(self, quantity, method, parameters, size, **run)
+        size = derivatives.Size(spread, samples, trajectories, seed)
+        return derivatives.ranking(self.setup, quantity, method, parameters, size, scenario=scenario, **run)
 
     def calibrate(
-        self, observations: Any, free: Sequence[str] | Mapping[str, tuple[float, float]], **search: Any
-    ) -> Fit:
+        self,
+        observations: Table,
+        free: Sequence[str] | Mapping[str, tuple[float, float]],
+        **search: Unpack[SearchWords],
+    ) -> Fit[Model]:
         """Fit parameters to observations by Levenberg-Marquardt on exact derivatives.
 
         ``observations``: a CSV path, DataFrame or Dataset with ``year``, ``month`` (or dates) and columns of observed streams
         (``nep``, ``gpp``, ``ecosystem_respiration``, ``evapotranspiration``, ``snow_depth``, ``active_layer_thickness``, pools;
         soil temperature as ``soil_temperature_0.1m``), or in the long form of :mod:`jtem.readers.observations`. ``free``: names
         of parameters, with bounds where they are narrower than the table's. ``search``: see :func:`jtem.front.calibration.fit`.
-        Returns a :class:`jtem.front.calibration.Fit` with the calibrated
-        ``model``. Raises ``InputError``.
+        Returns a :class:`jtem.front.calibration.Fit` with the calibrated ``model``. Raises ``InputError``.
         """
         from jtem.front import calibration
 
-        return calibration.fit(self, observations, free, **search)
+        return calibration.fit(self.setup, self.of, observations, free, **search)
 
-    # --- from here to a plan, an experiment, results --------------------------------------------------------------------
+    # --- the plan of a run ------------------------------------------------------------------------------------------------
 
-    def plan(self, **run: Any) -> str:
+    def plan(self, **run: Unpack[PlanWords]) -> str:
         """The plan (TOML) of a run with these arguments of :meth:`run`: ``jtem run`` of it gives the same numbers."""
-        kept = {"spin_up": None, "years": None, "monthly": None, "annual": None, "base_years": None}
-        return plans.text_of(self._content(**{**kept, **run}))
+        return plans.text_of(self.setup.sections(**run))
 
-    def check(self, **run: Any) -> Plan:
+    def check(self, **run: Unpack[PlanWords]) -> Plan:
         """Read and check everything a run needs, run nothing; the plan as checked. Raises ``InputError``."""
-        kept = {"spin_up": None, "years": None, "monthly": None, "annual": None, "base_years": None}
-        content = self._content(**{**kept, **run})
-        with self._jax(content):
-            return self._prepared(content).plan
-
-    def _content(
-        self,
-        *,
-        spin_up: str | Mapping[str, Any] | None = None,
-        years: Sequence[int] | None = None,
-        monthly: Sequence[str] | None = None,
-        annual: Sequence[str] | None = None,
-        base_years: Sequence[int] | None = None,
-        **unknown: Any,
-    ) -> dict[str, Any]:
-        """Sections of the plan of a run."""
-        if unknown:
-            known = ("spin_up", "years", "start", "monthly", "annual", "base_years", "progress")
-            name = next(iter(unknown))
-            raise InputError(f"a run has no argument '{name}'; {suggest(name, known)}")
-        from jtem.plan.run import DEFAULT_ANNUAL
-
-        content = copy.deepcopy({key: value for key, value in self.content.items()})
-        place = self.place
-        if years is not None:
-            years = edits.pair(years, "years")
-        if place is not None:
-            first, last = years or place.years
-            if first < place.first_year or last > place.last_year:
-                raise InputError(
-                    f"years {first}-{last} are not covered by the climate of '{place.name}' ({place.first_year}-"
-                    f"{place.last_year}); choose years within it"
-                )
-            cycle = [place.first_year, min(place.first_year + CYCLE_YEARS - 1, place.last_year)]
-            content["spinup"] = {"method": "equilibrium", "cycle": cycle, "climate": place.climate}
-            content["history"] = {"first": first, "last": last, "climate": place.climate}
-            precise = content["model"].get("precision") == "float64"
-            content["output"] = {
-                "annual": list(annual if annual is not None else (*DEFAULT_ANNUAL, *ALSO_ANNUAL)),
-                "monthly": list(monthly if monthly is not None else MONTHLY_OF_SITE if place.is_site else MONTHLY),
-                **({"double": True} if precise else {}),
-            }
-        else:
-            if years is not None:
-                content["history"] = {**content.get("history", {}), "first": years[0], "last": years[1]}
-                content.pop("scenario", None)
-                content.pop("factorial", None)
-            output = dict(content.get("output", {}))
-            output |= {"annual": list(annual)} if annual is not None else {}
-            output |= {"monthly": list(monthly)} if monthly is not None else {}
-            if output:
-                content["output"] = output
-        if spin_up is not None:
-            words = {"method": spin_up} if isinstance(spin_up, str) else dict(spin_up)
-            content["spinup"] = {**content.get("spinup", {}), **words}
-        if base_years is not None:
-            content["permafrost"] = {"base_years": list(edits.pair(base_years, "base_years"))}
-        return content
-
-    def _shortest(self) -> dict[str, Any]:
-        """A run of one year, where only the place matters."""
-        return self._content(years=(self.place.first_year, self.place.first_year)) if self.place else self._content()
-
-    def _read_table(self) -> ParameterTable:
-        from jtem.assemble import model as assembled
-
-        section = dict(self.content.get("model", {}))
-        named = section.get("parameters", [])
-        _parsed(plans.text_of({**_MINIMAL, "model": section}), "the model")  # refuses wrong words at once
-        return assembled.table([named] if isinstance(named, str) else named, self.data, "the model")
-
-    def _prepared(self, content: Mapping[str, Any]) -> Prepared:
-        from jtem import step
-        from jtem.assemble import course
-
-        text = plans.text_of(content)
-        plan = _parsed(text, self.content["plan"].get("name", "the plan") if self.place else "the plan")
-        own = step.Processes()._replace(**self.processes) if self.processes else None
-        place = None if self.place is None else self.place.domain
-        return course.prepare(plan, self.data, place=place, table=self.table, processes=own)
-
-    def _notes(self) -> dict[str, str]:
-        """What the files say beside the plan: values that were changed, functions that were replaced."""
-        said = {"parameter_files": ", ".join(self._files())}
-        return said | ({"processes": self._replaced().removeprefix(", ")} if self.processes else {})
-
-    def _is_site(self, prepared: Prepared) -> bool:
-        return self.place.is_site if self.place is not None else prepared.grid.latitude.size == 1
-
-    def _tree(self, prepared: Prepared) -> Any:
-        from jtem import parameters, step
-
-        return parameters.build(step.Parameters, self.table, prepared.experiment.design.pool_dtype)
-
-    @contextlib.contextmanager
-    def _jax(self, content: Mapping[str, Any]) -> Iterator[None]:
-        """JAX as this model needs it: all cores and CPU options if it has not started, 64 bits where wanted."""
-        import jax
-
-        from jtem import devices
-        from jtem.plan import PRECISIONS
-
-        if not devices.use_all_cores():
-            running.warn_once(devices.LATE)
-        word = content.get("model", {}).get("precision", "mixed")
-        if word not in PRECISIONS:
-            raise InputError(f"the model: precision {word!r} is unknown; {suggest(str(word), PRECISIONS)}")
-        with jax.enable_x64(PRECISIONS[word].enable_x64):
-            yield
+        content = self.setup.sections(**run)
+        with self.setup.started(content):
+            return self.setup.prepared(content).plan
 
 
-def open(plan: str | Path | Mapping[str, Any], data: str | Path | None = None) -> Model:
+def open(plan: str | Path | Mapping[str, object], data: str | Path | None = None) -> Model:
     """The model of a whole plan (:meth:`Model.from_plan`)."""
     return Model.from_plan(plan, data)
-
-
-_MINIMAL = {
-    "plan": {"name": "model"},
-    "domain": {"source": "embedded"},
-    "history": {"first": 1850, "last": 1850},
-}
-
-
-def _parsed(text: str, where: str) -> Plan:
-    from jtem import plan as parsing
-
-    return parsing.parse(text, where)
-
-
-def _beside(content: dict[str, Any], folder: Path) -> dict[str, Any]:
-    """A plan's own tables lie beside the plan where they are not in the current folder."""
-    del folder
-    return content

@@ -10,8 +10,11 @@ from typing import Any
 
 from jtem.errors import InputError
 
+Content = dict[str, Any]
+"""Sections of a plan by name, as TOML has them: tables, and lists of tables."""
 
-def content_of(plan: str | Path | Mapping[str, Any]) -> tuple[dict[str, Any], str]:
+
+def content_of(plan: str | Path | Mapping[str, object]) -> tuple[Content, str]:
     """Sections of a plan given as a path, a text of TOML or a dictionary, and what to call it in errors."""
     if isinstance(plan, Mapping):
         return {key: _plain(value) for key, value in plan.items()}, "the plan"
@@ -27,7 +30,7 @@ def content_of(plan: str | Path | Mapping[str, Any]) -> tuple[dict[str, Any], st
         raise InputError(f"{where}: not valid TOML ({error}); correct that line") from None
 
 
-def _plain(value: Any) -> Any:
+def _plain(value: object) -> object:
     if isinstance(value, Mapping):
         return {str(key): _plain(part) for key, part in value.items()}
     if isinstance(value, list | tuple):
@@ -58,7 +61,7 @@ def _key(key: str) -> str:
     return key if re.fullmatch(r"[A-Za-z0-9_-]+", key) else _value(key)
 
 
-def _value(value: Any) -> str:
+def _value(value: object) -> str:
     if isinstance(value, bool):
         return str(value).lower()
     if isinstance(value, int | float):
@@ -67,4 +70,6 @@ def _value(value: Any) -> str:
         return '"' + value.replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n") + '"'
     if isinstance(value, Mapping):
         return "{" + ", ".join(f"{_key(str(key))} = {_value(part)}" for key, part in value.items()) + "}"
-    return "[" + ", ".join(_value(part) for part in value) + "]"
+    if isinstance(value, list | tuple):
+        return "[" + ", ".join(_value(part) for part in value) + "]"
+    raise InputError(f"a plan cannot hold {value!r}; give text, a number, or a list or a table of them")

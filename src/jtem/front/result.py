@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -35,7 +35,8 @@ class Result:
     seconds: float = 0.0
     compile_seconds: float = 0.0
     name: str = "run"
-    files: Any = field(default=None, repr=False)  # how the run's own files are written: (folder, force) -> paths
+    files: Callable[[Path, bool], list[Path]] | None = field(default=None, repr=False)
+    """Writes the files of the run itself: (folder, force) to their paths."""
 
     def __getitem__(self, stage: str) -> Result:
         """The results of one stage; raises ``InputError`` for an unknown one."""

@@ -6,9 +6,9 @@ import dataclasses
 import functools
 import sys
 import warnings
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 import xarray as xr
@@ -18,6 +18,7 @@ from jtem.front.result import Result, load, plain, read_state, state_dataset
 
 if TYPE_CHECKING:
     from jtem.assemble.course import Prepared
+    from jtem.parameters import ParameterTable
     from jtem.records import Grid, Sink
     from jtem.run import Experiment, Progress, Results, Summary
 
@@ -150,6 +151,17 @@ def tiled(grid: Grid, count: int) -> Grid:
     )  # fmt: skip
 
 
+def of_members(prepared: Prepared, tables: Sequence[ParameterTable]) -> Prepared:
+    """The run of an ensemble: one member of each table of parameters."""
+    from jtem import parameters, run, step
+
+    experiment = prepared.experiment
+    trees = [parameters.build(step.Parameters, table, experiment.design.pool_dtype) for table in tables]
+    return dataclasses.replace(
+        prepared, experiment=run.ensemble(experiment, trees), grid=tiled(prepared.grid, len(tables))
+    )
+
+
 def by_members(data: xr.Dataset, members: int) -> xr.Dataset:
     """Cells of all members to a leading dimension ``member``."""
     count = data.sizes["cell"] // members
@@ -220,7 +232,9 @@ def replay(raw: Results, experiment: Experiment, sink: Sink) -> None:
         sink.write(stage, slice(0, count), slice(0, stage.years), {k: v for k, v in outputs.items() if v})
 
 
-def write(prepared: Prepared, raw: Results, attributes: Mapping[str, Any], folder: Path, force: bool) -> list[Path]:
+def write(
+    prepared: Prepared, raw: Results, attributes: Mapping[str, str | int | float], folder: Path, force: bool
+) -> list[Path]:
     """The files of a run, as the command line writes them."""
     from jtem.assemble import provenance
     from jtem.files import prepare_folder

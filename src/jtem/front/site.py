@@ -6,19 +6,25 @@ import dataclasses
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, TypeAlias
 
 import numpy as np
 
 from jtem.errors import InputError, suggest
+from jtem.front.plans import Content
 
 if TYPE_CHECKING:
+    import pandas as pd
     import xarray as xr
 
     from jtem.readers.catalogue import Domain
+    from jtem.readers.place import Position
 
 Number = float | int | np.floating | np.integer
 """What counts as a number in an argument."""
+
+Table: TypeAlias = "str | Path | pd.DataFrame | xr.Dataset"
+"""What a table comes in: a path, or in memory."""
 
 EMULATED = "historical+ssp126"
 """Emulated climate of known sites: history to 2014, then a scenario."""
@@ -39,7 +45,7 @@ class Place:
     climate: str
     first_year: int
     last_year: int
-    section: Mapping[str, Any] = dataclasses.field(repr=False)
+    section: Mapping[str, object] = dataclasses.field(repr=False)
     is_site: bool = True
     emulated: bool = False
 
@@ -75,7 +81,7 @@ class Place:
 
 
 def site(
-    table: Any = None,
+    table: Table | None = None,
     *,
     latitude: Number | None = None,
     longitude: Number | None = None,
@@ -131,12 +137,7 @@ def site(
         tuple(float(v) for v in texture), tuple(float(v) for v in soil_organic_carbon),
         Path(static) if static is not None else None, name or (Path(table).stem if isinstance(table, str | Path) else "site"),
     )  # fmt: skip
-    section: dict[str, Any] = {"latitude": float(latitude), "longitude": float(longitude)}
-    section |= {} if elevation is None else {"elevation": float(elevation)}
-    section |= {"community": community} if community else {}
-    section |= {"texture": [float(v) for v in texture]} if texture else {}
-    section |= {"soil_organic_carbon": [float(v) for v in soil_organic_carbon]} if soil_organic_carbon else {}
-    section |= {"static": str(static)} if static is not None else {}
+    section = _section(position)
     if table is None:
         return _anywhere(position, scenario, section)
     from jtem.readers import site_table
@@ -149,13 +150,25 @@ def site(
     _known_community(community, label)
     series, said = places.carbon_dioxide_of(co2, "", Path, label)
     domain = places.table_domain({"historical": read}, position, sun, label, series)
-    domain = dataclasses.replace(domain, inputs=(*domain.inputs, *said))
+    read_from = [table, static, None if co2 in (None, "embedded") else co2]
+    domain = dataclasses.replace(domain, inputs=(*domain.inputs, *said), files=_files(read_from))
     section |= {"source": "table", "climate": {"historical": [where or f"({read.title})"]}}
     section |= {"names": dict(names)} if names else {}
     section |= {"units": dict(units)} if units else {}
     section |= {"fill": fill} if fill else {}
     section |= {"co2": str(co2)} if isinstance(co2, str | Path) else {}
     return Place(position.name, domain, "historical", int(read.years[0]), int(read.years[-1]), section)
+
+
+def _section(position: Position) -> dict[str, object]:
+    """What a plan's [domain] says of a position."""
+    said = {
+        "latitude": position.latitude, "longitude": position.longitude, "elevation": position.elevation,
+        "community": position.community, "texture": list(position.texture),
+        "soil_organic_carbon": list(position.soil_organic_carbon),
+        "static": None if position.static is None else str(position.static),
+    }  # fmt: skip
+    return {key: value for key, value in said.items() if value not in (None, "", [])}
 
 
 def region(
@@ -184,7 +197,7 @@ def region(
             raise InputError(f"{path}: file not found; check the name")
     first, last = cf_monthly.covered_years(paths, names)
     _known_community(community, str(static))
-    section: dict[str, Any] = {
+    section: Content = {
         "source": "cf_monthly",
         "climate": {"historical": [str(p) for p in paths]},
         "static": str(static),
@@ -196,6 +209,7 @@ def region(
     section |= {"community": community} if community else {}
     keys = {"names": {}, "community": "", "stride": 1} | {k: v for k, v in section.items() if k != "source"}
     domain = cf_monthly.open_domain(Path, ("historical",), **keys)
+    domain = dataclasses.replace(domain, files=_files([*paths, static, co2]))
     return Place(name, domain, "historical", first, last, section, is_site=False)
 
 
@@ -208,6 +222,11 @@ def known_sites() -> tuple[str, ...]:
     from jtem.readers import embedded
 
     return tuple(str(name) for name in embedded.sites()["site"].values)
+
+
+def _files(given: Sequence[Any]) -> tuple[Path, ...]:
+    """Those of some arguments that are files."""
+    return tuple(Path(one) for one in given if isinstance(one, str | Path) and Path(one).is_file())
 
 
 def _is_path(text: str) -> bool:
@@ -233,7 +252,7 @@ def _known(name: str, community: str, scenario: str) -> Place:
     return Place(name, domain, _scenario(scenario), *EMULATED_YEARS, section, emulated=True)
 
 
-def _anywhere(position: Any, scenario: str, section: dict[str, Any]) -> Place:
+def _anywhere(position: Position, scenario: str, section: dict[str, object]) -> Place:
     from jtem.readers import place as places
 
     label = f"({position.latitude:g}, {position.longitude:g})"

@@ -139,9 +139,24 @@ def _plain_kind(hint: Any) -> Any:
 # --- reading ---------------------------------------------------------------------------------------------------------
 
 
+TABLES = (".csv", ".tsv", ".txt", ".dat", ".xlsx")
+NETCDF = (".nc", ".nc4", ".cdf")
+"""Ends of the names of files that are no plans."""
+
+
 def read_text(path: Path | str) -> str:
     """Text of a plan file; raises ``InputError``."""
     path = Path(path)
+    kind = path.suffix.lower() if path.is_file() else ""
+    if kind in TABLES:
+        raise InputError(
+            f"{path}: is a table, not a plan; run it with 'jtem site {path} --latitude ... --longitude ...' (jtem.site)"
+        )
+    if kind in NETCDF:
+        raise InputError(
+            f"{path}: is a netCDF file, not a plan; 'jtem inspect {path}' says what is understood of it, 'jtem new region' "
+            "writes a plan that names it"
+        )
     try:
         return path.read_text(encoding="utf-8")
     except FileNotFoundError:

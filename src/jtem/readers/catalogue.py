@@ -29,7 +29,7 @@ class Domain:
 
     ``cells``: cell dataset (``docs/architecture.md``). ``source``: a climate's name to where it comes from and what errors
     call it. ``inputs``: what was read, for files. ``stored``: the climates were checked when they were stored. ``title``: what
-    titles of figures and files say about the climate, "" where it is the user's.
+    titles of figures and files say about the climate, "" where it is the user's. ``files``: what was read before a plan named it.
     """
 
     cells: xr.Dataset
@@ -37,6 +37,7 @@ class Domain:
     inputs: tuple[str, ...]
     stored: bool = False
     title: str = ""
+    files: tuple[Path, ...] = ()
 
 
 @dataclass(frozen=True)

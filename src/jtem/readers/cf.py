@@ -7,7 +7,6 @@ remedy.
 
 from __future__ import annotations
 
-import itertools
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,7 +15,6 @@ from typing import Any
 import netCDF4
 import numpy as np
 
-from jtem.constants import EARTH_RADIUS_KM
 from jtem.errors import InputError, suggest
 from jtem.readers.units import understood
 
@@ -35,7 +33,7 @@ _NORTH = {
     "degree north",
 }
 _EAST = {"degrees_east", "degree_east", "degree_e", "degrees_e", "degreee", "degreese", "degrees east", "degree east"}
-_TURN = {
+DEGREES = {
     **dict.fromkeys((*_NORTH, *_EAST, "degrees", "degree", "deg", "°", "decimal degrees", "decimal_degrees", "arc_degree"), 1.0),
     **dict.fromkeys(("radian", "radians", "rad"), 180.0 / np.pi),
     **dict.fromkeys(("degrees_west", "degrees_south", "degree_west", "degree_south"), -1.0),
@@ -110,10 +108,11 @@ def decode(values: np.ndarray, said: Mapping[str, Any], where: str, dtype: type 
     if packed:
         result *= kind(1.0 if scale is None else scale)
         result += kind(0.0 if offset is None else offset)
-    bad = _missing(values, result, said, packed)
+    span = _extremes(values)
+    bad = _missing(values, result, said, packed, span)
     if bad is not None:
         result[bad] = np.nan
-    low, high = _extremes(result)
+    low, high = _extremes(result) if packed or bad is not None else span
     if high > LARGEST_NUMBER or low < -LARGEST_NUMBER:
         raise InputError(
             f"{where}: value {high if high > LARGEST_NUMBER else low:g} looks like a fill value that the file does not declare; "
@@ -154,8 +153,10 @@ def _listed(said: Mapping[str, Any], name: str) -> np.ndarray:
         return np.array([])
 
 
-def _missing(values: np.ndarray, unpacked: np.ndarray, said: Mapping[str, Any], packed: bool) -> Any:
-    """Where values are missing; None where nothing is."""
+def _missing(
+    values: np.ndarray, unpacked: np.ndarray, said: Mapping[str, Any], packed: bool, span: tuple[float, float]
+) -> Any:
+    """Where values are missing; None where nothing is. ``span``: smallest and largest value."""
     bad = None
 
     def mark(found: Any) -> None:
@@ -164,7 +165,7 @@ def _missing(values: np.ndarray, unpacked: np.ndarray, said: Mapping[str, Any], 
             bad = found if bad is None else bad | found
 
     kind = values.dtype
-    least, most = _extremes(values)
+    least, most = span
     fills = np.concatenate([_listed(said, "_FillValue"), _listed(said, "missing_value")])
     if not fills.size and kind.str[1:] in ("f4", "f8", "i2", "i4"):
         fills = np.array([float(netCDF4.default_fillvals[kind.str[1:]])])
@@ -297,12 +298,12 @@ def degrees(variable: netCDF4.Variable, key: Any, kind: str, where: str) -> np.n
                 f"{where}: '{variable.name}' has no units and runs {np.nanmin(values):.4g}..{np.nanmax(values):.4g}: radians? "
                 "set its units attribute (radian, or degrees)"
             )
-    if unit not in ("", "1") and unit not in _TURN:
+    if unit not in ("", "1") and unit not in DEGREES:
         raise InputError(
             f"{where}: '{variable.name}' is in {variable.units!r}, expected degrees or radians of {kind}; convert it or give "
             f"the true {kind} under [domain.names]"
         )
-    return np.asarray(values * _TURN.get(unit, 1.0))
+    return np.asarray(values * DEGREES.get(unit, 1.0))
 
 
 # --- places ----------------------------------------------------------------------------------------------------------
@@ -402,11 +403,16 @@ def _still(variable: netCDF4.Variable, kind: str, where: str) -> tuple[np.ndarra
 
 
 def on_cells(
-    variable: netCDF4.Variable, here: Places, where: str, *, lead: Sequence[str] = ()
+    variable: netCDF4.Variable,
+    here: Places,
+    where: str,
+    *,
+    lead: Sequence[str] = (),
+    chosen: Mapping[str, int] | None = None,
 ) -> tuple[tuple[Any, ...], tuple[int, ...]]:
     """Index that leaves the dimensions ``lead`` and space, and the order that puts ``lead`` first and space as in ``here``.
 
-    Dimensions of length one are dropped; a longer one raises ``InputError``.
+    Dimensions of length one are dropped; of a longer one the entry in ``chosen`` is taken, else ``InputError`` is raised.
     """
     keep: list[str] = []
     index: list[Any] = []
@@ -414,8 +420,8 @@ def on_cells(
         if name in lead or name in here.dims:
             keep.append(name)
             index.append(slice(None))
-        elif size == 1:
-            index.append(0)
+        elif size == 1 or name in (chosen or {}):
+            index.append((chosen or {}).get(name, 0))
         else:
             raise InputError(
                 f"{where}: dimension '{name}' has {size} entries, expected only {', '.join((*lead, *here.dims)) or 'one value'}; "
@@ -443,6 +449,8 @@ def match(here: Places, latitude: np.ndarray, longitude: np.ndarray, where: str)
 
     Raises ``InputError`` where a file has no such cell, or two that could be meant.
     """
+    if here.axes is not None and np.array_equal(here.latitude, latitude) and np.array_equal(here.longitude, longitude):
+        return np.arange(here.count)
     east = (np.asarray(longitude, np.float64) + 180.0) % 360.0 - 180.0
     lat = np.asarray(latitude, np.float64)
     if here.axes is not None and min(a.size for a in here.axes) >= 1:
@@ -505,130 +513,3 @@ def _no_cell(latitude: np.ndarray, longitude: np.ndarray, k: int, where: str) ->
     raise InputError(
         f"{where}: no cell at ({latitude[k]:.4f}, {longitude[k]:.4f}), which the static file has; bring both to the same grid"
     )
-
-
-# --- areas -----------------------------------------------------------------------------------------------------------
-
-
-def area(dataset: netCDF4.Dataset, here: Places, where: str, called: str = "") -> tuple[np.ndarray, str]:
-    """Area of the cells in km2, and where it comes from.
-
-    From the variable ``called``, else one that ``cell_measures`` or the standard name ``cell_area`` tell, else from bounds of
-    the coordinates, else from the distance of neighbours; 1 km2 where nothing tells. Raises ``InputError``.
-    """
-    name = called if called in dataset.variables else _measure(dataset, here)
-    if name:
-        variable = dataset.variables[name]
-        unit = understood(str(getattr(variable, "units", "")))
-        if unit is None or unit.powers != (2, 0, 0, 0, 0, 0):
-            raise InputError(
-                f"{where}: '{name}' is in {getattr(variable, 'units', '')!r}, expected 'm2' or 'km2'; set its units attribute"
-            )
-        factor = {1.0: 1e-6, 1e6: 1.0}.get(unit.factor, unit.factor * 1e-6)
-        return field(variable, here, f"{where}: {name}") * factor, f"'{name}'"
-    corners = _from_corners(dataset, here, where)
-    if corners is not None:
-        return corners, "bounds"
-    if here.axes is not None and max(a.size for a in here.axes) > 1:
-        return _from_axes(*here.axes), "spacing"
-    if here.axes is None and len(here.shape) == 2 and max(here.shape) > 1:
-        return _from_neighbours(here), "neighbours"
-    return np.ones(here.count), ""
-
-
-def _measure(dataset: netCDF4.Dataset, here: Places) -> str:
-    """Name of the variable of cell areas; "" where there is none."""
-    named = []
-    for variable in dataset.variables.values():
-        words = str(getattr(variable, "cell_measures", "")).replace(":", ": ").split()
-        named += [after for word, after in itertools.pairwise(words) if word == "area:"]
-    named += [n for n, v in dataset.variables.items() if str(getattr(v, "standard_name", "")) == "cell_area"]
-    named += [
-        n for n in dataset.variables if n.lower() in ("area", "areacella", "cell_area", "gridarea", "garea", "tarea")
-    ]
-    return next(
-        (n for n in named if n in dataset.variables and set(here.dims) <= set(dataset.variables[n].dimensions)), ""
-    )
-
-
-def _from_corners(dataset: netCDF4.Dataset, here: Places, where: str) -> np.ndarray | None:
-    """Areas (cell,) from the bounds that the coordinates name; None without them."""
-    found = []
-    for name in here.names:
-        variable = dataset.variables[name]
-        bounds = dataset.variables.get(str(getattr(variable, "bounds", "")))
-        if bounds is None or bounds.ndim != variable.ndim + 1 or bounds.dimensions[:-1] != variable.dimensions:
-            return None
-        values = numbers(bounds, ..., f"{where}: {bounds.name}")
-        if not np.all(np.isfinite(values)):
-            return None
-        unit = str(getattr(bounds, "units", getattr(variable, "units", ""))).strip().lower()
-        found.append(values * _TURN.get(unit, 1.0))
-    lat, lon = found
-    if here.axes is not None:
-        if lat.shape[-1] != 2 or lon.shape[-1] != 2:
-            return None
-        lat, lon = lat.reshape(-1, 2), lon.reshape(-1, 2)
-        sine = np.sin(np.deg2rad(np.clip(lat, -90, 90)))
-        width = np.abs((lon[:, 1] - lon[:, 0] + 180.0) % 360.0 - 180.0)
-        width = np.where((width < 1e-9) & (np.abs(lon[:, 1] - lon[:, 0]) > 359), 360.0, width)
-        result = EARTH_RADIUS_KM**2 * np.abs(sine[:, 1] - sine[:, 0])[:, None] * np.deg2rad(width)
-        return result.ravel() if np.all(result > 0) else None
-    if lat.shape[-1] < 3:
-        return None
-    count = lat.shape[-1]
-    corner = _position(lat.reshape(-1, count), lon.reshape(-1, count))
-    first, second, third = corner[:, :1], corner[:, 1:-1], corner[:, 2:]
-    triple = np.einsum("ckx,ckx->ck", np.broadcast_to(first, second.shape), np.cross(second, third))
-    under = 1 + (first * second).sum(-1) + (second * third).sum(-1) + (third * first).sum(-1)
-    result = np.abs(2 * np.arctan2(triple, under).sum(axis=1)) * EARTH_RADIUS_KM**2
-    return result if np.all(result > 0) else None
-
-
-def _position(lat: np.ndarray, lon: np.ndarray) -> np.ndarray:
-    lat, lon = np.deg2rad(lat), np.deg2rad(lon)
-    return np.stack([np.cos(lat) * np.cos(lon), np.cos(lat) * np.sin(lon), np.sin(lat)], axis=-1)
-
-
-def halves(axis: np.ndarray, around: bool) -> tuple[np.ndarray, np.ndarray]:
-    """Half the distance to the next lower and the next higher neighbour of an axis in any order, degrees.
-
-    ``around``: neighbours across the date line count. At a gap or an end the smaller side stands for both, and for an axis
-    of one value both are 0.
-    """
-    order = np.argsort((axis + 180.0) % 360.0 - 180.0 if around else axis, kind="stable")
-    values = ((axis + 180.0) % 360.0 - 180.0 if around else axis)[order]
-    values, back = np.unique(values, return_inverse=True)
-    if values.size == 1:
-        return np.zeros(axis.size), np.zeros(axis.size)
-    gaps = np.diff(values)
-    below, above = np.concatenate([[np.inf], gaps]), np.concatenate([gaps, [np.inf]])
-    if around:
-        below[0] = above[-1] = values[0] + 360.0 - values[-1]
-    below, above = np.where(below > 1.5 * above, above, below), np.where(above > 1.5 * below, below, above)
-    result = np.empty((2, axis.size))
-    result[:, order] = 0.5 * np.stack([below, above])[:, back]
-    return result[0], result[1]
-
-
-def _from_axes(latitude: np.ndarray, longitude: np.ndarray) -> np.ndarray:
-    """Areas (cell,), km2, of the cells of two axes; an axis of one value takes the step of the other."""
-    (south, north), (west, east) = halves(latitude, False), halves(longitude, True)
-    if latitude.size == 1 or not north.any():
-        south = north = np.full(latitude.size, 0.25 * np.median(west + east) * 2.0)
-    if longitude.size == 1 or not east.any():
-        west = east = np.full(longitude.size, 0.25 * np.median(south + north) * 2.0)
-    low, high = np.clip(latitude - south, -90, 90), np.clip(latitude + north, -90, 90)
-    band = EARTH_RADIUS_KM**2 * (np.sin(np.deg2rad(high)) - np.sin(np.deg2rad(low)))
-    return (band[:, None] * np.deg2rad(west + east)[None, :]).ravel()
-
-
-def _from_neighbours(here: Places) -> np.ndarray:
-    """Areas (cell,), km2, of a grid with two-dimensional coordinates, from the distance of neighbours on the sphere."""
-    place = _position(here.latitude, here.longitude).reshape(*here.shape, 3)
-    sides = [np.gradient(place, axis=k) if here.shape[k] > 1 else None for k in (0, 1)]
-    if sides[0] is None or sides[1] is None:
-        side = sides[0] if sides[0] is not None else sides[1]
-        assert side is not None
-        return (EARTH_RADIUS_KM**2 * (side**2).sum(-1)).ravel()
-    return EARTH_RADIUS_KM**2 * np.linalg.norm(np.cross(sides[0], sides[1]), axis=-1).ravel()

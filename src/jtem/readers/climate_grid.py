@@ -22,6 +22,7 @@ import numpy as np
 import xarray as xr
 
 from jtem.errors import InputError, suggest
+from jtem.files import note_input
 from jtem.readers import co2, embedded, fields, regrid, soil_carbon, vegetation
 from jtem.readers.catalogue import SOIL_CARBON, Domain, Find
 
@@ -97,10 +98,7 @@ def cells(
         name: fields.need(surface, (name,)).values.ravel() for name in ("area", "elevation", "sand", "silt", "clay")
     }
     flat["land"] = land.values.ravel()
-    with netCDF4.Dataset(str(climatology)) as data:
-        tas, pr = (np.ma.filled(data[name][:], np.nan).astype(np.float64) for name in ("tas", "pr"))
-        order = np.argsort(np.asarray(data["lat"][:]))
-    tas, pr = tas[:, order].reshape(12, -1), pr[:, order].reshape(12, -1)
+    tas, pr = _normals(climatology)
     shares = vegetation.community_shares(surface, every, "biome4", "biome4")
     shares = vegetation.with_plateau(shares, every.latitude, every.longitude, np.nan_to_num(pr.sum(axis=0)))
     community, fraction, vegetated = vegetation.as_columns(shares)
@@ -115,7 +113,7 @@ def cells(
     rows = every_row[::stride]
     stands_for = (flat["area"] * flat["land"])[every_row].sum() / (flat["area"] * flat["land"])[rows].sum()
     community, fraction = community[rows], fraction[rows]
-    carbon, nitrogen = _stocks(Path(folder), soil, community, fraction)
+    stocks = _stocks(Path(folder), soil, community, fraction)
     place, parent = regrid.subdivide(every.take(rows), subdivide)
     area = stands_for * (flat["area"] * flat["land"])[rows][parent]
     if subdivide > 1:
@@ -123,29 +121,22 @@ def cells(
         area = area * place.area / whole
     texture = np.stack([flat[name][rows] for name in ("sand", "silt", "clay")], axis=1)
     texture = (100.0 * texture / texture.sum(axis=1, keepdims=True))[parent]
-
-    def per_cell(values: np.ndarray, units: str) -> tuple:
-        return "cell", np.asarray(values, dtype=np.float64), {"units": units}
-
+    per_cell = {
+        "latitude": (place.latitude, "degrees_north"),
+        "longitude": (place.longitude, "degrees_east"),
+        "area": (area, "km2"),
+        "elevation": (flat["elevation"][rows][parent], "m"),
+        **{name: (texture[:, k], "percent") for k, name in enumerate(("sand", "silt", "clay"))},
+    }
     return xr.Dataset(
         {
-            "latitude": per_cell(place.latitude, "degrees_north"),
-            "longitude": per_cell(place.longitude, "degrees_east"),
-            "area": per_cell(area, "km2"),
-            "elevation": per_cell(flat["elevation"][rows][parent], "m"),
-            **{name: per_cell(texture[:, k], "percent") for k, name in enumerate(("sand", "silt", "clay"))},
+            **{k: ("cell", np.asarray(v, dtype=np.float64), {"units": unit}) for k, (v, unit) in per_cell.items()},
             "community": (("cell", "share"), community[parent]),
             "community_area_fraction": (("cell", "share"), fraction[parent], {"units": "1"}),
-            "soil_organic_carbon": (
-                ("cell", "interval"),
-                carbon[parent],
-                {"units": "kg m-2", "long_name": "soil organic carbon in 0-0.3, 0.3-1, 1-2, 2-3 m", "source": soil},
-            ),
-            "soil_nitrogen": (
-                ("cell", "interval"),
-                nitrogen[parent],
-                {"units": "kg m-2", "long_name": "soil nitrogen in 0-0.3, 0.3-1, 1-2, 2-3 m", "source": soil},
-            ),
+            **{
+                f"soil_{name}": (("cell", "interval"), v[parent], {"units": "kg m-2", "source": soil})
+                for name, v in stocks.items()
+            },
             "soil_carbon_observed": ("cell", np.zeros(parent.size, dtype=bool)),
             "source_cell": ("cell", rows[parent]),
         },
@@ -158,6 +149,14 @@ def cells(
     )
 
 
+def _normals(path: Path) -> tuple[np.ndarray, np.ndarray]:
+    """Air temperature and precipitation of the months, (12, cell), rows from south to north."""
+    with netCDF4.Dataset(str(path)) as data:
+        tas, pr = (np.ma.filled(data[name][:], np.nan).astype(np.float64) for name in ("tas", "pr"))
+        order = np.argsort(np.asarray(data["lat"][:]))
+    return tas[:, order].reshape(12, -1), pr[:, order].reshape(12, -1)
+
+
 def _climatology_file(folder: Path | str) -> Path:
     path = Path(folder) / "climate_grid/climatology_0p5deg.nc"
     if not path.is_file():
@@ -165,13 +164,14 @@ def _climatology_file(folder: Path | str) -> Path:
     return path
 
 
-def _stocks(folder: Path, soil: str, community: np.ndarray, fraction: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Soil organic carbon and nitrogen (cell, 4), kg m-2, by the embedded rule (nitrogen NaN: by C:N of each community) or by
-    statistics with the rule for the rest.
+def _stocks(folder: Path, soil: str, community: np.ndarray, fraction: np.ndarray) -> dict[str, np.ndarray]:
+    """Soil "organic_carbon" and "nitrogen" in 0-0.3, 0.3-1, 1-2, 2-3 m (cell, 4), kg m-2.
+
+    By the embedded rule (nitrogen NaN: by C:N of each community) or by statistics with the rule for the rest.
     """
     if soil == "rule":
         carbon = embedded.soil_organic_carbon(community, fraction)
-        return carbon, np.full(carbon.shape, np.nan)
+        return {"organic_carbon": carbon, "nitrogen": np.full(carbon.shape, np.nan)}
     names = sorted({str(name) for name in community.ravel()} - {""})
     table = folder / "soil_carbon/cn_density_by_vegetation.csv"
     known = {element: soil_carbon.from_densities(table, names, element) for element in ("carbon", "nitrogen")}
@@ -181,7 +181,7 @@ def _stocks(folder: Path, soil: str, community: np.ndarray, fraction: np.ndarray
         share = np.where(community == name, fraction, 0.0).sum(axis=1)[:, None]
         carbon += share * known["carbon"].get(name, rule[0])
         nitrogen += share * known["nitrogen"].get(name, embedded.soil_nitrogen(np.array([name]), rule)[0])
-    return carbon, nitrogen
+    return {"organic_carbon": carbon, "nitrogen": nitrogen}
 
 
 # --- climate ---------------------------------------------------------------------------------------------------------
@@ -307,7 +307,7 @@ def anomaly(
             annual = here(table["historical"][years[past] - FIRST_YEAR])
         result[:, past] = annual[:, :, None]
     if future.any():
-        part = embedded._rules()["scenario_share_of_ssp585"][scenario]
+        part = embedded.rules()["scenario_share_of_ssp585"][scenario]
         rows = years[future] - SPLIT_YEAR
         change = (1 - part) * table["ssp126"][rows] + part * table["ssp585"][rows]
         scale = chosen.factor * (gfdl_scale(latitude, longitude) if chosen.gfdl_like else np.ones(latitude.size))
@@ -387,6 +387,9 @@ def open_domain(
     as its scenario. Raises ``InputError``.
     """
     folder = find("climate_grid", folder=True).parent
+    for part in ("climate_grid/*.nc", "climate_change/*.*", "co2/co2_annual.csv", "soil_carbon/*.csv"):
+        for path in sorted(folder.glob(part)):
+            note_input(path)
     places = cells(folder, domain, stride=stride, soil=soil_carbon, subdivide=subdivide)
 
     def source(name: str):

@@ -93,7 +93,8 @@ def _read_csv(name: str) -> dict[str, np.ndarray]:
 
 
 @cache
-def _rules() -> dict[str, Any]:
+def rules() -> dict[str, Any]:
+    """Constants of the embedded climate, soils and vegetation (``rules.toml``)."""
     return tomllib.loads(data_path("embedded", "rules.toml").read_text(encoding="utf-8"))
 
 
@@ -111,7 +112,7 @@ def _series(name: str) -> dict[str, np.ndarray]:
 def _coefficients(region: str) -> dict[str, Any]:
     """Coefficients of one region: ``centres`` (centre, 2), ``width_km`` and a (term, wave) array per variable."""
     columns = _read_csv(f"{region}.csv")
-    width_km = float(_rules()["bump_width_km"][region])
+    width_km = float(rules()["bump_width_km"][region])
     has_centre = columns["term"] >= 0
     table: dict[str, Any] = {
         "width_km": width_km,
@@ -214,7 +215,7 @@ def _scenario_warming(scenario: str, years: np.ndarray) -> np.ndarray:
     row = np.clip(years - 2014, 0, None).astype(int)
     if scenario == "historical":
         return np.zeros(years.size)
-    share = _rules()["scenario_share_of_ssp585"][scenario]
+    share = rules()["scenario_share_of_ssp585"][scenario]
     return ((1 - share) * table["ssp126"] + share * table["ssp585"])[row]
 
 
@@ -227,7 +228,7 @@ def _temperature_change(latitude: np.ndarray, longitude: np.ndarray, scenario: s
     annual_pattern = pattern.mean(1)
     background = _series("background_temperature.csv")
     rows = (years - int(background["year"][0])).astype(int)
-    centres = _rules()["zone_centres"]
+    centres = rules()["zone_centres"]
     zones = np.stack([background[name][rows] for name in centres])
     weights = np.stack([np.interp(latitude, list(centres.values()), row) for row in np.eye(len(centres))], axis=1)
     yearly = (weights @ zones) / annual_pattern[:, None] + _scenario_warming(scenario, years)
@@ -253,7 +254,7 @@ def climate(cells: xr.Dataset, scenario: str, first_year: int, last_year: int) -
     years = np.arange(first_year, last_year + 1)
     fields = _normals(cells)
     change = _temperature_change(_column(cells, "latitude"), _column(cells, "longitude"), scenario, years)
-    wetter = 1 + _rules()["precipitation_per_degree"] * change.mean(2)
+    wetter = 1 + rules()["precipitation_per_degree"] * change.mean(2)
     shape = change.shape
     dims = ("cell", "year", "month")
     return xr.Dataset(
@@ -297,7 +298,7 @@ def communities(latitude: np.ndarray, tas: np.ndarray, pr: np.ndarray) -> tuple[
     above 0 degC, on the warmest and coldest month and on annual precipitation are in ``data/embedded/rules.toml``;
     cells south of 45N follow the plateau rule. A single community leaves the second share "" with fraction 0.
     """
-    limit = _rules()["vegetation"]
+    limit = rules()["vegetation"]
     warmest, coldest, annual = tas.max(1), tas.min(1), pr.sum(1)
     degree_days = np.maximum(tas, 0) @ MONTH_LENGTHS
     dryness = np.where(warmest >= limit["dry_above_warmest_degC"], annual / np.maximum(warmest, 1), np.inf)
@@ -334,9 +335,9 @@ def soil_organic_carbon(community: np.ndarray, fraction: np.ndarray) -> np.ndarr
     so that the coldest 17.8e6 km2 of the pan-Arctic domain hold the published 217, 472 and 1035 Pg in 0-0.3, 0-1 and
     0-3 m (Hugelius et al. 2014); numbers and sources in ``data/embedded/rules.toml``.
     """
-    stocks = _rules()["soil_organic_carbon_kg_m2"]
-    scale = np.array(_rules()["soil_organic_carbon_scale"])
-    plateau_scale = _rules()["soil_organic_carbon_plateau_scale"]
+    stocks = rules()["soil_organic_carbon_kg_m2"]
+    scale = np.array(rules()["soil_organic_carbon_scale"])
+    plateau_scale = rules()["soil_organic_carbon_plateau_scale"]
     result = np.zeros((community.shape[0], 4))
     for name, values in stocks.items():
         weight = np.where(community == name, fraction, 0.0).sum(1)
@@ -350,17 +351,17 @@ def soil_nitrogen(community: np.ndarray, carbon: np.ndarray) -> np.ndarray:
 
     ``carbon``: kg m-2; ``community`` (column,): names. Ratios and their sources in ``data/embedded/rules.toml``.
     """
-    ratios = _rules()["soil_carbon_per_nitrogen"]
+    ratios = rules()["soil_carbon_per_nitrogen"]
     return carbon / np.array([ratios.get(str(name), ratios["others"]) for name in community]).reshape(-1, 4)
 
 
 def texture_of_loam() -> tuple[float, float, float]:
     """Sand, silt and clay (percent) of the one loam that embedded cells have."""
-    texture = _rules()["texture_percent"]
+    texture = rules()["texture_percent"]
     return float(texture["sand"]), float(texture["silt"]), float(texture["clay"])
 
 
-def _cell_dataset(
+def cell_dataset(
     latitude: np.ndarray,
     longitude: np.ndarray,
     elevation: np.ndarray,
@@ -369,7 +370,8 @@ def _cell_dataset(
     fraction: np.ndarray,
     title: str,
 ) -> xr.Dataset:
-    texture = _rules()["texture_percent"]
+    """Cells in the form of ``docs/architecture.md``, with the texture and soil carbon of the embedded rules."""
+    texture = rules()["texture_percent"]
     count = latitude.size
 
     def per_cell(values: np.ndarray, units: str) -> tuple:
@@ -414,7 +416,7 @@ def domain(name: str = "pan_arctic") -> xr.Dataset:
     fields = _emulated_normals(*place)
     community, fraction = communities(table["latitude"], fields["tas"], fields["pr"])
     title = f"embedded domain {name}: real land areas, rule-based vegetation and soil carbon"
-    return _cell_dataset(*place, table["area"], community, fraction, title)
+    return cell_dataset(*place, table["area"], community, fraction, title)
 
 
 def sites(names: Sequence[str] | None = None) -> xr.Dataset:
@@ -435,9 +437,9 @@ def sites(names: Sequence[str] | None = None) -> xr.Dataset:
     )
     community = np.array([[table[name]["community"], ""] for name in chosen], dtype=object)
     fraction = np.tile([1.0, 0.0], (len(chosen), 1))
-    cells = _cell_dataset(latitude, longitude, elevation, np.ones(len(chosen)), community, fraction, "embedded sites")
+    cells = cell_dataset(latitude, longitude, elevation, np.ones(len(chosen)), community, fraction, "embedded sites")
     for part in ("sand", "silt", "clay"):
-        cells[part].values[:] = [table[name].get(part, _rules()["texture_percent"][part]) for name in chosen]
+        cells[part].values[:] = [table[name].get(part, rules()["texture_percent"][part]) for name in chosen]
     return cells.assign_coords(site=("cell", np.array(chosen, dtype=object)))
 
 

@@ -7,7 +7,7 @@ reach the cells of a run (nearest value, area mean, shares of classes) is in ``r
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -15,27 +15,17 @@ import netCDF4
 import numpy as np
 
 from jtem.errors import InputError, suggest
-from jtem.readers import cf
+from jtem.readers import cf, rasters
 from jtem.readers.cf import LARGEST_NUMBER, attributes, numbers, open_raw
+from jtem.readers.field import WHOLE_EARTH, Box, Field, inside_longitudes
 
-__all__ = ["LARGEST_NUMBER", "attributes", "axes", "need", "numbers", "open_raw", "read"]
+__all__ = [
+    "LARGEST_NUMBER", "WHOLE_EARTH", "Box", "Field", "attributes", "axes", "inside_longitudes", "need", "numbers", "open_raw",
+    "read",
+]  # fmt: skip
 
 UNEVEN = 0.1
 """Steps of an axis may differ by this share (Gaussian latitudes)."""
-
-Box = tuple[float, float, float, float]
-"""South, north, west, east in degrees; west of more than east: across the date line."""
-WHOLE_EARTH: Box = (-90.0, 90.0, -180.0, 180.0)
-
-
-def inside_longitudes(longitude: np.ndarray, west: float, east: float, margin: float = 0.0) -> np.ndarray:
-    """Which longitudes lie between ``west`` and ``east`` (degrees), also across the date line, bool of their shape."""
-    width = east - west if east >= west else east - west + 360.0
-    if width + 2 * margin >= 360.0:
-        return np.ones(np.shape(longitude), bool)
-    slack = 1e-9 if margin == 0 else -1e-9  # the edges of the box belong to it, cells that only touch it do not
-    along = (np.asarray(longitude) - west + margin + slack) % 360.0
-    return (along >= 0) & (along <= width + 2 * (margin + slack))
 
 
 @dataclass(frozen=True)
@@ -54,29 +44,6 @@ class Axes:
     step: float
     step_lon: float = 0.0
     names: tuple[str, str] = ("lat", "lon")
-
-
-@dataclass(frozen=True)
-class Field:
-    """One variable: ``values`` (lat, lon) float64, NaN where missing, latitude and longitude ascending (degrees).
-
-    ``step``: degrees between latitudes, ``step_lon`` between longitudes (0: the same).
-    """
-
-    values: np.ndarray
-    latitude: np.ndarray
-    longitude: np.ndarray
-    step: float
-    units: str
-    name: str
-    where: str
-    attributes: dict[str, Any] = field(default_factory=dict)
-    step_lon: float = 0.0
-
-    @property
-    def steps(self) -> tuple[float, float]:
-        """Degrees between cell centres along latitude and longitude."""
-        return self.step, self.step_lon or self.step
 
 
 def axes(dataset: netCDF4.Dataset, where: str, box: Box = WHOLE_EARTH, names: Mapping[str, str] | None = None) -> Axes:
@@ -181,8 +148,11 @@ def read(
     """Read one two-dimensional variable inside ``box``.
 
     ``names``: what it may be called, first match; none: the only two-dimensional variable of the file. ``optional``:
-    None instead of an error where the file has none of the names. Raises ``InputError``.
+    None instead of an error where the file has none of the names. A raster (GeoTIFF, ...) has one, whatever its name. Raises
+    ``InputError``.
     """
+    if rasters.is_raster(path):
+        return None if optional else rasters.read(path, box)
     with open_raw(path) as dataset:
         name = _pick(dataset, names)
         if name is None:

@@ -9,7 +9,7 @@ import netCDF4
 import numpy as np
 
 from jtem.errors import InputError
-from jtem.readers import cf, cf_monthly, layouts, time_axis, units
+from jtem.readers import cell_area, cf, layouts, time_axis, units
 
 MOST_VALUES = 2_000_000
 """No more values of a variable than this are looked at."""
@@ -23,7 +23,7 @@ def describe(path: Path | str, names: Mapping[str, str] | None = None, stamp: st
     ``names``: names of ``latitude``, ``longitude``, ``time`` in the file; ``stamp``: as ``cf_monthly.read_climate`` takes it.
     Raises ``InputError`` only where the file cannot be opened.
     """
-    called = cf_monthly.check_names(names)
+    called = layouts.check_names(names)
     path = Path(path)
     with cf.open_raw(path) as data:
         lines = [
@@ -45,7 +45,7 @@ def describe(path: Path | str, names: Mapping[str, str] | None = None, stamp: st
 def _places(data: netCDF4.Dataset, where: str, names: Mapping[str, str], lines: list[str]) -> cf.Places | None:
     try:
         here = cf.places(data, where, names)
-        area, origin = cf.area(data, here, where)
+        area, origin = cell_area.area(data, here, where)
     except InputError as error:
         lines.append(f"  places: problem: {_short(error, where)}")
         return None
@@ -186,11 +186,11 @@ def _layout(data: netCDF4.Dataset, months: time_axis.Months | None) -> str:
     if months is None:
         return ""
     have = set(data.variables)
-    if set(cf_monthly.CLIMATE_NAMES.values()) & have:
+    if set(layouts.CLIMATE_NAMES.values()) & have:
         word, chosen = "tas, pr, rsds", layouts.DEFAULT
     else:
         fits = [
-            (sum(any(set(p.names) <= have for p in getattr(one, name)) for name in cf_monthly.CLIMATE_NAMES), word)
+            (sum(any(set(p.names) <= have for p in getattr(one, name)) for name in layouts.CLIMATE_NAMES), word)
             for word, one in layouts.LAYOUTS.items()
         ]
         best, word = max(fits, key=lambda pair: pair[0])
@@ -204,7 +204,7 @@ def _layout(data: netCDF4.Dataset, months: time_axis.Months | None) -> str:
         chosen = layouts.layout(word)
     found = {
         name: " + ".join(next(p for p in getattr(chosen, name) if set(p.names) <= have).names)
-        for name in cf_monthly.CLIMATE_NAMES
+        for name in layouts.CLIMATE_NAMES
         if any(set(p.names) <= have for p in getattr(chosen, name))
     }
     return f"  layout: {word} ({', '.join(f'{name} from {own}' for name, own in found.items())})"

@@ -1,4 +1,4 @@
-"""ISIMIP forcing: daily files of ISIMIP3b, 3a and 2b to months, a month of days at a time; CO2; nitrogen deposition.
+"""ISIMIP forcing: daily files of ISIMIP3b, 3a and 2b to months, a month of days at a time.
 
 Files are recognised by name with a free region field, so that global files and cut-outs are read alike; years come from
 the names and must join up without gap; calendars come from the attributes. Nothing is guessed: a file that is not as
@@ -9,7 +9,6 @@ Names (``docs`` of the protocols):
 - 3b ``<gcm>_<member>_<bias>_<scenario>_<var>_<region>_daily_<y0>_<y1>.nc``
 - 3a ``<forcing>_<obsclim|counterclim>_<var>_<region>_daily_<y0>_<y1>.nc``
 - 2b ``<var>_day_<GCM>_<scenario>_<member>_EWEMBI[_<region>]_<YYYYMMDD>-<YYYYMMDD>.nc4``
-- CO2 ``co2_<scenario>[_annual]_<y0>_<y1>.txt``; nitrogen ``ndep-<nhx|noy>_<word>..._<y0>_<y1>.nc``
 """
 
 from __future__ import annotations
@@ -19,13 +18,12 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import netCDF4
 import numpy as np
 
 from jtem.errors import InputError, note, suggest
-from jtem.readers import co2, fields, regrid, time_axis
+from jtem.readers import fields, regrid, time_axis
 from jtem.readers.units import SECONDS_PER_DAY, understood
 
 DAYS_AT_ONCE = 31
@@ -34,34 +32,28 @@ VARIABLES = {"air_temperature": "tas", "precipitation": "pr", "shortwave_radiati
 UNITS = {"tas": "K", "pr": "kg m-2 s-1", "rsds": "W m-2"}
 RANGES = {"tas": (150.0, 350.0), "pr": (0.0, 0.05), "rsds": (0.0, 700.0)}
 """What a daily mean can be, in the units above (0.05 kg m-2 s-1 is 4.3 m of rain in a day)."""
-NITROGEN = ("nhx", "noy")
-COUNTERCLIM_CO2 = 296.13  # ppm, ISIMIP3a protocol: counterclim goes with the CO2 of 1901
 SHARE_STEPS = 1.5
 """A cell without data (sea in land-only files) takes the nearest cell with data within this many steps of the grid."""
 
-_WORD = "[A-Za-z0-9-]+"
-_YEARS = r"(?P<first>\d{4})_(?P<last>\d{4})\.nc4?$"
+WORD = "[A-Za-z0-9-]+"
+YEARS = r"(?P<first>\d{4})_(?P<last>\d{4})\.nc4?$"
 _NAMES = {
     "ISIMIP3b": re.compile(
-        rf"^(?P<model>{_WORD})_(?P<member>r\d+i\d+p\d+f\d+)_(?P<bias>{_WORD})_(?P<scenario>{_WORD})_"
-        rf"(?P<variable>[a-z0-9]+)_(?P<region>.+)_daily_{_YEARS}",
+        rf"^(?P<model>{WORD})_(?P<member>r\d+i\d+p\d+f\d+)_(?P<bias>{WORD})_(?P<scenario>{WORD})_"
+        rf"(?P<variable>[a-z0-9]+)_(?P<region>.+)_daily_{YEARS}",
         re.IGNORECASE,
     ),
     "ISIMIP3a": re.compile(
-        rf"^(?P<model>{_WORD})_(?P<scenario>obsclim|counterclim|spinclim|transclim)_"
-        rf"(?P<variable>[a-z0-9]+)_(?P<region>.+)_daily_{_YEARS}",
+        rf"^(?P<model>{WORD})_(?P<scenario>obsclim|counterclim|spinclim|transclim)_"
+        rf"(?P<variable>[a-z0-9]+)_(?P<region>.+)_daily_{YEARS}",
         re.IGNORECASE,
     ),
     "ISIMIP2b": re.compile(
-        rf"^(?P<variable>[a-z0-9]+)_day_(?P<model>{_WORD})_(?P<scenario>{_WORD})_(?P<member>r\d+i\d+p\d+)_EWEMBI"
+        rf"^(?P<variable>[a-z0-9]+)_day_(?P<model>{WORD})_(?P<scenario>{WORD})_(?P<member>r\d+i\d+p\d+)_EWEMBI"
         r"(?:_(?P<region>.+))?_(?P<first>\d{4})\d{4}-(?P<last>\d{4})\d{4}\.nc4?$",
         re.IGNORECASE,
     ),
 }
-_CO2 = re.compile(
-    rf"^co2_(?P<scenario>{_WORD})_(?:annual_)?(?P<first>\d{{4}})[-_](?P<last>\d{{4}})\.txt$", re.IGNORECASE
-)
-_NDEP = re.compile(rf"^ndep-(?P<variable>nhx|noy)_(?P<scenario>{_WORD})_(?:.+_)?{_YEARS}", re.IGNORECASE)
 
 
 # --- names -----------------------------------------------------------------------------------------------------------
@@ -361,7 +353,7 @@ def share_grid(
     return Sharing(grid.latitude[cells[:, 0]], grid.longitude[cells[:, 1]], index.ravel(), ~good)
 
 
-def _positions(grid: fields.Axes, latitude: np.ndarray, longitude: np.ndarray, where: str) -> tuple:
+def positions(grid: fields.Axes, latitude: np.ndarray, longitude: np.ndarray, where: str) -> tuple:
     """Slices of the smallest box of the file around the places, and the row and column of each inside it."""
     row, column = regrid.nearest_index(grid.latitude, latitude), regrid.nearest_longitude(grid.longitude, longitude)
     off = np.abs(grid.latitude[row] - latitude) + regrid.apart(grid.longitude[column], longitude)
@@ -392,7 +384,7 @@ def monthly(
     """
     for name in files:
         with open_daily(name) as file:
-            rows, columns, row, column = _positions(file.axes, latitude, longitude, file.where)
+            rows, columns, row, column = positions(file.axes, latitude, longitude, file.where)
             for year in range(max(first_year, name.first), min(last_year, name.last) + 1):
                 result = np.empty((latitude.size, 12))
                 for month in range(12):
@@ -435,129 +427,3 @@ def monthly_all(
                 found, values[name] = next(stream)
                 assert found == year
             yield year, values
-
-
-# --- CO2 -------------------------------------------------------------------------------------------------------------
-
-
-def find_co2(folder: Path | str, scenarios: Sequence[str], first_year: int, last_year: int) -> np.ndarray:
-    """CO2 (ppm) of the years from ``co2_<scenario>_annual_<y0>_<y1>.txt`` files (two columns), shape (year,).
-
-    ``scenarios``: words whose periods join up. ``counterclim`` without a file has the 296.13 ppm of its protocol.
-    Raises ``InputError`` for years that no file has.
-    """
-    folder = Path(folder)
-    found = []
-    for path in sorted(folder.rglob("*.txt")):
-        match = _CO2.match(path.name)
-        if match:
-            found.append((match["scenario"].lower(), int(match["first"]), int(match["last"]), path))
-    words = [word.lower() for word in scenarios]
-    if words == ["counterclim"] and not any(entry[0] == "counterclim" for entry in found):
-        return np.full(last_year - first_year + 1, COUNTERCLIM_CO2)
-    series: dict[int, float] = {}
-    for word in words:
-        for scenario, first, last, path in found:
-            low, high = max(first, first_year), min(last, last_year)
-            if scenario != word or low > high:
-                continue
-            for year, value in zip(range(low, high + 1), co2.read_table(path, low, high), strict=True):
-                if abs(series.setdefault(year, float(value)) - value) > 1e-6:
-                    raise InputError(f"{path}: CO2 of {year} is {value:g}, another file has {series[year]:g}; drop one")
-    lost = [year for year in range(first_year, last_year + 1) if year not in series]
-    if lost:
-        have = ", ".join(sorted({entry[3].name for entry in found})) or "none"
-        raise InputError(
-            f"{folder}: no CO2 of {lost[0]} for {'+'.join(scenarios)} (CO2 files: {have}); add "
-            "co2_<scenario>_annual_<y0>_<y1>.txt or set [domain] co2 = 'embedded'"
-        )
-    return np.array([series[year] for year in range(first_year, last_year + 1)])
-
-
-# --- nitrogen deposition ---------------------------------------------------------------------------------------------
-
-
-def find_nitrogen(
-    folder: Path | str, words: Sequence[str], first_year: int, last_year: int
-) -> dict[str, tuple[FileName, ...]]:
-    """Files of nhx and noy deposition of the years, by variable; ``words``: for instance ("histsoc", "ssp585soc")."""
-    folder = Path(folder)
-    names = []
-    for path in sorted(folder.rglob("ndep-*.nc*")):
-        match = _NDEP.match(path.name)
-        if match and match["scenario"].lower() in [word.lower() for word in words]:
-            variable = match["variable"].lower()
-            names.append(
-                FileName(
-                    path,
-                    "ndep",
-                    "",
-                    "",
-                    match["scenario"].lower(),
-                    variable,
-                    "",
-                    int(match["first"]),
-                    int(match["last"]),
-                )
-            )
-    return {
-        variable: chain(
-            [name for name in names if name.variable == variable],
-            first_year,
-            last_year,
-            f"{folder}: 'ndep-{variable}' of {'+'.join(words)}",
-        )
-        for variable in NITROGEN
-    }
-
-
-def nitrogen(
-    files: Mapping[str, Sequence[FileName]],
-    latitude: np.ndarray,
-    longitude: np.ndarray,
-    first_year: int,
-    last_year: int,
-) -> Iterator[tuple[int, np.ndarray]]:
-    """Yield (year, (cell, 12)) of nitrogen deposition nhx + noy, gN m-2 month-1; one year in memory at a time."""
-    streams = [_nitrogen_of(files[variable], latitude, longitude, first_year, last_year) for variable in NITROGEN]
-    for (year, reduced), (_, oxidised) in zip(*streams, strict=True):
-        yield year, reduced + oxidised
-
-
-def _nitrogen_of(
-    files: Sequence[FileName], latitude: np.ndarray, longitude: np.ndarray, first_year: int, last_year: int
-) -> Iterator[tuple[int, np.ndarray]]:
-    for name in files:
-        where = f"{name.path}: {name.variable}"
-        with fields.open_raw(name.path) as dataset:
-            if name.variable not in dataset.variables:
-                raise InputError(f"{name.path}: variable '{name.variable}' is missing; fetch the file again")
-            variable: Any = dataset.variables[name.variable]
-            unit = str(getattr(variable, "units", ""))
-            said = understood(unit)
-            if said is None or said.powers != (-2, 1, 0, 0, -1, 0) or said.of not in ("", "N") or said.factor != 1e-3:
-                raise InputError(f"{where}: units {unit!r}, expected 'g m-2 month-1' (of nitrogen); convert the file")
-            years = name.last - name.first + 1
-            if variable.ndim != 3 or variable.shape[0] != 12 * years:
-                raise InputError(
-                    f"{where}: shape {variable.shape}, expected {12 * years} months of {name.first}-{name.last} first; "
-                    "fetch the file again"
-                )
-            grid = fields.axes(dataset, str(name.path))
-            if fields.dimensions_of(variable, grid, where) != (1, 2):
-                raise InputError(f"{where}: dimensions {variable.dimensions}, expected (time, lat, lon); transpose it")
-            january = fields.numbers(variable, (0,), where)[grid.rows][:, grid.columns]
-            shared = share_grid(grid, np.isfinite(january), latitude, longitude, str(name.path))
-            at = shared.latitude[shared.index], shared.longitude[shared.index]
-            rows, columns, row, column = _positions(grid, *at, where)
-            for year in range(max(first_year, name.first), min(last_year, name.last) + 1):
-                begin = 12 * (year - name.first)
-                box = fields.numbers(variable, (slice(begin, begin + 12), rows, columns), where)
-                values = box[:, row, column].T
-                if not np.all(np.isfinite(values)) or values.min() < 0 or values.max() > 10:
-                    raise InputError(
-                        f"{where}: values {np.nanmin(values):g}..{np.nanmax(values):g} g m-2 month-1 in {year} or "
-                        "missing, "
-                        "expected 0..10; correct the file"
-                    )
-                yield year, values

@@ -5,17 +5,21 @@ published:
 
 - ``cmip6``: table Amon of the CMIP6 data request (tas K, pr kg m-2 s-1, rsds W m-2, ``time_bnds``).
 - ``cesm``: history of CTSM/CLM, ELM and CAM/EAM: TSA, TBOT or TREFHT (K), RAIN + SNOW (mm/s) or PRECC + PRECL (m/s), FSDS
-  (W/m2 or W/m^2), stamped at the end of the month, with ``time_bounds`` or ``time_bnds`` (user's guides of CTSM and CAM).
+  (W/m2 or W/m^2), with ``time_bounds`` or ``time_bnds``; stamped at the end of the month, since CTSM 5.3 in its middle
+  (ESCOMP/CTSM ``histFileMod.F90`` and pull request 2838).
 - ``era5``: ERA5 and ERA5-Land monthly averaged data on single levels (documentation of the Climate Data Store): t2m (K), tp (m,
-  mean of daily sums), ssrd (J m-2, mean of daily sums), or mean rates; stamped at the start of the month.
+  mean of daily sums), ssrd (J m-2, mean of daily sums), or mean rates; stamped at the start of the month. Files of before 2024
+  that mix ERA5 and ERA5T have a dimension ``expver`` (1 and 5): ERA5 counts where it is there.
 - ``cru_ts``: CRU TS 4 (Harris et al. 2020): tmp (degrees Celsius), pre (mm/month), cld (percentage).
-- ``crujra``: CRU JRA 2 (University of East Anglia): six-hourly tmp (Degrees Kelvin), pre (mm/6h), dswrf (J m-2 in six hours in
-  the first versions, W/m2 in those of TRENDY), 365-day calendar.
+- ``crujra``: CRU JRA 2 (University of East Anglia): six-hourly tmp (Degrees Kelvin), pre (mm/6h), dswrf (J m-2 in six hours),
+  365-day calendar; TRENDY gives light as tswrf (W m-2; its fd is the diffuse share, not light).
 - ``gswp3_w5e5``: daily files of ISIMIP3a (tas K, pr kg m-2 s-1, rsds W m-2).
-- ``terraclimate``: TerraClimate (Abatzoglou et al. 2018): tmax, tmin (degC), ppt (mm), srad (W/m^2), stamped on the first.
+- ``terraclimate``: TerraClimate (Abatzoglou et al. 2018): tmax, tmin (degC), ppt (mm), srad (W/m^2), stamped on the first; since
+  version 1.1 tmmx, tmmn (C), pr (mm), srad (W m-2), as in gridMET.
 - ``chelsa``: CHELSA 2.1 monthly (Karger et al. 2017) as netCDF: tas (K), pr (kg m-2 month-1), rsds (MJ m-2 d-1).
-- ``daymet``: Daymet 4 monthly (Thornton et al. 2022): tmax, tmin (degrees C), prcp (mm, sum of the month). It has no radiation:
-  a file with rsds on the same cells goes with it.
+- ``daymet``: Daymet 4 (Thornton et al. 2021, user guides of ORNL DAAC 2129 and 2131): tmax, tmin (degrees C), prcp (mm); monthly
+  files have no radiation: a file with rsds on the same cells goes with them. Daily files have srad (W/m2, mean over the daylight)
+  and dayl (s), whose product is the light of the day.
 """
 
 from __future__ import annotations
@@ -24,11 +28,23 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from jtem.errors import InputError, suggest
+from jtem.readers import cf
+
+CLIMATE_NAMES = {"air_temperature": "tas", "precipitation": "pr", "shortwave_radiation": "rsds"}
+STATIC_NAMES = {
+    "elevation": "elevation",
+    "sand": "sand",
+    "silt": "silt",
+    "clay": "clay",
+    "vegetation": "vegetation",
+    "area": "area",
+    "soil_organic_carbon": "soil_organic_carbon",
+}
 
 
 @dataclass(frozen=True)
 class Part:
-    """One way to a variable: ``how`` "" (as it is), "sum", "mean" or "cloud", of the variables ``names`` of the files."""
+    """One way to a variable: ``how`` "" (as it is), "sum", "mean", "cloud" or "daylight", of ``names`` in the files."""
 
     names: tuple[str, ...]
     how: str = ""
@@ -76,12 +92,13 @@ LAYOUTS: Mapping[str, Layout] = {
     "era5": Layout(_one("t2m", "mean_t2m"), _one("tp", "mtpr", "avg_tprate"), _one("ssrd", "msdwswrf", "avg_sdswrf"),
                    stamp="start", per_day=True),
     "cru_ts": Layout(_one("tmp"), _one("pre"), (Part(("cld",), "cloud"), *_one("rsds"))),
-    "crujra": Layout(_one("tmp"), _one("pre"), _one("dswrf", "fd", "tswrf")),
+    "crujra": Layout(_one("tmp"), _one("pre"), _one("dswrf", "tswrf")),
     "gswp3_w5e5": _CMIP,
-    "terraclimate": Layout((Part(("tmin", "tmax"), "mean"),), _one("ppt"), _one("srad")),
+    "terraclimate": Layout((Part(("tmin", "tmax"), "mean"), Part(("tmmn", "tmmx"), "mean")), _one("ppt", "pr"), _one("srad")),
     "chelsa": Layout(_one("tas"), _one("pr"), _one("rsds")),
-    "daymet": Layout((Part(("tmin", "tmax"), "mean"),), _one("prcp"), _one("rsds"),
-                     hint="Daymet's monthly files have no radiation; add a file with rsds on its cells"),
+    "daymet": Layout((Part(("tmin", "tmax"), "mean"),), _one("prcp"), (*_one("rsds"), Part(("srad", "dayl"), "daylight")),
+                     hint="Daymet's monthly files have no radiation; add a file with rsds on its cells, or take the daily "
+                     "files with srad and dayl"),
 }  # fmt: skip
 DEFAULT = _CMIP
 
@@ -104,3 +121,12 @@ def guess(variables: set[str]) -> str:
         return ""
     found = [word for word, one in LAYOUTS.items() if fits(one)]
     return found[0] if len(found) == 1 else ""
+
+
+def check_names(names: Mapping[str, str] | None) -> dict[str, str]:
+    """``[domain.names]``: house names or coordinates to names in the files; an unknown key raises ``InputError``."""
+    known = (*CLIMATE_NAMES, *STATIC_NAMES, *cf.COORDINATES)
+    for key in names or {}:
+        if key not in known:
+            raise InputError(f"[domain.names]: unknown key '{key}'; {suggest(key, known)}")
+    return dict(names or {})

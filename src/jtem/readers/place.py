@@ -11,10 +11,11 @@ from typing import Any
 import numpy as np
 import xarray as xr
 
-from jtem.errors import InputError
-from jtem.files import data_path
-from jtem.readers import cf_monthly, embedded, site_table
+from jtem.coast import in_open_sea, on_land
+from jtem.errors import InputError, note
+from jtem.files import data_path, note_input
 from jtem.readers import co2 as carbon
+from jtem.readers import embedded, site_table, static_fields
 from jtem.readers.catalogue import Domain, Find
 from jtem.readers.cf_monthly import CLOUD_OVERCAST, CLOUD_RANGE, Sun
 from jtem.readers.site_table import SiteTable
@@ -57,6 +58,41 @@ def check_position(latitude: float, longitude: float, where: str) -> None:
         raise InputError(f"{where}: latitude {latitude:g} is outside -90..90; {remedy}")
     if not -180 <= longitude <= 360:
         raise InputError(f"{where}: longitude {longitude:g} is outside -180..360; correct it")
+
+
+UNLIKE, LIKER = 6.0, 0.5
+"""A site's monthly air temperature is strange where it is off the climatology by so much (K, root mean square), and the mirrored
+place meant where it is off by less than this part there."""
+
+
+def doubtful_longitude(position: Position, normals: Mapping[str, np.ndarray] | None, where: str) -> None:
+    """Note a longitude whose sign seems wrong: open sea here and land at the other sign, or a table that has the climate of
+    there. ``normals``: as :func:`site_cells` takes them.
+    """
+    east = (position.longitude + 180.0) % 360.0 - 180.0
+    here, there = (f"({position.latitude:g}, {value:g})" for value in (east, -east))
+    remedy = "check its sign (western longitude is negative)"
+    if in_open_sea(position.latitude, east):
+        if on_land(position.latitude, -east):
+            note(f"{where}: {here} lies in the sea and {there} on land; is the longitude {-east:g}? {remedy}")
+        return
+    height = position.elevation
+    if normals is None or height is None or position.latitude < 45.0 or not on_land(position.latitude, -east):
+        return
+    climates = [_air_of(position.latitude, x, height) for x in (east, -east)]
+    off = [float(np.sqrt(np.mean((normals["air_temperature"] - air) ** 2))) for air in climates]
+    if off[0] > UNLIKE and off[1] < LIKER * off[0]:
+        note(
+            f"{where}: air temperature is {off[0]:.0f} K off the climatology of {here} and {off[1]:.0f} K off that of {there}; "
+            f"is the longitude {-east:g}? {remedy}"
+        )
+
+
+def _air_of(latitude: float, longitude: float, elevation: float) -> np.ndarray:
+    """Emulated monthly air temperature (12,), degC."""
+    place = {"latitude": latitude, "longitude": longitude, "elevation": elevation}
+    cells = xr.Dataset({name: ("cell", np.array([value])) for name, value in place.items()})
+    return embedded.normals(cells)["air_temperature"].values[0]
 
 
 def site_cells(
@@ -118,15 +154,23 @@ def _looked_up(position: Position, where: str, notes: list[str]) -> dict[str, An
     """What the user's map says at the place."""
     if position.static is None:
         return {}
-    cells = cf_monthly.read_cells(position.static, community=position.community)
+    cells = static_fields.read_cells(position.static, community=position.community)
     latitude, longitude = cells["latitude"].values, cells["longitude"].values
     east = (longitude - position.longitude + 180.0) % 360.0 - 180.0
     distance = np.hypot(latitude - position.latitude, np.cos(np.deg2rad(position.latitude)) * east)
     best = int(np.argmin(distance))
     if distance[best] > 1.5:
+        mirrored = np.hypot(
+            latitude - position.latitude, (longitude + position.longitude + 180.0) % 360.0 - 180.0
+        ).min()
+        remedy = (
+            f"it has one at longitude {-position.longitude:g}: check the sign"
+            if mirrored < 1.5
+            else "give another file, or the values"
+        )
         raise InputError(
             f"{where}: {position.static} has no cell within 1.5 degrees of ({position.latitude:g}, {position.longitude:g}); "
-            "give another file, or the values"
+            f"{remedy}"
         )
     here = cells.isel(cell=[best])
     notes.append(
@@ -201,7 +245,7 @@ def open_domain(
     """
 
     def found(name: str) -> Path:
-        return Path(name) if Path(name).is_file() else find(name)
+        return note_input(Path(name)) if Path(name).is_file() else find(name)
 
     tables = {}
     for word in climates:
@@ -262,6 +306,7 @@ def table_domain(
     lit = {name: checked(table, position.latitude, sun, table.title) for name, table in tables.items()}
     one = next(iter(lit.values()))
     normals = {name: one.fields[name].mean(axis=0) for name in ("air_temperature", "precipitation")}
+    doubtful_longitude(position, normals, where)
     cells, notes = site_cells(position, normals, where)
 
     def source_of(climate: str):
@@ -317,6 +362,7 @@ def constant_or_series(value: Any, where: str) -> Callable[[str, int, int], np.n
 def emulated_domain(position: Position, where: str) -> Domain:
     """Cell, climate by name and inputs of any place that the climate emulator covers; raises ``InputError``."""
     check_position(position.latitude, position.longitude, where)
+    doubtful_longitude(position, None, where)
     notes: list[str] = []
     if position.elevation is None and position.static is None:
         elevation, distance = _nearest_elevation(position.latitude, position.longitude)

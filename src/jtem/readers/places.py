@@ -45,7 +45,7 @@ def cells(
                 f"site '{names[int(np.argmax(lost))]}' has no {what}; give it ({lost.sum()} sites lack it)"
             )
     slots = np.array([[name, ""] for name in community], dtype=object)
-    made = embedded._cell_dataset(
+    made = embedded.cell_dataset(
         latitude,
         longitude,
         np.array(elevation, dtype=np.float64),

@@ -1,4 +1,4 @@
-"""Observed soil organic carbon (and nitrogen) in 0-0.3, 0.3-1, 1-2, 2-3 m: NCSCDv2 grids, pedon tables, and what fills the rest.
+"""Observed soil organic carbon (and nitrogen) in 0-0.3, 0.3-1, 1-2, 2-3 m: NCSCDv2, SoilGrids, HWSD v2, pedons, and the rest.
 
 Below 3 m the model itself extends the four intervals (hyperbolic fit, ``physics/permafrost/profile.py``).
 """
@@ -16,7 +16,8 @@ import netCDF4
 import numpy as np
 
 from jtem.errors import InputError, suggest
-from jtem.readers import embedded, fields, regrid, soil_profiles
+from jtem.readers import embedded, fields, regrid, soil_profiles, soil_texture, soilgrids
+from jtem.readers.tables import number, read_rows
 
 INTERVALS = ((0.0, 0.3), (0.3, 1.0), (1.0, 2.0), (2.0, 3.0))  # m
 NCSCD_NAME = re.compile(r"^NCSCDv2_Circumpolar_WGS84_SOCC(?P<depth>30|100|200|300)_(?P<grid>\w+)\.nc$")
@@ -118,6 +119,53 @@ def _ncscd_field(path: Path, box: fields.Box) -> fields.Field:
 def _check_type(variable: netCDF4.Variable, path: Path) -> None:
     if np.dtype(variable.dtype).kind not in "iuf":
         raise InputError(f"{path}: '{variable.name}' holds {variable.dtype}, expected numbers; check the file")
+
+
+def read_folder(path: Path | str, targets: regrid.Targets, box: fields.Box = fields.WHOLE_EARTH) -> np.ndarray:
+    """Stocks of the cells from a folder of SoilGrids rasters or of NCSCDv2 files, kg m-2, (cell, 4)."""
+    if soilgrids.find(path):
+        return soilgrids.carbon(path, targets, INTERVALS, box)
+    return read_ncscd(path, targets, box)
+
+
+HWSD2_COLUMNS = ("HWSD2_SMU_ID", "SHARE", "TOPDEP", "BOTDEP", "ORG_CARBON", "BULK", "COARSE")
+
+
+def is_hwsd2(path: Path | str) -> bool:
+    """Whether a table is that of the layers of HWSD v2."""
+    with Path(path).open(encoding="utf-8-sig", errors="replace") as file:
+        return "HWSD2_SMU_ID" in file.readline()
+
+
+def read_hwsd2(
+    layers: Path | str,
+    raster: Path | str,
+    targets: regrid.Targets,
+    name: str = "",
+    box: fields.Box = fields.WHOLE_EARTH,
+) -> np.ndarray:
+    """Stocks of the cells from the layers of HWSD v2 (to 2 m) and the raster of its units, kg m-2, (cell, 4).
+
+    Organic carbon (percent of mass) x bulk density (g cm-3) x fine share of the volume; soils of a unit weigh by SHARE, what is
+    not soil (negative codes) does not count. Raises ``InputError``.
+    """
+    stocks: dict[int, np.ndarray] = {}
+    reached: dict[int, np.ndarray] = {}
+    for item in read_rows(layers, HWSD2_COLUMNS):
+        where = f"{layers}: line {item.line}"
+        unit, share, top, bottom, carbon, bulk, coarse = (number(item[n], f"{where}: {n}") for n in HWSD2_COLUMNS)
+        if not (share > 0 and carbon >= 0 and bulk > 0 and coarse >= 0 and bottom > top):
+            continue
+        overlap = np.array([max(0.0, min(bottom / 100, b) - max(top / 100, a)) for a, b in INTERVALS])
+        density = 10.0 * carbon * bulk * (1.0 - coarse / 100.0)  # kg m-3
+        stocks[int(unit)] = stocks.get(int(unit), np.zeros(4)) + share * density * overlap
+        reached[int(unit)] = reached.get(int(unit), np.zeros(4)) + share * overlap
+    if not stocks:
+        raise InputError(f"{layers}: no row with organic carbon; export HWSD2_LAYERS with its values")
+    thick = np.array([b - a for a, b in INTERVALS])
+    with np.errstate(invalid="ignore", divide="ignore"):  # by the soils that reach so deep
+        table = {unit: np.where(reached[unit] > 0, thick * stocks[unit] / reached[unit], np.nan) for unit in stocks}
+    return soil_texture.unit_means(raster, table, layers, targets, name, box)
 
 
 # --- pedons ----------------------------------------------------------------------------------------------------------

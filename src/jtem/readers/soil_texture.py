@@ -1,15 +1,15 @@
-"""Soil texture: regridded HWSD (netCDF with T_SAND, T_CLAY or sand, clay) and HWSD v2 units with their layer table."""
+"""Soil texture: regridded HWSD (netCDF with T_SAND, T_CLAY or sand, clay), a folder of SoilGrids, HWSD v2 units with layers."""
 
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
 
 from jtem.errors import InputError
-from jtem.readers import fields, regrid
+from jtem.readers import fields, rasters, regrid, soilgrids
 from jtem.readers.tables import number, read_rows
 from jtem.readers.units import understood
 
@@ -34,11 +34,20 @@ def read(
 ) -> tuple[np.ndarray, np.ndarray]:
     """Sand, silt, clay of the cells, percent, (cell, 3), and which cells were filled from their neighbours (cell,).
 
-    Needs sand and clay; silt is the difference where the file has none. Units percent, or fractions with units "1".
+    A folder holds SoilGrids (``soilgrids``), of which the upper metre counts. A file needs sand and clay; silt is the difference
+    where it has none. Units percent, or fractions with units "1".
     Codes below zero are not soil. Cells without soil data take the nearest with data within 300 km. Raises
     ``InputError``, also where the parts do not add up.
     """
     names = names or {}
+    if Path(path).is_dir():
+        parts = soilgrids.texture(path, targets, TOP_DEPTH_CM, box)
+        return regrid.fill_nearest(parts, targets, FILL_KM, f"{path}: soil texture")
+    if rasters.is_raster(path):
+        raise InputError(
+            f"{path}: one raster cannot hold sand, silt and clay; name the folder of the SoilGrids files, or 'texture_layers' "
+            "for a raster of HWSD v2 units"
+        )
     found = {
         part: fields.read(path, (names[part],) if names.get(part) else NAMES[part], box, optional=part == "silt")
         for part in PARTS
@@ -141,23 +150,39 @@ def read_hwsd2(
     name: str = "",
     box: fields.Box = fields.WHOLE_EARTH,
 ) -> tuple[np.ndarray, np.ndarray]:
-    """As :func:`read` from a raster of HWSD v2 unit ids (netCDF) and their layer table; ids are never averaged."""
-    table = read_hwsd2_layers(layers)
+    """As :func:`read` from HWSD v2 unit ids (``HWSD2.bil``, GeoTIFF or netCDF) and their layer table.
+
+    Ids are never averaged.
+    """
+    return regrid.fill_nearest(
+        unit_means(raster, read_hwsd2_layers(layers), layers, targets, name, box),
+        targets,
+        FILL_KM,
+        f"{raster}: soil texture",
+    )
+
+
+def unit_means(
+    raster: Path | str,
+    table: Mapping[int, Sequence[float] | np.ndarray],
+    layers: Path | str,
+    targets: regrid.Targets,
+    name: str,
+    box: fields.Box,
+) -> np.ndarray:
+    """Area means of numbers by HWSD v2 unit, (cell, n), NaN where no unit of the table lies; raises ``InputError``."""
     field = fields.need(raster, (name,) if name else UNIT_NAMES, box)
-    ids = field.values
     known = np.array(sorted(table))
-    texture = np.array([table[key] for key in known])
-    whole = np.where(np.isfinite(ids), ids, -1).astype(int)
+    values = np.array([table[key] for key in known], dtype=np.float64)
+    whole = np.where(np.isfinite(field.values), field.values, -1).astype(int)
     at = np.clip(np.searchsorted(known, whole), 0, known.size - 1)
     hit = known[at] == whole
     if not hit.any():
         raise InputError(f"{raster}: none of its units is in {layers}; give raster and table of the same HWSD version")
-    fine = np.where(hit[..., None], texture[at], np.nan)
-    per_cell = np.stack(
+    return np.stack(
         [
-            regrid.mean(dataclasses.replace(field, values=fine[..., k], units="percent", name=part), targets)
-            for k, part in enumerate(PARTS)
+            regrid.mean(dataclasses.replace(field, values=np.where(hit, values[at, k], np.nan), units=""), targets)
+            for k in range(values.shape[1])
         ],
         axis=1,
     )
-    return regrid.fill_nearest(per_cell, targets, FILL_KM, f"{raster}: soil texture")

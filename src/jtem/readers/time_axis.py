@@ -125,7 +125,7 @@ def find(
         return dataset.variables[called]
     usable = {
         n: v for n, v in dataset.variables.items()
-        if v.ndim <= 2 and (of is None or v.ndim == 0 or v.dimensions[0] in of.dimensions)
+        if v.ndim <= 2 and (of is None or v.size == 1 or v.dimensions[0] in of.dimensions)
         and not n.lower().endswith(("_bnds", "_bounds", "_bound"))
     }  # fmt: skip
     tests = (
@@ -160,6 +160,8 @@ def read(dataset: netCDF4.Dataset, where: str, called: str = "", of: netCDF4.Var
     if "climatology" in said:
         raise InputError(f"{where}: '{time.name}' is a climatology of many years; give the months of single years")
     dimension = str(time.dimensions[0]) if time.ndim else ""
+    if time.size == 1 and of is not None and dimension not in of.dimensions:
+        dimension = ""  # a file of one month, whose variable has no dimension of time
     calendar = str(said.get("calendar", "standard")).strip().lower()
     calendar = _ALIAS.get(calendar, calendar)
     if calendar not in CALENDARS:

@@ -15,7 +15,7 @@ import numpy as np
 from jtem.errors import InputError, suggest
 from jtem.files import data_path
 from jtem.readers import fields, regrid
-from jtem.readers.embedded import _rules
+from jtem.readers.embedded import rules
 
 KINDS = ("tem", "communities", "biome4", "fractions")
 NAMES = ("vegetation", "veg", "vegtype", "vegetation_type", "temveg", "community", "biome4", "biome", "Band1")
@@ -191,7 +191,7 @@ def with_plateau(
     High Mountain Asia: 25-45N, 65-105E. ``annual_precipitation``: mm, (cell,). Thresholds as in the embedded domain
     (``data/embedded/rules.toml``: desert below 150 mm, steppe below 400 mm, meadow above).
     """
-    limit = _rules()["vegetation"]
+    limit = rules()["vegetation"]
     result = {name: values.copy() for name, values in shares.items()}
     tundra = result.get("wet_moist_tundra")
     if tundra is None:

@@ -20,7 +20,7 @@ from jtem.variables import SECONDS_IN_MONTH, SECONDS_IN_YEAR, find
 
 @dataclass(frozen=True)
 class Field:
-    """One variable: ``values`` (time, [depth,] [cell]) in ``unit`` (house units, a year's sum of rates in annual data)."""
+    """One variable: ``values (time, [depth,] [cell])`` in ``unit`` (house units, a year's sum of rates in annual data)."""
 
     name: str
     long_name: str
@@ -47,20 +47,20 @@ class Field:
         return f"{self.long_name} ({pretty(self.unit)})"
 
     def at(self, depth: float) -> np.ndarray:
-        """Values (time, [cell]) of the layer nearest to a depth (m)."""
+        """Values ``(time, [cell])`` of the layer nearest to a depth (m)."""
         if self.depth is None:
             return self.values
         return self.values[:, int(np.argmin(np.abs(self.depth - depth)))]
 
     def by_year(self, first: int, last: int) -> np.ndarray:
-        """Mean over the times of the years first..last that exist, ([depth,] [cell]); NaN where there are none."""
+        """Mean over the times of the years first..last that exist, ``([depth,] [cell])``; NaN where there are none."""
         inside = (self.years >= first) & (self.years <= last)
         if not inside.any():
             return np.full(self.values.shape[1:], np.nan)
         return np.asarray(self.values[inside].mean(axis=0))
 
     def cycle(self, first: int, last: int) -> np.ndarray:
-        """Mean seasonal cycle over years, (12, [depth,] [cell])."""
+        """Mean seasonal cycle over years, ``(12, [depth,] [cell])``."""
         inside = (self.years >= first) & (self.years <= last)
         values = self.values[inside]
         return values.reshape(-1, 12, *values.shape[1:]).mean(axis=0)
@@ -161,3 +161,14 @@ def open_stages(folder: Path | str, name: str, stages: Sequence[str], frequency:
         if path.is_file():
             found[stage] = xr.open_dataset(path, decode_times=False)
     return found
+
+
+def written_plan(folder: Path) -> str:
+    """The plan that a run's files carry."""
+    for path in sorted(folder.glob("*_annual.nc")):
+        with xr.open_dataset(path, decode_times=False) as data:
+            return str(data.attrs["plan"])
+    raise InputError(
+        f"{folder}: no annual files of a finished run and no simulated.csv; give a folder that 'jtem run' or "
+        "'jtem calibrate' wrote"
+    )

@@ -6,32 +6,21 @@ a dataset; :class:`MapCanvas` a page of maps.
 
 from __future__ import annotations
 
-import functools
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import xarray as xr
 
+from jtem.coast import coastline
 from jtem.constants import PERMAFROST_THAW_LIMIT
 from jtem.errors import InputError
-from jtem.files import data_path
 from jtem.report import fields
 from jtem.report.page import CLASS_COLOURS, CLASS_MARKERS, Axes, alone, pyplot, rounded, save
 
 KM_PER_DEGREE = 111.2
 LAND = "0.88"
 """Grey of cells without a value."""
-
-
-@functools.cache
-def coastline() -> np.ndarray:
-    """Coasts of the world (point, 2): longitude, latitude in degrees; lines are told apart by a row of NaN."""
-    text = data_path("coastline", "coastline.csv").read_text(encoding="utf-8")
-    lines = text.split("longitude,latitude\n", 1)[1].split("\n\n")
-    apart = np.full((1, 2), np.nan)
-    parts = [np.fromstring(line.replace("\n", ","), sep=",").reshape(-1, 2) for line in lines if line.strip()]
-    return np.concatenate([piece for part in parts for piece in (part, apart)])
 
 
 class View:

@@ -158,9 +158,9 @@ def _water(parameters, active, controls, state, climate, heat, cell, *, design):
     return years.water_years(state, climate, heat, controls, cell, parameters, active, design=design)
 
 
-def _carbon(parameters, active, of_run, controls, state, drivers, co2, cells, *, design, selection):
+def _carbon(parameters, active, controls, states, drivers, co2, cells, *, design, selection):
     return years.carbon_years(
-        state, drivers, of_run, co2, controls, cells, parameters, active, design=design, selection=selection
+        states, drivers, co2, controls, cells, parameters, active, design=design, selection=selection
     )
 
 
@@ -180,8 +180,8 @@ def water_program(design: step.Design, devices: tuple) -> Program:
 
 
 def carbon_program(design: step.Design, selection: Selection, devices: tuple, runs: int) -> Program:
-    """Carbon pass of ``runs`` runs: (parameters, active, of_run, controls, state, drivers, co2, cells)."""
-    return compiled(_carbon, devices, shared=4, each=False, per_cell=runs, design=design, selection=selection)
+    """Carbon pass of ``runs`` runs: (parameters, active, controls, states, drivers, co2, cells)."""
+    return compiled(_carbon, devices, shared=3, each=False, per_cell=runs, design=design, selection=selection)
 
 
 def simulate_cells(

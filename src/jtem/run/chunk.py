@@ -9,7 +9,6 @@ from typing import NamedTuple, Protocol, runtime_checkable
 
 import equinox as eqx
 import jax
-import jax.numpy as jnp
 import numpy as np
 
 from jtem import step
@@ -154,6 +153,7 @@ class Chunk:
         self.count = len(self.indices)
         size = min(experiment.chunk_columns, len(experiment.column_cell))
         self.size = size + (-size % len(self.devices))
+        self.runs = runs_together(experiment, self.size // len(self.devices))
         self.block = min(experiment.block_years, max(stage.years for stage in experiment.stages))
         self.selection = with_checks(experiment.selection)
         self.wanted = {name for name, _ in experiment.selection.annual}
@@ -238,7 +238,7 @@ class Chunk:
         """Replace columns in which the solver failed by repeated years, in a batch of their own."""
         size = len(self.devices) * (1 << max(0, -(-len(failed) // len(self.devices)) - 1).bit_length())
         rows = np.concatenate([failed, np.full(size - len(failed), failed[-1])])
-        some = jax.tree.map(lambda leaf: jnp.asarray(np.asarray(leaf)[rows]), (cells, climate))
+        some = jax.tree.map(lambda leaf: np.asarray(leaf)[rows], (cells, climate))
         some = batch.place(some, self.devices)
         repeated = self.work.call(self._spin_program("repeat"), self.e.parameters, *some)
 
@@ -254,7 +254,7 @@ class Chunk:
         thaw = end.thaw
         if leg is not None and leg.base is not None:
             window = slice(leg.base[0], leg.base[1] + 1)
-            thaw = self.place(Thaw(*[jnp.asarray(values[:, window].mean(axis=1)) for values in end.series]), pad=False)
+            thaw = self.place(Thaw(*[values[:, window].mean(axis=1) for values in end.series]), pad=False)
         if thaw is None:  # restart: the pools refer to the thaw in their store
             known = end.state.carbon.store.reference_thaw
             thaw = Thaw(known, known)
@@ -300,7 +300,7 @@ class Chunk:
         for first in range(0, length, self.block):
             span = np.arange(first, first + self.block)
             index = span % given if cyclic else np.minimum(span, length - 1)
-            yield _Block(first, int((span < length).sum()), jnp.asarray(span < length), index)
+            yield _Block(first, int((span < length).sum()), span < length, index)
 
     def hand_over(self, stage: Stage, block: _Block, host: years.Outputs, cyclic: bool) -> None:
         """Check a block of one stage and give it to the sink."""
@@ -314,7 +314,7 @@ class Chunk:
     def end(self, state: step.State, recent: list[tuple[np.ndarray, ...]]) -> _End:
         """Where a stage ends, from the thaw of its blocks of years (column, year)."""
         series = tuple(np.concatenate(parts, axis=1) for parts in zip(*recent, strict=True))
-        thaw = self.place(Thaw(*[jnp.asarray(values[:, -1]) for values in series]), pad=False)
+        thaw = self.place(Thaw(*[values[:, -1] for values in series]), pad=False)
         return _End(state, thaw, series)
 
     # --- arrays
@@ -332,7 +332,7 @@ class Chunk:
         """Columns of the chunk on the devices, padded to its size."""
         if pad and jax.tree.leaves(tree)[0].shape[0] < self.size:
             tree = batch.pad_cells(tree, self.size)
-        return batch.place(jax.tree.map(jnp.asarray, tree), self.devices)
+        return batch.place(tree, self.devices)
 
     def _remembered(self, unit: Unit) -> tuple[dict[str, _End], dict[str, np.ndarray]] | None:
         """Ends of a finished unit, placed, and its other arrays; None where it is not finished."""
@@ -347,7 +347,7 @@ class Chunk:
             if leaves[0] is None:
                 continue
             thaw = [arrays.get(f"thaw/{name}/{k}") for k in range(len(THAW))]
-            known = None if thaw[0] is None else self.place(Thaw(*[jnp.asarray(values) for values in thaw]))
+            known = None if thaw[0] is None else self.place(Thaw(*thaw))
             ends[name] = _End(self.place(jax.tree.unflatten(structure, leaves)), known)
         return ends, {key: value for key, value in arrays.items() if "/" not in key}
 
@@ -357,16 +357,16 @@ class _Block(NamedTuple):
 
     first: int
     live: int
-    active: jax.Array
+    active: np.ndarray
     index: np.ndarray
 
 
 class _Passes:
-    """Years of a family with heat once a distinct climate, water once a distinct climate and treatment, and carbon of all stages
-    of a batch in one program.
+    """Years of a family with heat once a distinct climate, water once a distinct climate and treatment, and carbon of
+    ``Chunk.runs`` stages at a time.
 
     ``climates``: of each stage, host arrays (cell, year, ...). Dictionaries of heat are by ``Stage.heat``, those of water by
-    :func:`_treatment`, those of carbon by ``Stage.batch``.
+    :func:`_treatment`; ``carbon`` is by stage.
     """
 
     def __init__(self, chunk: Chunk, stages: tuple[Stage, ...], begin: _End, climates: list[Climate], cyclic: bool):
@@ -375,12 +375,10 @@ class _Passes:
         self.treatments = [_treatment(stage, moves_water) for stage in stages]
         self.heat_of: dict[Hashable, int] = {}
         self.water_of: dict[Hashable, int] = {}
-        self.batches: dict[str, list[int]] = {}
         climates = list(climates)
         for k, stage in enumerate(stages):
             self.heat_of.setdefault(stage.heat, k)
             self.water_of.setdefault(self.treatments[k], k)
-            self.batches.setdefault(stage.batch, []).append(k)
         for stage in stages:
             if stage.thaw_climate is not None and stage.thaw not in self.heat_of:
                 self.heat_of[stage.thaw] = len(climates)
@@ -389,7 +387,7 @@ class _Passes:
         self.climates = {k: climates[k] for k in {*self.heat_of.values(), *self.water_of.values()}}
         self.thermal = dict.fromkeys(self.heat_of, begin.state.thermal)
         self.wet = dict.fromkeys(self.water_of, begin.state.water)
-        self.carbon = {name: _repeated(begin.state.carbon, len(rows)) for name, rows in self.batches.items()}
+        self.carbon = [begin.state.carbon] * len(stages)
         self.recent: dict[Hashable, list[tuple[np.ndarray, ...]]] = {key: [] for key in self.heat_of}
 
     def run(self) -> dict[str, _End]:
@@ -398,15 +396,12 @@ class _Passes:
         for block in chunk.blocks(self.stages[0].years, self.co2[0].shape[1], self.cyclic):
             climates = {k: chunk.place(_years_of(climate, block.index)) for k, climate in self.climates.items()}
             drivers = self._water(block, climates, self._heat(block, climates))
-            for name, rows in self.batches.items():
-                self._carbon(block, name, rows, drivers)
+            for first in range(0, len(self.stages), chunk.runs):
+                self._carbon(block, range(first, min(first + chunk.runs, len(self.stages))), drivers)
         ends = {}
-        for name, rows in self.batches.items():
-            for row, k in enumerate(rows):
-                stage = self.stages[k]
-                carbon = _part(self.carbon[name], (slice(None), row))
-                state = step.State(self.thermal[stage.heat], self.wet[self.treatments[k]], carbon)
-                ends[stage.name] = chunk.end(state, self.recent[stage.heat])
+        for stage, treatment, carbon in zip(self.stages, self.treatments, self.carbon, strict=True):
+            state = step.State(self.thermal[stage.heat], self.wet[treatment], carbon)
+            ends[stage.name] = chunk.end(state, self.recent[stage.heat])
         return ends
 
     def _heat(self, block: _Block, climates: dict[int, Climate]) -> dict[Hashable, years.HeatYear]:
@@ -441,31 +436,40 @@ class _Passes:
             made[key] = years.Drivers(climates[k], _seen(heat[stage.heat], heat[stage.thaw]), moist)
         return made
 
-    def _carbon(self, block: _Block, name: str, rows: list[int], drivers: dict[Hashable, years.Drivers]) -> None:
-        chunk, stages = self.chunk, [self.stages[k] for k in rows]
-        used = list(dict.fromkeys(self.treatments[k] for k in rows))
-        stacked = jax.tree.map(lambda *leaves: jnp.stack(leaves, axis=1), *(drivers[key] for key in used))
+    def _carbon(self, block: _Block, rows: range, drivers: dict[Hashable, years.Drivers]) -> None:
+        """Carbon of the stages ``rows``; places that are left take the last of them once more."""
+        chunk = self.chunk
+        filled = [*rows, *[rows[-1]] * (chunk.runs - len(rows))]
+        stages = [self.stages[k] for k in filled]
         switches = [years.constant_controls(chunk.block, expose=s.expose, follow=s.follow) for s in stages]
-        self.carbon[name], outputs = chunk.work.call(
-            batch.carbon_program(chunk.e.design, chunk.selection, chunk.devices, len(rows)),
+        states, outputs = chunk.work.call(
+            batch.carbon_program(chunk.e.design, chunk.selection, chunk.devices, chunk.runs),
             chunk.e.parameters,
             block.active,
-            jnp.asarray([used.index(self.treatments[k]) for k in rows]),
-            jax.tree.map(lambda *leaves: jnp.stack(leaves), *switches),
-            self.carbon[name],
-            stacked,
-            chunk.place(np.stack([self.co2[k][:, block.index] for k in rows], axis=1)),
+            jax.tree.map(lambda *leaves: np.stack(leaves), *switches),
+            tuple(self.carbon[k] for k in filled),
+            tuple(drivers[self.treatments[k]] for k in filled),
+            chunk.place(np.stack([self.co2[k][:, block.index] for k in filled], axis=1)),
             chunk.placed_cells(),
         )
         host = jax.tree.map(np.asarray, outputs)
-        for row, stage in enumerate(stages):
-            own = _part(host, (slice(chunk.count), row, slice(block.live)))
-            chunk.hand_over(stage, block, own, self.cyclic)
-        said = stages[0].name if len(rows) == 1 else name or "scenarios"
+        for row, k in enumerate(rows):
+            self.carbon[k] = states[row]
+            own = jax.tree.map(lambda leaf, row=row: leaf[: chunk.count, row, : block.live], host)
+            chunk.hand_over(self.stages[k], block, own, self.cyclic)
+        said = stages[0].name if len(rows) == 1 else f"{self.stages[rows[0]].name} to {self.stages[rows[-1]].name}"
         chunk.work.finished(chunk.count * block.live * len(rows), said, chunk.number, chunk.count)
 
 
 # --- help ----------------------------------------------------------------------------------------------------------------------
+
+
+def runs_together(experiment: Experiment, columns: int) -> int:
+    """How many runs of carbon go through one program, on ``columns`` columns a device: as many as fill a tile.
+
+    One number for all families, so that history and scenarios have the same program; a family with fewer stages fills up.
+    """
+    return min(max(map(len, course.families(experiment.stages))), max(1, batch.TILE // columns))
 
 
 def with_checks(selection: Selection) -> Selection:
@@ -526,14 +530,5 @@ def _cast(climate: Climate, design: step.Design) -> Climate:
     return jax.tree.map(lambda leaf: np.asarray(leaf, design.pool_dtype), climate)
 
 
-def _repeated(tree, runs: int):
-    """A run axis after the cell axis."""
-    return jax.tree.map(lambda leaf: jnp.repeat(leaf[:, None], runs, axis=1), tree)
-
-
 def _years_of(climate: Climate, index: np.ndarray) -> Climate:
     return jax.tree.map(lambda leaf: leaf[:, index], climate)
-
-
-def _part(tree, where: tuple):
-    return jax.tree.map(lambda leaf: leaf[where], tree)

@@ -73,7 +73,6 @@ class Stage:
 
     Stages with equal ``heat_key`` have the same air temperature and precipitation, with equal ``water_key`` the same
     climate but for CO2: their heat and water run once. Without keys a stage shares with those that have its loader.
-    ``batch``: stages of one family (same parent and years) with the same word go through one carbon program together.
     ``thaw_climate``: water and photosynthesis see the thaw of ground under this climate in place of the stage's own;
     ``thaw_key`` as ``heat_key``.
     """
@@ -89,7 +88,6 @@ class Stage:
     base_years: tuple[int, int] | None = None
     heat_key: Hashable = None
     water_key: Hashable = None
-    batch: str = ""
     thaw_climate: ClimateLoader | None = None
     thaw_key: Hashable = None
 

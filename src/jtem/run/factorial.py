@@ -174,7 +174,6 @@ def expand(
                         follow=run.exposes,
                         heat_key=heat,
                         water_key=(heat, free),
-                        batch=scenario,
                         thaw_climate=_held_loader(own, base, GROUND) if keeps else None,
                         thaw_key=("held", "held") if keeps else None,
                     )

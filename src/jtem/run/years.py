@@ -15,6 +15,7 @@ from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jaxtyping import Array, Bool
 
 from jtem import step
@@ -325,9 +326,8 @@ def water_years(
 
 
 def carbon_years(
-    state,
-    drivers: Drivers,
-    of_run: Array,
+    states: tuple[step.CarbonState, ...],
+    drivers: tuple[Drivers, ...],
     co2: Array,
     controls: Controls,
     cells: Cell,
@@ -336,12 +336,11 @@ def carbon_years(
     *,
     design: step.Design,
     selection: Selection,
-) -> tuple[step.CarbonState, Outputs]:
-    """Carbon pass of stacked cells for many runs at once.
+) -> tuple[tuple[step.CarbonState, ...], Outputs]:
+    """Carbon pass of stacked cells for one or more runs at once.
 
-    ``state``: (cell, run, ...); ``drivers``: (cell, driver, year, ...), of which run r uses number ``of_run[r]``; ``co2``:
-    (cell, run, year) ppm; ``controls``: (run, year). Returns the state (cell, run, ...) and the selected outputs
-    (cell, run, year, ...).
+    ``states`` and ``drivers`` of each run: (cell, ...) and (cell, year, ...); ``co2``: (cell, run, year) ppm; ``controls``:
+    (run, year). Returns the states of each run (cell, ...) and the selected outputs (cell, run, year, ...).
 
     Cells and runs are one flat batch: with a run axis of its own the compiler would round shared terms otherwise than in
     the inline run (measured: one unit in the last place).
@@ -350,6 +349,9 @@ def carbon_years(
 
     def flat(leaf):
         return leaf.reshape(count * runs, *leaf.shape[2:])
+
+    def joined(trees):
+        return jax.tree.map(lambda *leaves: flat(jnp.stack(leaves, axis=1)), *trees)
 
     flat_cells = jax.tree.map(lambda leaf: jnp.repeat(leaf, runs, axis=0), cells)
     columns = jax.vmap(lambda cell: step.derive(parameters, cell, design))(flat_cells)
@@ -361,15 +363,15 @@ def carbon_years(
 
     def one_year(carried, inputs):
         of_year, ppm, switches = inputs
-        own = jax.tree.map(lambda leaf: flat(leaf[:, of_run]), of_year)
         switches = jax.tree.map(lambda leaf: jnp.tile(leaf, count), switches)
-        return jax.vmap(run_year)(carried, own, flat(ppm), switches, flat_cells, columns)
+        return jax.vmap(run_year)(carried, joined(of_year), flat(ppm), switches, flat_cells, columns)
 
-    by_year = jax.tree.map(lambda leaf: jnp.moveaxis(leaf, 2, 0), (drivers, co2))
-    inputs = (*by_year, jax.tree.map(lambda leaf: jnp.swapaxes(leaf, 0, 1), controls))
-    state, outputs = many(one_year, jax.tree.map(flat, state), inputs, running=active)
+    by_year = jax.tree.map(lambda leaf: jnp.moveaxis(leaf, 1, 0), drivers)
+    inputs = (by_year, jnp.moveaxis(co2, 2, 0), jax.tree.map(lambda leaf: jnp.swapaxes(leaf, 0, 1), controls))
+    state, outputs = many(one_year, joined(states), inputs, running=active)
     state = jax.tree.map(lambda leaf: leaf.reshape(count, runs, *leaf.shape[1:]), state)
-    return state, jax.tree.map(lambda leaf: jnp.moveaxis(leaf, 0, 1).reshape(count, runs, -1, *leaf.shape[2:]), outputs)
+    ends = tuple(jax.tree.map(lambda leaf, run=run: leaf[:, run], state) for run in range(runs))
+    return ends, jax.tree.map(lambda leaf: jnp.moveaxis(leaf, 0, 1).reshape(count, runs, -1, *leaf.shape[2:]), outputs)
 
 
 # --- small things ----------------------------------------------------------------------------------------------------------
@@ -378,7 +380,7 @@ def carbon_years(
 def constant_controls(years: int, *, baseline: bool = False, expose: bool = False, follow: bool = True) -> Controls:
     """The same switches in every year."""
     return Controls(
-        baseline=jnp.full((years,), baseline), expose=jnp.full((years,), expose), follow=jnp.full((years,), follow)
+        baseline=np.full((years,), baseline), expose=np.full((years,), expose), follow=np.full((years,), follow)
     )
 
 

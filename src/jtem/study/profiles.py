@@ -142,9 +142,9 @@ def mean_profile(stocks: np.ndarray, edges: Sequence[float] = EDGES) -> MeanProf
     deviation = np.where(count > 1, np.sqrt(square / np.maximum(count - 1, 1)), np.nan)
     amplitude = half_depth = np.nan
     if np.isfinite(mean).all() and mean.sum() > 0:
-        found = fitted_hyperbola(jnp.asarray(np.asarray(edges[1:], np.float64)), jnp.asarray(np.cumsum(mean)))
-        if bool(found[2]):
-            amplitude, half_depth = float(found[0]), float(found[1])
+        found = fitted_hyperbola(np.asarray(edges[1:], np.float64), np.cumsum(mean)[None])
+        if found[2].all():
+            amplitude, half_depth = float(found[0][0]), float(found[1][0])
     return MeanProfile(count, mean, deviation, amplitude, half_depth)
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -60,7 +59,7 @@ def minimise(
     if method not in METHODS:
         raise ValueError(f"unknown method {method!r}; use {' or '.join(METHODS)}")
     line_search = method == "lbfgs"
-    optimiser: Any = optax.scale_by_lbfgs() if line_search else optax.adam(rate)
+    optimiser = optax.scale_by_lbfgs() if line_search else optax.adam(rate)
     next_update = jax.jit(optimiser.update)
     here = start if isinstance(start, Descent) else Descent(np.array(start, dtype=np.float64))
     if here.slope is None:

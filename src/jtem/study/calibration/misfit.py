@@ -15,19 +15,23 @@ from __future__ import annotations
 
 import dataclasses
 import functools
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jaxtyping import PyTree
 
 from jtem import parameters, step
 from jtem.constants import MONTHS_PER_YEAR
+from jtem.physics.soil_heat import ThermalState
 from jtem.run import course, equilibrium, spinup, years
 from jtem.state import Cell, Climate, Controls
-from jtem.study.calibration.problem import START, Channel, acts_on_heat, element_of
+from jtem.study.calibration.problem import START, Channel, acts_on_heat
+
+Pools = tuple[step.WaterStateWithThaw, step.CarbonState]
 
 
 class SiteInputs(NamedTuple):
@@ -37,13 +41,13 @@ class SiteInputs(NamedTuple):
     row: step.Parameters
     spin_up: Climate
     history: Climate
-    applies: Any
-    width: Any
-    logarithmic: Any
-    channel: Any
-    begin: Any
-    end: Any
-    share: Any
+    applies: jax.Array
+    width: jax.Array
+    logarithmic: jax.Array
+    channel: jax.Array
+    begin: jax.Array
+    end: jax.Array
+    share: jax.Array
 
 
 class Heat(NamedTuple):
@@ -82,7 +86,7 @@ class Setting:
 # --- one site --------------------------------------------------------------------------------------------------------
 
 
-def with_values(setting: Setting, local, site: SiteInputs) -> tuple[step.Parameters, dict[str, Any]]:
+def with_values(setting: Setting, local: jax.Array, site: SiteInputs) -> tuple[step.Parameters, dict[str, jax.Array]]:
     """The site's row of parameters with the free values (slot,), and the factors on pools of :data:`START`."""
     row, starts = site.row, {}
     for k, (names, mode) in enumerate(setting.slots):
@@ -90,17 +94,15 @@ def with_values(setting: Setting, local, site: SiteInputs) -> tuple[step.Paramet
             if full in START:
                 starts[full] = jnp.where(site.applies[k], local[k], jnp.ones_like(local[k]))
                 continue
-            name, element = element_of(full)
-            leaf = parameters.get(row, name)
+            handle = parameters.Handle.of(full)
+            leaf = handle.leaf(row)
             value = local[k].astype(leaf.dtype)
             changed = leaf * value if mode == "factor" else jnp.broadcast_to(value, leaf.shape)
-            if element is not None:
-                changed = leaf.at[element].set(changed[element])
-            row = parameters.replace(row, name, jnp.where(site.applies[k], changed, leaf))
+            row = handle.put(row, jnp.where(site.applies[k], handle.onto(leaf, changed), leaf))
     return row, starts
 
 
-def site_heat(setting: Setting, local, site: SiteInputs, differentiable: bool = True) -> Heat:
+def site_heat(setting: Setting, local: jax.Array, site: SiteInputs, differentiable: bool = True) -> Heat:
     """Periodic heat of the spin-up's year, with its implicit derivative, then history."""
     design = setting.design
     row, _ = with_values(setting, local, site)
@@ -115,14 +117,16 @@ def site_heat(setting: Setting, local, site: SiteInputs, differentiable: bool = 
         differentiable=differentiable,
     )
 
-    def one_year(thermal, climate):
+    def one_year(thermal: ThermalState | None, climate: Climate) -> tuple[ThermalState | None, years.HeatYear]:
         return years.heat(thermal, climate, site.cell, derived, design=design)
 
     body = jax.checkpoint(one_year, policy=step.KEEP_PHASES)
     return Heat(periodic, years.many(body, thermal, site.history)[1])
 
 
-def _carbon_series(setting: Setting, local, site: SiteInputs, heat: Heat, names: Sequence[str]):
+def _carbon_series(
+    setting: Setting, local: jax.Array, site: SiteInputs, heat: Heat, names: Sequence[str]
+) -> tuple[dict[str, jax.Array], jax.Array]:
     """Equilibrium on the periodic heat, then history: named monthly outputs (year, 12) and the solver's code."""
     design = setting.design
     row, starts = with_values(setting, local, site)
@@ -140,11 +144,11 @@ def _carbon_series(setting: Setting, local, site: SiteInputs, heat: Heat, names:
         baseline=jnp.array(False), expose=jnp.array(bool(design.permafrost.layers)), follow=jnp.array(True)
     )
 
-    def named(month: step.MonthOutput) -> dict[str, Any]:
+    def named(month: step.MonthOutput) -> dict[str, jax.Array]:
         fields = years.month_fields(month)
         return {name: fields[name] for name in names}
 
-    def one_year(carried, inputs):
+    def one_year(carried: Pools, inputs: tuple[Climate, years.HeatYear]) -> tuple[Pools, dict[str, jax.Array]]:
         climate, year = inputs
         carried, series, _ = years.pools(
             carried, climate, year, controls, site.cell, derived, design=design, keep=named
@@ -155,7 +159,7 @@ def _carbon_series(setting: Setting, local, site: SiteInputs, heat: Heat, names:
     return series, found.code
 
 
-def _scaled(carbon: step.CarbonState, starts: Mapping[str, Any]) -> step.CarbonState:
+def _scaled(carbon: step.CarbonState, starts: Mapping[str, jax.Array]) -> step.CarbonState:
     """Pools times the factors of :data:`START`; C:N ratios stay."""
     if "start.vegetation_carbon" in starts:
         f = starts["start.vegetation_carbon"]
@@ -174,13 +178,13 @@ def _scaled(carbon: step.CarbonState, starts: Mapping[str, Any]) -> step.CarbonS
     return carbon
 
 
-def predict(setting: Setting, local, site: SiteInputs, heat: Heat):
+def predict(setting: Setting, local: jax.Array, site: SiteInputs, heat: Heat) -> tuple[jax.Array, jax.Array]:
     """What would be observed at a site, (pick,), and the equilibrium's code (0 where carbon is not needed)."""
     layers = [channel.depth for channel in setting.channels if channel.depth is not None]
     names = sorted({v for c in setting.channels if c.depth is None for v in c.variables} - {"active_layer_thickness"})
     dtype = local.dtype
     code = jnp.zeros((), int)
-    fields: dict[str, Any] = vars(heat.history.months)
+    fields: dict[str, jax.Array] = vars(heat.history.months)
     if setting.carbon:
         fields, code = _carbon_series(setting, local, site, heat, names)
     length = site.history.co2.shape[0]
@@ -214,11 +218,15 @@ def depth_weights(depths: np.ndarray, centres: Sequence[float]) -> np.ndarray:
 # One a setting and shape, whichever problem asks: compiling takes longer than most searches.
 
 
-def _site_values(setting: Setting, local, site: SiteInputs, heat):
+def _site_values(
+    setting: Setting, local: jax.Array, site: SiteInputs, heat: Heat | None
+) -> tuple[jax.Array, jax.Array]:
     return predict(setting, local, site, site_heat(setting, local, site) if heat is None else heat)
 
 
-def _site_jacobian(setting: Setting, local, site: SiteInputs, heat):
+def _site_jacobian(
+    setting: Setting, local: jax.Array, site: SiteInputs, heat: Heat | None
+) -> tuple[jax.Array, jax.Array, jax.Array]:
     """Value (pick,), code and derivative (pick, slot).
 
     Heat slots turn heat; from there one program of carbon serves all slots (each with heat's own turn), so it is compiled
@@ -233,7 +241,7 @@ def _site_jacobian(setting: Setting, local, site: SiteInputs, heat):
         where = jnp.asarray(setting.heat_slots)
         slots = tuple(sorted((*setting.heat_slots, *slots)))
 
-        def turn(part):
+        def turn(part: jax.Array) -> tuple[Heat, Heat]:
             found = site_heat(setting, local.at[where].set(part), site)
             return found, found
 
@@ -246,7 +254,9 @@ def _site_jacobian(setting: Setting, local, site: SiteInputs, heat):
             turned,
         )
 
-    def column(direction, rate):
+    assert held is not None
+
+    def column(direction: jax.Array, rate: Heat | None) -> tuple[jax.Array, jax.Array, jax.Array]:
         if rate is None:
             return jax.jvp(lambda all_: predict(setting, all_, site, held), (local,), (direction,), has_aux=True)
         return jax.jvp(
@@ -262,10 +272,10 @@ def _site_jacobian(setting: Setting, local, site: SiteInputs, heat):
     return value, code, slope.at[:, jnp.asarray(slots)].set(columns.T) if slots else slope
 
 
-def _heat_differences(setting: Setting, local, site: SiteInputs):
+def _heat_differences(setting: Setting, local: jax.Array, site: SiteInputs) -> jax.Array:
     """Derivative (pick, slot) by heat slots from central differences, 0 for the others."""
 
-    def moved(all_):
+    def moved(all_: jax.Array) -> jax.Array:
         return predict(setting, all_, site, site_heat(setting, all_, site, differentiable=False))[0]
 
     where = jnp.asarray(setting.heat_slots)
@@ -278,7 +288,7 @@ def _heat_differences(setting: Setting, local, site: SiteInputs):
 
 
 @functools.lru_cache(maxsize=32)
-def program(which: str, setting: Setting):
+def program(which: str, setting: Setting) -> Callable[..., PyTree]:
     """Compiled "heat" (local, site), or "values" and "jacobian" (local with a leading start axis, site, heat)."""
     if which == "heat":
         return jax.jit(jax.vmap(functools.partial(site_heat, setting)))
@@ -291,17 +301,19 @@ class Target(NamedTuple):
     (coordinate,); a weight of 0 counts nothing.
     """
 
-    index: Any
-    observed: Any
-    weight: Any
-    low: Any
-    width: Any
-    logarithmic: Any
-    prior_mean: Any
-    prior_weight: Any
+    index: jax.Array | np.ndarray
+    observed: jax.Array | np.ndarray
+    weight: jax.Array | np.ndarray
+    low: jax.Array | np.ndarray
+    width: jax.Array | np.ndarray
+    logarithmic: jax.Array | np.ndarray
+    prior_mean: jax.Array | np.ndarray
+    prior_weight: jax.Array | np.ndarray
 
 
-def misfit(setting: Setting, x, site: SiteInputs, heat, target: Target):
+def misfit(
+    setting: Setting, x: jax.Array, site: SiteInputs, heat: Heat | None, target: Target
+) -> tuple[jax.Array, jax.Array]:
     """Sum of squared residuals at x (coordinate,), and the log-density of the change of variables to x (for samplers)."""
     on_scale = target.low + jax.nn.sigmoid(x) * target.width
     values = jnp.where(target.logarithmic, jnp.exp(on_scale), on_scale)
@@ -312,10 +324,10 @@ def misfit(setting: Setting, x, site: SiteInputs, heat, target: Target):
 
 
 @functools.lru_cache(maxsize=32)
-def log_density(setting: Setting):
+def log_density(setting: Setting) -> Callable[..., jax.Array]:
     """The unnormalised log-posterior (x, site, heat, target) -> (), traceable: see :meth:`Model.log_posterior`."""
 
-    def density(x, *rest):
+    def density(x: jax.Array, *rest: PyTree) -> jax.Array:
         value, change = misfit(setting, x, *rest)
         return -0.5 * value + change
 
@@ -323,6 +335,6 @@ def log_density(setting: Setting):
 
 
 @functools.lru_cache(maxsize=32)
-def gradient_program(setting: Setting):
+def gradient_program(setting: Setting) -> Callable[..., tuple[jax.Array, jax.Array]]:
     """Compiled misfit and its gradient by one reverse sweep: (x, site, heat, target)."""
     return jax.jit(jax.value_and_grad(lambda x, *rest: misfit(setting, x, *rest)[0]))

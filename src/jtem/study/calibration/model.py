@@ -4,18 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import cached_property
-from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jaxtyping import PyTree
 
-from jtem import parameters
 from jtem.constants import MONTHS_PER_YEAR
 from jtem.errors import InputError
+from jtem.parameters import Handle
 from jtem.study.calibration import misfit
 from jtem.study.calibration.least_squares import Transform
-from jtem.study.calibration.problem import Free, Problem, check_free, element_of
+from jtem.study.calibration.problem import Free, Problem, check_free
 
 
 class Model:
@@ -86,11 +86,10 @@ class Model:
             )
         return float(flat[0])
 
-    def value_in_table(self, full: str, s: int):
+    def value_in_table(self, full: str, s: int) -> np.ndarray:
         """A parameter of site ``s`` before anything is fitted; one element where ``full`` names one."""
-        name, element = element_of(full)
-        leaf = np.asarray(parameters.get(self.problem.rows, name))[s]
-        return leaf if element is None else leaf[element]
+        handle = Handle.of(full)
+        return handle.pick(np.asarray(np.asarray(handle.leaf(self.problem.rows))[s]))
 
     def _lay_out_observations(self) -> None:
         problem, o = self.problem, self.problem.observations
@@ -115,7 +114,7 @@ class Model:
             raise InputError("an observation lies outside the years of history; lengthen them")
         dtype = problem.design.pool_dtype
 
-        def numbers(tree):
+        def numbers(tree: PyTree) -> PyTree:
             return jax.tree.map(
                 lambda leaf: jnp.asarray(leaf, dtype if np.asarray(leaf).dtype.kind == "f" else None), tree
             )
@@ -139,19 +138,19 @@ class Model:
         logs = np.array([s == "log" for s in transform.scales])
         low, high = (np.where(logs, np.log(np.where(logs, v, 1.0)), v) for v in (transform.lower, transform.upper))
         mean = np.array([0.0 if p is None else p[0] for p in self.prior])
+        observed, weight = np.zeros(shape), np.zeros(shape)
+        at = (o.site[self.fitted], self.position[self.fitted])
+        observed[at], weight[at] = o.value[self.fitted], 1.0 / o.error[self.fitted]
         self.target = misfit.Target(
             index=self.index,
-            observed=np.zeros(shape),
-            weight=np.zeros(shape),
+            observed=observed,
+            weight=weight,
             low=low,
             width=high - low,
             logarithmic=logs,
             prior_mean=np.where(logs & (mean > 0), np.log(np.where(mean > 0, mean, 1.0)), mean),
             prior_weight=np.array([0.0 if p is None else 1.0 / p[1] for p in self.prior]),
         )
-        at = (o.site[self.fitted], self.position[self.fitted])
-        self.target.observed[at] = o.value[self.fitted]
-        self.target.weight[at] = 1.0 / o.error[self.fitted]
 
     # --- compiled pieces
 
@@ -173,7 +172,7 @@ class Model:
             self._heat = misfit.program("heat", self.setting)(self._local(self.start_values), self.site)
         return self._heat
 
-    def _local(self, values) -> Any:
+    def _local(self, values: np.ndarray) -> jax.Array:
         """Values (..., coordinate) by site and slot (..., site, slot)."""
         dtype = self.problem.design.pool_dtype
         return jnp.asarray(values, dtype)[..., self.index]
@@ -249,7 +248,7 @@ class Model:
         value, slope = run_(jnp.asarray(x, self.problem.design.pool_dtype), self.site, self.heat(), self._device_target)
         return float(value), np.asarray(slope, dtype=np.float64)
 
-    def log_posterior(self, x):
+    def log_posterior(self, x: jax.Array | np.ndarray) -> jax.Array:
         """Unnormalised log-density at x (coordinate,) as a traceable function: -misfit/2 and the density of the change of
         variables (within its bounds a parameter without prior is uniform on its scale).
         """
@@ -265,7 +264,7 @@ class Model:
         value = -0.5 * (residual**2).sum(axis=1) + change
         return value, -np.einsum("sr,src->sc", residual, jacobian) + 1.0 - 2.0 * share
 
-    def density_arguments(self) -> tuple[Any, ...]:
+    def density_arguments(self) -> tuple[misfit.SiteInputs, misfit.Heat | None, misfit.Target]:
         """What :func:`log_density` reads beside x; handed over and not compiled in, one program serves other observations."""
         return self.site, self.heat(), self._device_target
 

@@ -157,14 +157,6 @@ def write(
     paths["tpl"].write_text(f"ptf {marker}\n" + values_text(fields), encoding="utf-8")
     instructions = "".join(f"l1 w !{seen[o.name]}!\n" for o in problem.observations)
     paths["ins"].write_text("pif @\n" + instructions)
-    parameter_rows = []
-    for p in problem.parameters:
-        limit = "factor" if p.lower > 0 or p.upper < 0 else "relative"
-        numbers = " ".join(f"{v:.15e}" for v in (p.value, p.lower, p.upper))
-        parameter_rows.append(
-            f"{short[p.name]:<12} {p.transform:<6} {limit:<8} {numbers} {groups[_group(p)]:<12} "
-            f"{p.scale:.15e} {p.offset:.15e} 1"
-        )
     paths["pst"].write_text(
         "\n".join(
             [
@@ -181,7 +173,7 @@ def write(
                 "* parameter groups",
                 *(f"{group:<12} relative 0.01 0.0 switch 2.0 parabolic" for group in groups.values()),
                 "* parameter data",
-                *parameter_rows,
+                *(_parameter_row(p, short[p.name], groups[_group(p)]) for p in problem.parameters),
                 "* observation groups",
                 *streams.values(),
                 "* observation data",
@@ -233,6 +225,13 @@ def check(problem: Problem) -> None:
 
 def _group(parameter: Parameter) -> str:
     return parameter.group or re.split(r"[.:\[]", parameter.name, maxsplit=1)[0]
+
+
+def _parameter_row(p: Parameter, short: str, group: str) -> str:
+    """PEST's line of parameter data."""
+    limit = "factor" if p.lower > 0 or p.upper < 0 else "relative"
+    numbers = " ".join(f"{v:.15e}" for v in (p.value, p.lower, p.upper))
+    return f"{short:<12} {p.transform:<6} {limit:<8} {numbers} {group:<12} {p.scale:.15e} {p.offset:.15e} 1"
 
 
 def _prior(parameter: Parameter, short: str) -> str:

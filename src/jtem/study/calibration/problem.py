@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass
 
 import numpy as np
@@ -20,18 +19,10 @@ START = {
 """Factors on the pools between equilibrium and history: a site that is not at equilibrium (Carvalhais et al. 2008, Global
 Biogeochemical Cycles 22, GB2007, relax the steady state the same way). They belong to a site's past, not to the model."""
 
-SUMS = ("sum", "mean")
-
 
 def acts_on_heat(name: str) -> bool:
     """Whether a parameter changes soil heat or what heat hands on (thawed roots, snowfall)."""
     return name.startswith(("soil_thermal.", "water.rooting_depth", "water.snowfall_temperature"))
-
-
-def element_of(name: str) -> tuple[str, int | None]:
-    """``"soil_thermal.water_content[1]"`` as (name, 1); without brackets the element is None (all)."""
-    found = re.fullmatch(r"([\w.]+)\[(\d+)\]", name)
-    return (found[1], int(found[2])) if found else (name, None)
 
 
 # --- the problem as data ---------------------------------------------------------------------------------------------
@@ -136,12 +127,12 @@ def check_free(free: Free, problem: Problem) -> None:
             if free.mode != "factor":
                 raise InputError(f"'{full}' is a factor on the pools at the start; set mode = 'factor'")
             continue
-        name, element = element_of(full)
-        if name not in known:
-            raise InputError(f"unknown parameter '{name}'; {suggest(name, [*known, *START])}")
-        shape = np.asarray(parameters.get(problem.rows, name)).shape[1:]
-        if element is not None and (not shape or element >= shape[0]):
+        handle = parameters.Handle.of(full)
+        if handle.name not in known:
+            raise InputError(f"unknown parameter '{handle.name}'; {suggest(handle.name, [*known, *START])}")
+        shape = np.asarray(handle.leaf(problem.rows)).shape[1:]
+        if handle.element is not None and (not shape or handle.element >= shape[0]):
             size = shape[0] if shape else 0
             raise InputError(f"'{full}': the parameter has {size} elements; use 0..{size - 1} or the plain name")
-        if acts_on_heat(name) and problem.design.thermal is None:
+        if acts_on_heat(handle.name) and problem.design.thermal is None:
             raise InputError(f"'{full}' acts on soil heat, which this design does not have; leave it out")

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -76,6 +75,10 @@ BASE = (2010, 2015)
 """Years whose mean active layer tells where permafrost is (Liu et al. 2024)."""
 
 
+Stage = str | tuple[str, str]
+"""A stage of a course: "" (history) or (scenario, run)."""
+
+
 # --- printed numbers from yearly totals ----------------------------------------------------------------------------------
 
 
@@ -83,7 +86,7 @@ BASE = (2010, 2015)
 class Course:
     """Years of the totals: ``stages`` "" (history) and (scenario, run) to positions in time; ``years``: of each position."""
 
-    stages: Mapping[Any, np.ndarray]
+    stages: Mapping[Stage, np.ndarray]
     years: np.ndarray
 
     @property
@@ -92,17 +95,17 @@ class Course:
         return tuple(dict.fromkeys(key[0] for key in self.stages if key))
 
 
-Series = Callable[[Any, str], Any]
+Series = Callable[[Stage, str], jax.Array]
 """(stage, variable) to its regional series, Pg or Pg yr-1 (year,), of layered ones (layer, year); active layer in m."""
 
 
-def numbers(course: Course, series: Series) -> dict[tuple[str, str], Any]:
+def numbers(course: Course, series: Series) -> dict[tuple[str, str], jax.Array]:
     """Numbers of Liu et al. (2024) by key and scenario, units as printed; the definitions are those of ``report.liu2024``.
 
-    Any array library's arithmetic that JAX traces: derivatives follow.
+    JAX traces it: derivatives follow.
     """
     past = course.years[course.stages[""]]
-    found: dict[tuple[str, str], Any] = {
+    found: dict[tuple[str, str], jax.Array] = {
         ("vegetation_carbon", "historical"): series("", "vegetation_carbon")[-1],
         ("soil_carbon", "historical"): series("", "soil_carbon")[-1],
     }
@@ -111,14 +114,14 @@ def numbers(course: Course, series: Series) -> dict[tuple[str, str], Any]:
     return found
 
 
-def _of_scenario(course: Course, series: Series, s: str, past: int) -> dict[str, Any]:
+def _of_scenario(course: Course, series: Series, s: str, past: int) -> dict[str, jax.Array]:
     years = course.years[course.stages[s, "S_Trans"]]
     decade = (years >= years[-1] - 10) & (years <= years[-1] - 1)
 
-    def free(name: str) -> Any:
+    def free(name: str) -> jax.Array:
         return series((s, "S_Trans"), name)
 
-    def effect(name: str, held: str = "S_PF") -> Any:
+    def effect(name: str, held: str = "S_PF") -> jax.Array:
         return free(name) - series((s, held), name)
 
     rh, thawed = free("heterotrophic_respiration"), free("heterotrophic_respiration_thawed_permafrost")
@@ -252,7 +255,7 @@ class Regional(Model):
         (drivers,) = model.drivers.values()
         count = values.size
 
-        def still(leaf):
+        def still(leaf: np.ndarray) -> np.ndarray:
             leaf = np.asarray(leaf)
             return np.broadcast_to(np.zeros((), leaf.dtype), (leaf.shape[0], count, *leaf.shape[1:]))
 
@@ -290,8 +293,8 @@ class Regional(Model):
         for part in (total[None], moved):
             part[:, depth] *= PETAGRAMS / share.sum()
 
-        def of(totals):
-            def series(stage, name):
+        def of(totals: jax.Array) -> jax.Array:
+            def series(stage: Stage, name: str) -> jax.Array:
                 part = totals[self._rows[name]][:, self.course.stages[stage]]
                 return part if name in LAYERED else part[0]
 

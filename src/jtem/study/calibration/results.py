@@ -6,19 +6,19 @@ import csv
 import hashlib
 import json
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
 from jtem import __version__
 from jtem.files import write_text
+from jtem.parameters import Handle, Numbers
 from jtem.study import scores
 from jtem.study.calibration import least_squares, pest
 from jtem.study.calibration.case import Case
-from jtem.study.calibration.problem import START, element_of
+from jtem.study.calibration.problem import START
 from jtem.study.calibration.search import Outcome
 
 
@@ -62,12 +62,12 @@ def scored(case: Case, simulated: np.ndarray) -> list[scores.Score]:
     )
 
 
-def overlay(case: Case, values: np.ndarray) -> tuple[dict[str, Any], dict[str, str]]:
+def overlay(case: Case, values: np.ndarray) -> tuple[dict[str, dict[str, Numbers]], dict[str, str]]:
     """Table values ``{"branch.field": {community: value}}`` at ``values`` (coordinate,), and what cannot go there (site-wise,
     pools).
     """
     problem, model, entries = case.problem, case.model, case.table.entries
-    made: dict[str, dict[str, Any]] = {}
+    made: dict[str, dict[str, Numbers]] = {}
     other: dict[str, str] = {}
     done: set[tuple[str, str]] = set()
     for k, free in enumerate(problem.free):
@@ -80,10 +80,10 @@ def overlay(case: Case, values: np.ndarray) -> tuple[dict[str, Any], dict[str, s
             if (free.label + full, community) in done:
                 continue
             done.add((free.label + full, community))
-            name, element = element_of(full)
-            entry, by = entries[name], made.setdefault(name, {})
+            handle = Handle.of(full)
+            entry, by = entries[handle.name], made.setdefault(handle.name, {})
             new = np.array(by.get(community, entry.values[community]), dtype=float)
-            where = slice(None) if element is None else element
+            where = slice(None) if handle.element is None else handle.element
             changed = np.atleast_1d(new)
             changed[where] = changed[where] * value if free.mode == "factor" else value
             by[community] = np.clip(changed.reshape(new.shape), entry.lower, entry.upper).tolist()
@@ -128,7 +128,7 @@ def overlay_text(case: Case, outcome: Outcome) -> str:
     return "\n".join(lines) + "\n"
 
 
-def _overlay_lines(values: Mapping[str, Any], other: Mapping[str, str], source: str) -> list[str]:
+def _overlay_lines(values: Mapping[str, Mapping[str, Numbers]], other: Mapping[str, str], source: str) -> list[str]:
     """Lines of an overlay from what :func:`overlay` gives."""
     lines = []
     if other:
@@ -208,7 +208,7 @@ def units(case: Case) -> list[str]:
     problem, model = case.problem, case.model
     units = ["1"] * len(model.names)
     for k, free in enumerate(problem.free):
-        name, _ = element_of(free.names[0])
+        name = Handle.of(free.names[0]).name
         if free.mode == "value" and name in case.table.entries:
             for c in {int(i) for i in model.index[model.applies[:, k], k]}:
                 units[c] = case.table.entries[name].unit
@@ -220,10 +220,10 @@ def read_before(folder: Path) -> list[scores.Score]:
     return scores.read(folder / "scores_before.csv")
 
 
-def table(path: Path, header: Sequence[str], rows: Sequence[Any]) -> None:
+def table(path: Path, header: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
     """Write rows of numbers and texts as CSV; what is not a number is empty."""
 
-    def text(value: Any) -> str:
+    def text(value: object) -> str:
         if isinstance(value, float | np.floating):
             return "" if math.isnan(value) else f"{value:.8g}"
         return str(value)

@@ -11,11 +11,14 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from types import ModuleType
+from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jax.typing import DTypeLike
+from jaxtyping import PyTree
 
 from jtem.errors import InputError
 
@@ -26,7 +29,7 @@ HALVINGS = 12  # of the distance to the centre, for a start without finite densi
 LARGEST_R_HAT = 1.01  # Vehtari et al. 2021, Bayesian Analysis 16, 667-718
 
 
-def library() -> Any:
+def library() -> ModuleType:
     """The blackjax package; raises ``InputError`` where it is absent or too old."""
     try:
         import blackjax
@@ -86,12 +89,18 @@ class Draws(NamedTuple):
 SERIES = ("x", "log_density", "divergent", "acceptance", "gradients")
 
 
+Density = Callable[..., jax.Array]
+"""An unnormalised log-density (x (coordinate,), *arguments) -> ()."""
+Geometry = tuple[jax.Array, jax.Array]
+"""Centre (coordinate,) and factor (coordinate, coordinate) of the coordinates that chains move in."""
+
+
 class _Adaptation(NamedTuple):
-    step: Any
-    mass: Any
+    step: PyTree
+    mass: PyTree
 
 
-def _programs(log_density: Callable[..., Any], settings: Settings, size: int, dtype: Any) -> tuple[Callable, Callable]:
+def _programs(log_density: Density, settings: Settings, size: int, dtype: DTypeLike) -> tuple[Callable, Callable]:
     """``begin`` (z, log-density, its gradient by z) -> state and ``go_on`` (state, first, count, key, geometry, arguments) ->
     state and a block of draws, of which ``count`` are made.
     """
@@ -104,14 +113,14 @@ def _programs(log_density: Callable[..., Any], settings: Settings, size: int, dt
     schedule = np.asarray(blackjax.adaptation.window_adaptation.build_schedule(settings.warmup))
     slow, ends = jnp.asarray(schedule[:, 0] == 1), jnp.asarray(schedule[:, 1].astype(bool))
 
-    def whitened(geometry, arguments):
+    def whitened(geometry: Geometry, arguments: tuple) -> Callable[[jax.Array], jax.Array]:
         centre, factor = geometry
         return lambda z: log_density((centre + factor @ z).astype(dtype), *arguments).astype(z.dtype)
 
-    def choose(wanted, new, old):
+    def choose(wanted: jax.Array | bool, new: PyTree, old: PyTree) -> PyTree:
         return jax.tree.map(lambda a, b: jnp.where(wanted, a, b).astype(b.dtype), new, old)
 
-    def adapt(state: _Adaptation, draw, position, acceptance) -> _Adaptation:
+    def adapt(state: _Adaptation, draw: jax.Array, position: jax.Array, acceptance: jax.Array) -> _Adaptation:
         at = jnp.minimum(draw, settings.warmup - 1)
         step = step_update(state.step, acceptance)
         mass = choose(slow[at], mass_update(state.mass, position), state.mass)
@@ -119,8 +128,8 @@ def _programs(log_density: Callable[..., Any], settings: Settings, size: int, dt
         mass = choose(ends[at], mass_final(mass), mass)
         return choose(draw < settings.warmup, _Adaptation(step, mass), state)
 
-    def begin(z, density, gradient):
-        def fresh(_):
+    def begin(z: jax.Array, density: jax.Array, gradient: jax.Array) -> tuple[PyTree, _Adaptation]:
+        def fresh(_: jax.Array) -> PyTree:
             made = _Adaptation(step_begin(FIRST_STEP), mass_begin(size))
             return jax.tree.map(
                 lambda leaf: leaf.astype(z.dtype) if jnp.issubdtype(leaf.dtype, jnp.floating) else leaf,
@@ -129,7 +138,10 @@ def _programs(log_density: Callable[..., Any], settings: Settings, size: int, dt
 
         return blackjax.mcmc.hmc.HMCState(z, density, gradient), jax.vmap(fresh)(z)
 
-    def one_chain(number, chain, adaptation, draw, key, density):
+    def one_chain(
+        number: jax.Array, chain: PyTree, adaptation: _Adaptation, draw: jax.Array, key: jax.Array,
+        density: Callable[[jax.Array], jax.Array],
+    ) -> tuple[PyTree, _Adaptation, tuple[jax.Array, ...]]:  # fmt: skip
         mine = jax.random.fold_in(jax.random.fold_in(key, number), draw)
         warm = draw < settings.warmup
         step_size = jnp.exp(jnp.where(warm, adaptation.step.log_step_size, adaptation.step.log_step_size_avg))
@@ -140,12 +152,14 @@ def _programs(log_density: Callable[..., Any], settings: Settings, size: int, dt
         adaptation = adapt(adaptation, draw, chain.position, told.acceptance_rate)
         return chain, adaptation, (told.is_divergent, told.acceptance_rate, told.num_integration_steps)
 
-    def go_on(state, first, count, key, geometry, arguments):
+    def go_on(
+        state: PyTree, first: jax.Array, count: jax.Array, key: jax.Array, geometry: Geometry, arguments: tuple
+    ) -> PyTree:
         density = whitened(geometry, arguments)
         centre, factor = geometry
         numbers = jnp.arange(settings.chains)
 
-        def body(i, carried):
+        def body(i: jax.Array, carried: PyTree) -> PyTree:
             (chains, adaptation), block = carried
             chains, adaptation, told = jax.vmap(one_chain, in_axes=(0, 0, 0, None, None, None))(
                 numbers, chains, adaptation, first + i, key, density
@@ -168,13 +182,13 @@ def _programs(log_density: Callable[..., Any], settings: Settings, size: int, dt
 
 
 def sample(
-    log_density: Callable[..., Any],
+    log_density: Density,
     centre: np.ndarray,
     covariance: np.ndarray,
     settings: Settings,
     *,
-    arguments: tuple[Any, ...] = (),
-    dtype: Any = np.float64,
+    arguments: tuple = (),
+    dtype: DTypeLike = np.float64,
     start: Callable[[np.ndarray], tuple[np.ndarray, np.ndarray]] | None = None,
     resume: Draws | None = None,
     say: Callable[[str], None] | None = None,
@@ -251,7 +265,7 @@ def _nothing(chains: int, size: int) -> Draws:
     )
 
 
-def _by_gradient(log_density: Callable[..., Any], arguments: tuple[Any, ...], dtype: Any) -> Callable:
+def _by_gradient(log_density: Density, arguments: tuple, dtype: DTypeLike) -> Callable:
     both = jax.jit(jax.vmap(jax.value_and_grad(log_density), in_axes=(0, *(None for _ in arguments))))
 
     def of(x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

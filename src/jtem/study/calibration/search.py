@@ -48,10 +48,12 @@ def identity(text: str) -> str:
     return hashlib.sha256((kept.rstrip() + __version__).encode()).hexdigest()[:16]
 
 
-def dump(searches: Sequence[Any], text: str, seconds: float, path: Path) -> None:
+def dump(
+    searches: Sequence[least_squares.Search] | Sequence[descent.Descent], text: str, seconds: float, path: Path
+) -> None:
     """Write down searches or descents, and the seconds spent."""
 
-    def plain(value):
+    def plain(value: object) -> object:
         if isinstance(value, list):
             return [plain(part) for part in value]
         return value.tolist() if isinstance(value, np.ndarray) else value

@@ -108,7 +108,7 @@ def gradient_of(model: Model, scenario: str, objective: Callable[[Mapping[str, j
     """:func:`gradient` of a model that was made before."""
     y, _ = forward(model, scenario)
 
-    def of(values):
+    def of(values: jax.Array) -> jax.Array:
         result = jnp.asarray(objective({name: values[:, k] for k, name in enumerate(model.variables)}))
         if result.shape:
             raise InputError(f"the objective gives an array of shape {result.shape}; make it one number")
@@ -120,7 +120,7 @@ def gradient_of(model: Model, scenario: str, objective: Callable[[Mapping[str, j
         model, scenario, model.chunk_columns, lambda chunk: chunk.adjoint(seeds)
     )
 
-    def known(leaf):
+    def known(leaf: np.ndarray) -> np.ndarray:
         return np.where((code == 0).reshape(-1, *[1] * (leaf.ndim - 2)), leaf[:, 0], np.nan)
 
     whole = jax.tree.map(lambda *parts: np.concatenate(parts, axis=2), *by_climates)

@@ -9,9 +9,9 @@ effect of Jansen (1999); elementary effects: Morris (1991), Campolongo et al. (2
 from __future__ import annotations
 
 import warnings
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from types import ModuleType
 
 import numpy as np
 
@@ -22,7 +22,7 @@ from jtem.study.sensitivity import derivatives
 from jtem.study.sensitivity.model import Model
 
 
-def _salib() -> Any:
+def _salib() -> ModuleType:
     try:
         import SALib.analyze.morris
         import SALib.analyze.sobol
@@ -86,7 +86,7 @@ def ensemble(
 # --- indices -----------------------------------------------------------------------------------------------------------
 
 
-def _problem(names: Sequence[str], bounds: np.ndarray) -> dict[str, Any]:
+def _problem(names: Sequence[str], bounds: np.ndarray) -> dict[str, object]:
     return {"num_vars": len(names), "names": list(names), "bounds": bounds.tolist()}
 
 
@@ -95,7 +95,9 @@ def _places(values: np.ndarray, area: np.ndarray | None) -> np.ndarray:
     return values if area is None else np.einsum("scq,c->sq", values, area)[:, None]
 
 
-def _analyse(values: np.ndarray, group: int, parameters: int, one) -> tuple[list[np.ndarray], np.ndarray]:
+def _analyse(
+    values: np.ndarray, group: int, parameters: int, one: Callable[[np.ndarray, np.ndarray], list[np.ndarray]]
+) -> tuple[list[np.ndarray], np.ndarray]:
     """``one(rows, y)`` on every place and quantity, on whole groups of ``group`` samples whose runs are all finite.
 
     Four arrays (place, quantity, parameter), NaN where fewer than two groups are whole or the quantity does not vary, and
@@ -104,7 +106,7 @@ def _analyse(values: np.ndarray, group: int, parameters: int, one) -> tuple[list
     width = 4
     _, places, quantities = values.shape
     kept = np.zeros((places, quantities), int)
-    found: list[list[Any]] = []
+    found: list[list[np.ndarray]] = []
     for place in range(places):
         for q in range(quantities):
             y = values[:, place, q].reshape(-1, group)
@@ -143,7 +145,7 @@ def sobol(
     plan = library.sample.sobol.sample(problem, samples, calc_second_order=False, seed=seed)
     values = _places(ensemble(model, scenario, places, plan, quantities), area)
 
-    def one(rows: np.ndarray, y: np.ndarray):
+    def one(rows: np.ndarray, y: np.ndarray) -> list[np.ndarray]:
         del rows
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
@@ -177,7 +179,7 @@ def morris(
     plan = library.sample.morris.sample(problem, trajectories, num_levels=4, seed=seed)
     values = _places(ensemble(model, scenario, places, plan, quantities), area)
 
-    def one(rows: np.ndarray, y: np.ndarray):
+    def one(rows: np.ndarray, y: np.ndarray) -> list[np.ndarray]:
         result = library.analyze.morris.analyze(problem, plan[rows], y, num_levels=4, num_resamples=200, seed=seed)
         return [np.asarray(result[key], np.float64) for key in ("mu", "mu_star", "mu_star_conf", "sigma")]
 
@@ -246,6 +248,19 @@ def _standard_draws(samples: int, count: int, seed: int) -> np.ndarray:
     return np.linalg.solve(np.linalg.cholesky(np.cov(draws, rowvar=False).reshape(count, count)), draws.T).T
 
 
+def _moments(
+    made: np.ndarray, expected: np.ndarray, again: np.ndarray
+) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray, list[float], int]:
+    """Mean, standard deviation and its error (by the bootstrap ``again``), quantiles, R2 with ``expected``, number of samples
+    of the rows of ``made`` (row, sample).
+    """
+    with np.errstate(divide="ignore", invalid="ignore"):  # a quantity that does not vary has no correlation
+        agreement = [float(np.corrcoef(a, b)[0, 1] ** 2) for a, b in zip(made, expected, strict=True)]
+    error = made[:, again].std(axis=2, ddof=1).std(axis=1)
+    quantiles = np.quantile(made, (0.05, 0.5, 0.95), axis=1).T
+    return made.mean(axis=1), made.std(axis=1, ddof=1), error, quantiles, agreement, made.shape[1]
+
+
 def propagate(
     model: Model,
     uncertainty: Uncertainty,
@@ -295,7 +310,7 @@ def propagate(
         return np.concatenate([*parts, parts[-1] - parts[0]] if len(parts) > 1 else parts, axis=0)
 
     best, jacobian = with_difference(best), with_difference(gradient)
-    results: dict[str, list] = {key: [] for key in ("mean", "deviation", "error", "quantiles", "agreement", "kept")}
+    moments = []
     random = np.random.default_rng(seed + 1)
     for scale in scales:
         factors = transform.values(centre + scale * draws)
@@ -304,15 +319,9 @@ def propagate(
         good = np.isfinite(made).all(axis=0)
         made, expected = made[:, good], jacobian @ (factors[good] - 1.0).T
         again = random.integers(0, good.sum(), (200, good.sum()))
-        results["mean"].append(made.mean(axis=1))
-        results["deviation"].append(made.std(axis=1, ddof=1))
-        results["error"].append(made[:, again].std(axis=2, ddof=1).std(axis=1))
-        results["quantiles"].append(np.quantile(made, (0.05, 0.5, 0.95), axis=1).T)
-        with np.errstate(divide="ignore", invalid="ignore"):  # a quantity that does not vary has no correlation
-            results["agreement"].append([np.corrcoef(a, b)[0, 1] ** 2 for a, b in zip(made, expected, strict=True)])
-        results["kept"].append(good.sum())
+        moments.append(_moments(made, expected, again))
     variance = np.einsum("rp,pk,rk->r", jacobian, relative, jacobian)
-    arrays = {key: np.array(value) for key, value in results.items()}
+    mean, deviation, error, quantiles, agreement, kept = (np.array(part) for part in zip(*moments, strict=True))
     return Propagated(
         rows=tuple(rows),
         names=uncertainty.names,
@@ -321,12 +330,12 @@ def propagate(
         best=best,
         slope=jacobian,
         linear=np.asarray(scales)[:, None] * np.sqrt(np.maximum(variance, 0.0))[None],
-        mean=arrays["mean"],
-        deviation=arrays["deviation"],
-        deviation_error=arrays["error"],
-        quantiles=arrays["quantiles"],
-        agreement=arrays["agreement"],
-        kept=arrays["kept"],
+        mean=mean,
+        deviation=deviation,
+        deviation_error=error,
+        quantiles=quantiles,
+        agreement=agreement,
+        kept=kept,
         samples=samples,
         source=uncertainty.source,
     )

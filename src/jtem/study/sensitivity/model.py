@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -23,24 +23,29 @@ from jtem.state import Cell, Climate
 
 @dataclass(frozen=True)
 class Vector:
-    """The trainable parameters of a column as one vector: ``names`` (n,) "branch.field" or "branch.field[k]"."""
+    """The trainable parameters of a column as one vector: ``handles`` (n,) of its numbers, ``leaves`` of ``sizes`` numbers."""
 
-    names: tuple[str, ...]
-    leaves: tuple[str, ...]
+    handles: tuple[parameters.Handle, ...]
+    leaves: tuple[parameters.Handle, ...]
     sizes: tuple[int, ...]
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Names (n,) "branch.field" or "branch.field[k]"."""
+        return tuple(str(handle) for handle in self.handles)
 
     def flatten(self, rows: step.Parameters) -> np.ndarray:
         """Parameter rows of columns (leading axis) to vectors (column, n)."""
         rows = jax.tree.map(jnp.asarray, rows)
-        parts = [np.asarray(parameters.get(rows, leaf), np.float64) for leaf in self.leaves]
+        parts = [np.asarray(leaf.leaf(rows), np.float64) for leaf in self.leaves]
         return np.concatenate([part.reshape(part.shape[0], -1) for part in parts], axis=1)
 
-    def put(self, row: step.Parameters, vector: Any) -> step.Parameters:
+    def put(self, row: step.Parameters, vector: jax.Array) -> step.Parameters:
         """One row with the values of ``vector`` (n,)."""
         start = 0
         for leaf, size in zip(self.leaves, self.sizes, strict=True):
-            old = parameters.get(row, leaf)
-            row = parameters.replace(row, leaf, vector[start : start + size].reshape(old.shape).astype(old.dtype))
+            old = leaf.leaf(row)
+            row = leaf.put(row, vector[start : start + size].reshape(old.shape).astype(old.dtype))
             start += size
         return row
 
@@ -48,7 +53,7 @@ class Vector:
         """Places of parameters, named wholly ("litter.carbon_rate"), by element ("x.y[1]") or by branch ("litter")."""
         found: list[int] = []
         for name in names:
-            here = [i for i, n in enumerate(self.names) if name in (n, n.split("[")[0], n.split(".")[0])]
+            here = [i for i, handle in enumerate(self.handles) if handle.answers(name)]
             if not here:
                 raise InputError(f"unknown trainable parameter '{name}'; {suggest(name, self.names)}")
             found += here
@@ -58,12 +63,12 @@ class Vector:
 def vector_of(table: parameters.ParameterTable, rows: step.Parameters) -> Vector:
     """The layout of all trainable parameters of ``table``; ``rows`` tell how many numbers each has."""
     rows = jax.tree.map(jnp.asarray, rows)
-    leaves = [name for name, entry in table.entries.items() if entry.trainable]
-    sizes = [int(np.prod(parameters.get(rows, name).shape[1:])) for name in leaves]
-    names: list[str] = []
+    leaves = [parameters.Handle(name) for name, entry in table.entries.items() if entry.trainable]
+    sizes = [int(np.prod(leaf.leaf(rows).shape[1:])) for leaf in leaves]
+    handles: list[parameters.Handle] = []
     for leaf, size in zip(leaves, sizes, strict=True):
-        names += [leaf] if size == 1 else [f"{leaf}[{k}]" for k in range(size)]
-    return Vector(tuple(names), tuple(leaves), tuple(sizes))
+        handles += [leaf] if size == 1 else [parameters.Handle(leaf.name, k) for k in range(size)]
+    return Vector(tuple(handles), tuple(leaves), tuple(sizes))
 
 
 # --- the model as a function -------------------------------------------------------------------------------------------
@@ -191,7 +196,7 @@ def model_of(
     community = np.asarray(experiment.columns.community)
     rows = jax.tree.map(lambda leaf: np.asarray(leaf)[community], experiment.parameters)
     vector = vector_of(table, rows)
-    entries = [table.entries[name.split("[")[0]] for name in vector.names]
+    entries = [table.entries[handle.name] for handle in vector.handles]
     last = stages[scenarios[0]] if scenarios else history
     return Model(
         chain=Chain(

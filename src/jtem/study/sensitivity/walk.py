@@ -8,16 +8,17 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jaxtyping import PyTree
 
+from jtem import step
 from jtem.physics.permafrost import Thaw
 from jtem.run import batch, course, years
 from jtem.run.course import THAW, Leg
-from jtem.state import Climate
+from jtem.state import Cell, Climate, Controls
 from jtem.study.sensitivity.model import Chain, Model, Vector
 
 BLOCK_YEARS = 50
@@ -31,7 +32,7 @@ BLOCK_YEARS = 50
 # a derivative.
 
 
-def _spin(chain: Chain, shared, moving, cell, differentiable: bool):
+def _spin(chain: Chain, shared: PyTree, moving: tuple, cell: Cell, differentiable: bool) -> tuple[PyTree, jax.Array]:
     """(vector, cycle) to (state, thaw) and the equilibrium's code."""
     del shared
     row, cycle = moving
@@ -42,7 +43,7 @@ def _spin(chain: Chain, shared, moving, cell, differentiable: bool):
     return (spun.state, spun.thaw), spun.solver["code"]
 
 
-def _fill(chain: Chain, shared, moving, cell, differentiable: bool):
+def _fill(chain: Chain, shared: PyTree, moving: tuple, cell: Cell, differentiable: bool) -> tuple[PyTree, jax.Array]:
     """(vector, state, thaw, profile) to the state with its frozen stores filled."""
     del shared, differentiable
     row, state, thaw, profile = moving
@@ -50,7 +51,7 @@ def _fill(chain: Chain, shared, moving, cell, differentiable: bool):
     return course.fill(row, state, cell, thaw, design=chain.design), jnp.zeros(())
 
 
-def _years(chain: Chain, shared, moving, cell, differentiable: bool):
+def _years(chain: Chain, shared: PyTree, moving: tuple, cell: Cell, differentiable: bool) -> tuple[PyTree, jax.Array]:
     """A block of years: (vector, state, climate) to (state, outputs (row, year)). ``shared``: which years run, controls.
 
     A row a variable; a layered one, which must come after the others, has a row a layer.
@@ -66,32 +67,61 @@ def _years(chain: Chain, shared, moving, cell, differentiable: bool):
     return (state, series), jnp.zeros(())
 
 
-def _stacked(piece, chain: Chain, vector: Vector, shared, rows, moving, cells, differentiable: bool):
-    def one(row, moves, cell):
+Piece = Callable[[Chain, PyTree, tuple, Cell, bool], tuple[PyTree, jax.Array]]
+"""(chain, shared, moving, cell, differentiable) to a value and a code."""
+
+
+def _stacked(
+    piece: Piece, chain: Chain, vector: Vector, shared: PyTree, rows: step.Parameters, moving: tuple, cells: Cell,
+    differentiable: bool,
+) -> tuple[PyTree, jax.Array]:  # fmt: skip
+    def one(row: step.Parameters, moves: tuple, cell: Cell) -> tuple[PyTree, jax.Array]:
         return piece(chain, shared, (vector.put(row, moves[0]), *moves[1:]), cell, differentiable)
 
     return jax.vmap(one)(rows, moving, cells)
 
 
-def _swapped(tree):
+def _swapped(tree: PyTree) -> PyTree:
     return jax.tree.map(lambda leaf: jnp.swapaxes(leaf, 0, 1), tree)
 
 
-def _forward(shared, rows, moving, cells, *, piece, chain, vector):
+def _forward(
+    shared: PyTree, rows: step.Parameters, moving: tuple, cells: Cell, *, piece: Piece, chain: Chain, vector: Vector
+) -> tuple[PyTree, jax.Array]:
     """Value and code of stacked columns."""
     return _stacked(piece, chain, vector, shared, rows, moving, cells, False)
 
 
-def _adjoint(shared, rows, moving, cells, seeds, *, piece, chain, vector):
+def _adjoint(
+    shared: PyTree,
+    rows: step.Parameters,
+    moving: tuple,
+    cells: Cell,
+    seeds: PyTree,
+    *,
+    piece: Piece,
+    chain: Chain,
+    vector: Vector,
+) -> PyTree:
     """Derivatives by ``moving`` (column, quantity, ...) of the value weighted by ``seeds`` (column, quantity, ...)."""
     _, pull, _ = jax.vjp(lambda m: _stacked(piece, chain, vector, shared, rows, m, cells, True), moving, has_aux=True)
     return _swapped(jax.lax.map(lambda seed: pull(seed)[0], _swapped(seeds)))
 
 
-def _tangent(shared, rows, moving, cells, seeds, *, piece, chain, vector):
+def _tangent(
+    shared: PyTree,
+    rows: step.Parameters,
+    moving: tuple,
+    cells: Cell,
+    seeds: PyTree,
+    *,
+    piece: Piece,
+    chain: Chain,
+    vector: Vector,
+) -> tuple[PyTree, PyTree, jax.Array]:
     """Value, derivative of the value along ``seeds`` (column, direction, ...) of ``moving``, and code."""
 
-    def along(seed):
+    def along(seed: PyTree) -> PyTree:
         value, moved, code = jax.jvp(
             lambda m: _stacked(piece, chain, vector, shared, rows, m, cells, True), (moving,), (seed,), has_aux=True
         )
@@ -117,10 +147,10 @@ class _Block:
 class _Played:
     """A piece that has run: which leg or block it was and what moved in it."""
 
-    piece: Callable[..., Any]
+    piece: Piece
     where: Leg | _Block | None
     moving: tuple
-    shared: Any
+    shared: PyTree
 
 
 class Walk:
@@ -140,12 +170,12 @@ class Walk:
         longest = model.stages[-1].years
         self.block = -(-longest // -(-longest // BLOCK_YEARS))
 
-    def placed(self, tree):
+    def placed(self, tree: PyTree) -> PyTree:
         """Columns of the chunk of host arrays, padded, on the devices."""
         rows = jax.tree.map(lambda leaf: np.asarray(leaf)[self.columns], tree)
         return batch.place(batch.pad_cells(rows, self.size), self.devices)
 
-    def call(self, piece, mode, shared, moving, *seeds):
+    def call(self, piece: Piece, mode: Callable[..., PyTree], shared: PyTree, moving: tuple, *seeds: PyTree) -> PyTree:
         """A piece of all columns."""
         program = batch.compiled(
             mode, self.devices, each=False, piece=piece, chain=self.chain, vector=self.model.vector
@@ -159,7 +189,7 @@ class Walk:
         spans = [np.arange(first, first + self.block) for first in range(0, length, self.block)]
         return [_Block(stage, np.minimum(span, length - 1), int((span < length).sum())) for span in spans]
 
-    def switches(self, block: _Block):
+    def switches(self, block: _Block) -> tuple[jax.Array, Controls]:
         """Which years run, and their controls."""
         stage = self.model.stages[block.stage]
         active = jnp.asarray(np.arange(self.block) < block.live)
@@ -171,7 +201,7 @@ class Walk:
         window = series[..., leg.base[0] : leg.base[1] + 1].mean(axis=-1)
         return Thaw(*[window[..., self.names.index(name)] for name in THAW])
 
-    def walk(self, steps=None, tape: list[_Played] | None = None):
+    def walk(self, steps: PyTree | None = None, tape: list[_Played] | None = None):
         """All legs: outputs (column, variable, year), codes, end state; each with derivatives along ``steps`` where given.
 
         ``steps``: directions of vectors and drivers, (column, direction, ...). ``tape`` takes the pieces in order. Stages that
@@ -186,7 +216,7 @@ class Walk:
             climates = [(*climate, moved) for climate, moved in zip(climates, drivers.parts, strict=True)]
             profile = (still, jnp.zeros((still.shape[0], by_vector.shape[1], *still.shape[1:]), still.dtype))
 
-        def play(piece, where, shared, *moving):
+        def play(piece: Piece, where: Leg | _Block | None, shared: PyTree, *moving: PyTree) -> tuple[list, jax.Array]:
             values, *seeds = zip(*moving, strict=True)
             if tape is not None:
                 tape.append(_Played(piece, where, values, shared))
@@ -224,7 +254,7 @@ class Walk:
         outputs, code, _ = self.walk()
         return outputs[0], code
 
-    def tangent(self, steps):
+    def tangent(self, steps: PyTree) -> tuple[jax.Array, jax.Array, jax.Array]:
         """Outputs, codes and derivatives (column, direction, variable, year) along ``steps`` of all columns."""
         (y, moved), code, _ = self.walk(steps)
         return y, code, moved
@@ -241,7 +271,7 @@ class Walk:
             seeds.append(weights[..., first : first + stage.years])
             first += stage.years
 
-        def zeros(tree):
+        def zeros(tree: PyTree) -> PyTree:
             return jax.tree.map(lambda leaf: jnp.zeros((leaf.shape[0], count, *leaf.shape[1:]), leaf.dtype), tree)
 
         by_state, by_thaw = zeros(state), zeros(Thaw(*[y[:, 0, 0] for _ in THAW]))
@@ -296,7 +326,7 @@ def tied(direction: Climate) -> Climate:
     return replace(direction, following_air_temperature=np.concatenate([air[:, 1:, 0], air[:, -1:, 11]], axis=1))
 
 
-def in_chunks(model: Model, scenario: str, chunk: int, work):
+def in_chunks(model: Model, scenario: str, chunk: int, work: Callable[[Walk], PyTree]) -> PyTree:
     """``work(chunk)`` over chunks of one size (the last one padded, its padding dropped), joined as host arrays."""
     devices = tuple(jax.local_devices())
     count = model.columns

@@ -1,0 +1,121 @@
+"""Cells of a run from one netCDF file of fixed fields: elevation, texture, vegetation, area, soil carbon."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import xarray as xr
+
+from jtem.errors import InputError, note, suggest
+from jtem.readers import cell_area, cf, layouts, units
+from jtem.readers.vegetation import mosaic_of, whole_codes
+
+
+def read_cells(
+    path: Path | str,
+    names: Mapping[str, str] | None = None,
+    community: str = "",
+) -> xr.Dataset:
+    """Cells from a file of fixed fields, in the form of ``docs/architecture.md``; sea and ice are left out.
+
+    Needs elevation (m, or another length or a geopotential by its units), sand, silt, clay (percent, or fractions by their
+    units) and a vegetation field: TEM vegetation numbers 1-35, or flags whose ``flag_meanings`` are community names; without
+    the field ``community`` names one for all cells. Optional: area (m2 or km2; see ``cell_area.area`` otherwise),
+    soil_organic_carbon (kg m-2; 0-0.3, 0.3-1, 1-2, 2-3 m in a dimension of four). Dimensions of length one are dropped.
+    ``names``: what the file calls them, and its ``latitude`` and ``longitude``. Raises ``InputError``.
+    """
+    where, given = str(path), layouts.check_names(names)
+    called = {**layouts.STATIC_NAMES, **{k: v for k, v in given.items() if k in layouts.STATIC_NAMES}}
+    with cf.open_raw(path) as data:
+        first = next((data.variables[v] for v in called.values() if v in data.variables), None)
+        here = cf.places(data, where, given, first)
+
+        def field(name: str) -> tuple[np.ndarray, Mapping[str, Any]]:
+            variable = _variable(data, called[name], where)
+            return cf.field(variable, here, f"{where}: {called[name]}"), cf.attributes(variable)
+
+        fields = {
+            name: _in_house(name, *field(name), called[name], where) for name in ("elevation", "sand", "silt", "clay")
+        }
+        if called["vegetation"] in data.variables or not community:
+            values, said = field("vegetation")
+            share_names, shares = _shares(values, said, called["vegetation"], where)
+        else:
+            everywhere = np.isfinite(fields["elevation"])[:, None]
+            share_names, shares = np.where(everywhere, community, "").astype(object), everywhere.astype(np.float64)
+        area, origin = cell_area.area(data, here, where, called["area"])
+        stocks = None
+        if called["soil_organic_carbon"] in data.variables:
+            stocks = _stocks(data.variables[called["soil_organic_carbon"]], here, where)
+    land = np.nonzero((share_names != "").any(axis=1))[0]
+    lost = land[~np.isfinite(here.latitude[land] + here.longitude[land])]
+    if lost.size:
+        raise InputError(
+            f"{where}: {lost.size} cells with vegetation have no latitude or longitude (first: cell {lost[0]}); complete them"
+        )
+    if not origin and land.size > 1:
+        note(
+            f"{where}: nothing tells the area of the cells; each counts as 1 km2 (add 'area' in m2 or bounds of lat and lon)"
+        )
+    units_of = {"elevation": "m", "sand": "percent", "silt": "percent", "clay": "percent"}
+    result: dict[str, Any] = {
+        name: ("cell", values[land], {"units": units_of[name]}) for name, values in fields.items()
+    }
+    result["latitude"] = ("cell", here.latitude[land], {"units": "degrees_north"})
+    result["longitude"] = ("cell", here.longitude[land], {"units": "degrees_east"})
+    result["area"] = ("cell", area[land], {"units": "km2"})
+    result["community"] = (("cell", "share"), share_names[land])
+    result["community_area_fraction"] = (("cell", "share"), shares[land], {"units": "1"})
+    if stocks is not None:
+        result["soil_organic_carbon"] = (("cell", "interval"), stocks[land], {"units": "kg m-2"})
+    return xr.Dataset(result, coords={"cell": np.arange(land.size)}, attrs={"title": Path(path).name})
+
+
+def _variable(data: Any, name: str, where: str) -> Any:
+    if name not in data.variables:
+        raise InputError(
+            f"{where}: variable '{name}' is missing; add it or give its name in the file under [domain.names] "
+            f"({suggest(name, map(str, data.variables))})"
+        )
+    return data.variables[name]
+
+
+def _in_house(name: str, values: np.ndarray, said: Mapping[str, Any], called: str, where: str) -> np.ndarray:
+    """Elevation in m, texture in percent, by the units of the file (without any: taken as they are)."""
+    unit = str(said.get("units", "")).strip()
+    if not unit:
+        return values
+    if name == "elevation":
+        return values * units.height_factor(unit, where, called)
+    values = values * (100.0 * units.factor_to("1", unit, where, called, hint=" or 'percent'"))
+    return values
+
+
+def _shares(values: np.ndarray, said: Mapping[str, Any], called: str, where: str) -> tuple[np.ndarray, np.ndarray]:
+    """Community names and shares, each (cell, 2), "" where nothing grows."""
+    mosaic = mosaic_of(said, called, where)
+    codes = whole_codes(values, mosaic, called, where)
+    names = np.full((codes.size, 2), "", dtype=object)
+    shares = np.zeros((codes.size, 2))
+    for code in np.unique(codes[codes >= 0]):
+        for slot, (name, share) in enumerate(mosaic.get(int(code), ())):
+            names[codes == code, slot] = name
+            shares[codes == code, slot] = share
+    return names, shares
+
+
+def _stocks(variable: Any, here: cf.Places, where: str) -> np.ndarray:
+    """Soil organic carbon (cell, 4), kg m-2, NaN where nothing was observed."""
+    others = [d for d, n in zip(variable.dimensions, variable.shape, strict=True) if d not in here.dims and n != 1]
+    unit = units.understood(str(getattr(variable, "units", "")))
+    fits = unit is not None and unit.powers == (-2, 1, 0, 0, 0, 0) and unit.of in ("", "C")
+    if len(others) != 1 or variable.shape[variable.dimensions.index(others[0])] != 4 or not fits:
+        raise InputError(
+            f"{where}: '{variable.name}' must have four intervals (0-0.3, 0.3-1, 1-2, 2-3 m) in 'kg m-2', found "
+            f"{dict(zip(variable.dimensions, variable.shape, strict=True))} in {getattr(variable, 'units', '')!r}; convert it"
+        )
+    assert unit is not None
+    return cf.field(variable, here, f"{where}: {variable.name}", lead=(others[0],)).T * unit.factor
