@@ -54,11 +54,12 @@ TRAINABLE = tuple(name for name, entry in TABLE.entries.items() if entry.trainab
 
 def design_of(scheme: str) -> step.Design:
     """All float64; nitrogen open in one of the cases so that its parameters are alive; ``layered_concentration`` comes with
-    C:N of tissue by photosynthesis (and observed nitrogen).
+    C:N of tissue by photosynthesis, two layers of soil water (and observed nitrogen).
     """
     design = step.Design(permafrost=permafrost.SCHEMES[scheme], heat_dtype="float64", open_nitrogen=scheme == "tem6")
     if scheme != "layered_concentration":
         return design
+    design = dataclasses.replace(design, two_water_layers=True)
     return step.with_processes(design, plant_cn=nitrogen.vegetation_cn_by_photosynthesis)
 
 

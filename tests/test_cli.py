@@ -391,6 +391,16 @@ def test_years_that_no_file_has_name_the_key(tmp_path, capsys):
         assert says in said and "shorten the stage" not in said
 
 
+def test_a_new_plan_without_its_table_says_where_it_was_looked_for(tmp_path, capsys, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("JTEM_DATA", raising=False)
+    assert main(["new", "site", "site.toml"]) == 0
+    assert main(["check", "site.toml"]) == 2
+    assert "[domain]: my_site.csv is not in the current folder; correct its name, or give the folder" in one_sentence(
+        capsys
+    )
+
+
 def test_co2_of_a_scenario_that_is_not_named_is_one_sentence(tmp_path, capsys):
     later = np.arange("2014-01", "2016-01", dtype="datetime64[M]").astype("datetime64[D]") + np.timedelta64(14, "D")
     inputs(tmp_path / "data", lambda climate, static: (climate.assign_coords(time=later), static))

@@ -24,6 +24,7 @@ MONTHLY = (
     "heterotrophic_respiration_thawed_permafrost", "net_nitrogen_mineralization", "layer_net_nitrogen_mineralization",
     "net_nitrogen_mineralization_active_layer", "vegetation_carbon", "soil_carbon", "available_nitrogen",
     "labile_nitrogen", "structural_nitrogen", "nitrogen_uptake", "nitrogen_uptake_thawed_permafrost",
+    "volumetric_moisture", "volumetric_moisture_20cm",
 )  # fmt: skip
 ANNUAL = (
     "exposed_carbon", "exposed_nitrogen", "exposed_water", "year_carbon_residual", "year_nitrogen_residual",
@@ -77,18 +78,19 @@ def random_state(design, cells, climate, parameters, seed=3):
     return step.State(state.thermal, step.WaterStateWithThaw(stores, state.water.reference_thaw), carbon)
 
 
-def design_of(scheme, heat, pools, open_nitrogen):
+def design_of(scheme, heat, pools, open_nitrogen, two_water_layers=False):
     """``layered_concentration`` comes with C:N of tissue by photosynthesis (and observed nitrogen)."""
     plain = step.Design(
-        permafrost=permafrost.SCHEMES[scheme], heat_dtype=heat, pool_dtype=pools, open_nitrogen=open_nitrogen
-    )
+        permafrost=permafrost.SCHEMES[scheme], heat_dtype=heat, pool_dtype=pools, open_nitrogen=open_nitrogen,
+        two_water_layers=two_water_layers,
+    )  # fmt: skip
     if scheme != "layered_concentration":
         return plain
     return step.with_processes(plain, plant_cn=nitrogen.vegetation_cn_by_photosynthesis)
 
 
-def simulate(scheme, heat, pools, open_nitrogen=False, baseline=False, root_density_decline=0.0):
-    design = design_of(scheme, heat, pools, open_nitrogen)
+def simulate(scheme, heat, pools, open_nitrogen=False, baseline=False, root_density_decline=0.0, two=False):
+    design = design_of(scheme, heat, pools, open_nitrogen, two)
     cells, climate = scattered()
     if scheme == "layered_concentration":
         cells = dataclasses.replace(cells, soil_nitrogen_profile=cells.soil_carbon_profile / 12.0)
@@ -241,6 +243,32 @@ def test_root_access_of_layers():
         25, jnp.asarray(1.5), jnp.asarray(0.3), jax.tree.map(lambda leaf: leaf[0], table)
     )
     np.testing.assert_array_equal(plain.root_access, plain.within_roots)
+
+
+@pytest.mark.parametrize(
+    "scheme", [pytest.param(s, marks=() if s == "thaw_ratio" else pytest.mark.slow) for s in permafrost.SCHEMES]
+)
+def test_two_layers_of_soil_water_close_in_every_scheme(scheme):
+    """Budgets as with one layer, and both layers between wilting point and field capacity in every month."""
+    result = simulate(scheme, "float32", "float64", two=True)
+    check_budgets(*result, 1e-9)
+    _, after, _, month, _ = result
+    cells, _ = scattered()
+    soils = jax.vmap(lambda p, psi: water.hydraulics(psi, p))(
+        jax.tree.map(lambda leaf: leaf[cells.community], parameter_tree().water), cells.silt_clay
+    )
+    upper, depth = np.asarray(soils.upper_depth), np.asarray(soils.rooting_depth)
+    share = (upper / depth)[:, None, None]
+    below = (month["volumetric_moisture"] - share * month["volumetric_moisture_20cm"]) / (1 - share)
+    for moisture in (month["volumetric_moisture_20cm"], below):
+        assert (moisture >= np.asarray(soils.wilting_point)[:, None, None] - 1e-9).all()
+        assert (moisture <= np.asarray(soils.field_capacity)[:, None, None] + 1e-9).all()
+    assert np.abs(month["volumetric_moisture_20cm"] - below).max() > 0.02  # the layers do differ
+    stores = after.water.stores
+    last = 1000 * upper * month["volumetric_moisture_20cm"][:, -1, -1]
+    if not permafrost.SCHEMES[scheme].moves_water:
+        np.testing.assert_allclose(np.asarray(stores.upper_water), last, rtol=1e-12)
+    assert (np.asarray(stores.upper_water) <= np.asarray(stores.soil_water)).all()
 
 
 def test_open_nitrogen_and_baseline_close():

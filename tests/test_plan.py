@@ -49,7 +49,8 @@ def test_words_become_objects():
     result = plan.parse(GOOD)
     assert result.model.permafrost is permafrost.SCHEMES["thaw_ratio"]
     assert result.model.precision.heat_dtype == "float64"
-    assert result.model.open_nitrogen
+    assert result.model.open_nitrogen and not result.model.two_water_layers
+    assert plan.parse(GOOD.replace('nitrogen = "open"', 'soil_water = "two_layers"')).model.two_water_layers
     assert result.base_years == (2010, 2014)
     assert [s.follows for s in result.scenario] == [True, False]
     assert result.simulated_years == 165 + 12

@@ -68,7 +68,7 @@ def host(climate):
     return jax.tree.map(np.asarray, climate)
 
 
-def experiment(scheme=permafrost.LAYERED, heat_dtype="float32", passes="auto", spin_up=False, chunk=16):
+def experiment(scheme=permafrost.LAYERED, heat_dtype="float32", passes="auto", spin_up=False, chunk=16, two=False):
     cells, past = make(CASES, YEARS)
     cells = replace(cells, soil_nitrogen_profile=cells.soil_carbon_profile / 15.0)
     _, future = make(CASES, YEARS, warming_per_year=0.8)
@@ -89,7 +89,7 @@ def experiment(scheme=permafrost.LAYERED, heat_dtype="float32", passes="auto", s
         runs, {"ssp": of(future)}, (), base=of(past), reference=of(past), parent="historical",
         years=(2001 + YEARS, 2000 + 2 * YEARS), layers=True,
     )  # fmt: skip
-    design = step.Design(permafrost=scheme, heat_dtype=heat_dtype)
+    design = step.Design(permafrost=scheme, heat_dtype=heat_dtype, two_water_layers=two)
     states = {}
     if not spin_up:
         states["spinup"] = jax.tree.map(
@@ -103,18 +103,20 @@ def experiment(scheme=permafrost.LAYERED, heat_dtype="float32", passes="auto", s
 
 
 @pytest.mark.parametrize(
-    ("scheme", "heat"),
+    ("scheme", "heat", "two"),
     [
-        (permafrost.LAYERED, "float32"),
-        pytest.param(permafrost.THAW_RATIO, "float64", marks=pytest.mark.slow),
+        (permafrost.LAYERED, "float32", False),
+        pytest.param(permafrost.LAYERED, "float32", True, marks=pytest.mark.slow),
+        pytest.param(permafrost.THAW_RATIO, "float64", False, marks=pytest.mark.slow),
+        pytest.param(permafrost.THAW_RATIO, "float64", True, marks=pytest.mark.slow),
     ],
 )
-def test_passes_run_apart_give_the_inline_run(scheme, heat):
+def test_passes_run_apart_give_the_inline_run(scheme, heat, two):
     """Two devices, padded nothing, all runs in one carbon program against each run inline."""
     results = []
     for passes in ("inline", "split"):
         sink = Memory()
-        summary = run.run_experiment(experiment(scheme, heat, passes), sink)
+        summary = run.run_experiment(experiment(scheme, heat, passes, two=two), sink)
         assert not summary.failed
         results.append(sink.joined())
     inline, split = results
@@ -180,7 +182,7 @@ def test_layered_in_float64_is_bitwise_without_fused_multiply_add():
     """In all-float64 the compiler may fuse a multiply-add across heat and carbon; without that instruction all is bitwise."""
     code = (
         "import test_protocol as t; from jtem.physics import permafrost as p; "
-        "t.test_passes_run_apart_give_the_inline_run(p.LAYERED, 'float64')"
+        "t.test_passes_run_apart_give_the_inline_run(p.LAYERED, 'float64', False)"
     )
     environment = {
         **os.environ,

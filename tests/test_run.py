@@ -1,12 +1,16 @@
 """One program, many cells: vmap = loop, blocks = whole, 1 device = 2 devices, one compilation, restart identity."""
 
+import dataclasses
+
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
 
 from jtem import run, step
+from jtem.errors import InputError
 from jtem.physics import permafrost, soil_heat
+from jtem.writers.states import load_state, save_state
 from sites import BONANZA_CREEK, PLATEAU_MEADOW, TOOLIK, make, parameter_tree
 
 YEARS = 6
@@ -151,6 +155,27 @@ def test_run_in_two_parts_is_bitwise_the_whole(whole):
     equal(end, whole_end)
     joined = jax.tree.map(lambda a, b: jnp.concatenate([a, b], axis=1), first, second)
     equal(joined, whole_out)
+
+
+@pytest.mark.slow
+def test_two_layers_of_soil_water_go_on_from_a_file(whole, tmp_path):
+    """Six years, and three from the state that three left in a file: bitwise."""
+    cells, climate, parameters, _ = whole
+    design = dataclasses.replace(DESIGN, two_water_layers=True)
+    start = run.initial_states(parameters, cells, climate, design=design)
+    state, first = go((cells, climate, parameters, start), years=slice(0, 3), design=design)
+    save_state(tmp_path / "state.nc", state, {"parameter_hash": "abc"})
+    state = load_state(tmp_path / "state.nc", state, "abc")
+    end, second = go((cells, climate, parameters, state), years=slice(3, 6), design=design)
+    whole_end, whole_out = go((cells, climate, parameters, start), design=design)
+    equal(end, whole_end)
+    equal(jax.tree.map(lambda a, b: jnp.concatenate([a, b], axis=1), first, second), whole_out)
+    with pytest.raises(InputError, match=r"upper_water.*soil_water"):
+        load_state(tmp_path / "state.nc", run.initial_states(parameters, cells, climate, design=DESIGN), "abc")
+    one = run.initial_states(parameters, cells, climate, design=DESIGN)
+    save_state(tmp_path / "one.nc", one, {"parameter_hash": "abc"})
+    with pytest.raises(InputError, match=r"lacks.*upper_water.*soil_water"):
+        load_state(tmp_path / "one.nc", start, "abc")
 
 
 def test_resting_years_leave_the_state_alone(whole):

@@ -11,6 +11,7 @@ import pytest
 from jtem import run, step
 from jtem.errors import InputError
 from jtem.physics import permafrost, respiration
+from jtem.step import carbon
 from sites import TOOLIK, make, parameter_tree
 
 LAYERED = step.Design(permafrost=permafrost.LAYERED, open_nitrogen=True)
@@ -88,3 +89,35 @@ def test_schemes_that_need_heat_are_refused_without_it():
         else:
             with pytest.raises(ValueError, match=f"'{name}' needs the soil heat model"):
                 step.Design(permafrost=scheme, thermal=None)
+
+
+@pytest.mark.parametrize("two", [False, True])
+def test_decomposition_feels_the_upper_20_cm_where_they_have_water_of_their_own(two):
+    """The active pool theirs, layers below 20 cm the rest's, nitrogen the root zone's; with one layer nothing of it counts."""
+    design = dataclasses.replace(LAYERED, two_water_layers=two)
+    state, january, derived, _ = column(design)
+    _, warm = step.heat_month(state.thermal, january, derived, design)
+    warm = dataclasses.replace(warm, thawed_fraction=jnp.ones_like(warm.thawed_fraction))
+    _, moist = step.water_month(state.water, january, warm, derived, design)
+    root, hydraulics, d = jnp.asarray(0.3), derived.hydraulics, derived.parameters.decomposition
+
+    def response(moisture):
+        return design.processes.decomposition_moisture(
+            jnp.asarray(moisture), d.moisture_minimum, d.moisture_optimum, d.moisture_maximum
+        )
+
+    def drivers(upper):
+        wet = dataclasses.replace(moist, volumetric_moisture_mean=root, volumetric_moisture_20cm_mean=upper)
+        state_ = state.carbon
+        one = jnp.asarray(1.0)
+        return carbon._drivers(state_, january, warm, wet, one, one, derived, design)
+
+    same, dry = drivers(jnp.asarray(root)), drivers(jnp.asarray(0.12))
+    below = (root * hydraulics.rooting_depth - 0.12 * 0.2) / (hydraulics.rooting_depth - 0.2)
+    assert float(same.conductivity) == float(dry.conductivity) > 0.0
+    small = dict(rtol=1e-3)  # losses are exponential in the rate
+    ratio = (response(0.12) / response(root), response(below) / response(root)) if two else (1.0, 1.0)
+    np.testing.assert_allclose(dry.soil_loss / same.soil_loss, ratio[0], **small)
+    np.testing.assert_allclose((dry.layer_loss / same.layer_loss)[:2], ratio[0], **small)
+    np.testing.assert_allclose((dry.layer_loss / same.layer_loss)[2:8], ratio[1], **small)
+    assert not two or (ratio[0] < 0.9 and abs(ratio[1] - 1) > 0.01)

@@ -28,6 +28,9 @@ LAYER_EDGES = (
 
 CARBON_LAYERS = len(LAYER_EDGES) - 1
 
+UPPER_SOIL = 0.2
+"""m; the surface soil whose temperature and, with two layers of soil water, whose moisture decomposition feels."""
+
 PERMAFROST_THAW_LIMIT = 10.0
 """m; ground is permafrost where the active layer is thinner (Liu et al. 2024)."""
 EARTH_RADIUS_KM = 6371.0

@@ -82,7 +82,14 @@ def note_input(path: Path) -> Path:
 
 def here_or(name: str, data: Path | str | None, where: str) -> Path:
     """Path of an input file as written from the current folder where there is one, else of the data folder (:func:`resolve`)."""
-    return note_input(Path(name)) if Path(name).is_file() else resolve(name, data, where)
+    if Path(name).is_file():
+        return note_input(Path(name))
+    if not Path(name).is_absolute() and data_folder(data) is None:
+        raise InputError(
+            f"{where}: {name} is not in the current folder; correct its name, or give the folder of the data with --data DIR or "
+            f"the variable {DATA_VARIABLE}"
+        )
+    return resolve(name, data, where)
 
 
 def partial_path(path: Path) -> Path:

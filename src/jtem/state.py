@@ -1,13 +1,13 @@
 """What a cell is, gets and carries. All for one cell; a stacked copy has leading ``*cells``."""
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import equinox as eqx
 import numpy as np
 from jaxtyping import Array, Bool, Float, Int
 
 if TYPE_CHECKING:
-    AnyArray = Any
+    from typing import Any as AnyArray
 else:
     AnyArray = Array | np.ndarray
 """Doors hand over host arrays; the step sees device arrays."""

@@ -439,7 +439,7 @@ def test_days_with_gaps_and_doubles_are_refused(what):
 
 
 WRONG_TEXTS = {
-    "not there": (None, "tower.csv: table cannot be read (No such file or directory); check the path"),
+    "not there": (None, "tower.csv: table not found; check the path"),
     "empty": ("year,month,tas (degC)\n", "tower.csv: table is empty; give a header line and rows of numbers"),
     "no header": (
         "1990,1,2.0\n1990,2,3.0\n",
@@ -472,6 +472,12 @@ def test_a_text_that_is_no_table_is_refused(what, in_folder):
     with pytest.raises(jtem.InputError) as caught:
         jtem.site("tower.csv", **PLACE)
     assert str(caught.value) == sentence
+
+
+def test_a_misspelt_table_is_said_before_what_else_is_missing(in_folder):
+    places.written(places.months(), in_folder)
+    with pytest.raises(jtem.InputError, match=r"^towr.csv: table not found; did you mean 'tower.csv'\?$"):
+        jtem.site("towr.csv")
 
 
 def test_unknown_sites_and_scenarios_are_refused():

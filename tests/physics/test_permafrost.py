@@ -217,6 +217,8 @@ def test_p9_p10_p11_by_hand():
     moisture = np.r_[np.full(9, 0.4), 0.225, 0.25 * 0.3 + 0.75 * 0.05, np.full(14, 0.05)]
     close(found.moisture, moisture)
     close(found.water, 1000 * THICKNESS * moisture)
+    found = pf.layer_environment(constants, phi, a(0.4), P, a(0.2))  # two layers of soil water: 0-20 cm have their own
+    close(found.moisture, np.r_[0.2, 0.2, moisture[2:]])
     none = pf.layer_constants(0, a(1.0), a(0.3), P)
     assert none.thickness.shape == (0,) and pf.layer_environment(none, phi, a(0.4), P).water.shape == (0,)
 

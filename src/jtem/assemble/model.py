@@ -29,6 +29,7 @@ def design(section: ModelSection, where: str) -> step.Design:
         thermal=ThermalDesign(substeps=section.heat_substeps),
         carbon_substeps=section.carbon_substeps,
         open_nitrogen=section.open_nitrogen,
+        two_water_layers=section.two_water_layers,
         heat_dtype=section.precision.heat_dtype,
         pool_dtype=section.precision.pool_dtype,
     )
@@ -78,7 +79,8 @@ def parameter_files(names: Sequence[str], data: Path | None, where: str) -> list
 
 def table(names: Sequence[str], data: Path | None, where: str) -> parameters.ParameterTable:
     """The parameters of the defaults and overlays; raises ``InputError``."""
-    return parameters.read_table(step.Parameters, parameter_files(names, data, where))
+    files = parameter_files(names, data, where)
+    return parameters.read_table(step.Parameters, files)
 
 
 def columns(

@@ -126,6 +126,8 @@ def site(
     if isinstance(table, str) and not _is_path(table):
         _no_place_for_known_site(table, latitude, longitude)
         return _known(table, community, scenario)
+    if isinstance(table, str | Path):
+        _need_table(Path(table))
     from jtem.readers import place as places
 
     if latitude is None or longitude is None:
@@ -158,6 +160,12 @@ def site(
     section |= {"fill": fill} if fill else {}
     section |= {"co2": str(co2)} if isinstance(co2, str | Path) else {}
     return Place(position.name, domain, "historical", int(read.years[0]), int(read.years[-1]), section)
+
+
+def _need_table(path: Path) -> None:
+    if not path.exists():
+        near = [other.name for other in path.parent.glob(f"*{path.suffix}")]
+        raise InputError(f"{path}: table not found; {suggest(path.name, near) if near else 'check the path'}")
 
 
 def _section(position: Position) -> dict[str, object]:
@@ -224,7 +232,7 @@ def known_sites() -> tuple[str, ...]:
     return tuple(str(name) for name in embedded.sites()["site"].values)
 
 
-def _files(given: Sequence[Any]) -> tuple[Path, ...]:
+def _files(given: Sequence[object]) -> tuple[Path, ...]:
     """Those of some arguments that are files."""
     return tuple(Path(one) for one in given if isinstance(one, str | Path) and Path(one).is_file())
 

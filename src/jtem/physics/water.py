@@ -1,15 +1,21 @@
 """Snowpack of the water balance, soil water bucket, evapotranspiration, percolation and runoff.
 
 Vorosmarty et al. (1989) as in TEM 4.2, 4.3 and 6 (docs/model.md#w1 to #w10); one water step per month. The snow that the
-*ground* feels is a separate state of the heat model.
+*ground* feels is a separate state of the heat model. As an option the water of the root zone stands in two layers, the upper
+20 cm and what lies below (docs/model.md#w11 to #w14); the balance of the root zone as a whole is the same.
 """
 
 import equinox as eqx
+import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
+from jtem.constants import UPPER_SOIL
 from jtem.numerics import safe
 from jtem.parameters import parameter
+
+_DRAINAGE_STEPS = 6
+"""Newton steps of :func:`drained`: the first guess is at most 1.38 times the root, and five reach rounding from there."""
 
 
 class WaterParameters(eqx.Module):
@@ -68,19 +74,39 @@ class WaterParameters(eqx.Module):
     minimum_thawed_depth: Float[Array, "*types"] = parameter(
         unit="m", description="floor of the thawed root zone in the active-layer restriction", trainable=False
     )
+    upper_root_share: Float[Array, "*types"] = parameter(
+        unit="1", description="share of the roots in the upper 20 cm (two layers of soil water only)"
+    )
+    drainage_slope: Float[Array, "*types"] = parameter(
+        unit="mm d-1", description="drainage out of wet upper soil per silt+clay share (two layers only)"
+    )
+    drainage_intercept: Float[Array, "*types"] = parameter(
+        unit="mm d-1", description="drainage out of wet upper sand (two layers only)", symbol="k1"
+    )
 
 
 class SoilHydraulics(eqx.Module):
-    """Root-zone constants of one cell: texture percentages, rooting depth (m), water contents (mm)."""
+    """Root-zone constants of one cell: water contents (m3 m-3), rooting depth (m), drainage out of the upper layer at field
+    capacity (mm d-1).
+    """
 
     porosity: Float[Array, "*cells"]
     field_capacity: Float[Array, "*cells"]
     wilting_point: Float[Array, "*cells"]
     rooting_depth: Float[Array, "*cells"]
+    drainage: Float[Array, "*cells"]
+
+    @property
+    def upper_depth(self) -> Float[Array, "*cells"]:
+        """Thickness (m) of the upper layer of soil water: 20 cm, of shallower root zones 90 %."""
+        return safe.minimum(UPPER_SOIL, 0.9 * self.rooting_depth)
 
 
 class WaterState(eqx.Module):
-    """Stores in mm, and the air temperatures of the two months before (degC)."""
+    """Stores in mm, and the air temperatures of the two months before (degC).
+
+    ``upper_water`` is the part of the soil water that stands in the upper 20 cm; None where soil water is one layer.
+    """
 
     soil_water: Float[Array, "*cells"]
     snowpack: Float[Array, "*cells"]
@@ -89,6 +115,18 @@ class WaterState(eqx.Module):
     frozen_water: Float[Array, "*cells"]
     previous_air_temperature: Float[Array, "*cells"]
     air_temperature_two_months_ago: Float[Array, "*cells"]
+    upper_water: Float[Array, "*cells"] | None = None
+
+
+class WaterLayers(eqx.Module):
+    """Two layers of soil water in a month: what plants reach and what fits of it (mm), thawed share of each (0-1)."""
+
+    upper_available: Float[Array, "*cells"]
+    lower_available: Float[Array, "*cells"]
+    upper_capacity: Float[Array, "*cells"]
+    lower_capacity: Float[Array, "*cells"]
+    upper_thawed: Float[Array, "*cells"]
+    lower_thawed: Float[Array, "*cells"]
 
 
 class WaterMonth(eqx.Module):
@@ -109,6 +147,8 @@ class WaterMonth(eqx.Module):
     soil_water_mean: Float[Array, "*cells"]
     volumetric_moisture: Float[Array, "*cells"]
     volumetric_moisture_mean: Float[Array, "*cells"]
+    volumetric_moisture_20cm: Float[Array, "*cells"]
+    volumetric_moisture_20cm_mean: Float[Array, "*cells"]
     available_water: Float[Array, "*cells"]
     saturation: Float[Array, "*cells"]
     rain_groundwater: Float[Array, "*cells"]
@@ -123,12 +163,15 @@ def rooting_depth(silt_clay: Float[Array, "*cells"], p: WaterParameters) -> Floa
 
 
 def hydraulics(silt_clay: Float[Array, "*cells"], p: WaterParameters) -> SoilHydraulics:
-    """Porosity, field capacity, wilting point (fractions 0-1) linear in silt+clay share psi; rooting depth (m)."""
+    """Porosity, field capacity, wilting point (fractions 0-1), drainage (mm d-1) linear in silt+clay share psi; rooting
+    depth (m).
+    """
     return SoilHydraulics(
         porosity=(p.porosity_slope * silt_clay + p.porosity_intercept) / 100.0,
         field_capacity=(p.field_capacity_slope * silt_clay + p.field_capacity_intercept) / 100.0,
         wilting_point=(p.wilting_point_slope * silt_clay + p.wilting_point_intercept) / 100.0,
         rooting_depth=rooting_depth(silt_clay, p),
+        drainage=p.drainage_slope * silt_clay + p.drainage_intercept,
     )
 
 
@@ -274,12 +317,119 @@ def balance(
         soil_water_mean=mean_soil_water,
         volumetric_moisture=safe.maximum(0.001, soil_water / root_zone),
         volumetric_moisture_mean=safe.maximum(0.001, mean_soil_water / root_zone),
+        volumetric_moisture_20cm=safe.maximum(0.001, soil_water / root_zone),
+        volumetric_moisture_20cm_mean=safe.maximum(0.001, mean_soil_water / root_zone),
         available_water=soil_water - soil.wilting_point * root_zone,
         saturation=soil_water / root_zone / soil.porosity,
         rain_groundwater=rain_groundwater,
         snow_groundwater=snow_groundwater,
         water_residual=residual,
     )
+
+
+# --- two layers of soil water --------------------------------------------------------------------------------------------------
+
+
+def two_layers(
+    soil_water: Float[Array, "*cells"],
+    upper_water: Float[Array, "*cells"],
+    thawed_root_depth: Float[Array, "*cells"],
+    thawed_upper_depth: Float[Array, "*cells"],
+    soil: SoilHydraulics,
+    p: WaterParameters,
+) -> WaterLayers:
+    """:func:`available_water` of each layer (docs/model.md#w11): soil water of the root zone and of the upper 20 cm in mm,
+    thawed thickness within the root zone and within the upper 20 cm in m.
+    """
+    upper_depth = soil.upper_depth
+    lower_depth = soil.rooting_depth - upper_depth
+    upper = safe.clip(thawed_upper_depth, p.minimum_thawed_depth, upper_depth)
+    lower = safe.clip(thawed_root_depth - safe.minimum(thawed_upper_depth, upper_depth), 0.0, lower_depth)
+    upper_thawed, lower_thawed = upper / upper_depth, lower / lower_depth
+    storable = 1000.0 * (soil.field_capacity - soil.wilting_point)
+    return WaterLayers(
+        upper_available=safe.maximum(0.0, upper_water * upper_thawed - 1000.0 * soil.wilting_point * upper),
+        lower_available=safe.maximum(
+            0.0, (soil_water - upper_water) * lower_thawed - 1000.0 * soil.wilting_point * lower
+        ),
+        upper_capacity=safe.maximum(1.0, storable * upper),
+        lower_capacity=safe.maximum(0.0, storable * lower),
+        upper_thawed=upper_thawed,
+        lower_thawed=lower_thawed,
+    )
+
+
+def withdrawn(
+    layers: WaterLayers,
+    water_input: Float[Array, "*cells"],
+    evapotranspiration: Float[Array, "*cells"],
+    p: WaterParameters,
+) -> tuple[Float[Array, "*cells"], Float[Array, "*cells"]]:
+    """EET (mm month-1) out of the upper layer, which has the month's rain and melt, and out of the lower one
+    (docs/model.md#w12): by the share of roots in thawed ground; what one layer lacks the other gives.
+    """
+    upper_roots = p.upper_root_share * layers.upper_thawed
+    share = upper_roots / (upper_roots + (1.0 - p.upper_root_share) * layers.lower_thawed)
+    reach = layers.upper_available + water_input
+    wanted = safe.minimum(share * evapotranspiration, reach)
+    lower = safe.minimum(evapotranspiration - wanted, layers.lower_available)
+    return safe.minimum(evapotranspiration - lower, reach), lower
+
+
+def drained(
+    water: Float[Array, "*cells"], capacity: Float[Array, "*cells"], conductance: Float[Array, "*cells"]
+) -> Float[Array, "*cells"]:
+    """What is left (mm) at the end of a month of ``dx/dt = -k (x/capacity)^4`` by one implicit step: ``x + k (x/capacity)^4 =
+    water`` (docs/model.md#w13). Water and capacity in mm, conductance k in mm month-1.
+    """
+    a, b = conductance / capacity, water / capacity
+    guess = jax.lax.stop_gradient(safe.minimum(b, jnp.sqrt(jnp.sqrt(b / safe.maximum(a, 1e-6)))))
+    for _ in range(_DRAINAGE_STEPS):
+        cube = a * guess * guess * guess
+        guess = (3.0 * cube * guess + b) / (1.0 + 4.0 * cube)
+    return capacity * guess
+
+
+def upper_water_after(
+    upper_water: Float[Array, "*cells"],
+    layers: WaterLayers,
+    *,
+    water_input: Float[Array, "*cells"],
+    evapotranspiration: Float[Array, "*cells"],
+    days: Float[Array, "*cells"],
+    soil: SoilHydraulics,
+    p: WaterParameters,
+) -> Float[Array, "*cells"]:
+    """Water of the upper 20 cm (mm) after a month (docs/model.md#w13): rain and melt enter it, EET is shared with the lower
+    layer, the rest drains by gravity as far as the lower layer has room, and above field capacity in any case.
+
+    ``evapotranspiration``: what :func:`balance` took (mm month-1). The lower layer is the rest of the soil water.
+    """
+    from_upper, from_lower = withdrawn(layers, water_input, evapotranspiration, p)
+    filled = layers.upper_available + water_input - from_upper
+    room = safe.maximum(0.0, layers.lower_capacity - layers.lower_available + from_lower)
+    kept = drained(filled, layers.upper_capacity, days * soil.drainage)
+    kept = safe.minimum(layers.upper_capacity, safe.maximum(kept, filled - room))
+    return upper_water + water_input - from_upper - (filled - kept)
+
+
+def with_layers(month: WaterMonth, before: Float[Array, "*cells"], after: Float[Array, "*cells"], soil: SoilHydraulics):
+    """The month's outputs with the moisture of the upper 20 cm from its water (mm) at both ends; returns ``WaterMonth``."""
+    depth = 1000.0 * soil.upper_depth
+    return eqx.tree_at(
+        lambda m: (m.volumetric_moisture_20cm, m.volumetric_moisture_20cm_mean),
+        month,
+        (safe.maximum(0.001, after / depth), safe.maximum(0.001, 0.5 * (before + after) / depth)),
+    )
+
+
+def moisture_below_20cm(
+    root_moisture: Float[Array, "*cells"], upper_moisture: Float[Array, "*cells"], soil: SoilHydraulics
+) -> Float[Array, "*cells"]:
+    """Moisture (m3 m-3) of the root zone below the upper 20 cm from that of both together and that of the upper 20 cm."""
+    upper = soil.upper_depth
+    below = (root_moisture * soil.rooting_depth - upper_moisture * upper) / (soil.rooting_depth - upper)
+    return safe.maximum(0.001, below)
 
 
 def snow_runoff_share(
@@ -308,8 +458,11 @@ def initial_state(
     previous_air_temperature: Float[Array, "*cells"],
     air_temperature_two_months_ago: Float[Array, "*cells"],
     soil: SoilHydraulics,
+    layers: bool = False,
 ) -> WaterState:
-    """Field capacity, no snow, no groundwater (docs/model.md#i2); temperatures of December and November (degC)."""
+    """Field capacity, no snow, no groundwater (docs/model.md#i2); temperatures of December and November (degC). ``layers``:
+    whether soil water is two layers.
+    """
     zero = jnp.zeros_like(soil.rooting_depth)
     return WaterState(
         soil_water=soil.field_capacity * soil.rooting_depth * 1000.0,
@@ -319,6 +472,7 @@ def initial_state(
         frozen_water=zero,
         previous_air_temperature=previous_air_temperature,
         air_temperature_two_months_ago=air_temperature_two_months_ago,
+        upper_water=soil.field_capacity * soil.upper_depth * 1000.0 if layers else None,
     )
 
 
@@ -328,7 +482,8 @@ def expose_water(
     """Soil water follows the ratio of active-layer profiles (Liu et al. 2022, scheme A; docs/model.md#p6).
 
     Returns the new state and the exposed water (mm, negative where it returns to the frozen store). Growth is limited by
-    the frozen store, shrinkage by the wilting point; what exceeds field capacity goes to the rain groundwater.
+    the frozen store, shrinkage by the wilting point; what exceeds field capacity goes to the rain groundwater. Of two layers
+    the lower one takes the change, the upper one what the lower cannot (its own limits are those two as well).
     """
     root_zone = 1000.0 * soil.rooting_depth
     wanted = state.soil_water * (ratio - 1.0)
@@ -343,6 +498,14 @@ def expose_water(
         state,
         (soil_water - overflow, state.rain_groundwater + overflow, state.frozen_water - exposed),
     )
+    if state.upper_water is not None:
+        lower_depth = 1000.0 * (soil.rooting_depth - soil.upper_depth)
+        upper_water = safe.clip(
+            state.upper_water,
+            new_state.soil_water - soil.field_capacity * lower_depth,
+            new_state.soil_water - soil.wilting_point * lower_depth,
+        )
+        new_state = eqx.tree_at(lambda s: s.upper_water, new_state, upper_water)
     return new_state, exposed
 
 

@@ -161,6 +161,12 @@ class ModelSection:
     open_nitrogen: bool = choice(
         "Whether nitrogen enters and leaves the ecosystem.", {"closed": False, "open": True}, False, key="nitrogen"
     )
+    two_water_layers: bool = choice(
+        "Whether the water of the root zone is one layer, or 0-20 cm and what lies below.",
+        {"one_layer": False, "two_layers": True},
+        False,
+        key="soil_water",
+    )
     plant_cn: Callable = choice(
         "How CO2 changes the C:N of plant tissue: by a line, or as it changes photosynthesis.",
         {"linear": nitrogen.vegetation_cn, "photosynthesis": nitrogen.vegetation_cn_by_photosynthesis},

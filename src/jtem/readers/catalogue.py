@@ -20,7 +20,9 @@ ClimateSource = Callable[["np.ndarray", int, int], "xr.Dataset"]
 
 
 Find = Callable[..., Path]
-"""(name, folder=False) -> path of an input of a plan; raises ``InputError`` where it is absent."""
+"""(name, folder=False, here=False) -> path of an input of a plan, of the current folder first if it may lie ``here``; raises
+``InputError`` where it is absent.
+"""
 
 
 @dataclass(frozen=True)

@@ -144,7 +144,6 @@ def _nitrogen_of(
                 if not np.all(np.isfinite(values)) or values.min() < 0 or values.max() > 10:
                     raise InputError(
                         f"{where}: values {np.nanmin(values):g}..{np.nanmax(values):g} g m-2 month-1 in {year} or "
-                        "missing, "
-                        "expected 0..10; correct the file"
+                        "missing, expected 0..10; correct the file"
                     )
                 yield year, values

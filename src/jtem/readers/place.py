@@ -13,7 +13,7 @@ import xarray as xr
 
 from jtem.coast import in_open_sea, on_land
 from jtem.errors import InputError, note
-from jtem.files import data_path, note_input
+from jtem.files import data_path
 from jtem.readers import co2 as carbon
 from jtem.readers import embedded, site_table, static_fields
 from jtem.readers.catalogue import Domain, Find
@@ -245,7 +245,7 @@ def open_domain(
     """
 
     def found(name: str) -> Path:
-        return note_input(Path(name)) if Path(name).is_file() else find(name)
+        return find(name, here=True)
 
     tables = {}
     for word in climates:

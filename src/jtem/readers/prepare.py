@@ -232,8 +232,7 @@ def isimip_climates(
     offset = np.zeros(latitude.size)
     notes = [
         f"climate of {sharing.latitude.size} cells shared by {latitude.size} by nearest cell; "
-        f"{int(sharing.moved.sum())} "
-        "took the nearest one with data"
+        f"{int(sharing.moved.sum())} took the nearest one with data"
     ]
     if recipe.lapse_rate:
         offset = _offset(recipe, cells, sharing)

@@ -8,12 +8,15 @@ one, so that classes and codes stay what they are; only the part inside the box 
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from jtem.errors import InputError
 from jtem.readers.field import WHOLE_EARTH, Box, Field, inside_longitudes
+
+if TYPE_CHECKING:
+    from rasterio import DatasetReader
 
 SUFFIXES = (".tif", ".tiff", ".vrt", ".bil")
 METRES_PER_DEGREE = 111_320.0
@@ -45,7 +48,7 @@ def read(path: Path | str, box: Box = WHOLE_EARTH) -> Field:
                 raise InputError(f"{path}: {data.count} bands, expected one; take one out (gdal_translate -b 1)")
             latitude, longitude, values = _in_degrees(data, path, box)
             scale, offset = data.scales[0], data.offsets[0]
-            said: dict[str, Any] = {**data.tags(1), "dtype": data.dtypes[0]}
+            said: dict[str, object] = {**data.tags(1), "dtype": data.dtypes[0]}
             unit, name = data.units[0] or "", data.descriptions[0] or Path(path).stem
     except rasterio.errors.RasterioError as error:
         raise InputError(f"{path}: not a readable raster ({error}); fetch it again or convert it to GeoTIFF") from None
@@ -62,7 +65,7 @@ def read(path: Path | str, box: Box = WHOLE_EARTH) -> Field:
     )  # fmt: skip
 
 
-def _in_degrees(data: Any, path: Path | str, box: Box) -> tuple[np.ndarray, np.ndarray, Any]:
+def _in_degrees(data: DatasetReader, path: Path | str, box: Box) -> tuple[np.ndarray, np.ndarray, np.ma.MaskedArray]:
     """Latitudes, longitudes (-180..180) and the masked values inside the box, in any order of rows and columns."""
     bounds = data.bounds
     within = max(abs(bounds.left), abs(bounds.right)) <= 360.5 and max(abs(bounds.top), abs(bounds.bottom)) <= 90.5
@@ -97,7 +100,7 @@ def _inside(path: Path | str, latitude: np.ndarray, longitude: np.ndarray, box: 
     return rows, columns
 
 
-def _window(data: Any, path: Path | str, box: Box) -> tuple[np.ndarray, np.ndarray, Any]:
+def _window(data: DatasetReader, path: Path | str, box: Box) -> tuple[np.ndarray, np.ndarray, np.ma.MaskedArray]:
     """The part of a raster in degrees."""
     t = data.transform
     latitude = _centres(t.f, t.e, data.height)
@@ -108,7 +111,7 @@ def _window(data: Any, path: Path | str, box: Box) -> tuple[np.ndarray, np.ndarr
     return latitude[rows], longitude[columns], values
 
 
-def _warped(data: Any, path: Path | str, box: Box) -> tuple[np.ndarray, np.ndarray, Any]:
+def _warped(data: DatasetReader, path: Path | str, box: Box) -> tuple[np.ndarray, np.ndarray, np.ma.MaskedArray]:
     """The part of a raster in another projection, at its own resolution in degrees, cut to where it has values."""
     from rasterio.enums import Resampling
     from rasterio.transform import Affine

@@ -190,6 +190,13 @@ def _choose(raw: Columns, names: Mapping[str, str]) -> dict[str, str]:
             raise InputError(_no_column(variable, bare, raw.where))
     if "shortwave_radiation" in chosen:
         chosen.pop("cloudiness", None)
+        light = chosen["shortwave_radiation"]
+        day = next((column for column in bare if column.lower() == "dayl"), "")
+        if day and split_unit(light)[0].lower() == "srad":
+            raise InputError(
+                f"{raw.where}: '{light}' beside '{bare[day]}' is Daymet's mean over the daylight, not over the day; multiply it "
+                f"by the length of the day / 86400 and drop '{bare[day]}'"
+            )
     return chosen
 
 

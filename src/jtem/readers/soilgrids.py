@@ -123,7 +123,7 @@ def _density(
         if path is None:
             raise InputError(f"no SoilGrids file of '{name}' at {depth[0]}-{depth[1]} cm; add it")
         field = rasters.read(path, box)
-        if not np.issubdtype(np.dtype(field.attributes["dtype"]), np.integer):
+        if not np.issubdtype(np.dtype(str(field.attributes["dtype"])), np.integer):
             raise InputError(
                 f"{path}: holds {field.attributes['dtype']}, expected the integers that SoilGrids publishes; a converted "
                 "raster does not say its unit, give the original"

@@ -118,7 +118,6 @@ def permafrost(
     if found.size and (found.min() < 0 or found.max() * scale > 1.0 + 1e-6):
         raise InputError(
             f"{path}: '{field.name}' runs {found.min():g}..{found.max():g}: classes? say which ones are "
-            "permafrost with "
-            "'permafrost_codes'"
+            "permafrost with 'permafrost_codes'"
         )
     return np.nan_to_num(scale * regrid.mean(field, targets)) >= 0.5

@@ -392,6 +392,45 @@ def months(axes: Sequence[Axis], stamp: str = "") -> list[Months]:
     return [_cut(axis, step, chosen or "middle") for axis in axes]
 
 
+def of_dates(dates: np.ndarray, bounds: np.ndarray | None, name: str, where: str) -> Axis:
+    """The axis of dates that are decoded already (cftime, (step,)), with bounds (step, 2) where there are any."""
+    calendar = str(dates[0].calendar)
+    stamp = np.asarray(cftime.date2num(dates, _EPOCH, calendar), np.float64)
+    both = None if bounds is None else np.asarray(cftime.date2num(bounds, _EPOCH, calendar), np.float64)
+    start, stop = (stamp, stamp) if both is None else (both[:, 0], both[:, 1])
+    low, high = _span(np.concatenate([start, stop]), calendar, where, name)
+    edges = month_edges(low, high, calendar, where)
+    return Axis(name, name, start, stop, both is not None, edges, low, calendar, False, "", HOUR, where)
+
+
+def month_of_monthly(axis: Axis) -> np.ndarray | None:
+    """Month number of each step of a monthly axis, which may have gaps; None for finer steps.
+
+    Raises ``InputError`` for stamps that can mean two months.
+    """
+    if _frequency([axis]) is not None:
+        return None
+    stamp = ""
+    if _between(axis, None).any():
+        stamp = _whole_years([axis], None)
+        if not stamp:
+            raise InputError(
+                f"{axis.where}: '{axis.name}' has no bounds and stamps like {axis.day(float(axis.start[0]))}, which can mean the "
+                "month before or after; add bounds, whole years, or stamps within the months"
+            )
+    return axis.first + _place(axis, None, stamp)
+
+
+def _place(axis: Axis, monthly: float | None, stamp: str) -> np.ndarray:
+    """Index of the month (of ``edges``) of each step, (step,)."""
+    middle = 0.5 * (axis.start + axis.stop)
+    if not axis.bounded and monthly is None:
+        middle = axis.start - 0.5 if stamp == "end" else axis.start + axis.slack
+    elif not axis.bounded:
+        middle = axis.start - 0.5 * monthly if stamp == "end" else axis.start + 1e-4
+    return np.searchsorted(axis.edges, middle, side="right") - 1
+
+
 def _frequency(axes: Sequence[Axis]) -> float | None:
     """Days of a step, None for months. Raises ``InputError`` for anything longer or irregular."""
     lengths = np.concatenate([axis.stop - axis.start for axis in axes if axis.bounded] or [np.zeros(0)])
@@ -459,17 +498,11 @@ def _ask(axes: Sequence[Axis], between: Sequence[np.ndarray]) -> None:
 
 def _cut(axis: Axis, monthly: float | None, stamp: str) -> Months:
     """Month of each step, checked."""
-    middle = 0.5 * (axis.start + axis.stop)
-    if axis.bounded:
-        if monthly is None:
-            _check_bounds(axis)
-    elif monthly is None:
-        if not axis.labels:
-            _check_drift(axis)
-        middle = axis.start - 0.5 if stamp == "end" else axis.start + axis.slack
-    else:
-        middle = axis.start - 0.5 * monthly if stamp == "end" else axis.start + 1e-4
-    k = np.searchsorted(axis.edges, middle, side="right") - 1
+    if monthly is None and axis.bounded:
+        _check_bounds(axis)
+    elif monthly is None and not axis.labels:
+        _check_drift(axis)
+    k = _place(axis, monthly, stamp)
     month = axis.first + k
     days = np.diff(axis.edges)[k]
     if monthly is None:

@@ -122,8 +122,7 @@ def _check_communities(cells: xr.Dataset, communities: Sequence[str], where: str
     if bad.any():
         raise InputError(
             f"{where}: 'community_area_fraction' sums to {_first(total, bad)[1]:g} in {_place(cells, bad)}, "
-            "expected 1; "
-            "give fractions (0-1) of the named communities"
+            "expected 1; give fractions (0-1) of the named communities"
         )
 
 
@@ -163,8 +162,7 @@ def model_cells(
         if np.any(stocks < 0) or np.nanmax(np.where(np.isfinite(stocks), stocks, 0.0)) > 500:
             raise InputError(
                 f"{where}: 'soil_organic_carbon' has values outside 0..500 kg m-2; give kg m-2 per interval "
-                "and NaN where "
-                "nothing was observed"
+                "and NaN where nothing was observed"
             )
     seen = np.isfinite(stocks)
     partly = int(np.unique(column_cell[seen.any(axis=1) & ~seen.all(axis=1)]).size)
@@ -295,8 +293,7 @@ def _check_field(climate: xr.Dataset, name: str, unit: str, low: float, high: fl
         kind = "negative precipitation" if name == "precipitation" and smallest < 0 else f"'{name}'"
         raise InputError(
             f"{where}: {kind} {float(values[bad][0]):.4g} {unit} in {_moment(climate, bad)}, expected "
-            f"{low:g}..{high:g} "
-            f"('{name}'); correct the data"
+            f"{low:g}..{high:g} ('{name}'); correct the data"
         )
 
 

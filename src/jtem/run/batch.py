@@ -7,15 +7,17 @@ run of the same design, shapes and selection compiles nothing. Numbers are argum
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable
-from typing import Any
+from collections.abc import Callable, Hashable
+from concurrent.futures import Future, ThreadPoolExecutor
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 from jax.sharding import NamedSharding, PartitionSpec
+from jaxtyping import Array, PyTree
 
 from jtem import step
+from jtem.physics.soil_heat import ThermalState
 from jtem.records import Selection
 from jtem.run import years
 from jtem.run.years import Outputs
@@ -33,39 +35,74 @@ LANES = 16
 class Program:
     """A compiled function; :meth:`compiles` says whether a call will have to compile first."""
 
-    def __init__(self, function: Callable[..., Any]):
-        """``function`` compiles at the first call with arguments of a shape."""
+    def __init__(self, function: Callable[..., PyTree]):
+        """``function`` compiles at the first call with arguments of a shape, or :meth:`ahead` of it."""
         self.jitted = jax.jit(function)
         self._known: set = set()
+        self._ahead: dict[tuple, tuple[Future, PyTree]] = {}
 
-    def __call__(self, *arguments):
-        """Call it."""
-        self._known.add(_shapes(arguments))
-        return self.jitted(*arguments)
+    def __call__(self, *arguments: PyTree) -> PyTree:
+        """Call it; waits where it still compiles."""
+        shapes = _shapes(arguments)
+        self._known.add(shapes)
+        made = self._ahead.get(shapes)
+        return (self.jitted if made is None else made[0].result())(*arguments)
 
-    def compiles(self, *arguments) -> bool:
+    def ahead(self, *arguments: PyTree) -> PyTree:
+        """Compile for arguments of these shapes while others go on; returns the shapes of what it will give.
+
+        Arguments are arrays or :func:`shape_of` them. It is traced now and compiled in a thread: XLA needs no Python.
+        """
+        shapes = _shapes(arguments)
+        if shapes not in self._ahead:
+            lowered = self.jitted.lower(*arguments)
+            self._ahead[shapes] = _threads().submit(lowered.compile), lowered.out_info
+        return self._ahead[shapes][1]
+
+    def compiles(self, *arguments: PyTree) -> bool:
         """Whether arguments of these shapes come for the first time."""
         return _shapes(arguments) not in self._known
 
     def compilations(self) -> int:
         """Number of compiled versions, one a shape."""
-        return self.jitted._cache_size()  # pyright: ignore[reportAttributeAccessIssue]
+        return self.jitted._cache_size() + len(self._ahead)  # pyright: ignore[reportAttributeAccessIssue]
 
 
-def _shapes(arguments) -> tuple:
+@functools.lru_cache(maxsize=1)
+def _threads() -> ThreadPoolExecutor:
+    """Threads that compile: a program is optimised on one core, and only its last part on several."""
+    return ThreadPoolExecutor(max(2, jax.local_device_count()), thread_name_prefix="compile")
+
+
+def shape_of(tree: PyTree, devices: tuple, lead: tuple[int, ...] | None = None):
+    """Shapes of stacked columns on the devices, for :meth:`Program.ahead`; ``lead`` takes the place of their first axes."""
+    split = None if len(devices) == 1 else NamedSharding(_mesh(devices), PartitionSpec("cell"))
+
+    def one(leaf: jax.Array) -> jax.ShapeDtypeStruct:
+        shape = leaf.shape if lead is None else (*lead, *leaf.shape[len(lead) :])
+        return jax.ShapeDtypeStruct(shape, leaf.dtype, sharding=split)
+
+    return jax.tree.map(one, tree)
+
+
+def _mesh(devices: tuple) -> jax.sharding.Mesh:
+    return jax.sharding.Mesh(np.array(devices), ("cell",))
+
+
+def _shapes(arguments: tuple) -> tuple:
     leaves, structure = jax.tree.flatten(arguments)
     return structure, tuple((np.shape(leaf), getattr(leaf, "dtype", type(leaf))) for leaf in leaves)
 
 
 @functools.lru_cache(maxsize=256)
 def compiled(
-    function: Callable[..., Any],
+    function: Callable[..., PyTree],
     devices: tuple,
     *,
     shared: int = 1,
     each: bool = True,
     per_cell: int = 1,
-    **fixed,
+    **fixed: Hashable,
 ) -> Program:
     """``function(*shared, *stacked, **fixed)`` compiled, with the stacked arguments split over the devices and in tiles.
 
@@ -74,17 +111,17 @@ def compiled(
     Define ``function`` once, outside of other functions: it is part of the key under which the program is kept.
     """
 
-    def tiled(*arguments):
+    def tiled(*arguments: PyTree) -> PyTree:
         one = functools.partial(function, *arguments[:shared], **fixed)
         return in_tiles(jax.vmap(one) if each else one, arguments[shared:], devices, per_cell=per_cell)
 
     tiled.__name__ = getattr(function, "__name__", "columns")  # what logs of the compiler show
     if len(devices) == 1:
         return Program(tiled)
-    mesh = jax.sharding.Mesh(np.array(devices), ("cell",))
+    mesh = _mesh(devices)
     split, whole = PartitionSpec("cell"), PartitionSpec()
 
-    def call(*arguments):
+    def call(*arguments: PyTree) -> PyTree:
         specs = (*(whole for _ in range(shared)), *(split for _ in arguments[shared:]))
         return jax.shard_map(tiled, mesh=mesh, in_specs=specs, out_specs=split, check_vma=False)(*arguments)
 
@@ -92,7 +129,7 @@ def compiled(
     return Program(call)
 
 
-def in_tiles(function, stacked, devices: tuple, *, per_cell: int = 1):
+def in_tiles(function: Callable[..., PyTree], stacked: tuple, devices: tuple, *, per_cell: int = 1) -> PyTree:
     """``function(*stacked)`` of arrays with a leading cell axis, on CPUs one tile of cells after the other.
 
     ``function`` must treat cells alike and return arrays that lead with the cell axis; ``per_cell`` is the number of columns
@@ -107,7 +144,7 @@ def in_tiles(function, stacked, devices: tuple, *, per_cell: int = 1):
     tiles = -(-count // size)
     extra = tiles * size - count
 
-    def split(leaf):
+    def split(leaf: Array) -> Array:
         last = jnp.broadcast_to(leaf[-1:], (extra, *leaf.shape[1:]))
         return jnp.concatenate([leaf, last]).reshape(tiles, size, *leaf.shape[1:])
 
@@ -115,10 +152,10 @@ def in_tiles(function, stacked, devices: tuple, *, per_cell: int = 1):
     return jax.tree.map(lambda leaf: leaf.reshape(tiles * size, *leaf.shape[2:])[:count], out)
 
 
-def pad_cells(tree, multiple: int):
+def pad_cells(tree: PyTree, multiple: int) -> PyTree:
     """Repeat the last cell until the leading axis is a multiple of ``multiple`` (host arrays; the caller drops them)."""
 
-    def pad(leaf):
+    def pad(leaf: Array | np.ndarray) -> np.ndarray:
         leaf = np.asarray(leaf)
         extra = -leaf.shape[0] % multiple
         return np.concatenate([leaf, np.repeat(leaf[-1:], extra, axis=0)]) if extra else leaf
@@ -126,18 +163,20 @@ def pad_cells(tree, multiple: int):
     return jax.tree.map(pad, tree)
 
 
-def place(tree, devices: tuple):
+def place(tree: PyTree, devices: tuple) -> PyTree:
     """Put stacked cells on the devices, split along the leading axis."""
     if len(devices) == 1:
         return jax.device_put(tree, devices[0])
-    mesh = jax.sharding.Mesh(np.array(devices), ("cell",))
-    return jax.device_put(tree, NamedSharding(mesh, PartitionSpec("cell")))
+    return jax.device_put(tree, NamedSharding(_mesh(devices), PartitionSpec("cell")))
 
 
 # --- years of many columns -------------------------------------------------------------------------------------------------
 
 
-def _inline(parameters, controls, active, state, climate, cell, *, design, selection, rests=True):
+def _inline(
+    parameters: step.Parameters, controls: Controls, active: Array, state: step.State, climate: Climate, cell: Cell, *,
+    design: step.Design, selection: Selection, rests: bool = True,
+) -> tuple[step.State, Outputs]:  # fmt: skip
     return years.simulate(
         state,
         climate,
@@ -150,15 +189,24 @@ def _inline(parameters, controls, active, state, climate, cell, *, design, selec
     )
 
 
-def _heat(parameters, active, state, climate, cell, *, design):
+def _heat(
+    parameters: step.Parameters, active: Array, state: ThermalState | None, climate: Climate, cell: Cell, *,
+    design: step.Design,
+) -> tuple[ThermalState | None, years.HeatYear]:  # fmt: skip
     return years.heat_years(state, climate, cell, parameters, active, design=design)
 
 
-def _water(parameters, active, controls, state, climate, heat, cell, *, design):
+def _water(
+    parameters: step.Parameters, active: Array, controls: Controls, state: step.WaterStateWithThaw, climate: Climate,
+    heat: years.HeatYear, cell: Cell, *, design: step.Design,
+) -> tuple[step.WaterStateWithThaw, years.WaterYear]:  # fmt: skip
     return years.water_years(state, climate, heat, controls, cell, parameters, active, design=design)
 
 
-def _carbon(parameters, active, controls, states, drivers, co2, cells, *, design, selection):
+def _carbon(
+    parameters: step.Parameters, active: Array, controls: Controls, states: tuple[step.CarbonState, ...],
+    drivers: tuple[years.Drivers, ...], co2: Array, cells: Cell, *, design: step.Design, selection: Selection,
+) -> tuple[tuple[step.CarbonState, ...], Outputs]:  # fmt: skip
     return years.carbon_years(
         states, drivers, co2, controls, cells, parameters, active, design=design, selection=selection
     )
@@ -194,7 +242,7 @@ def simulate_cells(
     design: step.Design,
     selection: Selection,
     devices: tuple | None = None,
-    active=None,
+    active: Array | None = None,
 ) -> tuple[step.State, Outputs]:
     """:func:`jtem.run.years.simulate` for stacked cells (leading axis), compiled once, split over ``devices`` (default: all).
 

@@ -10,6 +10,7 @@ from typing import NamedTuple, Protocol, runtime_checkable
 import equinox as eqx
 import jax
 import numpy as np
+from jaxtyping import Array, PyTree
 
 from jtem import step
 from jtem.physics.permafrost import Thaw
@@ -85,7 +86,7 @@ class Work:
         self.compiling = False
         self.steady_seconds, self.steady_done = 0.0, 0
 
-    def call(self, program: batch.Program, *arguments):
+    def call(self, program: batch.Program, *arguments: PyTree) -> PyTree:
         """The result of a program, waited for. A call that compiles counts as compiling: what it ran for is small beside."""
         begin, compiles = time.perf_counter(), program.compiles(*arguments)
         result = jax.block_until_ready(program(*arguments))
@@ -214,6 +215,7 @@ class Chunk:
         assert spin is not None
         cycle = _cast(spin.climate(self.indices), self.e.design)
         first = _mean_years(self.place(cycle))
+        self._compile_ahead(cycle, first)
         spun = self.work.call(self._spin_program(spin.method), self.e.parameters, cells, first)
         solver = {key: np.asarray(value)[: self.count] for key, value in spun.solver.items()}
         if solver and (failed := np.flatnonzero(solver["code"])).size:
@@ -234,6 +236,40 @@ class Chunk:
             course.spin, self.devices, design=self.e.design, method=method, heat_years=spin.heat_years, **length
         )
 
+    def _compile_ahead(self, cycle: Climate, first: Climate) -> None:
+        """Start to compile all programs of the experiment, the spin-up's first; each waits for its own only.
+
+        ``cycle``: host climate (column, year, ...); ``first``: what the spin-up starts from, on the devices.
+        """
+        e, spin, cells = self.e, self.e.spin_up, self.placed_cells()
+        assert spin is not None
+        begun = self._spin_program(spin.method).ahead(e.parameters, cells, first)
+        state, thaw = batch.shape_of((begun.state, begun.thaw), self.devices)
+        climate = batch.shape_of(cycle, self.devices, (self.size, self.block))
+        active, switches = np.ones(self.block, bool), years.constant_controls(self.block)
+        if e.splits:
+            heat_args = (e.parameters, active, state.thermal, climate, cells)
+            _, heat = batch.heat_program(e.design, self.devices).ahead(*heat_args)
+            heat = batch.shape_of(heat, self.devices)
+            water_args = (e.parameters, active, switches, state.water, climate, heat, cells)
+            _, water = batch.water_program(e.design, self.devices).ahead(*water_args)
+            drivers = years.Drivers(climate, heat, batch.shape_of(water, self.devices))
+            batch.carbon_program(e.design, self.selection, self.devices, self.runs).ahead(
+                e.parameters,
+                active,
+                jax.tree.map(lambda leaf: np.stack([leaf] * self.runs), switches),
+                (state.carbon,) * self.runs,
+                (drivers,) * self.runs,
+                batch.shape_of(cycle.co2[:, None], self.devices, (self.size, self.runs, self.block)),
+                cells,
+            )
+        else:
+            inline = batch.inline_program(e.design, self.selection, self.devices)
+            inline.ahead(e.parameters, switches, active, state, climate, cells)
+        if any(stage.begin for stage in e.stages):
+            fill = batch.compiled(course.fill, self.devices, design=e.design)
+            fill.ahead(e.parameters, state, cells, thaw)
+
     def _repeat_some(self, failed: np.ndarray, cells: Cell, climate: Climate, found: Spun) -> Spun:
         """Replace columns in which the solver failed by repeated years, in a batch of their own."""
         size = len(self.devices) * (1 << max(0, -(-len(failed) // len(self.devices)) - 1).bit_length())
@@ -242,7 +278,7 @@ class Chunk:
         some = batch.place(some, self.devices)
         repeated = self.work.call(self._spin_program("repeat"), self.e.parameters, *some)
 
-        def put(whole, part):
+        def put(whole: Array, part: Array) -> np.ndarray:
             host = np.array(whole)
             host[failed] = np.asarray(part)[: len(failed)]
             return host
@@ -314,7 +350,7 @@ class Chunk:
     def end(self, state: step.State, recent: list[tuple[np.ndarray, ...]]) -> _End:
         """Where a stage ends, from the thaw of its blocks of years (column, year)."""
         series = tuple(np.concatenate(parts, axis=1) for parts in zip(*recent, strict=True))
-        thaw = self.place(Thaw(*[values[:, -1] for values in series]), pad=False)
+        thaw = Thaw(*self.place([values[:, -1] for values in series], pad=False))
         return _End(state, thaw, series)
 
     # --- arrays
@@ -325,10 +361,10 @@ class Chunk:
         self.cells = cells
         return cells
 
-    def _rows(self, tree):
+    def _rows(self, tree: PyTree) -> PyTree:
         return self.place(jax.tree.map(lambda leaf: leaf[self.columns], tree))
 
-    def place(self, tree, pad: bool = True):
+    def place(self, tree: PyTree, pad: bool = True) -> PyTree:
         """Columns of the chunk on the devices, padded to its size."""
         if pad and jax.tree.leaves(tree)[0].shape[0] < self.size:
             tree = batch.pad_cells(tree, self.size)
@@ -347,7 +383,7 @@ class Chunk:
             if leaves[0] is None:
                 continue
             thaw = [arrays.get(f"thaw/{name}/{k}") for k in range(len(THAW))]
-            known = None if thaw[0] is None else self.place(Thaw(*thaw))
+            known = None if thaw[0] is None else Thaw(*self.place(thaw))
             ends[name] = _End(self.place(jax.tree.unflatten(structure, leaves)), known)
         return ends, {key: value for key, value in arrays.items() if "/" not in key}
 

@@ -11,12 +11,12 @@ import dataclasses
 import functools
 from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Literal, NamedTuple
+from typing import Literal, NamedTuple
 
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array
+from jaxtyping import Array, PyTree
 
 from jtem import step
 from jtem.errors import InputError, suggest
@@ -185,7 +185,7 @@ def ensemble(experiment: Experiment, members: Sequence[step.Parameters]) -> Expe
         raise InputError("an ensemble needs at least one parameter set")
     count, communities = len(members), jax.tree.leaves(members[0])[0].shape[0]
 
-    def tiled(tree):
+    def tiled(tree: PyTree) -> PyTree:
         return jax.tree.map(lambda leaf: np.tile(leaf, (count, *[1] * (np.ndim(leaf) - 1))), tree)
 
     columns = tiled(experiment.columns)
@@ -368,7 +368,7 @@ def begin_permafrost(
     return _fill_all(design)(parameters, state, cells, thaw)
 
 
-def state_like(experiment: Experiment) -> Any:
+def state_like(experiment: Experiment) -> PyTree:
     """Shapes of the state of one column."""
     one = experiment.column_cell[:1]
     climate = jax.tree.map(

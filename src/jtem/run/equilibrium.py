@@ -23,9 +23,10 @@ from jtem import step
 from jtem.numerics import fixed_point
 from jtem.numerics.anderson import anderson_step, push
 from jtem.physics import phenology
+from jtem.physics.water import WaterMonth
 from jtem.run import spinup, years
 from jtem.run.spinup import Drift, PeriodicHeat
-from jtem.state import Cell, Climate, Controls
+from jtem.state import Cell, Climate, Controls, Forcing
 
 CONVERGED, NOT_CONVERGED, NOT_FINITE = 0, 1, 2
 """Result codes. A column that is not converged should get its state from repeated years instead."""
@@ -49,6 +50,10 @@ class Settings:
     transient_years: int = 10
     iterations: int = 24
     tolerance: float = 1e-5
+
+
+WetMemory = tuple[step.WaterStateWithThaw, phenology.PhenologyMemory]
+"""What settles first: water, and what phenology remembers."""
 
 
 class Equilibrium(NamedTuple):
@@ -96,7 +101,7 @@ def whole_cycle(
 ) -> tuple[step.WaterStateWithThaw, step.CarbonState, Drift]:
     """Water, carbon and nitrogen through one cycle; drift is the mean year's."""
 
-    def one_year(carried, inputs):
+    def one_year(carried: years.Pools, inputs: tuple[Climate, years.HeatYear]) -> tuple[years.Pools, Drift]:
         (wet, carbon), (climate, heat) = carried, inputs
         wet, carbon, drift = spinup.repeat_carbon(
             wet, carbon, heat, climate, cycle.cell, cycle.column, controls, years=1, design=design
@@ -107,17 +112,23 @@ def whole_cycle(
     return wet, carbon, jax.tree.map(lambda leaf: leaf.mean(axis=0), drift)
 
 
-def _water_cycle(wet, memory, cycle: Cycle, controls: Controls, design: step.Design):
+def _water_cycle(
+    wet: step.WaterStateWithThaw,
+    memory: phenology.PhenologyMemory,
+    cycle: Cycle,
+    controls: Controls,
+    design: step.Design,
+) -> tuple[step.WaterStateWithThaw, phenology.PhenologyMemory, WaterMonth]:
     """Water and phenology alone through one cycle; also gives the years of water."""
     p, grow = cycle.column.parameters, design.processes.phenology
 
-    def one_month(carried, forcing, heat):
+    def one_month(carried: WetMemory, forcing: Forcing, heat: step.HeatMonth) -> tuple[WetMemory, WaterMonth]:
         wet, memory = carried
         wet, moist = step.water_month(wet, forcing, heat, cycle.column, design)
         memory, _ = grow(memory, moist.evapotranspiration, forcing.air_temperature, p.phenology)
         return (wet, memory), moist
 
-    def one_year(carried, inputs):
+    def one_year(carried: WetMemory, inputs: tuple[Climate, years.HeatYear]) -> tuple[WetMemory, WaterMonth]:
         climate, heat = inputs
         (wet, memory), moist = years.months(one_month, carried, climate, cycle.cell, heat.months)
         wet, _ = step.water_close_year(wet, heat.thaw, cycle.column, controls, design)
@@ -130,14 +141,18 @@ def _water_cycle(wet, memory, cycle: Cycle, controls: Controls, design: step.Des
     return wet, memory, moist
 
 
-def _carbon_cycle(carbon, moist, cycle: Cycle, controls: Controls, design: step.Design) -> step.CarbonState:
+def _carbon_cycle(
+    carbon: step.CarbonState, moist: WaterMonth, cycle: Cycle, controls: Controls, design: step.Design
+) -> step.CarbonState:
     """Carbon and nitrogen alone through one cycle of given water."""
 
-    def one_month(carbon, forcing, heat, moist):
+    def one_month(
+        carbon: step.CarbonState, forcing: Forcing, heat: step.HeatMonth, moist: WaterMonth
+    ) -> tuple[step.CarbonState, None]:
         carbon, _ = step.carbon_month(carbon, forcing, heat, moist, cycle.column, design)
         return carbon, None
 
-    def one_year(carbon, inputs):
+    def one_year(carbon: step.CarbonState, inputs: tuple) -> tuple[step.CarbonState, None]:
         climate, heat, moist = inputs
         carbon, _ = years.months(one_month, carbon, climate, cycle.cell, heat.months, moist)
         carbon, _ = step.carbon_close_year(carbon, heat.thaw, climate.co2, cycle.column, controls, design)
@@ -161,7 +176,7 @@ def _slow(carbon: step.CarbonState) -> tuple:
     )
 
 
-def _with_slow(carbon: step.CarbonState, values, column: step.Column) -> step.CarbonState:
+def _with_slow(carbon: step.CarbonState, values: Array, column: step.Column) -> step.CarbonState:
     """Set the six slow numbers; soil nitrogen follows soil carbon."""
     carbon = eqx.tree_at(_slow, carbon, tuple(values))
     tied = carbon.soil.carbon / column.parameters.decomposition.soil_cn
@@ -170,6 +185,7 @@ def _with_slow(carbon: step.CarbonState, values, column: step.Column) -> step.Ca
 
 def _wet_memory(wet: step.WaterStateWithThaw, memory: phenology.PhenologyMemory) -> tuple:
     stores = wet.stores
+    upper = () if stores.upper_water is None else (stores.upper_water,)
     return (
         stores.soil_water,
         stores.snowpack,
@@ -178,27 +194,35 @@ def _wet_memory(wet: step.WaterStateWithThaw, memory: phenology.PhenologyMemory)
         memory.leaf,
         memory.last_maximum_evapotranspiration,
         memory.last_maximum_leaf,
+        *upper,
     )
 
 
-WET_SCALE = (100.0, 100.0, 100.0, 100.0, 1.0, 10.0, 1.0)
-"""mm, relative leaf: what counts as a change of similar weight in :func:`_settle`."""
+WET_SCALE = (100.0, 100.0, 100.0, 100.0, 1.0, 10.0, 1.0, 100.0)
+"""mm, relative leaf: what counts as a change of similar weight in :func:`_settle`; the last where soil water is two layers."""
 
 
-def _settle(wet, memory, cycle: Cycle, controls: Controls, settings: Settings, design: step.Design):
+def _settle(
+    wet: step.WaterStateWithThaw,
+    memory: phenology.PhenologyMemory,
+    cycle: Cycle,
+    controls: Controls,
+    settings: Settings,
+    design: step.Design,
+) -> tuple[step.WaterStateWithThaw, phenology.PhenologyMemory, Array]:
     """Water and phenology under the repeated cycle, by Anderson acceleration. Returns both and the cycles used."""
     dtype = memory.leaf.dtype
-    scale = jnp.asarray(WET_SCALE, dtype)
+    scale = jnp.asarray(WET_SCALE[: len(_wet_memory(wet, memory))], dtype)
     small = 1e-11 if dtype == jnp.float64 else 1e-6
 
-    def put(wet, memory, values):
+    def put(wet: step.WaterStateWithThaw, memory: phenology.PhenologyMemory, values: Array) -> WetMemory:
         wet, memory = eqx.tree_at(lambda s: _wet_memory(*s), (wet, memory), tuple(values))
         return wet, memory
 
-    def unfinished(carried):
+    def unfinished(carried: tuple) -> Array:
         return (carried[4] < settings.water_cycles) & (carried[5] > small)
 
-    def body(carried):
+    def body(carried: tuple) -> tuple:
         wet, memory, earlier, earlier_residuals, count, _ = carried
         before = jnp.stack(_wet_memory(wet, memory))
         wet, memory, _ = _water_cycle(wet, memory, cycle, controls, design)
@@ -210,7 +234,7 @@ def _settle(wet, memory, cycle: Cycle, controls: Controls, settings: Settings, d
         change = jnp.abs(residual / scale).max()
         return wet, memory, push(earlier, before), push(earlier_residuals, residual), count + 1, change
 
-    none = jnp.zeros((3, len(WET_SCALE)), dtype)
+    none = jnp.zeros((3, scale.size), dtype)
     start = (wet, memory, none, none, jnp.zeros((), int), jnp.full((), jnp.inf, dtype))
     wet, memory, _, _, count, _ = jax.lax.while_loop(unfinished, body, start)
     return wet, memory, count
@@ -249,7 +273,14 @@ def solve(
     return found._replace(water=wet, carbon=carbon)
 
 
-def _search(wet, carbon, cycle: Cycle, controls: Controls, settings: Settings, design: step.Design) -> Equilibrium:
+def _search(
+    wet: step.WaterStateWithThaw,
+    carbon: step.CarbonState,
+    cycle: Cycle,
+    controls: Controls,
+    settings: Settings,
+    design: step.Design,
+) -> Equilibrium:
     length = cycle.climate.co2.shape[0]
     wet, memory, water_cycles = _settle(wet, carbon.phenology, cycle, controls, settings, design)
     carbon = dataclasses.replace(carbon, phenology=memory)
@@ -262,10 +293,10 @@ def _search(wet, carbon, cycle: Cycle, controls: Controls, settings: Settings, d
 
     lowest = jnp.asarray(LOWEST, carbon.vegetation_carbon.dtype)
 
-    def logarithms(state):
+    def logarithms(state: step.CarbonState) -> Array:
         return jnp.log(jnp.maximum(jnp.stack(_slow(state)), lowest))
 
-    def one_cycle(x):
+    def one_cycle(x: Array) -> Array:
         return logarithms(_carbon_cycle(_with_slow(carbon, jnp.exp(x), cycle.column), moist, cycle, controls, design))
 
     end = fixed_point.solve(
@@ -308,13 +339,13 @@ def _all_unknowns(wet: step.WaterStateWithThaw, carbon: step.CarbonState) -> tup
     )
 
 
-def _with_derivative(found: Equilibrium, cycle: Cycle, controls: Controls, design: step.Design):
+def _with_derivative(found: Equilibrium, cycle: Cycle, controls: Controls, design: step.Design) -> years.Pools:
     """The state with the implicit derivative of the fixed point of all unknowns; what follows from drivers alone (thaw and
     air temperature that the state remembers, soil nitrogen tied to carbon) is derived from them.
     """
     held_wet, held_carbon = found.water, found.carbon
 
-    def state_of(values, cycle_: Cycle):
+    def state_of(values: Array, cycle_: Cycle) -> years.Pools:
         p = cycle_.column.parameters
         thaw = jax.tree.map(lambda leaf: leaf[-1], cycle_.heat.thaw)
         air = cycle_.climate.air_temperature[-1]
@@ -331,7 +362,7 @@ def _with_derivative(found: Equilibrium, cycle: Cycle, controls: Controls, desig
         wet, carbon = eqx.tree_at(lambda s: _all_unknowns(*s), (wet, carbon), tuple(values))
         return wet, _with_slow(carbon, values[-len(LOWEST) :], cycle_.column)
 
-    def one_cycle(values, cycle_: Cycle):
+    def one_cycle(values: Array, cycle_: Cycle) -> Array:
         wet, carbon, _ = whole_cycle(*state_of(values, cycle_), cycle_, controls, design)
         return jnp.stack(_all_unknowns(wet, carbon))
 

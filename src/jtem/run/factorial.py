@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from jtem.run.course import Stage
-from jtem.state import Climate
+from jtem.state import AnyArray, Climate
 
 FACTORS = ("permafrost", "co2", "temperature", "precipitation")
 """What can be held. "permafrost": no matter moves and the accessible shares keep the active layer they refer to."""
@@ -84,7 +84,7 @@ def hold(climate: Climate, base: Climate, held: frozenset[str]) -> Climate:
     """
     changed = {}
 
-    def repeated(values, like):
+    def repeated(values: AnyArray, like: AnyArray) -> np.ndarray:
         return np.ascontiguousarray(np.broadcast_to(np.asarray(values)[:, :1], np.shape(like)))
 
     if "temperature" in held:

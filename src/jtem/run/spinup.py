@@ -17,11 +17,11 @@ from jtem import step
 from jtem.constants import MONTH_MEGASECONDS, MONTHS_PER_YEAR
 from jtem.numerics.anderson import anderson_step, push
 from jtem.numerics.fixed_point import implicit
-from jtem.physics import permafrost, soil_heat
-from jtem.run.years import HeatYear, many, repeat
+from jtem.physics import permafrost, soil_heat, water
+from jtem.run.years import HeatYear, Pools, many, repeat
 from jtem.run.years import heat as heat_year
 from jtem.run.years import pools as pools_year
-from jtem.state import Cell, Climate, Controls
+from jtem.state import AnyArray, Cell, Climate, Controls
 
 RESET_YEARS = (3, 6, 10)
 """Years of the heat spin-up after which the deep profile is reset (docs/model.md#h12)."""
@@ -31,6 +31,10 @@ ANDERSON_MEMORY = 5
 
 CLOSURE_TOLERANCE = {"water": 0.01, "carbon": 1.0, "nitrogen": 0.02}
 """mm, gC m-2, gN m-2 a year: TEM's own tests of equilibrium (docs/model.md#i3)."""
+
+
+Theta = tuple[Climate, Cell, step.Column]
+"""What drives a year of heat."""
 
 
 class PeriodicHeat(NamedTuple):
@@ -80,24 +84,24 @@ def periodic_heat(
         return _last_heat_year(thermal, climate, cell, column, design)
     weights = jnp.sqrt(jnp.asarray(_thermal_design(design).thickness, jnp.dtype(design.heat_dtype)))
 
-    def plain_year(state):
-        after, made = heat_year(state, climate, cell, column, design=design)
+    def plain_year(state: soil_heat.ThermalState) -> tuple[soil_heat.ThermalState, Array]:
+        after, made = _thermal_year(state, climate, cell, column, design)
         return after, made.months.soil_temperature.mean(axis=0).astype(weights.dtype)
 
-    def one_year(carried, year):
+    def one_year(carried: tuple, year: Array) -> tuple[tuple, None]:
         state, earlier, earlier_residuals, filled = carried
         after, annual_mean = plain_year(state)
         residual = after.enthalpy - state.enthalpy
 
-        def plain(_):
+        def plain(_: None) -> Array:
             return after.enthalpy
 
-        def reset(_):
+        def reset(_: None) -> Array:
             return soil_heat.reset_deep_profile(
                 after, annual_mean, _properties(column), _thermal_design(design)
             ).enthalpy
 
-        def accelerate(_):
+        def accelerate(_: None) -> Array:
             return anderson_step(
                 earlier,
                 earlier_residuals,
@@ -135,15 +139,32 @@ def _wrapped(climate: Climate) -> Climate:
     return dataclasses.replace(climate, following_air_temperature=climate.air_temperature[0])
 
 
-def _last_heat_year(thermal, climate: Climate, cell: Cell, column: step.Column, design: step.Design):
+def _thermal_year(
+    thermal: soil_heat.ThermalState, climate: Climate, cell: Cell, column: step.Column, design: step.Design
+) -> tuple[soil_heat.ThermalState, HeatYear]:
+    """A year of heat of a design that has soil heat."""
+    after, made = heat_year(thermal, climate, cell, column, design=design)
+    assert after is not None
+    return after, made
+
+
+def _last_heat_year(
+    thermal: soil_heat.ThermalState, climate: Climate, cell: Cell, column: step.Column, design: step.Design
+) -> tuple[soil_heat.ThermalState, PeriodicHeat]:
     """One more year, and how far from periodic it is."""
     weights = jnp.sqrt(jnp.asarray(_thermal_design(design).thickness, jnp.dtype(design.heat_dtype)))
-    after, made = heat_year(thermal, climate, cell, column, design=design)
+    after, made = _thermal_year(thermal, climate, cell, column, design)
     return after, _periodic(made, thermal, after, weights**2, 1, column, design)
 
 
 def _periodic(
-    made: HeatYear, before, after, weights, years: int, column: step.Column, design: step.Design
+    made: HeatYear,
+    before: soil_heat.ThermalState,
+    after: soil_heat.ThermalState,
+    weights: Array,
+    years: int,
+    column: step.Column,
+    design: step.Design,
 ) -> PeriodicHeat:
     """Heat between two Januaries, and how far from periodic these years are."""
     dtype = jnp.dtype(design.pool_dtype)
@@ -171,13 +192,13 @@ def _implicit_heat(
 ) -> soil_heat.ThermalState:
     """The January state with the derivative of the periodic state; enthalpy and thermal snow are the unknowns."""
 
-    def state_of(x, theta):
+    def state_of(x: Array, theta: Theta) -> soil_heat.ThermalState:
         climate_, *_ = theta
         air = climate_.air_temperature[-1].astype(x.dtype)
         return dataclasses.replace(thermal, enthalpy=x[:-1], snow=x[-1], previous_air_temperature=air)
 
-    def year(x, theta):
-        after, _ = heat_year(state_of(x, theta), *theta, design=design)
+    def year(x: Array, theta: Theta) -> Array:
+        after, _ = _thermal_year(state_of(x, theta), *theta, design)
         return jnp.concatenate([after.enthalpy, after.snow[None]])
 
     theta = (climate, cell, column)
@@ -201,8 +222,8 @@ def cycle_heat(
     wrapped = dataclasses.replace(climate, following_air_temperature=jnp.roll(climate.air_temperature[:, 0], -1))
     weights = jnp.asarray(_thermal_design(design).thickness, jnp.dtype(design.heat_dtype))
 
-    def one_pass(state):
-        return many(lambda carried, year: heat_year(carried, year, cell, column, design=design), state, wrapped)
+    def one_pass(state: soil_heat.ThermalState) -> tuple[soil_heat.ThermalState, HeatYear]:
+        return many(lambda carried, year: _thermal_year(carried, year, cell, column, design), state, wrapped)
 
     thermal = repeat(lambda state: one_pass(state)[0], thermal, max(passes - 1, 0))
     after, made = one_pass(thermal)
@@ -224,7 +245,7 @@ def repeat_carbon(
     """Water, carbon and nitrogen of one column repeated on a periodic year of heat and climate (fields (12,))."""
     made = HeatYear(heat.months, heat.thaw)
 
-    def one_year(carried):
+    def one_year(carried: Pools) -> tuple[Pools, Drift]:
         carried, (moist, fluxes), closed_ = pools_year(
             carried,
             climate,
@@ -244,7 +265,9 @@ def repeat_carbon(
     return wet, carbon, last
 
 
-def year_drift(climate: Climate, moist, fluxes: step.CarbonMonth, baseline_nitrogen: Float[Array, ""]) -> Drift:
+def year_drift(
+    climate: Climate, moist: water.WaterMonth, fluxes: step.CarbonMonth, baseline_nitrogen: Float[Array, ""]
+) -> Drift:
     """Imbalances of a year from its twelve months (stacked first)."""
     npp, litter = fluxes.net_primary_production.sum(axis=0), fluxes.litterfall_carbon.sum(axis=0)
     respired = fluxes.heterotrophic_respiration.sum(axis=0)
@@ -332,10 +355,10 @@ def with_layers(
     return dataclasses.replace(carbon, store=store)
 
 
-def closed(drift: Drift):
+def closed(drift: Drift) -> AnyArray:
     """Whether all of TEM's closure tests hold (docs/model.md#i3); scalar or per column."""
 
-    def small(value, kind):
+    def small(value: AnyArray, kind: str) -> AnyArray:
         return abs(value) <= CLOSURE_TOLERANCE[kind]
 
     return (

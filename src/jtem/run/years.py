@@ -10,13 +10,13 @@ from __future__ import annotations
 
 import dataclasses
 import functools
-from collections.abc import Callable
-from typing import Any, NamedTuple
+from collections.abc import Callable, Hashable
+from typing import NamedTuple, TypeVar
 
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Bool
+from jaxtyping import Array, Bool, PyTree
 
 from jtem import step
 from jtem.constants import DAYS_IN_MONTH
@@ -24,16 +24,23 @@ from jtem.numerics.batching import trailing_batch
 from jtem.physics import permafrost, soil_heat
 from jtem.physics import water as water_physics
 from jtem.records import Selection
-from jtem.state import Cell, Climate, Controls, Forcing
+from jtem.state import AnyArray, Cell, Climate, Controls, Forcing
 
-Outputs = dict[str, dict[str, Any]]
+Outputs = dict[str, dict[str, AnyArray]]
 """``{"monthly": {variable: (..., 12, ...)}, "annual": {variable: (...)}}``."""
 
 
 # --- what is kept ------------------------------------------------------------------------------------------------------
 
 
-def month_fields(output: step.MonthOutput) -> dict[str, Any]:
+S = TypeVar("S")
+X = TypeVar("X")
+Y = TypeVar("Y")
+"""What a loop carries, reads of each turn and stacks."""
+Pools = tuple[step.WaterStateWithThaw, step.CarbonState]
+
+
+def month_fields(output: step.MonthOutput) -> dict[str, Array]:
     """All monthly outputs of the model by name; :func:`forcing_fields` has those that are its forcing."""
     return {**vars(output.heat), **vars(output.water), **vars(output.carbon)}
 
@@ -52,13 +59,13 @@ def forcing_fields(climate: Climate) -> dict[str, jax.Array]:
     }
 
 
-def _chosen(output: step.MonthOutput, selection: Selection) -> dict[str, Any]:
+def _chosen(output: step.MonthOutput, selection: Selection) -> dict[str, Array]:
     """Outputs of a month that the selection needs; its forcing is added at the year's end."""
     wanted = {*selection.monthly, *(name for name, how in selection.annual if how != "year")}
     return {name: values for name, values in month_fields(output).items() if name in wanted}
 
 
-def _reduce(values, how: str):
+def _reduce(values: Array, how: str) -> Array:
     if how == "sum":
         return values.sum(axis=0)
     if how == "mean":
@@ -70,7 +77,7 @@ def _reduce(values, how: str):
     raise ValueError(f"unknown yearly reduction '{how}'; use sum, mean, last, max or year")
 
 
-def _select(months: dict[str, Any], climate: Climate, year: step.YearOutput, selection: Selection) -> Outputs:
+def _select(months: dict[str, Array], climate: Climate, year: step.YearOutput, selection: Selection) -> Outputs:
     months, once = {**months, **forcing_fields(climate)}, vars(year)
     annual = {name: once[name] if how == "year" else _reduce(months[name], how) for name, how in selection.annual}
     return {"monthly": {name: months[name] for name in selection.monthly}, "annual": annual}
@@ -119,13 +126,13 @@ def year_forcing(climate: Climate, cell: Cell) -> Forcing:
     )
 
 
-def months(month: Callable[..., tuple[Any, Any]], state, climate: Climate, cell: Cell, *given):
+def months(month: Callable[..., tuple[S, Y]], state: S, climate: Climate, cell: Cell, *given: PyTree) -> tuple[S, Y]:
     """The loop over the months of a year: ``month(state, forcing, *given)`` gives the next state and what is stacked.
 
     ``given``: trees whose leaves lead with the twelve months.
     """
 
-    def body(carried, inputs):
+    def body(carried: S, inputs: tuple) -> tuple[S, Y]:
         return month(carried, *inputs)
 
     return jax.lax.scan(body, state, (year_forcing(climate, cell), *given))
@@ -133,10 +140,12 @@ def months(month: Callable[..., tuple[Any, Any]], state, climate: Climate, cell:
 
 def heat(
     state: soil_heat.ThermalState | None, climate: Climate, cell: Cell, column: step.Column, *, design: step.Design
-) -> tuple[Any, HeatYear]:
+) -> tuple[soil_heat.ThermalState | None, HeatYear]:
     """Soil heat of a year. Without soil heat (state None) the year of TEM's snow rule."""
 
-    def month(carried, forcing):
+    def month(
+        carried: soil_heat.ThermalState | None, forcing: Forcing
+    ) -> tuple[soil_heat.ThermalState | None, step.HeatMonth]:
         return step.heat_month(carried, forcing, column, design)
 
     state, made = months(month, state, climate, cell)
@@ -156,7 +165,9 @@ def water(
 ) -> tuple[step.WaterStateWithThaw, WaterYear]:
     """Water of a year on its months of heat."""
 
-    def month(carried, forcing, month_heat):
+    def month(
+        carried: step.WaterStateWithThaw, forcing: Forcing, month_heat: step.HeatMonth
+    ) -> tuple[step.WaterStateWithThaw, water_physics.WaterMonth]:
         return step.water_month(carried, forcing, month_heat, column, design)
 
     before, made = months(month, state, climate, cell, heat.months)
@@ -178,7 +189,9 @@ def carbon(
     """Carbon and nitrogen of a year on its months of heat and water."""
     climate, year_heat, year_water = drivers
 
-    def month(carried, forcing, month_heat, moist):
+    def month(
+        carried: step.CarbonState, forcing: Forcing, month_heat: step.HeatMonth, moist: water_physics.WaterMonth
+    ) -> tuple[step.CarbonState, dict[str, Array]]:
         carried, fluxes = step.carbon_month(carried, forcing, month_heat, moist, column, design)
         return carried, _chosen(step.MonthOutput(month_heat, moist, fluxes), selection)
 
@@ -189,7 +202,7 @@ def carbon(
 
 
 def pools(
-    state: tuple[step.WaterStateWithThaw, step.CarbonState],
+    state: Pools,
     climate: Climate,
     heat: HeatYear,
     controls: Controls,
@@ -197,11 +210,11 @@ def pools(
     column: step.Column,
     *,
     design: step.Design,
-    keep: Callable[[step.MonthOutput], Any],
-):
+    keep: Callable[[step.MonthOutput], Y],
+) -> tuple[Pools, Y, step.CarbonYear]:
     """Water, carbon and nitrogen of a year on its months of heat: state, ``keep`` of every month, what closed the carbon year."""
 
-    def month(carried, forcing, month_heat):
+    def month(carried: Pools, forcing: Forcing, month_heat: step.HeatMonth) -> tuple[Pools, Y]:
         wet, carbon_ = carried
         wet, moist = step.water_month(wet, forcing, month_heat, column, design)
         carbon_, fluxes = step.carbon_month(carbon_, forcing, month_heat, moist, column, design)
@@ -225,7 +238,7 @@ def inline(
 ) -> tuple[step.State, Outputs]:
     """The whole model for a year, month by month. Climate fields have shape (12,) or ()."""
 
-    def month(carried, forcing):
+    def month(carried: step.State, forcing: Forcing) -> tuple[step.State, dict[str, Array]]:
         carried, output = step.month(carried, forcing, column, design=design)
         return carried, _chosen(output, selection)
 
@@ -235,7 +248,7 @@ def inline(
 
 
 @functools.lru_cache(maxsize=256)
-def cells_last(year: Callable[..., Any], **fixed) -> Callable[..., Any]:
+def cells_last(year: Callable[..., Y], **fixed: Hashable) -> Callable[..., Y]:
     """``year`` with its keyword arguments ``fixed``, which ``vmap`` runs on arrays with cells last; one object each, so that
     traces are shared.
 
@@ -247,7 +260,9 @@ def cells_last(year: Callable[..., Any], **fixed) -> Callable[..., Any]:
 # --- many years of one column --------------------------------------------------------------------------------------------
 
 
-def many(year: Callable[..., tuple[Any, Any]], state, inputs, *, running: Bool[Array, " year"] | None = None):
+def many(
+    year: Callable[[S, X], tuple[S, Y]], state: S, inputs: X, *, running: Bool[Array, " year"] | None = None
+) -> tuple[S, Y]:
     """The loop over years: ``year(state, inputs of the year)`` gives the next state and what is stacked.
 
     Years that are not ``running`` leave the state alone and cost nothing (they pad a block of fixed length); their outputs are 0.
@@ -255,11 +270,11 @@ def many(year: Callable[..., tuple[Any, Any]], state, inputs, *, running: Bool[A
     if running is None:
         return jax.lax.scan(year, state, inputs)
 
-    def guarded(carried, given):
+    def guarded(carried: S, given: tuple[Array, X]) -> tuple[S, Y]:
         runs, of_year = given
         shapes = jax.eval_shape(year, carried, of_year)[1]
 
-        def rest(s, _):
+        def rest(s: S, _: X) -> tuple[S, Y]:
             return s, jax.tree.map(lambda x: jnp.zeros(x.shape, x.dtype), shapes)
 
         return jax.lax.cond(runs, year, rest, carried, of_year)
@@ -267,7 +282,7 @@ def many(year: Callable[..., tuple[Any, Any]], state, inputs, *, running: Bool[A
     return jax.lax.scan(guarded, state, (running, inputs))
 
 
-def repeat(year: Callable[[Any], Any], state, times: int):
+def repeat(year: Callable[[S], S], state: S, times: int) -> S:
     """State after ``times`` applications of ``year(state)``."""
     return jax.lax.scan(lambda carried, _: (year(carried), None), state, None, length=times)[0]
 
@@ -291,7 +306,7 @@ def simulate(
     column = step.derive(parameters, cell, design)
     year = cells_last(inline, design=design, selection=selection)
 
-    def one_year(carried, inputs):
+    def one_year(carried: step.State, inputs: tuple[Climate, Controls]) -> tuple[step.State, Outputs]:
         return year(carried, *inputs, cell, column)
 
     body = jax.checkpoint(one_year, policy=step.KEEP_PHASES)
@@ -299,8 +314,14 @@ def simulate(
 
 
 def heat_years(
-    state, climate: Climate, cell: Cell, parameters: step.Parameters, active, *, design: step.Design
-) -> tuple[Any, HeatYear]:
+    state: soil_heat.ThermalState | None,
+    climate: Climate,
+    cell: Cell,
+    parameters: step.Parameters,
+    active: Array | None,
+    *,
+    design: step.Design,
+) -> tuple[soil_heat.ThermalState | None, HeatYear]:
     """Heat pass of one cell: thermal state after the years, heat months (year, 12, ...) and thaw (year,)."""
     column = step.derive(parameters, cell, design)
     year = cells_last(heat, design=design)
@@ -308,13 +329,13 @@ def heat_years(
 
 
 def water_years(
-    state,
+    state: step.WaterStateWithThaw,
     climate: Climate,
     heat: HeatYear,
     controls: Controls,
     cell: Cell,
     parameters: step.Parameters,
-    active,
+    active: Array | None,
     *,
     design: step.Design,
 ) -> tuple[step.WaterStateWithThaw, WaterYear]:
@@ -332,7 +353,7 @@ def carbon_years(
     controls: Controls,
     cells: Cell,
     parameters: step.Parameters,
-    active,
+    active: Array | None,
     *,
     design: step.Design,
     selection: Selection,
@@ -347,21 +368,23 @@ def carbon_years(
     """
     count, runs = co2.shape[:2]
 
-    def flat(leaf):
+    def flat(leaf: Array) -> Array:
         return leaf.reshape(count * runs, *leaf.shape[2:])
 
-    def joined(trees):
+    def joined(trees: tuple) -> PyTree:
         return jax.tree.map(lambda *leaves: flat(jnp.stack(leaves, axis=1)), *trees)
 
     flat_cells = jax.tree.map(lambda leaf: jnp.repeat(leaf, runs, axis=0), cells)
     columns = jax.vmap(lambda cell: step.derive(parameters, cell, design))(flat_cells)
     year = cells_last(carbon, design=design, selection=selection)
 
-    def run_year(carried, of_year: Drivers, ppm, switches, cell, column):
+    def run_year(
+        carried: step.CarbonState, of_year: Drivers, ppm: Array, switches: Controls, cell: Cell, column: step.Column
+    ) -> tuple[step.CarbonState, Outputs]:
         of_year = of_year._replace(climate=dataclasses.replace(of_year.climate, co2=ppm))
         return year(carried, of_year, switches, cell, column)
 
-    def one_year(carried, inputs):
+    def one_year(carried: step.CarbonState, inputs: tuple) -> tuple[step.CarbonState, Outputs]:
         of_year, ppm, switches = inputs
         switches = jax.tree.map(lambda leaf: jnp.tile(leaf, count), switches)
         return jax.vmap(run_year)(carried, joined(of_year), flat(ppm), switches, flat_cells, columns)

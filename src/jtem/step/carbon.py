@@ -241,28 +241,47 @@ def _outputs(
     )
 
 
+class _Soil(NamedTuple):
+    """What decomposition and roots feel in a month."""
+
+    temperature: Array  # degC
+    moisture: Array  # of the root zone, m3 m-3
+    upper_moisture: Array  # of its upper 20 cm, m3 m-3: that of the root zone where soil water is one layer
+    water: Array  # of the root zone, mm
+
+
 @derivative_stored
 def _soil_environment(
     heat: HeatMonth, moist: water.WaterMonth, air_temperature: Float[Array, "*cells"], design: Design
-) -> tuple[Float[Array, "*cells"], Float[Array, "*cells"], Float[Array, "*cells"]]:
-    """What decomposition and roots feel in a month: soil temperature (degC), moisture (m3 m-3), soil water (mm)."""
+) -> _Soil:
     if design.thermal is None:
         bare = 1.0 - water.snow_on_ground(moist.snowpack)
         soil_temperature = bare * air_temperature  # 0 degC under snow
     else:
         soil_temperature = heat.surface_soil_temperature
     if design.month_mean_moisture:
-        return soil_temperature, moist.volumetric_moisture_mean, moist.soil_water_mean
-    moisture = 2.0 * moist.volumetric_moisture_mean - moist.volumetric_moisture
-    return soil_temperature, moisture, 2.0 * moist.soil_water_mean - moist.soil_water
+        return _Soil(
+            soil_temperature,
+            moist.volumetric_moisture_mean,
+            moist.volumetric_moisture_20cm_mean,
+            moist.soil_water_mean,
+        )
+    return _Soil(
+        soil_temperature,
+        2.0 * moist.volumetric_moisture_mean - moist.volumetric_moisture,
+        2.0 * moist.volumetric_moisture_20cm_mean - moist.volumetric_moisture_20cm,
+        2.0 * moist.soil_water_mean - moist.soil_water,
+    )
 
 
 @derivative_stored
-def _layer_environment(
-    heat: HeatMonth, moisture: Float[Array, "*cells"], column: Column
-) -> permafrost.LayerEnvironment:
+def _layer_environment(heat: HeatMonth, soil: _Soil, column: Column, design: Design) -> permafrost.LayerEnvironment:
     """Moisture and water of the thawed layers."""
-    return permafrost.layer_environment(column.layers, heat.thawed_fraction, moisture, column.parameters.permafrost)
+    p, moisture, upper = column.parameters.permafrost, soil.moisture, None
+    if design.two_water_layers:
+        upper = soil.upper_moisture
+        moisture = water.moisture_below_20cm(moisture, upper, column.hydraulics)
+    return permafrost.layer_environment(column.layers, heat.thawed_fraction, moisture, p, upper)
 
 
 @derivative_stored
@@ -302,13 +321,14 @@ def _drivers(
     """Rates and environments of the month."""
     process, p, h = design.processes, column.parameters, 1.0 / design.carbon_substeps
     d = p.decomposition
-    soil_temperature, moisture, soil_water = _soil_environment(heat, moist, forcing.air_temperature, design)
+    soil = _soil_environment(heat, moist, forcing.air_temperature, design)
+    moisture = soil.upper_moisture if design.two_water_layers else soil.moisture
     soil_rate = (
         state.decomposition_rate
         * process.decomposition_moisture(moisture, d.moisture_minimum, d.moisture_optimum, d.moisture_maximum)
-        * process.decomposition_temperature(soil_temperature, d.temperature_sensitivity)
+        * process.decomposition_temperature(soil.temperature, d.temperature_sensitivity)
     )
-    layers = _layer_environment(heat, moisture, column)
+    layers = _layer_environment(heat, soil, column, design)
     if design.permafrost.decomposes_layers:
         layer_rate = _layer_rate(state.decomposition_rate, layers.moisture, heat.soil_temperature, column, design)
     else:
@@ -326,8 +346,8 @@ def _drivers(
         litter_nitrogen_loss=litter.loss_rate(nitrogen_rate, h),
         labile_loss=litter.loss_rate(jnp.ones_like(soil_rate), h),
         access=design.permafrost.access(state.store, column.hydraulics.rooting_depth, p.permafrost),
-        soil_water=soil_water,
-        conductivity=process.nitrogen_conductivity(moisture, soil_water),
+        soil_water=soil.water,
+        conductivity=process.nitrogen_conductivity(soil.moisture, soil.water),
         layer_conductivity=process.nitrogen_conductivity(layers.moisture, layers.water),
         layer_loss=litter.loss_rate(layer_rate, h),
         nitrogen_input=inputs,

@@ -49,6 +49,7 @@ class Design:
     """What fixes the compiled program. Hashable; numbers that may change are parameters or controls.
 
     ``thermal=None``: no soil heat (TEM's snow rule instead). ``heat_dtype`` and ``pool_dtype`` are the two precisions.
+    ``two_water_layers``: the water of the root zone stands in two layers, 0-20 cm and below, with drainage between them.
     ``month_mean_moisture=False``: decomposition and uptake see the moisture of the month's beginning, as TEM does.
     """
 
@@ -56,6 +57,7 @@ class Design:
     thermal: soil_heat.ThermalDesign | None = soil_heat.ThermalDesign()  # noqa: RUF009 - frozen and hashable
     carbon_substeps: int = 4
     open_nitrogen: bool = False
+    two_water_layers: bool = False
     month_mean_moisture: bool = True
     heat_dtype: str = "float32"
     pool_dtype: str = "float64"

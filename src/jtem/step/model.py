@@ -64,7 +64,7 @@ def start(
     """State on the first of January from a year of air temperature (degC) and shortwave radiation (W m-2)."""
     return State(
         thermal=heat.start(air_temperature, column, design),
-        water=water.start(air_temperature, column),
+        water=water.start(air_temperature, column, design),
         carbon=carbon.start(cell, air_temperature, shortwave_radiation, column, design),
     )
 

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 import equinox as eqx
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
-from jtem.physics import permafrost, radiation, water
+from jtem.physics import permafrost, radiation, soil_heat, water
 from jtem.state import Controls, Forcing
 from jtem.step.column import Column, Design
 from jtem.step.heat import HeatMonth
@@ -19,9 +21,11 @@ class WaterStateWithThaw(eqx.Module):
     reference_thaw: Float[Array, "*cells"]
 
 
-def start(air_temperature: Float[Array, "12"], column: Column) -> WaterStateWithThaw:
+def start(air_temperature: Float[Array, "12"], column: Column, design: Design) -> WaterStateWithThaw:
     """Stores on the first of January from a year of air temperature (degC)."""
-    stores = water.initial_state(air_temperature[11], air_temperature[10], column.hydraulics)
+    stores = water.initial_state(
+        air_temperature[11], air_temperature[10], column.hydraulics, layers=design.two_water_layers
+    )
     return WaterStateWithThaw(stores, column.hydraulics.rooting_depth)
 
 
@@ -37,7 +41,7 @@ def month(
     melt = process.snowmelt(
         stores.snowpack, forcing.air_temperature, stores.previous_air_temperature, column.elevation, p.water
     )
-    available, capacity = water.available_water(stores.soil_water, heat.thawed_root_depth, column.hydraulics, p.water)
+    available, capacity, layers = _available(stores, heat, column, design)
     evaporated = process.evapotranspiration(rain + melt, potential, available, capacity, forcing.days, p.water)
     new_stores, out = process.water_balance(
         stores,
@@ -54,7 +58,34 @@ def month(
         soil=column.hydraulics,
         p=p.water,
     )
+    if layers is not None and stores.upper_water is not None:
+        upper = water.upper_water_after(
+            stores.upper_water,
+            layers,
+            water_input=rain + melt,
+            evapotranspiration=out.evapotranspiration,
+            days=forcing.days,
+            soil=column.hydraulics,
+            p=p.water,
+        )
+        out = water.with_layers(out, stores.upper_water, upper, column.hydraulics)
+        new_stores = dataclasses.replace(new_stores, upper_water=upper)
     return WaterStateWithThaw(new_stores, state.reference_thaw), out
+
+
+def _available(
+    stores: water.WaterState, heat: HeatMonth, column: Column, design: Design
+) -> tuple[Float[Array, "*cells"], Float[Array, "*cells"], water.WaterLayers | None]:
+    """Water in reach of roots and how much of it fits (mm), and both by layer where soil water is two layers."""
+    soil, p = column.hydraulics, column.parameters.water
+    if stores.upper_water is None:
+        return *water.available_water(stores.soil_water, heat.thawed_root_depth, soil, p), None
+    upper = soil.upper_depth
+    if design.thermal is not None:
+        upper = soil_heat.thawed_thickness(heat.thawed_fraction, upper, design.thermal)
+    layers = water.two_layers(stores.soil_water, stores.upper_water, heat.thawed_root_depth, upper, soil, p)
+    available = layers.upper_available + layers.lower_available
+    return available, layers.upper_capacity + layers.lower_capacity, layers
 
 
 def close_year(

@@ -97,7 +97,9 @@ def restored(
             leaves.append(np.zeros(shape, leaf.dtype))
             continue
         if name not in arrays:
-            raise InputError(f"{where}: state lacks '{name}'; it was made with another permafrost scheme or version")
+            raise InputError(
+                f"{where}: state lacks '{name}'; it was made with another permafrost scheme, soil_water or version"
+            )
         values = np.asarray(arrays[name])
         if values.shape != shape:
             raise InputError(
@@ -113,7 +115,8 @@ def restored(
     extra = set(arrays) - {name for name, _ in named}
     if extra:
         raise InputError(
-            f"{where}: state has '{sorted(extra)[0]}', which this run does not know; use the same permafrost scheme"
+            f"{where}: state has '{sorted(extra)[0]}', which this run does not know; use the permafrost scheme and soil_water "
+            "of the state"
         )
     return jax.tree.unflatten(jax.tree.structure(like), leaves)
 

@@ -7,7 +7,7 @@ import equinox as eqx
 import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float
 
-from jtem.constants import CARBON_LAYERS
+from jtem.constants import CARBON_LAYERS, UPPER_SOIL
 from jtem.numerics import safe
 from jtem.numerics.layers import to_layers
 from jtem.physics.permafrost.profile import layer_edges
@@ -144,17 +144,22 @@ def layer_environment(
     thawed_fraction: Float[Array, "heat_layer *cells"],
     root_moisture: Float[Array, "*cells"],
     p: PermafrostParameters,
+    upper_moisture: Float[Array, "*cells"] | None = None,
 ) -> LayerEnvironment:
     """Moisture and water of the thawed layers in a month (docs/model.md#p10).
 
     Layers within the roots have the root zone's moisture, deeper ones ``deep_moisture``; the frozen share of the month
-    (1 - phi_k) has ``frozen_moisture``.
+    (1 - phi_k) has ``frozen_moisture``. Where soil water is two layers those above 20 cm have ``upper_moisture``, and
+    ``root_moisture`` is that of the root zone below.
     """
     layers = constants.within_roots.shape[0]
     if layers != CARBON_LAYERS:
         zero = jnp.zeros_like(constants.within_roots)
         return LayerEnvironment(zero, zero)
     wet = jnp.where(constants.within_roots > 0.5, to_layers(root_moisture, layers), constants.deep_moisture)
+    if upper_moisture is not None:
+        top, bottom = layer_edges(upper_moisture)
+        wet = jnp.where(0.5 * (top + bottom) < UPPER_SOIL, to_layers(upper_moisture, layers), wet)
     phi = thawed_fraction[:CARBON_LAYERS]
     moisture = phi * wet + (1.0 - phi) * to_layers(p.frozen_moisture, layers)
     return LayerEnvironment(moisture=moisture, water=1000.0 * constants.thickness * moisture)

@@ -164,23 +164,30 @@ class Walk:
         self.columns, self.size = columns, size
         self.rows, self.vectors, self.cells = map(self.placed, (model.rows, model.vectors, model.cells))
         drivers = model.drivers[scenario]
-        self.cycle, self.climates = self.placed(drivers.cycle), [self.placed(part) for part in drivers.parts]
+        self.cycle, self.climates = self.placed(drivers.cycle), [self.padded(part) for part in drivers.parts]
         self.legs = tuple(course.legs(model.stages))
         self.names = list(model.variables)
         longest = model.stages[-1].years
         self.block = -(-longest // -(-longest // BLOCK_YEARS))
 
+    def padded(self, tree: PyTree) -> PyTree:
+        """Columns of the chunk of host arrays, padded."""
+        return batch.pad_cells(jax.tree.map(lambda leaf: np.asarray(leaf)[self.columns], tree), self.size)
+
     def placed(self, tree: PyTree) -> PyTree:
-        """Columns of the chunk of host arrays, padded, on the devices."""
-        rows = jax.tree.map(lambda leaf: np.asarray(leaf)[self.columns], tree)
-        return batch.place(batch.pad_cells(rows, self.size), self.devices)
+        """The same on the devices."""
+        return self.on_devices(self.padded(tree))
+
+    def on_devices(self, tree: PyTree) -> PyTree:
+        """Padded host arrays on the devices: arguments of a piece are placed alike, else it would compile once more."""
+        return batch.place(tree, self.devices)
 
     def call(self, piece: Piece, mode: Callable[..., PyTree], shared: PyTree, moving: tuple, *seeds: PyTree) -> PyTree:
         """A piece of all columns."""
         program = batch.compiled(
             mode, self.devices, each=False, piece=piece, chain=self.chain, vector=self.model.vector
         )
-        shared = jnp.zeros(()) if shared is None else shared
+        shared = np.zeros(()) if shared is None else shared
         return program(shared, self.rows, moving, self.cells, *seeds)
 
     def blocks(self, stage: int) -> list[_Block]:
@@ -189,17 +196,17 @@ class Walk:
         spans = [np.arange(first, first + self.block) for first in range(0, length, self.block)]
         return [_Block(stage, np.minimum(span, length - 1), int((span < length).sum())) for span in spans]
 
-    def switches(self, block: _Block) -> tuple[jax.Array, Controls]:
+    def switches(self, block: _Block) -> tuple[np.ndarray, Controls]:
         """Which years run, and their controls."""
         stage = self.model.stages[block.stage]
-        active = jnp.asarray(np.arange(self.block) < block.live)
+        active = np.arange(self.block) < block.live
         return active, years.constant_controls(self.block, expose=stage.expose, follow=stage.follow)
 
-    def base(self, leg: Leg, series: jax.Array) -> Thaw:
-        """Mean thaw of the years that a leg fills from; ``series`` (..., variable, year)."""
+    def base(self, leg: Leg, series: np.ndarray) -> Thaw:
+        """Mean thaw of the years that a leg fills from; ``series`` (..., variable, year), on the host."""
         assert leg.base is not None
-        window = series[..., leg.base[0] : leg.base[1] + 1].mean(axis=-1)
-        return Thaw(*[window[..., self.names.index(name)] for name in THAW])
+        window = np.asarray(_mean_of_years(series[..., leg.base[0] : leg.base[1] + 1]))
+        return self.on_devices(Thaw(*[window[..., self.names.index(name)] for name in THAW]))
 
     def walk(self, steps: PyTree | None = None, tape: list[_Played] | None = None):
         """All legs: outputs (column, variable, year), codes, end state; each with derivatives along ``steps`` where given.
@@ -211,10 +218,11 @@ class Walk:
         profile, vectors, cycle = (still,), (self.vectors,), (self.cycle,)
         climates = [(climate,) for climate in self.climates]
         if steps is not None:
-            by_vector, drivers = self.placed(steps)
-            vectors, cycle = (*vectors, by_vector), (*cycle, drivers.cycle)
-            climates = [(*climate, moved) for climate, moved in zip(climates, drivers.parts, strict=True)]
-            profile = (still, jnp.zeros((still.shape[0], by_vector.shape[1], *still.shape[1:]), still.dtype))
+            by_vector, drivers = steps[0], steps[1]
+            vectors, cycle = (*vectors, self.placed(by_vector)), (*cycle, self.placed(drivers.cycle))
+            climates = [(*one, self.padded(moved)) for one, moved in zip(climates, drivers.parts, strict=True)]
+            zero = np.zeros((still.shape[0], by_vector.shape[1], *still.shape[1:]), still.dtype)
+            profile = (still, self.on_devices(zero))
 
         def play(piece: Piece, where: Leg | _Block | None, shared: PyTree, *moving: PyTree) -> tuple[list, jax.Array]:
             values, *seeds = zip(*moving, strict=True)
@@ -239,14 +247,15 @@ class Walk:
                     state, parts = begin, []
                     for block in self.blocks(self.model.stages.index(stage)):
                         climate = tuple(
-                            _years_of(tree, block, axis) for axis, tree in enumerate(climates[block.stage], 1)
+                            self.on_devices(_years_of(tree, block, axis))
+                            for axis, tree in enumerate(climates[block.stage], 1)
                         )
                         results, _ = play(_years, block, self.switches(block), vectors, state, climate)
                         state, values = zip(*results, strict=True)
-                        parts.append([part[..., : block.live] for part in values])
-                    series = tuple(jnp.concatenate(pieces, axis=-1) for pieces in zip(*parts, strict=True))
+                        parts.append([np.asarray(part)[..., : block.live] for part in values])
+                    series = tuple(np.concatenate(pieces, axis=-1) for pieces in zip(*parts, strict=True))
                     whole.append(series)
-        outputs = tuple(jnp.concatenate(pieces, axis=-1) for pieces in zip(*whole, strict=True))
+        outputs = tuple(np.concatenate(pieces, axis=-1) for pieces in zip(*whole, strict=True))
         return outputs, code, state
 
     def forward(self):
@@ -265,41 +274,46 @@ class Walk:
             raise ValueError("reverse mode goes back one way; give a model of one scenario")
         tape: list[_Played] = []
         (y,), code, (state,) = self.walk(tape=tape)
-        weights = self.placed(weights.astype(y.dtype))
+        weights = self.padded(weights.astype(y.dtype))
         count, first, seeds = weights.shape[1], 0, []
         for stage in self.model.stages:
-            seeds.append(weights[..., first : first + stage.years])
+            seeds.append(weights[..., first : first + stage.years].copy())
             first += stage.years
 
         def zeros(tree: PyTree) -> PyTree:
-            return jax.tree.map(lambda leaf: jnp.zeros((leaf.shape[0], count, *leaf.shape[1:]), leaf.dtype), tree)
+            return jax.tree.map(lambda leaf: np.zeros((leaf.shape[0], count, *leaf.shape[1:]), leaf.dtype), tree)
 
-        by_state, by_thaw = zeros(state), zeros(Thaw(*[y[:, 0, 0] for _ in THAW]))
+        no_thaw = self.on_devices(zeros(Thaw(*[y[:, 0, 0] for _ in THAW])))
+        by_state, by_thaw = self.on_devices(zeros(state)), no_thaw
         by_vector, by_profile = zeros(self.vectors), zeros(self.cells.soil_carbon_profile)
         by_climates, by_cycle = [zeros(climate) for climate in self.climates], None
         while tape:
             played = tape.pop()
             where, again = played.where, (played.piece, _adjoint, played.shared, played.moving)
             if isinstance(where, _Block):
-                outputs = jnp.pad(
+                outputs = np.pad(
                     seeds[where.stage][..., where.rows[: where.live]], [(0, 0)] * 3 + [(0, self.block - where.live)]
                 )
-                more, by_state, climate = self.call(*again, (by_state, outputs))
-                by_climates[where.stage] = _added(by_climates[where.stage], climate, where)
+                more, by_state, climate = self.call(*again, (by_state, self.on_devices(outputs)))
+                _add(by_climates[where.stage], climate, where)
             elif where is not None:
                 more, by_state, by_thaw, profile = self.call(*again, by_state)
-                by_profile = by_profile + profile
+                by_profile += np.asarray(profile)
                 if where.base is not None:  # the thaw is the mean of outputs of this stage
                     stage, (low, high) = self.model.stages.index(where.stages[0]), where.base
                     for name in THAW:
-                        at = (slice(None), slice(None), self.names.index(name), slice(low, high + 1))
-                        share = (getattr(by_thaw, name) / (high - low + 1))[..., None]
-                        seeds[stage] = seeds[stage].at[at].add(share)
-                    by_thaw = jax.tree.map(jnp.zeros_like, by_thaw)
+                        share = np.asarray(getattr(by_thaw, name)) / (high - low + 1)
+                        seeds[stage][:, :, self.names.index(name), low : high + 1] += share[..., None]
+                    by_thaw = no_thaw
             else:
                 more, by_cycle = self.call(*again, (by_state, by_thaw))
-            by_vector = by_vector + more
+            by_vector += np.asarray(more)
         return y, code, by_vector, by_cycle, [_untied(climate) for climate in by_climates], by_profile
+
+
+@jax.jit
+def _mean_of_years(series: jax.Array) -> jax.Array:
+    return series.mean(axis=-1)
 
 
 def _years_of(climate: Climate, block: _Block, axis: int) -> Climate:
@@ -307,17 +321,19 @@ def _years_of(climate: Climate, block: _Block, axis: int) -> Climate:
     return jax.tree.map(lambda leaf: leaf[(slice(None),) * axis + (block.rows,)], climate)
 
 
-def _added(total: Climate, part: Climate, block: _Block) -> Climate:
-    """The gradient of a block's years (column, quantity, year, ...) added to that of the stage."""
+def _add(total: Climate, part: Climate, block: _Block) -> None:
+    """Add the gradient of a block's years (column, quantity, year, ...) to that of the stage, on the host."""
     rows = block.rows[: block.live]
-    return jax.tree.map(lambda whole, leaf: whole.at[:, :, rows].add(leaf[:, :, : block.live]), total, part)
+    for whole, leaf in zip(jax.tree.leaves(total), jax.tree.leaves(part), strict=True):
+        whole[:, :, rows] += np.asarray(leaf)[:, :, : block.live]
 
 
 def _untied(gradient: Climate) -> Climate:
     """The January after a year is the next year's own: its derivative joins that month's (column, quantity, year, ...)."""
-    after = gradient.following_air_temperature
-    air = gradient.air_temperature.at[:, :, 1:, 0].add(after[:, :, :-1]).at[:, :, -1, 11].add(after[:, :, -1])
-    return replace(gradient, air_temperature=air, following_air_temperature=jnp.zeros_like(after))
+    after, air = gradient.following_air_temperature, gradient.air_temperature.copy()
+    air[:, :, 1:, 0] += after[:, :, :-1]
+    air[:, :, -1, 11] += after[:, :, -1]
+    return replace(gradient, air_temperature=air, following_air_temperature=np.zeros_like(after))
 
 
 def tied(direction: Climate) -> Climate:
