@@ -177,7 +177,7 @@ def model_cells(
     if "soil_carbon_observed" in cells:
         observed = np.asarray(cells["soil_carbon_observed"].values, dtype=bool)[column_cell]
     amounts = 1000.0 * np.where(empty[:, None], 1.0, stocks)
-    profile = np.asarray(carbon_layers(amounts, hyperbola & ~observed), dtype=np.float64)
+    profile = np.asarray(carbon_layers(amounts, ~observed if hyperbola else np.zeros_like(observed)), dtype=np.float64)
     profile = np.where(empty[:, None], 0.0, profile)
     latitude = np.asarray(cells["latitude"].values, dtype=np.float64)
     columns = Cell(
