@@ -27,7 +27,7 @@ def suggest(name: str, known: Iterable[str]) -> str:
     Gives ``"did you mean 'x'?"`` where something is similar, else what is known. Words that differ in their numbers alone are
     other things (ssp245, ssp585), not slips, but for a single digit (co3, co2) or swapped ones (2042, 2024).
     """
-    choices = [str(choice) for choice in known]
+    choices = [str(choice) for choice in known if str(choice)]
     similar = difflib.get_close_matches(str(name), choices, n=1, cutoff=0.5)
     if similar and not _other_number(str(name), similar[0]):
         return f"did you mean {similar[0]!r}?"

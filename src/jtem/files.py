@@ -37,6 +37,13 @@ def data_folder(given: Path | str | None) -> Path | None:
     return Path(named) if named else None
 
 
+def check_data_folder(given: Path | str | None) -> None:
+    """Raise ``InputError`` where the data folder that is given (or named by ``JTEM_DATA``) is none."""
+    folder = data_folder(given)
+    if folder is not None and not folder.is_dir():
+        raise InputError(f"{folder}: data folder not found; correct --data or the variable {DATA_VARIABLE}")
+
+
 def resolve(name: str, data: Path | str | None, where: str, *, folder: bool = False) -> Path:
     """Path of an input file (or ``folder``) relative to the data folder (``data`` or ``JTEM_DATA``).
 

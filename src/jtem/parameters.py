@@ -10,14 +10,15 @@ import dataclasses
 import hashlib
 import re
 import tomllib
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jaxtyping import PyTree
 
 from jtem.errors import InputError, suggest
 
@@ -42,6 +43,8 @@ def parameter(*, unit: str, description: str, symbol: str = "", scale: str = "li
     )
 
 
+Tree = TypeVar("Tree")
+"""A tree of parameters."""
 Numbers = float | int | list[float]
 """What one community has of a parameter."""
 
@@ -93,7 +96,7 @@ class Handle:
         """Its numbers among those of the leaf (..., element)."""
         return values if self.element is None else values[..., self.element]
 
-    def leaf(self, tree: Any) -> jax.Array:
+    def leaf(self, tree: PyTree) -> jax.Array:
         """The whole leaf of a parameter tree; raises ``InputError`` for an unknown name."""
         return get(tree, self.name)
 
@@ -101,7 +104,7 @@ class Handle:
         """``leaf`` of one row with its numbers taken from ``new`` (of the same shape)."""
         return new if self.element is None else leaf.at[self.element].set(new[self.element])
 
-    def put(self, tree: Any, leaf: jax.Array) -> Any:
+    def put(self, tree: Tree, leaf: jax.Array) -> Tree:
         """The tree with another leaf."""
         return replace(tree, self.name, leaf)
 
@@ -134,7 +137,7 @@ class ParameterTable:
         return hashlib.sha256(text.encode()).hexdigest()[:12]
 
 
-def fields(tree_class: type) -> Iterator[tuple[str, Any]]:
+def fields(tree_class: type) -> Iterator[tuple[str, Mapping[str, Any]]]:
     """``("branch.field", metadata)`` of every parameter declared in a tree class of branches."""
     hints = _branch_classes(tree_class)
     for branch, branch_class in hints.items():
@@ -162,11 +165,15 @@ def read_table(tree_class: type, files: list[Path]) -> ParameterTable:
     raw: dict[str, dict[str, Any]] = {}
     for path in files:
         try:
-            content = tomllib.loads(Path(path).read_text())
+            content = tomllib.loads(Path(path).read_text(encoding="utf-8-sig"))
         except FileNotFoundError:
             raise InputError(f"{path}: parameter file not found; give an existing TOML file") from None
+        except (OSError, UnicodeDecodeError) as error:
+            raise InputError(
+                f"{path}: parameter file cannot be read ({error}); give a TOML file of UTF-8 text"
+            ) from None
         except tomllib.TOMLDecodeError as error:
-            raise InputError(f"{path}: not valid TOML ({error})") from None
+            raise InputError(f"{path}: not valid TOML ({error}); correct that line") from None
         if not titles:
             titles = content.pop("communities", {})
             if not titles:
@@ -206,12 +213,16 @@ def read_table(tree_class: type, files: list[Path]) -> ParameterTable:
     return ParameterTable(tuple(titles), titles, entries, tuple(Path(f).name for f in files))
 
 
-def _form(name: str, declared: Mapping[str, Any]) -> str:
+def _form(name: str, declared: Collection[str]) -> str:
     """How a parameter is written."""
     full = (
         name if name in declared else next((known for known in declared if known.endswith(f".{name}")), "branch.field")
     )
     return f"write [{full}] with lines 'value = ...' and 'source = \"...\"'"
+
+
+def _is_number(value: object) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)
 
 
 def _merge(raw: dict, name: str, item: Mapping, metadata: Mapping, titles: Mapping, path: Path) -> None:
@@ -223,26 +234,44 @@ def _merge(raw: dict, name: str, item: Mapping, metadata: Mapping, titles: Mappi
         raise InputError(
             f"{path}: '{name}' is given in '{item['unit']}' but the model works in '{metadata['unit']}'; convert the value"
         )
+    if "value" not in item and "values" not in item:
+        raise InputError(f"{path}: '{name}' has neither 'value' nor 'values'; give one, or leave the parameter out")
+    if not isinstance(item.get("values", {}), Mapping):
+        raise InputError(f"{path}: 'values' of '{name}' is {item['values']!r}; write values = {{community = number}}")
     entry = raw.setdefault(name, {"values": {}, "bounds": None, "source": ""})
     entry["bounds"] = item.get("bounds", entry["bounds"])
     entry["source"] = item.get("source", entry["source"])
     if entry["bounds"] is None or not entry["source"]:
         raise InputError(f"{path}: '{name}' needs 'bounds = [low, high]' and a 'source'")
+    if not isinstance(entry["source"], str):
+        raise InputError(f"{path}: 'source' of '{name}' is {entry['source']!r}, expected text in quotes")
+    bounds = entry["bounds"]
+    if not (isinstance(bounds, list) and len(bounds) == 2 and all(map(_is_number, bounds)) and bounds[0] < bounds[1]):
+        raise InputError(f"{path}: bounds of '{name}' are {bounds!r}, expected [low, high] with low below high")
     values = dict.fromkeys(titles, item["value"]) if "value" in item else {}
     values.update(item.get("values", {}))
-    low, high = entry["bounds"]
+    low, high = bounds
     for community, value in values.items():
         if community not in titles:
             raise InputError(
                 f"{path}: '{name}' names the unknown community '{community}'; {suggest(community, titles)}"
             )
+        numbers = value if isinstance(value, list) else [value]
+        if not numbers or not all(map(_is_number, numbers)):
+            raise InputError(f"{path}: '{name}' for '{community}' is {value!r}, expected a number or a list of numbers")
         array = np.asarray(value, dtype=float)
+        known = np.shape(next(iter(entry["values"].values()), value))
+        if array.shape != known:
+            raise InputError(
+                f"{path}: '{name}' for '{community}' has {array.size} numbers{' in a list' if array.ndim else ''}, expected "
+                f"{f'a list of {known[0]}' if known else 'one'}"
+            )
         if not np.all(np.isfinite(array)) or np.any(array < low) or np.any(array > high):
             raise InputError(f"{path}: '{name}' for '{community}' is {value}, outside its bounds [{low}, {high}]")
     entry["values"].update(values)
 
 
-def build(tree_class: type, table: ParameterTable, dtype: str = "float64") -> Any:
+def build(tree_class: type[Tree], table: ParameterTable, dtype: str = "float64") -> Tree:
     """The parameter tree: one leaf per parameter with a leading community axis, in the given dtype."""
     branches = {}
     for branch, branch_class in _branch_classes(tree_class).items():
@@ -256,7 +285,7 @@ def build(tree_class: type, table: ParameterTable, dtype: str = "float64") -> An
     return tree_class(**branches)
 
 
-def get(parameters: Any, name: str) -> jax.Array:
+def get(parameters: PyTree, name: str) -> jax.Array:
     """Leaf ``branch.field`` of a parameter tree; raises ``InputError`` for an unknown name."""
     node = parameters
     for part in name.split("."):
@@ -267,7 +296,7 @@ def get(parameters: Any, name: str) -> jax.Array:
     return node
 
 
-def replace(parameters: Any, name: str, value: jax.Array) -> Any:
+def replace(parameters: Tree, name: str, value: jax.Array) -> Tree:
     """The tree with leaf ``branch.field`` replaced."""
     get(parameters, name)
     branch, field = name.split(".")

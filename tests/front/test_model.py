@@ -250,7 +250,7 @@ def test_gradients_equal_central_differences_of_runs(place):
         (1, "precipitation", 1e-2),
         (2, "shortwave_radiation", 1e-2),
     ):
-        row = frame.index[(frame["year"] == 2004) & (frame["month"] == 7)][0]
+        row = frame.index[((frame["year"] == 2004) & (frame["month"] == 7)).to_numpy()][0]
         sides = []
         for sign in (1, -1):
             moved = frame.copy()

@@ -15,8 +15,8 @@ from jtem import plan as plans
 from jtem.assemble import model
 from jtem.assemble.domain import Loader, domain_of, loaders
 from jtem.devices import use_all_cores
-from jtem.errors import InputError
-from jtem.files import here_or, inputs_found
+from jtem.errors import InputError, suggest
+from jtem.files import check_data_folder, here_or, inputs_found
 from jtem.parameters import ParameterTable
 from jtem.plan.run import OutputSection, Plan, SpinUpSection
 from jtem.readers.catalogue import Domain
@@ -91,6 +91,7 @@ def prepare(
     ``place``, ``table``, ``processes``: in place of what [domain], [model] parameters and [model.processes] name. ``force``:
     go on from a state of other parameters.
     """
+    check_data_folder(data)
     with inputs_found() as files:
         made = _prepared(plan, data, force=force, place=place, table=table, processes=processes)
     known = place.files if place is not None else ()
@@ -112,6 +113,9 @@ def _prepared(
     read = model.parameter_files(plan.model.parameters, data, f"{plan.where}: [model]")
     begin = here_or(plan.run.restart, data, f"{plan.where}: [run] restart") if plan.run.restart else None
     table = table or parameters.read_table(step.Parameters, read)
+    named = plan.domain.community
+    if named and named not in table.communities:
+        raise InputError(f"{plan.where}: [domain] community {named!r} is unknown; {suggest(named, table.communities)}")
     place = place or domain_of(plan, data)
     cells = model.columns(place.cells, table.communities, design.pool_dtype, place.inputs[0], plan.permafrost)
     load = loaders(place, cells.count, plan.run.chunk_columns)

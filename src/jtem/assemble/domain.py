@@ -6,7 +6,7 @@ import functools
 import importlib
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -44,7 +44,7 @@ def domain(section: DomainSection, climates: Sequence[str], data: Path | None, w
     def find(name: str, *, folder: bool = False, here: bool = False) -> Path:
         return here_or(name, data, where) if here else resolve(name, data, where, folder=folder)
 
-    given: dict[str, Any] = {key: getattr(section, key) for key in source.takes}
+    given: dict[str, object] = {key: getattr(section, key) for key in source.takes}
     if source.sun:
         given["sun"] = lambda latitude: radiation.top_of_atmosphere(latitude) / WATTS_TO_TEM_RADIATION
     module = importlib.import_module(f"jtem.readers.{source.module}")

@@ -29,6 +29,7 @@ from jtem.records import Grid
 from jtem.run import Progress, SpinUpReport, Stage, Summary, tolerance_kind
 from jtem.run.course import families
 from jtem.run.spinup import CLOSURE_TOLERANCE
+from jtem.writers.behind import Behind
 from jtem.writers.checkpoint import ChunkStore
 from jtem.writers.netcdf import NetcdfSink, file_names
 from jtem.writers.zarr import ZarrStore
@@ -144,7 +145,8 @@ def execute(
         print(f"going on with the unfinished run in {folder}", flush=True)
     progress = ProgressLine(experiment.stages, experiment.spin_up is not None)
     progress.start()
-    summary = work.run_experiment(experiment, store, progress)
+    with Behind(store) as behind:
+        summary = work.run_experiment(experiment, behind, progress)
     progress.end()
     print(
         f"{summary.column_years:,} cells x years in {summary.seconds:.1f} s, of which {summary.compile_seconds:.1f} s "

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Mapping, Sequence
+import operator
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -77,10 +78,31 @@ def short(value: Values) -> str:
     )
 
 
+def table_of(values: object, what: str) -> Mapping[str, Values]:
+    """What must be a dictionary by parameter; raises ``InputError`` for anything else."""
+    if not isinstance(values, Mapping):
+        raise InputError(f"{what} is {values!r}; give a dictionary such as {{'soil_thermal.snow_density': 200.0}}")
+    return values
+
+
+def name_given(name: object) -> str:
+    """What must be the name of a parameter; raises ``InputError`` for anything else."""
+    if not isinstance(name, str):
+        raise InputError(f"a parameter is called {name!r}; give its name, such as 'soil_thermal.snow_density'")
+    return name
+
+
+def names_of(given: object, what: str) -> list[str]:
+    """What must be some names; raises ``InputError`` for anything else."""
+    if isinstance(given, str) or not isinstance(given, Iterable):
+        raise InputError(f"{what} is {given!r}, expected a list of names; give one such as ['npp', 'soil_carbon']")
+    return [str(name) for name in given]
+
+
 def pair(years: Sequence[int], what: str) -> tuple[int, int]:
     """First and last year; raises ``InputError`` for anything else."""
     try:
-        first, last = (int(year) for year in years)
+        first, last = (operator.index(year) for year in years)
     except (TypeError, ValueError):
         raise InputError(f"{what} is {years!r}, expected (first, last); give two years") from None
     if last < first:

@@ -15,6 +15,7 @@ import numpy as np
 import xarray as xr
 
 from jtem.errors import InputError, suggest
+from jtem.files import check_data_folder
 from jtem.front import edits, plans, running
 from jtem.front.plans import Content
 from jtem.front.site import Place, site
@@ -41,7 +42,10 @@ ALSO_ANNUAL = (
 """Yearly variables beside those that every plan keeps."""
 CYCLE_YEARS = 30
 """The spin-up's climate is the mean of so many first years of the place's own, or of all where there are fewer."""
-WORDS = ("permafrost", "precision", "nitrogen", "heat_substeps", "carbon_substeps", "parameters")
+WORDS = (
+    "permafrost", "precision", "nitrogen", "snow", "freezing", "soil_grid", "solve_heat", "heat_substeps", "carbon_substeps",
+    "parameters",
+)  # fmt: skip
 """Words of a model that :meth:`Setup.replaced` changes."""
 
 
@@ -88,6 +92,13 @@ class Setup:
         """The setup of a plan's sections, with the parameters that they name; raises ``InputError`` for wrong words."""
         return cls(place, content, _table(content, data), data)
 
+    @classmethod
+    def of_plan(cls, content: Content, where: str, data: Path | None) -> Setup:
+        """The setup of a whole plan, checked; raises ``InputError``."""
+        _parsed(plans.text_of(content), where)
+        check_data_folder(data)
+        return cls.of(None, content, data)
+
     # --- what it is ---------------------------------------------------------------------------------------------------
 
     @property
@@ -109,9 +120,12 @@ class Setup:
         """Values of a parameter by community; raises ``InputError`` for an unknown name."""
         from jtem.parameters import Handle
 
-        entry = self.table.entry(name)
+        entry, handle = self.table.entry(edits.name_given(name)), Handle.of(name)
         values = np.array([entry.values[c] for c in self.table.communities], dtype=np.float64)
-        values = Handle.of(name).pick(values)
+        if handle.element is not None and (values.ndim == 1 or handle.element >= values.shape[1]):
+            known = "one number" if values.ndim == 1 else f"{values.shape[1]} numbers, [0] to [{values.shape[1] - 1}]"
+            raise InputError(f"'{name}': the parameter has {known}; correct the index")
+        values = handle.pick(values)
         dims = ("community", "element")[: values.ndim]
         attributes = {"units": entry.unit, "long_name": entry.description, "bounds": [entry.lower, entry.upper]}
         return xr.DataArray(
@@ -144,8 +158,8 @@ class Setup:
         from jtem.parameters import Handle
 
         entries, changes = dict(self.table.entries), dict(self.changes)
-        for name, value in values.items():
-            handle = Handle.of(name)
+        for name, value in edits.table_of(values, "with_parameters").items():
+            handle = Handle.of(edits.name_given(name))
             if handle.name not in entries:
                 raise InputError(f"unknown parameter '{name}'; {suggest(name, entries)}")
             entry = entries[handle.name]
@@ -178,6 +192,7 @@ class Setup:
                 raise InputError(f"unknown process '{name}'; {suggest(name, (*slots, *WORDS, 'place'))}")
         if "parameters" in parts:
             return dataclasses.replace(made, table=_table(made.content, made.data))
+        _check_words(made.content.get("model", {}))
         return made
 
     def _at(self, given: object) -> Setup:
@@ -212,6 +227,10 @@ class Setup:
             known = ("spin_up", "years", "start", "monthly", "annual", "base_years", "progress")
             name = next(iter(unknown))
             raise InputError(f"a run has no argument '{name}'; {suggest(name, known)}")
+        annual = None if annual is None else edits.names_of(annual, "annual")
+        monthly = None if monthly is None else edits.names_of(monthly, "monthly")
+        if spin_up is not None and not isinstance(spin_up, str | Mapping):
+            raise InputError(f"spin_up is {spin_up!r}; give 'equilibrium', 'repeat' or a dictionary of [spinup] keys")
         content: Content = copy.deepcopy(dict(self.content))
         window = None if years is None else edits.pair(years, "years")
         if self.place is not None:
@@ -301,13 +320,18 @@ _MINIMAL = {
 }
 
 
+def _check_words(section: Mapping[str, object]) -> None:
+    """Refuse wrong words of a model at once."""
+    _parsed(plans.text_of({**_MINIMAL, "model": section}), "the model")
+
+
 def _table(content: Content, data: Path | None) -> ParameterTable:
     """The parameters that a model section names, after a check of its words; raises ``InputError``."""
     from jtem.assemble import model as assembled
 
     section = dict(content.get("model", {}))
     named = section.get("parameters", [])
-    _parsed(plans.text_of({**_MINIMAL, "model": section}), "the model")  # refuses wrong words at once
+    _check_words(section)
     return assembled.table([named] if isinstance(named, str) else named, data, "the model")
 
 

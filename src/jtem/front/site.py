@@ -11,12 +11,12 @@ from typing import TYPE_CHECKING, TypeAlias
 import numpy as np
 
 from jtem.errors import InputError, suggest
-from jtem.front.plans import Content
 
 if TYPE_CHECKING:
     import pandas as pd
     import xarray as xr
 
+    from jtem.front.plans import Content
     from jtem.readers.catalogue import Domain
     from jtem.readers.place import Position
 
@@ -119,12 +119,13 @@ def site(
     >>> place.climate, place.years, place.emulated
     ('historical+ssp126', (1850, 2100), True)
     """
-    if silt_clay is not None:
-        if not 0 <= silt_clay <= 100:
-            raise InputError(f"silt_clay is {silt_clay:g}, expected 0..100 percent; correct it")
-        texture = (100.0 - float(silt_clay), float(silt_clay), 0.0)
+    _check_numbers({"latitude": latitude, "longitude": longitude, "elevation": elevation, "silt_clay": silt_clay})
+    _check_several({"texture": texture, "soil_organic_carbon": soil_organic_carbon})
+    texture = texture if silt_clay is None else _texture_of(silt_clay)
     if isinstance(table, str) and not _is_path(table):
         _no_place_for_known_site(table, latitude, longitude)
+        given = (elevation, names, units, years, texture, static, soil_organic_carbon, co2, fill)
+        _leave_out(table, dict(zip(_KNOWN_OF_SITES, given, strict=True)))
         return _known(table, community, scenario)
     if isinstance(table, str | Path):
         _need_table(Path(table))
@@ -132,8 +133,7 @@ def site(
 
     if latitude is None or longitude is None:
         where = str(table) if isinstance(table, str | Path) else "the site"
-        missing = "latitude" if latitude is None else "longitude"
-        raise InputError(f"{where}: {missing} is missing; give it in degrees")
+        raise InputError(f"{where}: {'latitude' if latitude is None else 'longitude'} is missing; give it in degrees")
     position = places.Position(
         float(latitude), float(longitude), None if elevation is None else float(elevation), community,
         tuple(float(v) for v in texture), tuple(float(v) for v in soil_organic_carbon),
@@ -235,6 +235,45 @@ def known_sites() -> tuple[str, ...]:
 def _files(given: Sequence[object]) -> tuple[Path, ...]:
     """Those of some arguments that are files."""
     return tuple(Path(one) for one in given if isinstance(one, str | Path) and Path(one).is_file())
+
+
+_KNOWN_OF_SITES = {
+    "elevation": "elevation", "names": "climate", "units": "climate", "years": "climate", "texture": "texture",
+    "static": "fields", "soil_organic_carbon": "soil carbon", "co2": "CO2", "fill": "climate",
+}  # fmt: skip
+"""Arguments that a known site does not take, and what they would say."""
+
+
+def _texture_of(silt_clay: Number) -> tuple[float, float, float]:
+    """Sand, silt and clay (percent) where only silt and clay together are known."""
+    if not 0 <= silt_clay <= 100:
+        raise InputError(f"silt_clay is {silt_clay:g}, expected 0..100 percent; correct it")
+    return 100.0 - float(silt_clay), float(silt_clay), 0.0
+
+
+def _leave_out(name: str, given: Mapping[str, object]) -> None:
+    """Raise ``InputError`` for arguments of a known site that it would pass over."""
+    for word, value in given.items():
+        if value is not None and not (isinstance(value, str | Sequence | Mapping) and len(value) == 0):
+            raise InputError(f"site '{name}' is known with its {_KNOWN_OF_SITES[word]}; leave {word} out")
+
+
+def _check_numbers(given: Mapping[str, object], gaps: bool = False) -> None:
+    """Raise ``InputError`` for what is no finite number; None is not given, and NaN is not known where there may be ``gaps``."""
+    for word, value in given.items():
+        plain = isinstance(value, int | float | np.integer | np.floating) and not isinstance(value, bool)
+        number = float(value) if plain else np.inf  # pyright: ignore[reportArgumentType]
+        if value is not None and not (np.isfinite(number) or (gaps and np.isnan(number))):
+            raise InputError(f"{word} is {value!r}, expected a number; correct it")
+
+
+def _check_several(given: Mapping[str, object]) -> None:
+    """Raise ``InputError`` for what is no row of numbers; soil carbon may have gaps."""
+    for word, several in given.items():
+        if isinstance(several, str) or not isinstance(several, Sequence | np.ndarray):
+            raise InputError(f"{word} is {several!r}, expected numbers; give a tuple of them")
+        for value in several:
+            _check_numbers({word: value}, gaps=word == "soil_organic_carbon")
 
 
 def _is_path(text: str) -> bool:

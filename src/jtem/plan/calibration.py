@@ -9,7 +9,6 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from jtem.errors import InputError
 from jtem.physics.permafrost import SCHEMES, PermafrostScheme
@@ -88,8 +87,8 @@ class PastSection:
 class ErrorsSection:
     """Standard errors by stream; the largest counts."""
 
-    floor: Mapping[str, float] = setting("Smallest error by stream, in its unit.", EMPTY)
-    relative: Mapping[str, float] = setting("Error by stream as a share of the value.", EMPTY)
+    floor: Mapping[str, float] = setting("Smallest error by stream, in its unit.", EMPTY, low=0.0)
+    relative: Mapping[str, float] = setting("Error by stream as a share of the value.", EMPTY, low=0.0)
 
 
 @dataclass(frozen=True)
@@ -128,11 +127,11 @@ class SearchSection:
 
     method: str = choice("Search method.", METHODS, "levenberg_marquardt")
     starts: int = setting("Points to start from, the first at the start values.", 1, low=1)
-    spread: float = setting("Standard deviation of the other points, in free coordinates.", 0.5)
+    spread: float = setting("Standard deviation of the other points, in free coordinates.", 0.5, low=0.0)
     seed: int = setting("Seed of the other points.", 1)
     iterations: int = setting("Most iterations.", 40, low=0)
-    decrease: float = setting("Share by which the misfit must fall over four iterations.", 1e-4)
-    rate: float = setting("Learning rate of adam.", 0.05)
+    decrease: float = setting("Share by which the misfit must fall over four iterations.", 1e-4, low=0.0)
+    rate: float = setting("Learning rate of adam.", 0.05, low=1e-12)
     heat_differences: float = setting(
         "Differences for parameters of heat, as a share of their bounds' width (0: exact derivatives).",
         0.0,
@@ -183,7 +182,7 @@ def parse(text: str, where: str = "the plan") -> CalibrationPlan:
     return plan
 
 
-def from_dict(sections: Mapping[str, Any], where: str = "the plan") -> CalibrationPlan:
+def from_dict(sections: Mapping[str, object], where: str = "the plan") -> CalibrationPlan:
     """A plan from dictionaries, checked as a file is."""
     return parse(toml.text_of(sections, where), where)
 

@@ -10,12 +10,12 @@ import re
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from jtem import variables
 from jtem.errors import InputError, suggest
-from jtem.physics import nitrogen
+from jtem.physics import nitrogen, snow
 from jtem.physics.permafrost import SCHEMES, PermafrostScheme
+from jtem.physics.soil_heat import DEFAULT_EDGES, FREEZING_NODES, GRIDS
 from jtem.plan import toml
 from jtem.plan.toml import EMPTY, NAME, choice, setting
 from jtem.readers.catalogue import LAYOUTS, SOIL_CARBON, SOURCES, STAMPS, VEGETATION_KINDS
@@ -111,7 +111,7 @@ class DomainSection:
     elevation: float | None = setting("Elevation of a site in m.", None)
     texture: tuple[float, ...] = setting("Sand, silt and clay of a site in percent.", ())
     soil_organic_carbon: tuple[float, ...] = setting(
-        "Soil carbon of a site in kg m-2, in 0-0.3, 0.3-1, 1-2 and 2-3 m.", ()
+        "Soil carbon of a site in kg m-2, in 0-0.3, 0.3-1, 1-2 and 2-3 m.", (), gaps=True
     )
     fill: str = choice("What stands where months of a site's table are missing.", ("", "mean"), "")
 
@@ -156,6 +156,16 @@ class ModelSection:
 
     permafrost: PermafrostScheme = choice("Permafrost scheme.", SCHEMES, SCHEMES["layered"])
     precision: Precision = choice("Numbers of heat and of pools.", PRECISIONS, PRECISIONS["mixed"])
+    snow: Callable = choice(
+        "Whether snow has one density, or settles.",
+        {"constant": snow.cover, "settling": snow.settling_cover},
+        snow.cover,
+    )
+    freezing: tuple[float, ...] = choice(
+        "Whether soil water freezes at 0 degC, or along a curve.", {"point": (), "curve": FREEZING_NODES}, ()
+    )
+    soil_grid: tuple[float, ...] = choice("Layers of soil heat.", GRIDS, DEFAULT_EDGES)
+    solve_heat: bool = setting("Whether the spin-up of soil heat solves for the year that repeats.", False)
     heat_substeps: int = setting("Steps of soil heat in a month.", 6, low=1, high=60)
     carbon_substeps: int = setting("Steps of carbon and nitrogen in a month.", 4, low=1, high=60)
     open_nitrogen: bool = choice(
@@ -238,6 +248,8 @@ class FactorialSection:
     members: Mapping[str, tuple[float, float]] = setting(
         "An ensemble of our own making: factor on the warming, relative change of precipitation per degC.",
         EMPTY,
+        low=-10,
+        high=10,
         entries=("factor on warming", "change of precipitation per degC"),
     )
 
@@ -430,7 +442,7 @@ def parse(text: str, where: str = "the plan") -> Plan:
     return plan
 
 
-def from_dict(sections: Mapping[str, Any], where: str = "the plan") -> Plan:
+def from_dict(sections: Mapping[str, object], where: str = "the plan") -> Plan:
     """A plan from dictionaries, e.g. ``{"plan": {"name": "a"}, "scenario": [{...}]}``, checked as a file is."""
     return parse(toml.text_of(sections, where), where)
 
@@ -471,6 +483,10 @@ def _check(plan: Plan) -> None:
     climates |= {*plan.factorial.scenarios, plan.factorial.base_climate} - {""}
     check_domain(plan.domain, climates, where)
     variables.selection(plan.output.monthly, plan.output.annual, f"{where}: [output]")
+    if not (plan.output.netcdf or plan.output.state or plan.output.zarr):
+        raise InputError(
+            f"{where}: [output] netcdf, state and zarr are all false, so that nothing is kept; set one to true"
+        )
 
 
 def check_domain(part: DomainSection, climates: Collection[str], where: str) -> None:
@@ -492,6 +508,20 @@ def check_domain(part: DomainSection, climates: Collection[str], where: str) -> 
                 f"{where}: [domain] source '{part.source}' does not take '{key.name}'; leave it out, or choose a source that "
                 f"does ({', '.join(users)})"
             )
+    _check_places(part, where)
+
+
+def _check_places(part: DomainSection, where: str) -> None:
+    """Sites, domain and position exclude one another; a site stands once."""
+    named = [word for word, given in (
+        ("sites", bool(part.sites)), ("domain", part.domain != "pan_arctic"),
+        ("latitude", part.latitude is not None or part.longitude is not None),
+    ) if given]  # fmt: skip
+    if len(named) > 1:
+        raise InputError(f"{where}: [domain] '{named[0]}' and '{named[1]}' both say where the cells are; leave one out")
+    twice = [site for site in part.sites if part.sites.count(site) > 1]
+    if twice:
+        raise InputError(f"{where}: [domain] sites has {twice[0]!r} twice; leave one out")
 
 
 def _check_isimip(plan: Plan) -> None:

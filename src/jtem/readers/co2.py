@@ -11,7 +11,7 @@ from jtem.errors import InputError, suggest
 from jtem.readers import embedded, tables
 
 _YEARS = ("year", "years", "yr", "date", "time", "jahr")
-_MONTHS = ("month", "mon", "mo", "mm")
+_MONTHS = ("month", "mon", "mo", "mm", "mn", "mth")
 _VALUES = (
     "co2",
     "co2_ppm",
@@ -230,7 +230,7 @@ def of_climate(climate: str, column: str, first_year: int, last_year: int) -> np
     """
     scenario, end = column or climate, embedded.SCENARIO_YEARS["historical"][1]
     scenarios = [name for name in embedded.SCENARIO_YEARS if name != "historical"]
-    if last_year > end and scenario not in scenarios:
+    if (last_year > end and scenario not in scenarios) or (column and column not in embedded.SCENARIO_YEARS):
         raise InputError(
             f"CO2 of climate '{climate}' after {end} depends on the scenario"
             + (f", and '{column}' is none that is embedded" if column and column != "historical" else "")

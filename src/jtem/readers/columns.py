@@ -20,7 +20,10 @@ import xarray as xr
 
 from jtem.errors import InputError
 from jtem.readers import time_axis
+from jtem.records import Named
 
+Table = Any
+"""A path, a pandas DataFrame or an xarray Dataset."""
 NAMES: dict[str, tuple[str, ...]] = {
     "air_temperature": (
         "air_temperature", "tas", "ta", "t2m", "t2", "tair", "t_air", "tmean", "tavg", "tmp", "temp", "temperature",
@@ -66,7 +69,7 @@ class Columns:
 # --- the table as it came ---------------------------------------------------------------------------------------------
 
 
-def columns_of(table: Any, where: str) -> Columns:
+def columns_of(table: Table, where: str) -> Columns:
     """A table of any kind as columns of numbers with the moment of each row; raises ``InputError``."""
     if isinstance(table, str | Path):
         path = Path(table)
@@ -161,9 +164,9 @@ def _unit_line(header: Sequence[str], row: Sequence[str]) -> list[str] | None:
     return [cell.strip().strip("()[]") for cell in row]
 
 
-def _of_frame(frame: Any, where: str) -> Columns:
+def _of_frame(frame: Table, where: str) -> Columns:
     units: dict[str, str] = {}
-    columns: dict[str, Any] = {}
+    columns: Named = {}
     for label in frame.columns:
         name = str(label[0] if isinstance(label, tuple) else label)
         if isinstance(label, tuple) and len(label) > 1 and label[1]:

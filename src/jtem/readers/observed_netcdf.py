@@ -10,8 +10,8 @@ averaged where enough of them are there; quality is the share that is.
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
 
+import netCDF4
 import numpy as np
 import xarray as xr
 
@@ -20,6 +20,7 @@ from jtem.readers import cf, time_axis, units
 from jtem.readers.observations import ALIASES, NEGATED, STREAMS, dataset, downwards, refuse_repeated, row
 from jtem.readers.observed_units import conversion
 from jtem.readers.thaw import yearly_maximum
+from jtem.records import Named
 
 LEAST_SHARE = 0.8
 """Share of a month's steps that a mean needs."""
@@ -36,7 +37,7 @@ def read(path: Path | str) -> xr.Dataset:
             raise InputError(f"{where}: no variable is named by a stream of observations; rename it ({near})")
         here = cf.places(data, where, None, data.variables[next(iter(chosen))])
         sites = _sites(data, here, Path(path))
-        rows: list[dict[str, Any]] = []
+        rows: list[Named] = []
         notes: list[str] = []
         for name, stream in chosen.items():
             found, short = _observations(data, data.variables[name], stream, here, sites, where)
@@ -62,7 +63,7 @@ def _stream(name: str) -> bool:
     return ALIASES.get(name.lower(), name.lower()) in STREAMS
 
 
-def _sites(data: Any, here: cf.Places, path: Path) -> list[str]:
+def _sites(data: netCDF4.Dataset, here: cf.Places, path: Path) -> list[str]:
     """Names of the places, from the variable that holds them, else from the file."""
     variable = next(
         (v for v in data.variables.values() if str(getattr(v, "cf_role", "")) == "timeseries_id"),
@@ -82,7 +83,9 @@ def _sites(data: Any, here: cf.Places, path: Path) -> list[str]:
     return names
 
 
-def _depths(data: Any, variable: Any, stream: str, lead: tuple[str, ...], where: str) -> tuple[str, np.ndarray]:
+def _depths(
+    data: netCDF4.Dataset, variable: netCDF4.Variable, stream: str, lead: tuple[str, ...], where: str
+) -> tuple[str, np.ndarray]:
     """Dimension of depth ("" for none) and the depths in m; raises ``InputError`` for a further dimension of another kind."""
     others = [d for d, n in zip(variable.dimensions, variable.shape, strict=True) if d not in lead and n > 1]
     if not others:
@@ -103,13 +106,13 @@ def _depths(data: Any, variable: Any, stream: str, lead: tuple[str, ...], where:
     return others[0], sign * _metres(axis, where) * cf.numbers(axis, ..., f"{where}: {axis.name}")
 
 
-def _metres(axis: Any, where: str) -> float:
+def _metres(axis: netCDF4.Variable, where: str) -> float:
     return units.height_factor(str(getattr(axis, "units", "")), where, str(axis.name))
 
 
 def _observations(
-    data: Any, variable: Any, stream: str, here: cf.Places, sites: list[str], where: str
-) -> tuple[list[dict[str, Any]], int]:
+    data: netCDF4.Dataset, variable: netCDF4.Variable, stream: str, here: cf.Places, sites: list[str], where: str
+) -> tuple[list[Named], int]:
     """Rows of one variable, and how many months were left out."""
     name = str(variable.name)
     said = f"{where}: {name}"
@@ -127,7 +130,7 @@ def _observations(
     for k, month in enumerate(number):
         part = values[months.month == month]
         have = np.isfinite(part).sum(axis=0)
-        whole = 1 if months.step_days is None else round(months.days[first[k]] / months.step_days)
+        whole = 1 if months.step_days is None else round(float(months.days[first[k]]) / months.step_days)
         with np.errstate(invalid="ignore"):
             mean = np.nansum(part, axis=0) / have
         factor, offset = conversion(stream, STREAMS[stream].unit, unit, float(months.days[first[k]]), said)

@@ -7,7 +7,6 @@ from collections.abc import Callable, Hashable, Iterator
 from dataclasses import dataclass
 from typing import NamedTuple, Protocol, runtime_checkable
 
-import equinox as eqx
 import jax
 import numpy as np
 from jaxtyping import Array, PyTree
@@ -290,7 +289,7 @@ class Chunk:
         thaw = end.thaw
         if leg is not None and leg.base is not None:
             window = slice(leg.base[0], leg.base[1] + 1)
-            thaw = self.place(Thaw(*[values[:, window].mean(axis=1) for values in end.series]), pad=False)
+            thaw = Thaw(*self.place([values[:, window].mean(axis=1) for values in end.series], pad=False))
         if thaw is None:  # restart: the pools refer to the thaw in their store
             known = end.state.carbon.store.reference_thaw
             thaw = Thaw(known, known)
@@ -469,7 +468,7 @@ class _Passes:
                 heat[stage.thaw],
                 chunk.placed_cells(),
             )
-            made[key] = years.Drivers(climates[k], _seen(heat[stage.heat], heat[stage.thaw]), moist)
+            made[key] = years.Drivers(climates[k], years.with_thaw(heat[stage.heat], heat[stage.thaw]), moist)
         return made
 
     def _carbon(self, block: _Block, rows: range, drivers: dict[Hashable, years.Drivers]) -> None:
@@ -539,17 +538,6 @@ _mean_years = jax.jit(jax.vmap(years.mean_year))
 def _treatment(stage: Stage, moves_water: bool) -> Hashable:
     """Stages that have this in common have the same heat and water."""
     return (stage.heat, stage.thaw, stage.water, (stage.expose, stage.follow) if moves_water else ())
-
-
-def _seen(heat: years.HeatYear, thaw: years.HeatYear) -> years.HeatYear:
-    """Heat whose thaw, as water and photosynthesis see it, is another one's."""
-    if thaw is heat:
-        return heat
-    return heat._replace(months=eqx.tree_at(_thaw_of, heat.months, _thaw_of(thaw.months)))
-
-
-def _thaw_of(months: step.HeatMonth):
-    return months.freeze_thaw_factor, months.thawed_root_depth
 
 
 def _arrays(ends: dict[str, _End], count: int) -> dict[str, np.ndarray]:

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from jtem.errors import note
 from jtem.run.course import Stage
 from jtem.state import AnyArray, Climate
 
@@ -20,6 +21,8 @@ FACTORS = ("permafrost", "co2", "temperature", "precipitation")
 
 GROUND = frozenset({"temperature", "precipitation"})
 """What ground feels of the factors."""
+LEAST_PRECIPITATION = 0.1
+"""Share of a scenario's precipitation that a member leaves at least."""
 
 Loader = Callable[[np.ndarray], Climate]
 
@@ -107,7 +110,13 @@ def scale(climate: Climate, reference: Climate, member: Member) -> Climate:
     normal = np.asarray(reference.air_temperature).mean(axis=1, keepdims=True)
     departure = member.warming * (np.asarray(climate.air_temperature) - normal)
     air = normal + departure
-    wetter = np.maximum(1.0 + member.precipitation * departure.mean(axis=2, keepdims=True), 0.1)
+    change = 1.0 + member.precipitation * departure.mean(axis=2, keepdims=True)
+    wetter = np.maximum(change, LEAST_PRECIPITATION)
+    if limited := int((change < LEAST_PRECIPITATION).sum()):
+        note(
+            f"member '{member.name}' would take away more than nine tenths of the precipitation in {limited} of {change.size} "
+            "cells x years; a tenth stays"
+        )
     return dataclasses.replace(
         climate,
         air_temperature=air,

@@ -132,7 +132,7 @@ def check_free(free: Free, problem: Problem) -> None:
             raise InputError(f"unknown parameter '{handle.name}'; {suggest(handle.name, [*known, *START])}")
         shape = np.asarray(handle.leaf(problem.rows)).shape[1:]
         if handle.element is not None and (not shape or handle.element >= shape[0]):
-            size = shape[0] if shape else 0
-            raise InputError(f"'{full}': the parameter has {size} elements; use 0..{size - 1} or the plain name")
+            elements = f"elements 0..{shape[0] - 1}" if shape else "one value and no elements"
+            raise InputError(f"'{full}': the parameter has {elements}; correct the index or write the plain name")
         if acts_on_heat(handle.name) and problem.design.thermal is None:
             raise InputError(f"'{full}' acts on soil heat, which this design does not have; leave it out")
