@@ -241,10 +241,8 @@ class FactorialSection:
     base_climate: str = setting("Climate of the base year (default: the first scenario).", "")
     keep_thaw: bool = choice(
         "What runs that hold permafrost keep: the matter that thaw exposes, or also the thaw that water and photosynthesis see.",
-        {"matter": False, "matter_and_water": True},
-        False,
-        key="held_permafrost",
-    )
+        {"matter": False, "matter_and_water": True}, False, key="held_permafrost",
+    )  # fmt: skip
     members: Mapping[str, tuple[float, float]] = setting(
         "An ensemble of our own making: factor on the warming, relative change of precipitation per degC.",
         EMPTY,
@@ -285,16 +283,12 @@ class PermafrostSection:
     )
     hyperbola: bool = choice(
         "Carbon above 3 m in cells without observations: mean stocks of intervals, or the hyperbola fitted to them.",
-        {"intervals": False, "hyperbola": True},
-        False,
-        key="profile",
-    )
+        {"intervals": False, "hyperbola": True}, False, key="profile",
+    )  # fmt: skip
     observed_nitrogen: bool = choice(
         "Nitrogen of frozen layers: by the C:N of the active pool, or observed (else by the C:N of vegetation and depth).",
-        {"active_pool": False, "observed": True},
-        False,
-        key="nitrogen",
-    )
+        {"active_pool": False, "observed": True}, False, key="nitrogen",
+    )  # fmt: skip
 
 
 @dataclass(frozen=True)
