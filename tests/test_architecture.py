@@ -35,7 +35,7 @@ ALLOWED = {
     "writers": GROUND | {"state", "variables", "writers"},
     "report": GROUND | {"coast", "variables", "report"},
     "plan": {
-        "errors", "variables", "readers.catalogue", "physics.permafrost", "physics.nitrogen", "run", "run.factorial",
+        "errors", "variables", "readers.catalogue", "physics.permafrost", "physics.nitrogen", "physics.snow", "run", "run.factorial",
         "study.calibration.problem", "plan",
     },
     "assemble": CORE | {"variables", "devices", "plan", "readers", "writers.states", "assemble"},
