@@ -400,11 +400,11 @@ def carbon_years(
 
 def with_thaw(heat: HeatYear, thaw: HeatYear) -> HeatYear:
     """Heat whose thaw, as water and photosynthesis see it, is another one's."""
-
-    def seen(year: HeatYear) -> tuple[Array, Array]:
-        return year.months.freeze_thaw_factor, year.months.thawed_root_depth
-
-    return heat if thaw is heat else eqx.tree_at(seen, heat, seen(thaw))
+    if thaw is heat:
+        return heat
+    other = (thaw.months.freeze_thaw_factor, thaw.months.thawed_root_depth)
+    seen = eqx.tree_at(lambda months: (months.freeze_thaw_factor, months.thawed_root_depth), heat.months, other)
+    return heat._replace(months=seen)
 
 
 # --- small things ----------------------------------------------------------------------------------------------------------
