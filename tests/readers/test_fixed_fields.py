@@ -142,7 +142,7 @@ def test_soil_carbon_observed_in_part_stays(tmp_path):
     found = cells(tmp_path, fixed(soil_organic_carbon=((*GRID, "interval"), stocks, {"units": "kg m-2"})))
     given = {}
 
-    def layers(profile):
+    def layers(profile, curve):
         given["kg"] = profile / 1000.0
         return np.zeros((profile.shape[0], 5))
 
