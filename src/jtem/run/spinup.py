@@ -122,18 +122,13 @@ def _searched_heat(
             ).enthalpy
 
         def accelerate(_: None) -> Array:
+            def measure(h: Array) -> Array:
+                return soil_heat.column_temperature(dataclasses.replace(after, enthalpy=h), _properties(column))
+
             return anderson_step(
-                earlier,
-                earlier_residuals,
-                filled,
-                state.enthalpy,
-                residual,
-                weights=weights,
-                measure=lambda h: soil_heat.column_temperature(
-                    dataclasses.replace(after, enthalpy=h), _properties(column)
-                ),
+                earlier, earlier_residuals, filled, state.enthalpy, residual, weights=weights, measure=measure,
                 largest_move=5.0,
-            )
+            )  # fmt: skip
 
         accelerating = year > RESET_YEARS[-1]
         choice = jnp.where(jnp.isin(year, jnp.asarray(RESET_YEARS)), 1, jnp.where(accelerating, 2, 0))
