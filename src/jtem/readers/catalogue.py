@@ -137,6 +137,7 @@ OBSERVATIONS = {
         "a table or netCDF file of the user, at embedded sites", "observed_netcdf:read_table", "embedded"
     ),
     "table": Observations("a table or netCDF file of the user", "observed_netcdf:read_table"),
+    "published": Observations("numbers that a paper prints, of the factorial of the run plan in path", ""),
 }
 """Words of [[data]] source in a calibration plan."""
 
