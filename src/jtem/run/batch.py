@@ -47,7 +47,9 @@ class Program:
         self._known.add(shapes)
         made = self._ahead.get(shapes)
         if made is None or any(np.size(leaf) == 0 for leaf in jax.tree.leaves(arguments)):
-            return self.jitted(*arguments)  # JAX places arrays without numbers otherwise than what was compiled ahead wants
+            return self.jitted(
+                *arguments
+            )  # JAX places arrays without numbers otherwise than what was compiled ahead wants
         return made[0].result()(*arguments)
 
     def ahead(self, *arguments: PyTree) -> PyTree:
