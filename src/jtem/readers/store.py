@@ -17,7 +17,7 @@ import json
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Protocol, runtime_checkable
 
 import netCDF4
 import numpy as np
@@ -278,7 +278,16 @@ def source(path: Path | str, climate: str) -> tuple[to_model.ClimateSource, str]
     return read, where
 
 
-def _gather(variable: Any, wanted: np.ndarray, at: slice) -> np.ndarray:
+@runtime_checkable
+class Sliced(Protocol):
+    """What a part of can be taken, such as a variable of a file."""
+
+    def __getitem__(self, key: tuple[slice, slice], /) -> np.ndarray:
+        """The part."""
+        ...
+
+
+def _gather(variable: Sliced, wanted: np.ndarray, at: slice) -> np.ndarray:
     """Rows ``wanted`` (ascending) of a variable as float64, read in runs so that only touched chunks are opened."""
     result = np.empty((wanted.size, at.stop - at.start, 12))
     breaks = np.nonzero(np.diff(wanted // CHUNK_CELLS) > 0)[0] + 1

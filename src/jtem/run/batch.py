@@ -46,7 +46,11 @@ class Program:
         shapes = _shapes(arguments)
         self._known.add(shapes)
         made = self._ahead.get(shapes)
-        return (self.jitted if made is None else made[0].result())(*arguments)
+        if made is None or any(np.size(leaf) == 0 for leaf in jax.tree.leaves(arguments)):
+            return self.jitted(
+                *arguments
+            )  # JAX places arrays without numbers otherwise than what was compiled ahead wants
+        return made[0].result()(*arguments)
 
     def ahead(self, *arguments: PyTree) -> PyTree:
         """Compile for arguments of these shapes while others go on; returns the shapes of what it will give.
