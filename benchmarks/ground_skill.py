@@ -12,6 +12,8 @@ An option is words joined by "+": overlay (jtem_soil_heat), fine (with 10 sub-st
 
 import argparse
 import csv
+import re
+from functools import lru_cache
 from pathlib import Path
 
 import jax
@@ -22,8 +24,10 @@ jax.config.update("jax_enable_x64", True)
 import xarray as xr  # noqa: E402
 
 from jtem.assemble.calibration import case  # noqa: E402
+from jtem.errors import InputError  # noqa: E402
 from jtem.plan import calibration as calibration_plan  # noqa: E402
 from jtem.readers.site_climates import nearest_half_degree  # noqa: E402
+from jtem.study.calibration.case import Case  # noqa: E402
 
 PLAN = """
 [calibration]
@@ -42,6 +46,7 @@ name = "soil_thermal.geothermal_heat_flux"
 bounds = [0.01, 0.2]
 """
 LOST = 10.0
+CONIFERS = "US-NR1", "CH-Dav", "IT-Ren"
 BLOCK = 5.0, 10.0
 
 
@@ -66,6 +71,7 @@ def table(path: Path) -> dict[str, tuple[float, float]]:
         return {row["site"]: (float(row["lat"]), float(row["lon"])) for row in csv.DictReader(file)}
 
 
+@lru_cache(maxsize=1024)
 def community(data: Path, place: tuple[float, float]) -> str:
     """Largest community of the nearest half-degree cell; "" where there is none within reach."""
     places = xr.Dataset({"latitude": ("place", [place[0]]), "longitude": ("place", [place[1]])}, {"place": ["here"]})
@@ -73,18 +79,40 @@ def community(data: Path, place: tuple[float, float]) -> str:
         cell = nearest_half_degree(data, places, 0)
     except Exception:  # no land near: no site of ours
         return ""
-    slot = int(np.argmax(cell["community_fraction"].values[0]))
+    slot = int(np.argmax(cell["community_area_fraction"].values[0]))
     return str(cell["community"].values[0, slot])
 
 
-def sections(data: Path) -> tuple[str, dict[str, tuple[float, float]]]:
-    """[[data]] of all sites, and their places."""
+def names(known, without: set[str]) -> str:
+    """Line of the sites."""
+    quoted = ", ".join(f'"{name}"' for name in known if name not in without)
+    return f"sites = [{quoted}]\n"
+
+
+def usable(data: Path, option: str) -> tuple[Case, dict[str, tuple[float, float]]]:
+    """The case of all sites that have a usable observation, and their places."""
+    without: set[str] = set()
+    while True:
+        text, places = sections(data, without)
+        try:
+            return case(calibration_plan.parse(PLAN.format(model=words(option), data=text)), data), places
+        except InputError as error:
+            found = re.search(r"no observation of site '([^']*)' is usable|'([^']*)' has no observation", str(error))
+            if not found:
+                raise
+            without.add(found[1] or found[2])
+
+
+def sections(data: Path, without: set[str]) -> tuple[str, dict[str, tuple[float, float]]]:
+    """[[data]] of all sites but some, and their places."""
     places: dict[str, tuple[float, float]] = {}
     text = ""
     towers = table(data / "flux_sites/flux_sites.csv")
     depths = ", ".join(f"{name} = [0.05]" for name in towers)
     text += '[[data]]\nsource = "flux_sites"\nstreams = ["soil_temperature"]\nyears = [1991, 2014]\n'
-    text += f"soil_depths = {{ {depths} }}\n"
+    text += f"soil_depths = {{ {depths} }}\nelevations = {{ CN-HaM = 3250.0 }}\n{names(towers, without)}"
+    conifers = ", ".join(f'{name} = "temperate_coniferous_forest"' for name in CONIFERS if name not in without)
+    text += f"communities = {{ {conifers} }}\n"
     places |= towers
     for source, path, extra in (
         ("alaska", "soil_temperature/alaska_monthly.csv", 'streams = ["soil_temperature"]\ndepths = [0.25, 0.5, 1.0]'),
@@ -92,12 +120,11 @@ def sections(data: Path) -> tuple[str, dict[str, tuple[float, float]]]:
     ):
         found = {name: place for name, place in table(data / path).items() if place[0] > 45}
         known = {name: community(data, place) for name, place in found.items()}
-        known = {name: c for name, c in known.items() if c}
-        names = ", ".join(f'"{name}"' for name in known)
+        known = {name: c for name, c in known.items() if c and name not in without}
         given = ", ".join(f'"{name}" = "{c}"' for name, c in known.items())
         text += (
-            f'[[data]]\nsource = "{source}"\npath = "{path}"\nsites = [{names}]\nyears = [1991, 2014]\n{extra}\n'
-            f"communities = {{ {given} }}\n"
+            f'[[data]]\nsource = "{source}"\npath = "{path}"\nyears = [1991, 2014]\n{extra}\n'
+            f"communities = {{ {given} }}\n{names(known, without)}"
         )
         places |= {name: found[name] for name in known}
     return text, places
@@ -128,14 +155,12 @@ def main():
         "--options", nargs="+", default=["default", "overlay", "fine", "fine+settling", "fine+settling+curve"]
     )
     arguments = parser.parse_args()
-    text, places = sections(arguments.data)
     for option in arguments.options:
-        plan = calibration_plan.parse(PLAN.format(model=words(option), data=text))
-        made = case(plan, arguments.data)
+        made, places = usable(arguments.data, option)
         problem, model = made.problem, made.model
         simulated, _ = model.simulate(model.start_values)
         o = problem.observations
-        names = np.array([channel.name for channel in problem.channels])[o.channel]
+        channels = np.array([channel.name for channel in problem.channels])[o.channel]
         group = np.array(problem.communities)[o.site]
         where = np.array([places[problem.sites[s]] for s in o.site])
         block = (where // np.array(BLOCK)) @ np.array([1000, 1])
@@ -143,8 +168,8 @@ def main():
         print(
             f"== {option}: {len(problem.sites)} sites, {problem.design.thermal and problem.design.thermal.layers} layers"
         )
-        for name in sorted(set(names)):
-            mine = seen & (names == name)
+        for name in sorted(set(channels)):
+            mine = seen & (channels == name)
             if name == "active_layer_thickness":
                 lost = mine & (simulated > LOST)
                 print(f"no permafrost: {100 * lost.sum() / mine.sum():.1f} % of {mine.sum()} site-years")

@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 from soil_heat_columns import COLUMNS, ROWS, air, one_year, parameters, stack
 
+from jtem.physics import snow
 from jtem.physics import soil_heat as st
 
 FINE = st.ThermalDesign(layer_edges=st.FINE_EDGES, substeps=10, sweeps="drd")
@@ -247,3 +248,33 @@ def test_split_years_carry_the_snow(everything):
     np.testing.assert_allclose(depths, everything[0].snow_depth[0], rtol=1e-12, atol=1e-14)
     assert 0 < depths[-2][11] < depths[-1][0]
     assert float(state.snow_depth) > 0
+
+
+def test_a_plan_names_the_options():
+    """Words of [model] become the design; without them it is the default."""
+    from jtem import step
+    from jtem.assemble import model
+    from jtem.plan import calibration
+
+    text = """
+    [calibration]
+    name = "options"
+    [model]
+    {words}
+    [[data]]
+    source = "embedded"
+    path = "none.csv"
+    [[parameter]]
+    name = "soil_thermal.deep_snow_density"
+    bounds = [400, 500]
+    """
+
+    def design(words):
+        return model.design(calibration.parse(text.format(words=words)).model, "test")
+
+    assert design("").thermal == st.ThermalDesign() == step.Design().thermal
+    assert design("").processes.snow_cover is snow.cover
+    made = design('soil_grid = "fine"\nheat_substeps = 10\nsnow = "settling"\nfreezing = "curve"\nsolve_heat = true')
+    assert made.thermal == dataclasses.replace(ALL, solved=True)
+    assert made.processes.snow_cover is snow.settling_cover
+    assert design('soil_grid = "fine"').thermal.sweeps == "drdrd"

@@ -13,7 +13,7 @@ from jtem import parameters, step
 from jtem.errors import InputError, suggest
 from jtem.files import data_path, here_or
 from jtem.physics import permafrost, radiation, snow
-from jtem.physics.soil_heat import FINE_EDGES, ThermalDesign
+from jtem.physics.soil_heat import FREEZING, GRIDS, ThermalDesign
 from jtem.readers import to_model
 
 if TYPE_CHECKING:
@@ -25,10 +25,10 @@ if TYPE_CHECKING:
 def design(section: ModelSection, where: str) -> step.Design:
     """The design that a section asks for, with the plan's own functions in their slots; raises ``InputError``."""
     thermal = ThermalDesign(
-        layer_edges=section.soil_grid,
+        layer_edges=GRIDS[section.soil_grid],
         substeps=section.heat_substeps,
-        sweeps="drd" if section.soil_grid == FINE_EDGES and section.heat_substeps >= 10 else "drdrd",
-        freezing_nodes=section.freezing,
+        sweeps="drd" if section.soil_grid == "fine" and section.heat_substeps >= 10 else "drdrd",
+        freezing_nodes=FREEZING[section.freezing],
         settling_snow=section.snow is snow.settling_cover,
         solved=section.solve_heat,
     )

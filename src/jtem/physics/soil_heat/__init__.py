@@ -6,6 +6,7 @@
 from jtem.physics.soil_heat.column import (
     DEFAULT_EDGES,
     FINE_EDGES,
+    FREEZING,
     FREEZING_NODES,
     GRIDS,
     LATENT_HEAT,
@@ -41,6 +42,7 @@ from jtem.physics.soil_heat.solver import KEEP_PHASES, sub_step
 __all__ = [
     "DEFAULT_EDGES",
     "FINE_EDGES",
+    "FREEZING",
     "FREEZING_NODES",
     "GRIDS",
     "KEEP_PHASES",

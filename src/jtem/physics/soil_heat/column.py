@@ -40,6 +40,8 @@ GRIDS = {"default": DEFAULT_EDGES, "fine": FINE_EDGES}
 """Grids by name. Each splits the layers of the default, on which results are reported (:func:`reported_layers`)."""
 FREEZING_NODES = (-5.0, -1.0, -0.2, -0.04, 0.0)
 """Temperatures (degC) between which the freezing curve is straight."""
+FREEZING = {"point": (), "curve": FREEZING_NODES}
+"""Nodes of the freezing curve by name; at a point there are none."""
 
 
 class SoilThermalParameters(eqx.Module):
