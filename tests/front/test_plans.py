@@ -41,3 +41,12 @@ def test_wrong_plans_are_refused(tmp_path):
         jtem.open(path)
     with pytest.raises(jtem.InputError, match="unknown section"):
         jtem.open({"plan": {"name": "a"}, "domian": {}}).check()
+
+
+def test_a_word_stands_for_a_list_of_numbers():
+    """Words of [model] that become a tuple: the nodes of freezing, the layers of the ground."""
+    model = jtem.Model("US-Prr", permafrost="none")
+    assert model.check(years=(2000, 2001)).model.freezing == ()
+    assert len(model.replace(freezing="curve").check(years=(2000, 2001)).model.freezing) > 1
+    with pytest.raises(jtem.InputError, match="freezing 'curv' is unknown; did you mean 'curve'"):
+        model.replace(freezing="curv")

@@ -234,14 +234,16 @@ def choose(word: object, known: Mapping[str, Any] | Collection[str], key: str, w
 def _typed(value: Any, kind: Hint, label: str, key: Key, where: str) -> object:
     about = key.about
     origin, inner = typing.get_origin(kind), typing.get_args(kind)
+    if about.words is not None and (
+        origin is None or (origin is tuple and inner[0] is not str)
+    ):  # one word for all of it
+        return value if value == key.default else choose(value, about.words, label, where)
     if origin is tuple:
         return _listed(value, inner, label, key, where)
     if origin is not None and issubclass(origin, Mapping):
         if not isinstance(value, dict):
             raise InputError(f"{where}: '{label}' is {value!r}, expected a table 'name = value'")
         return types.MappingProxyType({k: _typed(v, inner[1], f"{label}.{k}", key, where) for k, v in value.items()})
-    if about.words is not None:
-        return value if value == key.default else choose(value, about.words, label, where)
     if kind is float and type(value) is int:
         value = float(value)
     if type(value) is not kind:

@@ -39,18 +39,16 @@ class Program:
         """``function`` compiles at the first call with arguments of a shape, or :meth:`ahead` of it."""
         self.jitted = jax.jit(function)
         self._known: set = set()
-        self._ahead: dict[tuple, tuple[Future, PyTree]] = {}
+        self._ahead: dict[tuple, tuple[Future, PyTree, PyTree]] = {}
 
     def __call__(self, *arguments: PyTree) -> PyTree:
         """Call it; waits where it still compiles."""
         shapes = _shapes(arguments)
         self._known.add(shapes)
         made = self._ahead.get(shapes)
-        if made is None or any(np.size(leaf) == 0 for leaf in jax.tree.leaves(arguments)):
-            return self.jitted(
-                *arguments
-            )  # JAX places arrays without numbers otherwise than what was compiled ahead wants
-        return made[0].result()(*arguments)
+        if made is None:
+            return self.jitted(*arguments)
+        return made[0].result()(*jax.tree.map(_split_as, arguments, made[2]))
 
     def ahead(self, *arguments: PyTree) -> PyTree:
         """Compile for arguments of these shapes while others go on; returns the shapes of what it will give.
@@ -60,7 +58,7 @@ class Program:
         shapes = _shapes(arguments)
         if shapes not in self._ahead:
             lowered = self.jitted.lower(*arguments)
-            self._ahead[shapes] = _threads().submit(lowered.compile), lowered.out_info
+            self._ahead[shapes] = _threads().submit(lowered.compile), lowered.out_info, arguments
         return self._ahead[shapes][1]
 
     def compiles(self, *arguments: PyTree) -> bool:
@@ -87,6 +85,12 @@ def shape_of(tree: PyTree, devices: tuple, lead: tuple[int, ...] | None = None):
         return jax.ShapeDtypeStruct(shape, leaf.dtype, sharding=split)
 
     return jax.tree.map(one, tree)
+
+
+def _split_as(leaf: PyTree, asked: PyTree) -> PyTree:
+    """An array of no elements as the program compiled ahead asks for it: XLA gives those of a result to every device whole."""
+    sharding = getattr(asked, "sharding", None)
+    return jax.device_put(leaf, sharding) if sharding is not None and np.size(leaf) == 0 else leaf
 
 
 def _mesh(devices: tuple) -> jax.sharding.Mesh:
