@@ -21,6 +21,9 @@ from jtem.state import Cell, Climate
 BUDGET_LIMIT = {"float64": 1e-9, "float32": 1e-5}
 """Largest relative monthly budget residual by pool precision (decisions: mixed and float64 1e-9, float32 1e-5)."""
 
+LEAST_POOL = {"float64": -1e-6, "float32": -1e-1}
+"""Least pool (g m-2) by pool precision that is zero but for rounding."""
+
 RESIDUALS = {
     "carbon_residual": "ecosystem_carbon",
     "nitrogen_residual": "soil_organic_nitrogen",
@@ -182,6 +185,9 @@ class Chunk:
         """Ends of a unit's stages, after its results and states went to the sink and into the memory."""
         made, extra = self._walk(unit, ends)
         for name, end in made.items():
+            for row, pool in overdrawn(end.state, LEAST_POOL[self.e.design.pool_dtype]):
+                if row < self.count:
+                    self.failed.setdefault(self.columns.start + row, f"end of {name}: {pool} is below zero")
             self.sink.state(name, self.columns, jax.tree.map(lambda leaf: np.asarray(leaf)[: self.count], end.state))
         if self.memory is not None:
             first, last = self.columns.start, self.columns.stop
@@ -525,6 +531,21 @@ def failures(annual: dict[str, np.ndarray], limit: float) -> Iterator[tuple[int,
     for residual, scale in RESIDUALS.items():
         bad = np.asarray(np.abs(annual[residual]) > limit * np.maximum(np.abs(annual[scale]), 1.0))
         yield from rows(bad, f"{residual} exceeds {limit:g} of {scale}")
+
+
+def overdrawn(state: step.State, least: float) -> Iterator[tuple[int, str]]:
+    """Columns (leading axis) with a pool below ``least`` (g m-2), and its name: what was taken was not there.
+
+    A month so hot that plants respire more than they hold does this; numbers that follow mean nothing, though budgets close.
+    """
+    carbon = state.carbon
+    pools = {
+        "vegetation carbon": carbon.vegetation_carbon, "structural nitrogen": carbon.structural_nitrogen,
+        "labile nitrogen": carbon.labile_nitrogen, "soil carbon": carbon.soil.carbon,
+        "soil organic nitrogen": carbon.soil.organic_nitrogen, "available nitrogen": carbon.soil.available_nitrogen,
+    }  # fmt: skip
+    for name, values in pools.items():
+        yield from ((int(row), name) for row in np.flatnonzero(np.asarray(values) < least))
 
 
 _mean_years = jax.jit(jax.vmap(years.mean_year))
