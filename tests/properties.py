@@ -6,6 +6,7 @@ runs every scheme over so many cell-years in all (1,000,000) and says what was f
 """
 
 import dataclasses
+import itertools
 import sys
 
 import equinox as eqx
@@ -48,7 +49,7 @@ def some_parameters(rng: np.random.Generator, count: int) -> step.Parameters:
         inside = values * factor if entry.trainable else values
         entries[name] = np.clip(inside, entry.lower, entry.upper)
     for names in step.Parameters.ORDERED:  # as the check of a table wants it
-        for lower, upper in zip(names, names[1:], strict=False):
+        for lower, upper in itertools.pairwise(names):
             entries[upper] = np.maximum(entries[upper], entries[lower] + 1e-3)
     branches: dict[str, dict[str, jax.Array]] = {}
     for name, values in entries.items():

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import dataclasses
 import hashlib
+import itertools
 import re
 import tomllib
 from collections.abc import Iterator, Mapping, Sequence
@@ -215,7 +216,7 @@ def read_table(tree_class: type, files: list[Path]) -> ParameterTable:
 def check_order(table: ParameterTable, ordered: Sequence[Sequence[str]], where: str) -> None:
     """Raise ``InputError`` where parameters that an equation takes in rising order are not, in any community."""
     for names in ordered:
-        for low, high in zip(names, names[1:], strict=False):
+        for low, high in itertools.pairwise(names):
             for community in table.communities:
                 below, above = (table.entries[name].values[community] for name in (low, high))
                 if not below < above:
