@@ -62,10 +62,10 @@ def measure(case: str, data: Path | None) -> dict[str, float]:
 
     count: Counter[str] = Counter()
 
-    def event(name: str, **_: object) -> None:
+    def event(name: str, **_: str | int) -> None:
         count["loaded"] += name == "/jax/compilation_cache/cache_hits"
 
-    def duration(name: str, seconds: float, **_: object) -> None:
+    def duration(name: str, seconds: float, **_: str | int) -> None:
         if name in SECONDS:
             count[SECONDS[name]] += seconds  # type: ignore[assignment]
         count["programs"] += name == "/jax/core/compile/backend_compile_duration"

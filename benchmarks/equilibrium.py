@@ -166,6 +166,7 @@ def many(columns: Columns, count: int) -> Columns:
 def start(p, cell, year):
     """Initial state and periodic heat of one column."""
     site, state = run.course.start(p, cell, year, design=DESIGN)
+    assert state.thermal is not None
     _, heat = spinup.periodic_heat(state.thermal, year, cell, site, years=HEAT_YEARS, design=DESIGN)
     return state.water, state.carbon, heat
 

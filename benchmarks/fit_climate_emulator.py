@@ -455,7 +455,7 @@ def coldest_stocks(cells: dict[str, np.ndarray], region_km2: float) -> tuple[np.
     counted = np.zeros(order.size)
     counted[order] = np.clip(region_km2 - before, 0, cells["area"][order])
     density = np.zeros((order.size, 4))
-    for name, stock in embedded._rules()["soil_organic_carbon_kg_m2"].items():
+    for name, stock in embedded.rules()["soil_organic_carbon_kg_m2"].items():
         density += (fraction * (community == name)).sum(1)[:, None] * np.array(stock)
     edge = float(fields["tas"].mean(1)[counted > 0].max())
     return counted @ density * 1e-6, cells["area"] @ density * 1e-6, edge  # kg m-2 x km2 x 1e-6 = Pg
@@ -492,7 +492,7 @@ def main() -> None:
     parser.add_argument("--write", action="store_true", help="write data/embedded anew")
     arguments = parser.parse_args()
     land = read_land(arguments.data)
-    rules = embedded._rules()
+    rules = embedded.rules()
     report: dict[str, float] = {}
 
     annual = land["tas"].mean(1)
@@ -596,7 +596,7 @@ def main() -> None:
         for key, value in factors.items():
             text = re.sub(rf"^{key} = .*$", f"{key} = {value}", text, flags=re.MULTILINE)
         path.write_text(text, encoding="utf-8")
-        embedded._rules.cache_clear()
+        embedded.rules.cache_clear()
 
     cells = embedded.domain("pan_arctic")
     start = time.perf_counter()

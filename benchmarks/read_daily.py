@@ -47,13 +47,13 @@ def write(folder: Path, years: int, deflate: int) -> list[Path]:
             clock = data.createVariable("time", "f8", ("time",))
             clock.units, clock.calendar = f"days since {FIRST}-01-01", "365_day"
             clock[:] = 0.5 + np.arange(365 * years)
-            own = data.createVariable(
+            own = data.createVariable(  # pyright: ignore[reportCallIssue]
                 name,
                 "f4",
                 ("time", "lat", "lon"),
                 chunksizes=(1, ROWS, COLUMNS),
                 zlib=deflate > 0,
-                complevel=deflate or 4,
+                complevel=deflate or 4,  # pyright: ignore[reportArgumentType]
             )
             own.units, own.cell_methods = unit, "time: mean"
             for start in range(0, 365 * years, 31):

@@ -806,6 +806,7 @@ def soil_heat(reference: Reference) -> tuple[HeatSeries, step.Design]:
     air, rain_and_snow = f["in_tair"], f["in_prec"]
     mean = f.equilibrium_air_temperature
     uniform = jnp.full((design.thermal.layers,), mean.mean())
+    assert site.thermal is not None and design.thermal is not None
     state = ground_heat.state_from_temperature(uniform, jnp.asarray(mean[11]), site.thermal)
     state, _ = heat_series(
         state,

@@ -133,7 +133,7 @@ def ranking(scheme: str, chunk: int, out: Path | None) -> None:
             said = ", ".join(f"{model.vector.names[k]} {size[c, 0, k]:.2f}" for k in order)
             print(f"ranking {scheme} {site} {q.name} ({found.value[c, 0]:.4g} {q.unit}, code {found.code[c]}): {said}")
         if out:
-            data = shown.adjoint_dataset(found, model, grid)
+            data = shown.adjoint_dataset(found, model.axes, grid)
             name = f"sites_{scheme}_{q.name.replace(' ', '_')}"
             shown.write(data, out / f"{name}.nc", {})
             shown.tornado(data, q.name, out / f"{name}.png")
@@ -217,7 +217,7 @@ def of_scheme(scheme: str, stride: int, samples: int, tangents: bool, out: Path 
     result["columns_without_equilibrium"] = int((gradient.code != 0).sum())
     del made
     if out:
-        data = shown.adjoint_dataset(gradient, model, grid)
+        data = shown.adjoint_dataset(gradient, model.axes, grid)
         shown.write(data, out / f"map_{scheme}.nc", {})
         shown.maps(data, "loss", out / f"map_{scheme}.png", count=3)
         shown.tornado(data, "loss", out / f"tornado_{scheme}.png")

@@ -50,7 +50,8 @@ def read_measured(folder: Path) -> dict[str, np.ndarray]:
 def read_climate(folder: Path) -> tuple[np.ndarray, np.ndarray]:
     """Air temperature (degC) and precipitation (mm month-1) of cell (0, 0), all months 1901-2015."""
     with xr.open_dataset(folder / "toolik" / "climate_historic_1901-2015.nc", decode_times=False) as data:
-        return tuple(data[name].values[:, 0, 0].astype(float) for name in ("tas", "pr"))
+        tas, pr = (data[name].values[:, 0, 0].astype(float) for name in ("tas", "pr"))
+        return tas, pr
 
 
 def read_cell(folder: Path) -> Cell:
@@ -95,6 +96,7 @@ def simulate(
     design = step.Design(heat_dtype="float64")
     site = step.derive(row, cell, design)
     mean_air, mean_precipitation = (x[: MEAN_YEARS * 12].reshape(-1, 12).mean(axis=0) for x in spun_up_on)
+    assert site.thermal is not None and design.thermal is not None
     state = soil_heat.initial_state(
         jnp.asarray(mean_air.mean()), jnp.asarray(mean_air[11]), site.thermal, design.thermal
     )

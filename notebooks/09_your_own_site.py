@@ -69,8 +69,8 @@ fit
 
 # %%
 ahead = np.arange(2015, 2061)
-recent = table[table["year"] > 2004]
-later = pd.concat([recent[recent["year"] == 2005 + (year - 2015) % 10].assign(year=year) for year in ahead])
+recent = table.loc[table["year"] > 2004]
+later = pd.concat([recent.loc[recent["year"] == 2005 + (year - 2015) % 10].assign(year=year) for year in ahead])
 warmer = 0.05 * (later["year"] - 2014)
 later["tas (degC)"] += warmer
 later["pr (mm month-1)"] *= 1 + 0.045 * warmer

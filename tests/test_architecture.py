@@ -40,7 +40,7 @@ ALLOWED = {
     },
     "assemble": CORE | {"variables", "devices", "plan", "readers", "writers.states", "assemble"},
     "front": CORE | {"variables", "devices", "plan", "readers", "writers", "report", "assemble", "front"},
-    "commands": CORE - {"numerics", "state", "records"} | {
+    "commands": CORE - {"numerics", "state"} | {
         "variables", "devices", "compile_cache", "plan", "readers", "writers", "report", "assemble", "front", "commands",
     },
     "__main__": {"commands"},
@@ -215,8 +215,8 @@ def test_no_file_and_no_function_is_too_long():
 
 UNTYPED = {"numerics": 44, "physics": 32, "readers": 34, "report": 1}
 """Parameters without an annotation, by room; elsewhere none. Take away, never add."""
-ANY = 264
-"""Occurrences of ``Any`` in the package. Take away, never add."""
+ANY = 60
+"""Most lines of the package that say ``Any``."""
 
 
 def untyped(path: Path) -> int:
@@ -234,7 +234,8 @@ def test_untyped_parameters_and_any_become_fewer():
     for path in modules():
         found[room_of(path)] = found.get(room_of(path), 0) + untyped(path)
     assert {room: count for room, count in found.items() if count > UNTYPED.get(room, 0)} == {}
-    assert sum(len(re.findall(r"\bAny\b", path.read_text())) for path in modules()) <= ANY
+    lines = [line for path in modules() for line in path.read_text().splitlines() if re.search(r"\bAny\b", line)]
+    assert len(lines) <= ANY
 
 
 MODEL = SOURCE.parents[1] / "docs" / "model.md"
@@ -279,7 +280,7 @@ def test_the_model_page_names_every_function_of_the_physics_and_no_other():
 
 NOT_EQUATIONS = {
     "permafrost.begin_empty", "permafrost.empty_store", "permafrost.no_exposure", "soil_heat.column_temperature",
-    "soil_heat.contents_per_step", "soil_heat.freezing_curve", "soil_heat.implicit_step", "soil_heat.liquid_share",
+    "soil_heat.contents_per_step", "soil_heat.enthalpy_at_nodes", "soil_heat.freezing_curve", "soil_heat.implicit_step",
     "soil_heat.per_layer", "soil_heat.state_from_temperature", "soil_heat.unsettled",
 }  # fmt: skip
 """Functions that carry an equation named elsewhere, or none."""

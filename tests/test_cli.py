@@ -429,8 +429,13 @@ def test_a_table_in_place_of_a_plan_is_pointed_to_jtem_site(command, tmp_path, c
     assert "climate.nc: is a netCDF file, not a plan; 'jtem inspect" in one_sentence(capsys)
 
 
+def no_climate(rows):
+    """A loader that nobody calls."""
+    raise NotImplementedError
+
+
 def test_time_left_counts_programs_that_will_compile(tmp_path):
-    history, future = (Stage(n, 1, y, lambda rows: None) for n, y in (("historical", 100), ("ssp126", 50)))
+    history, future = (Stage(n, 1, y, no_climate) for n, y in (("historical", 100), ("ssp126", 50)))
     with (tmp_path / "told").open("w") as told:
         line = ProgressLine([history, future], spin_up=True, stream=told)
         line(Progress("spinup", 1, 0, 1, 50, 150, 40.0, 30.0))
@@ -439,8 +444,8 @@ def test_time_left_counts_programs_that_will_compile(tmp_path):
 
 
 def test_nothing_is_left_to_compile_after_stages_that_ran_together(tmp_path):
-    history = Stage("historical", 1901, 2014, lambda rows: None)
-    futures = [Stage(name, 2015, 2100, lambda rows: None, parent="historical") for name in ("ssp126", "ssp585")]
+    history = Stage("historical", 1901, 2014, no_climate)
+    futures = [Stage(name, 2015, 2100, no_climate, parent="historical") for name in ("ssp126", "ssp585")]
     with (tmp_path / "told").open("w") as told:
         line = ProgressLine([history, *futures], spin_up=True, stream=told)
         for stage, done in (("spin-up", 50), ("historical", 164), ("scenarios", 336)):

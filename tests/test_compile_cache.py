@@ -46,7 +46,7 @@ def no_folder_of_the_user(monkeypatch):
     """JAX's own variable wins over ours: these tests run without one."""
     monkeypatch.delenv("JAX_COMPILATION_CACHE_DIR", raising=False)
     config = jax.config  # a test may put another in its place
-    before = config.jax_compilation_cache_dir
+    before = config.jax_compilation_cache_dir  # pyright: ignore[reportAttributeAccessIssue]
     config.update("jax_compilation_cache_dir", None)
     yield
     config.update("jax_compilation_cache_dir", before)

@@ -93,7 +93,8 @@ def column(design, method, differentiable=False, years=0):
         cycle = equilibrium.cycle_of(climate, heat, cell, site)
 
         def body(carried, _):
-            return equilibrium.whole_cycle(*carried, cycle, controls, design)[:2], None
+            wet, carbon, _ = equilibrium.whole_cycle(carried[0], carried[1], cycle, controls, design)
+            return (wet, carbon), None
 
         return jax.lax.scan(body, (state.water, state.carbon), None, length=years)[0]
 
@@ -385,6 +386,7 @@ def test_a_history_from_equilibrium_equals_one_from_20000_years():
 
     def both(cell, year):
         site, state = run.course.start(p, cell, year, design=design)
+        assert state.thermal is not None
         thermal, heat = spinup.periodic_heat(state.thermal, year, cell, site, years=60, design=design)
         found = equilibrium.solve(state.water, state.carbon, heat, year, cell, site, design=design)
         wet, carbon, _ = spinup.repeat_carbon(

@@ -18,6 +18,7 @@ def rendering():
     """``docs/rendering.py``, with which the documentation site executes the notebooks too."""
     pytest.importorskip("jupytext")
     specification = importlib.util.spec_from_file_location("rendering", ROOT / "docs" / "rendering.py")
+    assert specification is not None and specification.loader is not None
     module = importlib.util.module_from_spec(specification)
     specification.loader.exec_module(module)
     return module

@@ -56,7 +56,7 @@ def test_words_become_objects():
     assert result.simulated_years == 165 + 12
     assert result.text == GOOD
     with pytest.raises(dataclasses.FrozenInstanceError):
-        result.plan.name = "other"
+        result.plan.name = "other"  # pyright: ignore[reportAttributeAccessIssue]
 
 
 @pytest.mark.parametrize(

@@ -12,7 +12,7 @@ Then ``result = model.run(years=(1979, 2014))``, ``result.annual``, ``model.grad
 from __future__ import annotations
 
 import importlib
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 __version__ = "0.1.0"
 
@@ -45,7 +45,7 @@ if TYPE_CHECKING:
     from jtem.front.site import Place, known_sites, region, site
 
 
-def __getattr__(name: str) -> Any:
+def __getattr__(name: str) -> object:
     if name not in _HOMES:
         raise AttributeError(f"module 'jtem' has no attribute '{name}'")
     home = importlib.import_module(_HOMES[name])

@@ -11,14 +11,15 @@ import hashlib
 import itertools
 import re
 import tomllib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jaxtyping import PyTree
 
 from jtem.errors import InputError, suggest
 
@@ -43,6 +44,8 @@ def parameter(*, unit: str, description: str, symbol: str = "", scale: str = "li
     )
 
 
+Tree = TypeVar("Tree")
+"""A tree of parameters."""
 Numbers = float | int | list[float]
 """What one community has of a parameter."""
 
@@ -94,7 +97,7 @@ class Handle:
         """Its numbers among those of the leaf (..., element)."""
         return values if self.element is None else values[..., self.element]
 
-    def leaf(self, tree: Any) -> jax.Array:
+    def leaf(self, tree: PyTree) -> jax.Array:
         """The whole leaf of a parameter tree; raises ``InputError`` for an unknown name."""
         return get(tree, self.name)
 
@@ -102,7 +105,7 @@ class Handle:
         """``leaf`` of one row with its numbers taken from ``new`` (of the same shape)."""
         return new if self.element is None else leaf.at[self.element].set(new[self.element])
 
-    def put(self, tree: Any, leaf: jax.Array) -> Any:
+    def put(self, tree: Tree, leaf: jax.Array) -> Tree:
         """The tree with another leaf."""
         return replace(tree, self.name, leaf)
 
@@ -135,7 +138,7 @@ class ParameterTable:
         return hashlib.sha256(text.encode()).hexdigest()[:12]
 
 
-def fields(tree_class: type) -> Iterator[tuple[str, Any]]:
+def fields(tree_class: type) -> Iterator[tuple[str, Mapping[str, Any]]]:
     """``("branch.field", metadata)`` of every parameter declared in a tree class of branches."""
     hints = _branch_classes(tree_class)
     for branch, branch_class in hints.items():
@@ -225,7 +228,7 @@ def check_order(table: ParameterTable, ordered: Sequence[Sequence[str]], where: 
                     )
 
 
-def _form(name: str, declared: Mapping[str, Any]) -> str:
+def _form(name: str, declared: Collection[str]) -> str:
     """How a parameter is written."""
     full = (
         name if name in declared else next((known for known in declared if known.endswith(f".{name}")), "branch.field")
@@ -233,7 +236,7 @@ def _form(name: str, declared: Mapping[str, Any]) -> str:
     return f"write [{full}] with lines 'value = ...' and 'source = \"...\"'"
 
 
-def _is_number(value: Any) -> bool:
+def _is_number(value: object) -> bool:
     return isinstance(value, int | float) and not isinstance(value, bool)
 
 
@@ -283,7 +286,7 @@ def _merge(raw: dict, name: str, item: Mapping, metadata: Mapping, titles: Mappi
     entry["values"].update(values)
 
 
-def build(tree_class: type, table: ParameterTable, dtype: str = "float64") -> Any:
+def build(tree_class: type[Tree], table: ParameterTable, dtype: str = "float64") -> Tree:
     """The parameter tree: one leaf per parameter with a leading community axis, in the given dtype."""
     branches = {}
     for branch, branch_class in _branch_classes(tree_class).items():
@@ -297,7 +300,7 @@ def build(tree_class: type, table: ParameterTable, dtype: str = "float64") -> An
     return tree_class(**branches)
 
 
-def get(parameters: Any, name: str) -> jax.Array:
+def get(parameters: PyTree, name: str) -> jax.Array:
     """Leaf ``branch.field`` of a parameter tree; raises ``InputError`` for an unknown name."""
     node = parameters
     for part in name.split("."):
@@ -308,7 +311,7 @@ def get(parameters: Any, name: str) -> jax.Array:
     return node
 
 
-def replace(parameters: Any, name: str, value: jax.Array) -> Any:
+def replace(parameters: Tree, name: str, value: jax.Array) -> Tree:
     """The tree with leaf ``branch.field`` replaced."""
     get(parameters, name)
     branch, field = name.split(".")

@@ -1,15 +1,20 @@
-"""The nouns that travel between rooms: plain data, no computation, so that no room needs ``Any`` for another's results."""
+"""The nouns that travel between rooms: plain data, no computation, so that rooms take another's results by their types."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import Protocol, runtime_checkable
+from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 from jaxtyping import PyTree
 
 from jtem.errors import InputError, suggest
+
+Attributes = Mapping[str, Any]
+"""What a file says of itself or of a variable: texts, numbers, arrays by name."""
+Named = dict[str, Any]
+"""Values by name: a row of a table, the variables of a dataset before they are one."""
 
 
 @dataclass(frozen=True)

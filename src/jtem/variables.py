@@ -10,7 +10,6 @@ from __future__ import annotations
 import csv
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 
@@ -168,7 +167,7 @@ def convert(variable: Variable, values: np.ndarray, frequency: str, time_axis: i
 def table(markdown: bool = False) -> str:
     """All variables as text for the command line or as a Markdown table for the docs."""
     header = ("jtem", "TEM", "file name", "CF standard name", "house unit", "file unit", "per year", "meaning")
-    rows: list[tuple[Any, ...]] = [
+    rows: list[tuple[str, ...]] = [
         (v.name, v.tem, v.file_name, v.standard_name, v.unit, v.file_unit, v.yearly, v.long_name)
         for v in VARIABLES.values()
     ]

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
+import xarray as xr
 
 PLACE = {"latitude": 68.6, "longitude": -149.6, "elevation": 720.0, "community": "wet_moist_tundra"}
 HEADER = ("tas (degC)", "pr (mm month-1)", "rsds (W m-2)")
@@ -37,3 +38,28 @@ def written(frame: pd.DataFrame, folder: Path, name: str = "tower.csv") -> Path:
     path = Path(folder) / name
     frame.to_csv(path, index=False)
     return path
+
+
+WET_TUNDRA = 3.0
+"""TEM's vegetation number of wet and moist tundra, the community of :data:`PLACE` (4 is boreal forest)."""
+
+
+def region(folder: Path, first: int = 1990, last: int = 2009) -> Path:
+    """``climate.nc`` and ``static.nc`` of two by two cells, one of them sea; vegetation, texture and climate of the site, warmer
+    by a degree eastwards.
+    """
+    frame = months(first, last)
+    time = np.array([f"{year:04d}-{month:02d}-15" for year, month in zip(frame["year"], frame["month"], strict=True)])
+    grid = {"lat": [68.0, 68.5], "lon": [-150.0, -149.5]}
+    fields = {}
+    for name, column, unit in zip(("tas", "pr", "rsds"), HEADER, ("degC", "mm month-1", "W m-2"), strict=True):
+        values = np.broadcast_to(np.asarray(frame[column])[:, None, None], (len(frame), 2, 2)).copy()
+        if name == "tas":
+            values[:, :, 1] += 1.0
+        fields[name] = (("time", "lat", "lon"), values, {"units": unit})
+    xr.Dataset(fields, coords={**grid, "time": time.astype("datetime64[ns]")}).to_netcdf(folder / "climate.nc")
+    static = {name: np.full((2, 2), value) for name, value in (("elevation", 300.0), ("sand", 40.0), ("silt", 45.0))}
+    static |= {"clay": np.full((2, 2), 15.0), "vegetation": np.array([[WET_TUNDRA] * 2, [0.0, WET_TUNDRA]])}
+    made = {name: (("lat", "lon"), values) for name, values in static.items()}
+    xr.Dataset(made, coords=grid).to_netcdf(folder / "static.nc")
+    return folder

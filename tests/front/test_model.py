@@ -250,7 +250,7 @@ def test_gradients_equal_central_differences_of_runs(place):
         (1, "precipitation", 1e-2),
         (2, "shortwave_radiation", 1e-2),
     ):
-        row = frame.index[(frame["year"] == 2004) & (frame["month"] == 7)][0]
+        row = frame.index[((frame["year"] == 2004) & (frame["month"] == 7)).to_numpy()][0]
         sides = []
         for sign in (1, -1):
             moved = frame.copy()
@@ -264,8 +264,8 @@ def test_gradients_equal_central_differences_of_runs(place):
 
 
 @pytest.mark.slow
-def test_rankings_agree_which_parameter_matters(place):
-    """Soil heat does not see decomposition, and is linear in nothing: elasticities, Morris and Sobol' name the same one."""
+def test_rankings_are_ordered(place):
+    """Elasticities of all parameters; Morris and Sobol' of two that both matter (too few runs to say which one more)."""
     model = jtem.Model(place, permafrost="none", precision="float64")
     quantity, years, two = "sum nep 2003-2006", (1998, 2006), [SNOW, "litter.carbon_rate"]
     ranking = model.sensitivity(quantity, years=years)
@@ -276,7 +276,7 @@ def test_rankings_agree_which_parameter_matters(place):
     sobol = model.sensitivity(quantity, method="sobol", parameters=two, samples=8, years=years)
     assert sobol.attrs["runs"] == 8 * (len(two) + 2) and sobol["total"].dims == ("parameter",)
     assert sobol["total"].values[0] >= sobol["total"].values[1] and np.isfinite(sobol["first"].values).all()
-    print(ranking, morris, sobol)
+    assert (sobol["total"].values > 0.1).all()
 
 
 @pytest.mark.slow

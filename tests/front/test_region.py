@@ -2,36 +2,16 @@
 
 import jax
 import numpy as np
-import pandas as pd
 import pytest
 import xarray as xr
 
 import jtem
 from front import places
 
-WET_TUNDRA = 3.0
-"""TEM's vegetation number of wet and moist tundra, the community of the site (4 is boreal forest)."""
-
 
 @pytest.fixture(scope="module")
 def files(tmp_path_factory):
-    """Two by two cells, one of them sea; vegetation, texture and climate of the site, warmer by a degree eastwards."""
-    folder = tmp_path_factory.mktemp("region")
-    frame = places.months()
-    time = pd.to_datetime(frame[["year", "month"]].assign(day=15))
-    grid = {"lat": [68.0, 68.5], "lon": [-150.0, -149.5]}
-    fields = {}
-    for name, column, unit in zip(("tas", "pr", "rsds"), places.HEADER, ("degC", "mm month-1", "W m-2"), strict=True):
-        values = np.broadcast_to(frame[column].values[:, None, None], (len(frame), 2, 2)).copy()
-        if name == "tas":
-            values[:, :, 1] += 1.0
-        fields[name] = (("time", "lat", "lon"), values, {"units": unit})
-    xr.Dataset(fields, coords={**grid, "time": time.values}).to_netcdf(folder / "climate.nc")
-    static = {name: np.full((2, 2), value) for name, value in (("elevation", 300.0), ("sand", 40.0), ("silt", 45.0))}
-    static |= {"clay": np.full((2, 2), 15.0), "vegetation": np.array([[WET_TUNDRA] * 2, [0.0, WET_TUNDRA]])}
-    made = {name: (("lat", "lon"), values) for name, values in static.items()}
-    xr.Dataset(made, coords=grid).to_netcdf(folder / "static.nc")
-    return folder
+    return places.region(tmp_path_factory.mktemp("region"))
 
 
 def test_cells_and_years_come_from_the_files(files):
@@ -74,7 +54,7 @@ def first_cell(model):
 def test_a_cell_of_the_files_is_the_site_of_the_table(model, first_cell):
     """Column, climate and CO2 of the first cell are those of a site of the same numbers."""
     years = (1998, 2009)
-    region, site = (m._prepared(m._content(years=years)).experiment for m in (model, first_cell))
+    region, site = (m.setup.prepared(m.setup.sections(years=years)).experiment for m in (model, first_cell))
     for leaf, same in zip(jax.tree.leaves(region.columns), jax.tree.leaves(site.columns), strict=True):
         # light at the top of the atmosphere: sines of three latitudes at once may round otherwise than of one
         np.testing.assert_allclose(np.asarray(leaf)[0], np.asarray(same)[0], rtol=1e-14)

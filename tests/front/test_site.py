@@ -31,7 +31,7 @@ def test_a_csv_of_months_is_the_climate_of_the_model(in_folder):
     place = jtem.site("tower.csv", **PLACE)
     assert place.is_site and place.years == (1990, 2009) and place.climate == "historical"
     climate = place.climate_dataset(1991, 1992)
-    expected = frame["tas (degC)"].values.reshape(-1, 12)[1:3]
+    expected = frame["tas (degC)"].to_numpy().reshape(-1, 12)[1:3]
     np.testing.assert_array_equal(climate["air_temperature"].values[0], expected)
     assert climate["air_temperature"].attrs["units"] == "degC"
     assert 350 < climate["co2"].values[0] < 360  # of the embedded series

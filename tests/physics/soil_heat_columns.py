@@ -60,6 +60,10 @@ def parameters(layers, snow_density=280.0, q_geo=0.05, *, delta=0.01, dtype=jnp.
         surface_factor_freeze=1.0,
         geothermal_heat_flux=q_geo,
         freezing_interval=delta,
+        freezing_depression=[0.0017] * len(layers),
+        freezing_exponent=[0.17] * len(layers),
+        deep_snow_density=450.0,
+        snow_settling_time=4.17,
     )
     return st.SoilThermalParameters(
         layer_thickness=jnp.asarray([layer[0] for layer in layers[:-1]], dtype),
@@ -106,7 +110,8 @@ def linear_start(t0, q_geo, december, props, design):
 def one_year(design, state, temperature, following_january, snow, props):
     """Twelve months of one column and the end of the year; ``snow`` (12, S) series or (12,) snowfall."""
     following = jnp.concatenate([temperature[1:], following_january[None]])
-    cover = given_snow if snow.ndim == 2 else snow_physics.cover
+    degree_days = snow_physics.settling_cover if design.settling_snow else snow_physics.cover
+    cover = given_snow if snow.ndim == 2 else degree_days
 
     def step(state, forcing):
         return st.month(state, *forcing, props, cover=cover, design=design)

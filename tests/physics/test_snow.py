@@ -1,7 +1,7 @@
 """Equations S2-S4 of docs/model.md: snow as the ground feels it."""
 
 import numpy as np
-from equations import a, close, finite_slopes
+from equations import a, along, close, finite_slopes
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -69,3 +69,81 @@ def test_slopes_at_the_edges():
     finite_slopes(lambda w: snow.degree_day_snow(w, a([5.0, 5.0]), a(0.0), a(4.0))[0], 0.0, 304.375, 400.0)
     finite_slopes(lambda w: snow.snow_resistance(w, a(250.0)), 0.0, 3000.0)
     finite_slopes(lambda t: snow.surface_temperature(t, a(0.0), a(10.0), a(1.0), a(1.0)), 0.0)
+
+
+def test_s5_fresh_snow_by_hand():
+    close(snow.fresh_snow_density(a([0.0, -2.59, 5.0])), [119.17, 67.92 + 51.25 / np.e, 119.17])
+
+
+def test_s7_by_hand():
+    """0.673 m: 450 - 204.7/0.673 (1 - 1/e) = 257.74; melting 250 more; a thin pack 304.16 less than a deep one."""
+    at = along(lambda t: snow.settled_density(a(0.673), t, a(450.0)), [-10.0, 0.0, 4.0])
+    close(at, 450 - 204.7 / 0.673 * (1 - 1 / np.e) + np.array([0.0, 125.0, 250.0]))
+    close(snow.settled_density(a(0.0), a(-10.0), a(450.0)), 450 - 204.7 / 0.673, rtol=1e-3)
+    close(snow.settled_density(a(1e4), a(-10.0), a(450.0)), 450.0, rtol=1e-3)
+
+
+def test_s6_by_hand():
+    """Nothing settles in no time: depths of fresh snow add, melt takes its share; in long time the pack has the density of S7."""
+    air = a([-5.18, -2.59, 1.0])
+    water, depth, _, depths = snow.settling_snow(a(0.0), a(0.0), air, a(30.0), a(0.5), a(450.0), a(1e12))
+    fresh = 67.92 + 51.25 * np.exp([-2.0, -1.0, 0.0])
+    piled, pile = 10.0, 10.0 / fresh[0]
+    first = pile
+    piled, pile = piled + 10.0, pile + 10.0 / fresh[1]
+    before, pile = piled + 10.0, pile + 10.0 / fresh[2]
+    left = before - 0.5 * DAYS / 3
+    close(water, left)
+    close(depth, pile * left / before)
+    close(depths[0], first / 2)
+    water, depth, _, _ = snow.settling_snow(a(100.0), a(0.5), a([-20.0] * 6), a(0.0), a(4.0), a(500.0), a(1e-3))
+    close(water, 100.0)
+    close(
+        100.0 / depth, snow.settled_density(a(0.5), a(-20.0), a(500.0)), rtol=0.12
+    )  # the depth of the target sinks too
+    assert 100.0 / float(depth) > 200
+
+
+@given(
+    pack=st.floats(0, 500),
+    density=st.floats(60, 500),
+    new=st.floats(0, 200),
+    air=st.lists(st.floats(-40, 25), min_size=6, max_size=6),
+    factor=st.floats(0.5, 10),
+)
+@settings(max_examples=40, deadline=None)
+def test_s6_keeps_the_water_of_s2_and_snow_only_grows_denser(pack, density, new, air, factor):
+    end, mean = snow.degree_day_snow(a(pack), a(air), a(new), a(factor))
+    water, depth, again, depths = snow.settling_snow(
+        a(pack), a(pack / density), a(air), a(new), a(factor), a(450.0), a(4.0)
+    )
+    close(water, end, atol=1e-12)
+    close(again, mean, atol=1e-12)
+    assert (np.asarray(depths) >= 0).all() and np.isfinite(float(depth))
+    if float(water) > 1e-3:
+        assert 1 / (1 / min(density, 68.0) + 1e-9) <= float(water / depth) * 1.0001 and float(water / depth) <= 701
+
+
+def test_settling_cover_is_made_of_these():
+    air = a([-5.0, -1.0, 1.0, 8.0])
+    given_ = dict(melt_factor=a(0.4), half_cover=a(10.0), factor_thaw=a(1.2), factor_freeze=a(0.9))
+    over = snow.settling_cover(
+        a(50.0), air, a(8.0), depth=a(0.25), deep_density=a(450.0), settling_time=a(4.0), **given_
+    )
+    water, depth, mean, depths = snow.settling_snow(a(50.0), a(0.25), air, a(8.0), a(0.4), a(450.0), a(4.0))
+    close(over.snow, water)
+    close(over.depth, depth)
+    close(over.mean_depth, np.asarray(depths).mean())
+    density = np.asarray(mean) / np.asarray(depths)
+    close(over.resistance, np.asarray(depths) / 10 ** (2.650e-3 * density - 1.652))
+    plain = snow.cover(a(50.0), air, a(8.0), density=a(200.0), **given_)
+    close(over.surface_temperature, plain.surface_temperature)
+
+
+def test_slopes_of_settling_at_the_edges():
+    def depth(w):
+        return snow.settling_snow(w, 0.004 * w, a([-5.0, 5.0]), a(0.0), a(4.0), a(450.0), a(4.0))[1]
+
+    finite_slopes(depth, 0.0, 100.0, 400.0)
+    finite_slopes(lambda t: snow.fresh_snow_density(t), 0.0, -300.0)
+    finite_slopes(lambda z: snow.settled_density(z, a(0.0), a(450.0)), 0.0, 1e-5, 50.0)

@@ -180,7 +180,8 @@ FINE = tuple(
     ("edges", "days", "years", "front_limit", "temperature_limit"),
     [
         pytest.param(st.DEFAULT_EDGES, 365.25 / 120, 4, 0.05, 0.03, id="C25-b"),  # 0.032 m, 0.019 K
-        pytest.param(FINE, 0.25, 4, 0.006, 0.03, id="fine", marks=pytest.mark.slow),
+        pytest.param(st.FINE_EDGES, 365.25 / 120, 4, 0.05, 0.03, id="fine grid"),
+        pytest.param(FINE, 0.25, 4, 0.006, 0.03, id="centimetres", marks=pytest.mark.slow),
     ],
 )
 def test_case_1_neumann_thaw(edges, days, years, front_limit, temperature_limit):
@@ -380,6 +381,10 @@ def random_columns(count, dtype, seed=7):
         surface_factor_freeze=np.ones(count),
         geothermal_heat_flux=uniform(0.03, 0.09),
         freezing_interval=np.full(count, 0.01),
+        freezing_depression=np.full((count, 3), 0.0017),
+        freezing_exponent=np.full((count, 3), 0.17),
+        deep_snow_density=np.full(count, 450.0),
+        snow_settling_time=np.full(count, 4.17),
     )
     mean, amplitude, snow = uniform(-22, 12), uniform(2, 32), uniform(0, 300)
     temperature = np.stack([air(m, a) for m, a in zip(mean, amplitude, strict=True)])
@@ -483,6 +488,7 @@ def test_anderson_solves_a_stiff_linear_map():
             new = anderson_step(history_x, history_r, filled, x, residual, weights=jnp.ones(5, dtype))
             history_x, history_r, x = push(history_x, x), push(history_r, residual), new
         assert float(jnp.max(jnp.abs(x - target))) < limit
+        residual = jnp.asarray(residual)
         held = anderson_step(
             history_x, history_r, jnp.asarray(5), x + 1, residual + 1, weights=jnp.ones(5, dtype), largest_move=0.0
         )

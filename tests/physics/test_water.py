@@ -4,7 +4,6 @@ import dataclasses
 import math
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 import pytest
 from equations import a, along, branch, close, finite_slopes
@@ -164,7 +163,7 @@ def test_p6_water_follows_the_active_layer_within_its_limits():
     close([exposed, new.soil_water, new.rain_groundwater], [35.0, 360.0, 25.0])  # above field capacity: groundwater
 
 
-# --- two layers: 0.2 m of 20 to 60 mm above 1 m of 100 to 300 mm ----------------------------------------------------------------
+# --- two layers: 0.2 m of 20 to 60 mm above 1 m of 100 to 300 mm ------------------------------------------------------------
 
 
 def layers(soil_water, upper_water, thawed=1.2, upper_thawed=0.2, soil=SOIL):
@@ -300,16 +299,12 @@ def test_slopes_of_two_layers_are_those_of_differences():
     """Of the new parameters and of the water itself, away from kinks; finite where it is dry, full or frozen."""
 
     def after(x, soil_water=250.0, thawed=0.9):
-        soil_water, thawed = a(soil_water), a(thawed)
         share, drainage, upper = x
         p, soil = dataclasses.replace(P, upper_root_share=share), dataclasses.replace(SOIL, drainage=drainage)
-        made = water.two_layers(soil_water, upper, thawed, safe_upper(thawed), soil, p)
+        made = water.two_layers(a(soil_water), upper, a(thawed), a(min(thawed, 0.2)), soil, p)
         return water.upper_water_after(
             upper, made, water_input=a(12.0), evapotranspiration=a(20.0), days=a(30.0), soil=soil, p=p
         )
-
-    def safe_upper(thawed):
-        return jnp.minimum(thawed, 0.2)
 
     x = a([0.7, 4.0, 50.0])
     slope = np.array([(after(x.at[i].add(h)) - after(x.at[i].add(-h))) / (2 * h) for i, h in enumerate((1e-5,) * 3)])
@@ -317,7 +312,7 @@ def test_slopes_of_two_layers_are_those_of_differences():
     close(jax.jacfwd(after)(x), slope, rtol=1e-7)
     assert (np.abs(slope) > 1e-2).all()
     for soil_water, upper, thawed in ((120.0, 20.0, 1.2), (360.0, 60.0, 1.2), (360.0, 60.0, 0.0), (0.0, 0.0, 0.0)):
-        assert np.isfinite(jax.grad(after)(a([0.7, 4.0, upper]), a(soil_water), a(thawed))).all()
+        assert np.isfinite(jax.grad(after)(a([0.7, 4.0, upper]), soil_water, thawed)).all()
     finite_slopes(lambda w: water.drained(w, a(40.0), a(120.0)), 0.0, 1e-12, 40.0)
     finite_slopes(lambda k: water.drained(a(30.0), a(40.0), k), 0.0, 120.0)
     finite_slopes(jax.grad(lambda w: water.drained(w, a(40.0), a(120.0))), 1.0, 40.0)

@@ -55,9 +55,8 @@ def stamps(
                 cftime.date2num(cftime.datetime(year, month, 1, calendar=calendar), "days since 1850-01-01", calendar)
             )
             size = length(year, month, calendar)
-            shift = {"start": 0.0, "middle": 0.5 * size, "end": size}.get(
-                where, where if isinstance(where, (int, float)) else 0.0
-            )
+            shift = {"start": 0.0, "middle": 0.5 * size, "end": size}.get(str(where), 0.0)
+            shift = where if isinstance(where, int | float) else shift
             result.append((begin, begin + size) if where == "bounds" else begin + shift)
     base = np.array(result, float)
     unit, _, epoch = units.partition(" since ")
@@ -68,7 +67,9 @@ def stamps(
     return (base - zero) * scale
 
 
-def time(where="middle", calendar="noleap", units="days since 1850-01-01", *, say: bool = True, **more) -> dict:
+def time(
+    where: str | float = "middle", calendar="noleap", units="days since 1850-01-01", *, say: bool = True, **more
+) -> dict:
     """A time coordinate (with bounds where asked), as variables of :func:`write`."""
     said = {"units": units} | ({"calendar": calendar} if say else {})
     span = {k: more.pop(k) for k in ("first", "last") if k in more}

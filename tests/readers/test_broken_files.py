@@ -39,7 +39,7 @@ def whole(rng: random.Random) -> dict[str, list]:
         content = (
             clock | {"lat": (dims, lat, NORTH), "lon": (dims, lon, EAST)} | climate(truth(lat, lon), ("time", *dims))
         )
-    dims, shape = tuple(d for d in content["tas"][0] if d != "time"), content["tas"][1].shape[1:]
+    dims, shape = tuple(d for d in content["tas"][0] if d != "time"), np.shape(content["tas"][1])[1:]
     for name, value, unit in (("elevation", 300.0, "m"), ("sand", 40.0, "percent"), ("silt", 40.0, "percent"),
                               ("clay", 20.0, "percent"), ("vegetation", 4, ""), ("area", 100.0, "km2")):  # fmt: skip
         content[name] = (dims, np.full(shape, value), {"units": unit} if unit else {})

@@ -1,5 +1,7 @@
 """Files of fixed fields, maps and CO2 tables as people have them: read right, or refused in one sentence."""
 
+from typing import Any
+
 import netCDF4
 import numpy as np
 import pytest
@@ -13,7 +15,7 @@ SHAPE = (3, 4)
 BAND = {66.25: 1244.92, 66.75: 1220.15, 67.25: 1195.35}  # km2 of half-degree cells
 
 
-def fixed(latitude=LATITUDE, longitude=LONGITUDE, dims=GRID, shape=SHAPE, **changed) -> dict:
+def fixed(latitude=LATITUDE, longitude=LONGITUDE, dims=GRID, shape=SHAPE, **changed: Any) -> dict:
     """A plain file of fixed fields with some variables put in place."""
     values = {
         "elevation": (300.0, "m"),

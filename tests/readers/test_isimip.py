@@ -143,7 +143,9 @@ def test_latitude_either_way_and_longitude_either_convention(tmp_path):
     ):
         path = tmp_path / label / name_3b("tas", 2000, 2000)
         write_daily(path, "tas", 2000, 2000, calendar="noleap", latitude=lat, longitude=lon, values=data)
-        ((_, kept[label]),) = isimip.monthly([isimip.parse_name(path)], *PLACES, 2000, 2000)
+        name = isimip.parse_name(path)
+        assert name is not None
+        ((_, kept[label]),) = isimip.monthly([name], *PLACES, 2000, 2000)
     np.testing.assert_array_equal(kept["down"], kept["up"])
     np.testing.assert_array_equal(kept["down"], kept["east"])
 

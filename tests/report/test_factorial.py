@@ -89,10 +89,22 @@ def test_report_of_the_plateau_satisfies_the_identities(run, capsys):
     line = next(r for r in rows if r["quantity"] == "SOC_PF" and r["scenario"] == "rcp85")
     assert line["published"] == "1.93" and "s.d. over members" in line["note"]
     assert float(line["difference"]) == pytest.approx(float(line["ours"]) - 1.93, abs=1e-3)
+    densities_times_areas_are_totals(read_again(folder), rows)
     figures = {f"figure{k}.png" for k in ("1b", 3, 4, 5, 6, 7, 8, "S3", "S4", "S5")}
     assert {p.name for p in folder.iterdir()} >= {"table1.csv", "table2.csv", "table3.csv", "closure.csv", *figures}
     with (folder / "table3.csv").open() as file:
         assert {row["community"] for row in csv.DictReader(file)} <= {"alpine_meadow", "alpine_steppe", "alpine_desert"}
+
+
+def densities_times_areas_are_totals(f, rows):
+    ours = {(r["quantity"], r["scenario"]): float(r["ours"]) for r in rows}
+    for group in ("", ", alpine_meadow"):
+        area = f.area[f.chosen & (f.community == "alpine_meadow")].sum() if group else f.chosen_area
+        for s in f.scenarios:
+            assert ours[f"SOC_PF density{group}", s] * area == pytest.approx(1e12 * ours[f"SOC_PF{group}", s], rel=1e-4)
+            assert ours[f"SON_PF density{group}", s] * area == pytest.approx(1e12 * ours[f"SON_PF{group}", s], rel=1e-4)
+    each = [ours[f"NPP density 2006-2011, {g}", "historical"] for g in ("alpine_meadow", "alpine_steppe")]
+    assert min(each) <= ours["NPP density 2006-2011", f.scenarios[0]] <= max(each)
 
 
 def test_climate_models_in_folders_of_their_own_are_reported_together(tmp_path, monkeypatch, capsys):

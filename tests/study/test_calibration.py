@@ -273,6 +273,7 @@ def test_without_blackjax_one_sentence_before_anything_compiles(carbon, capsys, 
 def asked_for(made, text):
     """The case with the text and the [posterior] of another plan."""
     part = calibration_plan.parse(text).posterior
+    assert part is not None
     return dataclasses.replace(made, text=text, posterior=sampling.Settings(**dataclasses.asdict(part)))
 
 

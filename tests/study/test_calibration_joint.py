@@ -69,9 +69,9 @@ this was written).
 @pytest.mark.parametrize("method", RUNS)
 def test_searches_by_gradients_end_close_to_levenberg_marquardt(method, noisy, capsys):
     text, lowest, folder = noisy
-    search = f'method = "{method}"\nrate = 0.05\niterations = {RUNS[method]}'
+    words = f'method = "{method}"\nrate = 0.05\niterations = {RUNS[method]}'
     plan, out = folder / f"{method}.toml", folder / method
-    plan.write_text(text.replace("iterations = 40", search))
+    plan.write_text(text.replace("iterations = 40", words))
     assert main(["calibrate", str(plan), "--out", str(out)]) == 0
     kept = json.loads((out / search.STATE).read_text())["searches"][0]
     within = next((k for k, misfit in enumerate(kept["history"]) if misfit <= 1.02 * lowest), None)

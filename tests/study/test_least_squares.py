@@ -206,7 +206,7 @@ def test_a_parameter_pushed_to_its_bound_is_told():
     rate, share = ls.summary(fit, BOUNDED)
     assert rate["value"] == pytest.approx(0.1, rel=1e-3) and rate["bound"] == ""
     assert rate["standard_error"] == pytest.approx(0.1 / 5.0, rel=1e-2)
-    assert share["bound"] == "upper" and 0.99 < share["value"] <= 1.0
+    assert share["bound"] == "upper" and 0.99 < float(share["value"]) <= 1.0
     assert rate["lower"] == pytest.approx(0.1 * math.exp(-1.96 / 5), rel=0.02)
 
 

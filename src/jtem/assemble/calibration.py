@@ -6,10 +6,10 @@ import dataclasses
 import math
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 import jax
 import numpy as np
+import xarray as xr
 
 from jtem import parameters, step
 from jtem.assemble import model
@@ -123,7 +123,7 @@ def check_fit(section: FitSection, names: Sequence[str], where: str) -> None:
             raise InputError(f"{where}: [fit] unknown stream '{stream}'; {suggest(stream, observations.STREAMS)}")
 
 
-def observed_until(plan: CalibrationPlan, found: Sequence[Sites]) -> tuple[Any, int, list[str]]:
+def observed_until(plan: CalibrationPlan, found: Sequence[Sites]) -> tuple[xr.Dataset, int, list[str]]:
     """All observations with their errors since history began, the last year to simulate, and notes; raises ``InputError``."""
     joined = observations.with_errors(
         observations.join([part.observations for part in found], plan.where), plan.errors.floor, plan.errors.relative
@@ -262,7 +262,7 @@ def _check_factor(
 
 
 def observation_rows(
-    section: FitSection, found: Any, names: Sequence[str], first: int, where: str
+    section: FitSection, found: xr.Dataset, names: Sequence[str], first: int, where: str
 ) -> tuple[Observations, tuple[Channel, ...]]:
     """Observations as pieces of monthly channels, with empty rows in between so that monthly series can be drawn.
 
@@ -270,7 +270,7 @@ def observation_rows(
     """
     at = {n: found[n].values for n in ("site", "stream", "depth", "year", "month", "value", "error")}
     channels: dict[Channel, int] = {}
-    rows: dict[tuple[int, int, int, int], list[Any]] = {}
+    rows: dict[tuple[int, int, int, int], list] = {}
     monthly: dict[tuple[int, int], list[int]] = {}
     for k in range(at["value"].size):
         site, stream = str(at["site"][k]), str(at["stream"][k])

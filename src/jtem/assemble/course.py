@@ -12,14 +12,14 @@ import numpy as np
 
 from jtem import parameters, run, step, variables
 from jtem import plan as plans
-from jtem.assemble import model, store
-from jtem.assemble.domain import Loader, domain, loaders
+from jtem.assemble import model
+from jtem.assemble.domain import Loader, domain_of, loaders
 from jtem.devices import use_all_cores
 from jtem.errors import InputError, suggest
 from jtem.files import check_data_folder, here_or, inputs_found
 from jtem.parameters import ParameterTable
 from jtem.plan.run import OutputSection, Plan, SpinUpSection
-from jtem.readers.catalogue import SOURCES, Domain
+from jtem.readers.catalogue import Domain
 from jtem.readers.to_model import ModelCells
 from jtem.records import Grid, Selection
 from jtem.run import Experiment, SpinUp, Stage
@@ -67,7 +67,11 @@ class Prepared:
 
 def open_plan(path: Path, data: Path | None, *, force: bool = False, gradients: bool = False) -> Prepared:
     """Read a plan, set precision and devices (for ``gradients``), prepare everything; raises ``InputError``."""
-    plan = plans.read(path)
+    return started(plans.read(path), data, force=force, gradients=gradients)
+
+
+def started(plan: Plan, data: Path | None, *, force: bool = False, gradients: bool = False) -> Prepared:
+    """:func:`prepare` with the plan's precision, on all cores (with the options for ``gradients``)."""
     use_all_cores(gradients)
     plans.use_precision(plan.model.precision.name)
     return prepare(plan, data, force=force)
@@ -107,11 +111,12 @@ def _prepared(
     design = model.design(plan.model, plan.where)
     design = design if processes is None else dataclasses.replace(design, processes=processes)
     read = model.parameter_files(plan.model.parameters, data, f"{plan.where}: [model]")
+    begin = here_or(plan.run.restart, data, f"{plan.where}: [run] restart") if plan.run.restart else None
     table = table or parameters.read_table(step.Parameters, read)
     named = plan.domain.community
     if named and named not in table.communities:
         raise InputError(f"{plan.where}: [domain] community {named!r} is unknown; {suggest(named, table.communities)}")
-    place = place or opened(plan, data)
+    place = place or domain_of(plan, data)
     cells = model.columns(place.cells, table.communities, design.pool_dtype, place.inputs[0])
     load = loaders(place, cells.count, plan.run.chunk_columns)
     experiment = Experiment(
@@ -119,22 +124,15 @@ def _prepared(
         parameters=parameters.build(step.Parameters, table, design.pool_dtype),
         columns=cells.columns,
         column_cell=cells.column_cell,
-        spin_up=None if plan.run.restart else spin_up(plan.spinup, load, plan.where),
+        spin_up=None if begin else spin_up(plan.spinup, load, plan.where),
         stages=(*stages(plan, load), *factorial_stages(plan, load)),
         selection=selection(plan.output, plan.where),
         chunk_columns=plan.run.chunk_columns,
         block_years=plan.run.block_years,
     )
-    if plan.run.restart:
-        experiment = restarted(plan, experiment, table.hash(), data, force)
+    if begin:
+        experiment = restarted(plan, experiment, table.hash(), begin, force)
     return Prepared(plan, experiment, grid(cells, table.communities), table, place.inputs, place.title)
-
-
-def opened(plan: Plan, data: Path | None) -> Domain:
-    """The domain of a run: a store, or what its source opens; raises ``InputError``."""
-    if not SOURCES[plan.domain.source].module:
-        return store.domain(plan)
-    return domain(plan.domain, list(plan.climate_years), data, plan.where)
 
 
 def spin_up(section: SpinUpSection, load: Load, where: str) -> SpinUp:
@@ -216,9 +214,8 @@ def grid(cells: ModelCells, communities: Sequence[str]) -> Grid:
     )
 
 
-def restarted(plan: Plan, experiment: Experiment, parameter_hash: str, data: Path | None, force: bool) -> Experiment:
-    """The experiment that goes on from the state file of ``[run] restart``: after spin-up, or after history."""
-    path = here_or(plan.run.restart, data, f"{plan.where}: [run] restart")
+def restarted(plan: Plan, experiment: Experiment, parameter_hash: str, path: Path, force: bool) -> Experiment:
+    """The experiment that goes on from a state file: after spin-up, or after history; raises ``InputError``."""
     stage = state_attributes(path).get("stage")
     if stage not in ("spinup", plan.history.name):
         raise InputError(

@@ -6,10 +6,11 @@ import functools
 import importlib
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
+from jtem.assemble import store
 from jtem.constants import WATTS_TO_TEM_RADIATION
 from jtem.errors import InputError
 from jtem.files import here_or, resolve
@@ -18,10 +19,17 @@ from jtem.readers import to_model
 from jtem.readers.catalogue import SOURCES, Domain
 
 if TYPE_CHECKING:
-    from jtem.plan.run import DomainSection
+    from jtem.plan.run import DomainSection, Plan
     from jtem.state import Climate
 
 Loader = Callable[[np.ndarray], "Climate"]
+
+
+def domain_of(plan: Plan, data: Path | None) -> Domain:
+    """The domain of a run: a store, or what its source opens; raises ``InputError``."""
+    if not SOURCES[plan.domain.source].module:
+        return store.domain(plan)
+    return domain(plan.domain, list(plan.climate_years), data, plan.where)
 
 
 def domain(section: DomainSection, climates: Sequence[str], data: Path | None, where: str) -> Domain:
@@ -36,7 +44,7 @@ def domain(section: DomainSection, climates: Sequence[str], data: Path | None, w
     def find(name: str, *, folder: bool = False, here: bool = False) -> Path:
         return here_or(name, data, where) if here else resolve(name, data, where, folder=folder)
 
-    given: dict[str, Any] = {key: getattr(section, key) for key in source.takes}
+    given: dict[str, object] = {key: getattr(section, key) for key in source.takes}
     if source.sun:
         given["sun"] = lambda latitude: radiation.top_of_atmosphere(latitude) / WATTS_TO_TEM_RADIATION
     module = importlib.import_module(f"jtem.readers.{source.module}")

@@ -12,8 +12,8 @@ import numpy as np
 from jtem import parameters, step
 from jtem.errors import InputError, suggest
 from jtem.files import data_path, here_or
-from jtem.physics import permafrost, radiation
-from jtem.physics.soil_heat import ThermalDesign
+from jtem.physics import permafrost, radiation, snow
+from jtem.physics.soil_heat import FINE_EDGES, ThermalDesign
 from jtem.readers import to_model
 
 if TYPE_CHECKING:
@@ -24,16 +24,26 @@ if TYPE_CHECKING:
 
 def design(section: ModelSection, where: str) -> step.Design:
     """The design that a section asks for, with the plan's own functions in their slots; raises ``InputError``."""
+    thermal = ThermalDesign(
+        layer_edges=section.soil_grid,
+        substeps=section.heat_substeps,
+        sweeps="drd" if section.soil_grid == FINE_EDGES and section.heat_substeps >= 10 else "drdrd",
+        freezing_nodes=section.freezing,
+        settling_snow=section.snow is snow.settling_cover,
+        solved=section.solve_heat,
+    )
     made = step.Design(
         permafrost=section.permafrost,
-        thermal=ThermalDesign(substeps=section.heat_substeps),
+        thermal=thermal,
         carbon_substeps=section.carbon_substeps,
         open_nitrogen=section.open_nitrogen,
         two_water_layers=section.two_water_layers,
         heat_dtype=section.precision.heat_dtype,
         pool_dtype=section.precision.pool_dtype,
     )
-    own = {"plant_cn": section.plant_cn} | functions(section.processes, f"{where}: [model.processes]")
+    own = {"plant_cn": section.plant_cn, "snow_cover": section.snow} | functions(
+        section.processes, f"{where}: [model.processes]"
+    )
     return step.with_processes(made, **own)
 
 
@@ -79,7 +89,8 @@ def parameter_files(names: Sequence[str], data: Path | None, where: str) -> list
 
 def table(names: Sequence[str], data: Path | None, where: str) -> parameters.ParameterTable:
     """The parameters of the defaults and overlays; raises ``InputError``."""
-    return parameters.read_table(step.Parameters, parameter_files(names, data, where))
+    files = parameter_files(names, data, where)
+    return parameters.read_table(step.Parameters, files)
 
 
 def columns(cells: xr.Dataset, communities: Sequence[str], dtype: str, where: str) -> to_model.ModelCells:

@@ -9,7 +9,6 @@ import os
 import platform
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 import jax
 import numpy as np
@@ -63,7 +62,7 @@ def versions() -> str:
     return ", ".join([f"python {platform.python_version()}", *found])
 
 
-def differences(then: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:
+def differences(then: Mapping[str, object], now: Mapping[str, object]) -> list[str]:
     """What of :data:`CIRCUMSTANCES` differs between the attributes of two files, a sentence each."""
     said = []
     for name in CIRCUMSTANCES:
@@ -140,7 +139,7 @@ def notes(summary: Summary) -> dict[str, str | int | float]:
     return said
 
 
-def identity(prepared: Prepared) -> dict[str, Any]:
+def identity(prepared: Prepared) -> dict[str, object]:
     """What must be the same for a run to go on with unfinished work."""
     devices = jax.local_devices()
     return {

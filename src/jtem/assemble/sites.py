@@ -6,7 +6,6 @@ import importlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import xarray as xr
@@ -17,6 +16,7 @@ from jtem.files import resolve
 from jtem.plan.calibration import CalibrationPlan, DataSection
 from jtem.readers import embedded, ground, observations, places, site_climates, to_model
 from jtem.readers.catalogue import OBSERVATIONS, ClimateSource, Domain
+from jtem.readers.towers import Tower
 from jtem.state import Climate
 
 DOMAIN_CELL = 1.5  # degrees, from a site to the middle of its cell of [domain]
@@ -76,7 +76,7 @@ def section_sites(part: DataSection, place: Domain | None, climate: str, data: P
     return Sites(names, cells, found, source, last, f"{part.source}: {part.path or '(data folder)'}; climate: {said}")
 
 
-def read(part: DataSection, data: Path | None, where: str) -> tuple[xr.Dataset, Mapping[str, Any]]:
+def read(part: DataSection, data: Path | None, where: str) -> tuple[xr.Dataset, Mapping[str, Tower]]:
     """All observations of a section's source, and its towers by name where it has forcing; raises ``InputError``."""
     layout = OBSERVATIONS[part.source]
     module, _, name = layout.function.partition(":")
@@ -150,7 +150,7 @@ def own_climate(
     word: str,
     found: xr.Dataset,
     cells: xr.Dataset,
-    towers: Mapping[str, Any],
+    towers: Mapping[str, Tower],
     data: Path | None,
     where: str,
 ) -> tuple[ClimateSource, str]:

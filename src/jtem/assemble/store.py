@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -48,10 +48,10 @@ def domain(plan: Plan) -> Domain:
     return Domain(cells.isel(cell=kept), strided, inputs, stored=True)
 
 
-def recipe_words(plan: Plan) -> dict[str, Any]:
+def recipe_words(plan: Plan) -> dict[str, object]:
     """The words of a plan that decide what a store holds (not its years, which may be more than needed)."""
 
-    def words(value: Any) -> Any:
+    def words(value: object) -> object:
         return {k: list(v) for k, v in value.items()} if isinstance(value, Mapping) else value
 
     d, part = plan.domain, plan.prepare

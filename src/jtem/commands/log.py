@@ -8,7 +8,7 @@ import io
 import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, TextIO
 
 from jtem import __version__
 from jtem.errors import InputError
@@ -17,7 +17,7 @@ from jtem.errors import InputError
 class Tee(io.TextIOBase):
     """A stream that also adds what it is given to a log, line by line with the time."""
 
-    def __init__(self, stream: Any, log: IO[str]):
+    def __init__(self, stream: TextIO, log: IO[str]):
         super().__init__()
         self.stream, self.log, self.rest = stream, log, ""
 

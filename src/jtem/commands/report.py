@@ -7,7 +7,7 @@ import os
 import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     import xarray as xr
 
     from jtem.plan import Plan
+    from jtem.records import Score
     from jtem.report.regional import Files, Region
 
 
@@ -239,7 +240,7 @@ def profile_report(arguments: argparse.Namespace) -> None:
             )
     simulated: Path | None = arguments.simulated
     stocks: list[tuple[str, ...]] = []
-    found: list[Any] = []
+    found: list[Score] = []
     if simulated is not None:
         stocks, found = active_layer_comparison(simulated, table, kind)
         written.append(write_table(out / "active_layer_stocks.csv", stocks))
@@ -262,7 +263,9 @@ def profile_report(arguments: argparse.Namespace) -> None:
     print(f"{len(written)} files in {out}")
 
 
-def active_layer_comparison(simulated: Path, table: Any, kind: np.ndarray) -> tuple[list[tuple[str, ...]], list[Any]]:
+def active_layer_comparison(
+    simulated: Path, table: xr.Dataset, kind: np.ndarray
+) -> tuple[list[tuple[str, ...]], list[Score]]:
     """Observed stocks down to the simulated active layer beside the simulated ones: lines of a table, and scores.
 
     ``simulated``: an annual file of a run (a profile takes the nearest cell whose middle is within the side of its area),

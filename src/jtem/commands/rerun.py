@@ -8,9 +8,8 @@ from pathlib import Path
 
 from jtem import plan as plans
 from jtem.assemble import provenance
-from jtem.assemble.course import prepare
+from jtem.assemble.course import started
 from jtem.commands.run import execute
-from jtem.devices import use_all_cores
 from jtem.errors import DIFFERENT, DONE, InputError
 from jtem.files import data_folder, output_folder
 from jtem.writers import compare
@@ -25,10 +24,8 @@ def command_rerun(arguments: argparse.Namespace) -> int:
     folder = arguments.out or Path(f"{plan.plan.name}_rerun")
     if folder.resolve() == path.parent.resolve():
         raise InputError(f"{folder}: is the folder of the file itself; choose another with --out DIR")
-    use_all_cores()
-    plans.use_precision(plan.model.precision.name)
     with output_folder(folder):
-        prepared = prepare(plan, data_folder(arguments.data))
+        prepared = started(plan, data_folder(arguments.data))
         now = provenance.attributes(prepared)
         if now["parameter_hash"] != said["parameter_hash"]:
             raise InputError(

@@ -5,7 +5,6 @@ from __future__ import annotations
 import argparse
 import contextlib
 import io
-import shutil
 import sys
 import tempfile
 import time
@@ -19,16 +18,18 @@ import numpy as np
 from jtem import __version__, compile_cache
 from jtem import plan as plans
 from jtem import run as work
-from jtem.assemble.course import Prepared, open_plan
+from jtem.assemble.course import Prepared, open_plan, started
 from jtem.assemble.provenance import attributes, identity, notes
 from jtem.commands.report import region_report
 from jtem.devices import use_all_cores
 from jtem.errors import DONE, FAILED_CELLS, InputError
 from jtem.files import output_folder, prepare_folder
 from jtem.physics.soil_heat import DEFAULT_EDGES
+from jtem.records import Grid
 from jtem.run import Progress, SpinUpReport, Stage, Summary, tolerance_kind
 from jtem.run.course import families
 from jtem.run.spinup import CLOSURE_TOLERANCE
+from jtem.writers.behind import Behind
 from jtem.writers.checkpoint import ChunkStore
 from jtem.writers.netcdf import NetcdfSink, file_names
 from jtem.writers.zarr import ZarrStore
@@ -118,7 +119,8 @@ def execute(
     Work is kept in the folder chunk by chunk until all files are written, so that a killed run goes on (``resume``: refuse
     where there is nothing to go on from). ``part`` (i, n): only every n-th chunk; then no files are written.
     """
-    plan, experiment = prepared.plan, prepared.experiment
+    plan, experiment, said = prepared.plan, prepared.experiment, attributes(prepared)
+    same = identity(prepared)
     frequencies = [
         f for f, names in (("monthly", experiment.selection.monthly), ("annual", experiment.selection.annual)) if names
     ]
@@ -128,16 +130,23 @@ def execute(
     if resume and not begun:
         raise InputError(f"{folder}: holds no unfinished run to resume; leave out --resume to start one")
     prepare_folder(folder, names, force or begun)
-    results = zarr_results(prepared, folder, fresh=force, known=begun or part[1] > 1) if plan.output.zarr else None
+    results = None
+    if plan.output.zarr:
+        results = ZarrStore.begin(
+            folder / f"{plan.plan.name}.zarr", prepared.grid, experiment.stages, experiment.selection, fresh=force,
+            known=begun or part[1] > 1, chunk_columns=experiment.chunk_columns, block_years=experiment.block_years,
+            attributes=said, heat_edges=DEFAULT_EDGES, double=plan.output.double,
+        )  # fmt: skip
     units = work.units(experiment)
     store = ChunkStore(
-        folder, identity(prepared), part=part, fresh=force, keep_states=plan.output.state, results=results, units=units
+        folder, same, part=part, fresh=force, keep_states=plan.output.state, results=results, units=units
     )
     if store.resumed:
         print(f"going on with the unfinished run in {folder}", flush=True)
     progress = ProgressLine(experiment.stages, experiment.spin_up is not None)
     progress.start()
-    summary = work.run_experiment(experiment, store, progress)
+    with Behind(store) as behind:
+        summary = work.run_experiment(experiment, behind, progress)
     progress.end()
     print(
         f"{summary.column_years:,} cells x years in {summary.seconds:.1f} s, of which {summary.compile_seconds:.1f} s "
@@ -147,60 +156,27 @@ def execute(
     if part[1] > 1:
         left = len(store.unfinished(work.chunks(experiment), units))
         print(f"part {part[0] + 1} of {part[1]} is done; {left} chunks left; without --part the files are written")
-        return report_failed(prepared, summary), summary
-    for left in folder.glob(f".{plan.plan.name}_*.partial-*"):  # of a process that was killed while it wrote files
-        left.unlink(missing_ok=True)
-    with NetcdfSink(
-        folder,
-        plan.plan.name,
-        prepared.grid,
-        attributes=attributes(prepared),
-        heat_edges=DEFAULT_EDGES,
-        write_files=plan.output.netcdf,
-        write_states=plan.output.state,
-        double=plan.output.double,
-    ) as sink:
-        structure = jax.tree.structure(work.state_like(experiment)) if plan.output.state else None
-        store.replay(experiment.stages, structure, sink)
-        written = sink.finish(summary.failed, notes(summary))
-        for text in sink.implausible.values():
-            print(f"note: {text}", file=sys.stderr)
-    store.remove()
-    print(f"{len(written)} files in {folder}")
-    return report_failed(prepared, summary), summary
+    else:
+        for left in folder.glob(f".{plan.plan.name}_*.partial-*"):  # of a process that was killed while it wrote files
+            left.unlink(missing_ok=True)
+        with NetcdfSink(
+            folder, plan.plan.name, prepared.grid, attributes=said, heat_edges=DEFAULT_EDGES,
+            write_files=plan.output.netcdf, write_states=plan.output.state, double=plan.output.double,
+        ) as sink:  # fmt: skip
+            structure = jax.tree.structure(work.state_like(experiment)) if plan.output.state else None
+            store.replay(experiment.stages, structure, sink)
+            written = sink.finish(summary.failed, notes(summary))
+            for text in sink.implausible.values():
+                print(f"note: {text}", file=sys.stderr)
+        store.remove()
+        print(f"{len(written)} files in {folder}")
+    return report_failed(prepared.grid, summary), summary
 
 
-def zarr_results(prepared: Prepared, folder: Path, *, fresh: bool, known: bool):
-    """The Zarr store of a run: emptied where ``fresh``, gone on with where ``known``, else it must not exist yet."""
-    plan, experiment = prepared.plan, prepared.experiment
-    path = folder / f"{plan.plan.name}.zarr"
-    if fresh and path.exists():
-        shutil.rmtree(path)
-    if path.exists() and not known:
-        raise InputError(f"{path}: exists already; choose another folder with --out or overwrite with --force")
-    result = ZarrStore.create(
-        path,
-        prepared.grid,
-        experiment.stages,
-        experiment.selection,
-        chunk_columns=experiment.chunk_columns,
-        block_years=experiment.block_years,
-        attributes=attributes(prepared),
-        heat_edges=DEFAULT_EDGES,
-        double=plan.output.double,
-    )
-    if result.meta["plan"] != plan.text:
-        raise InputError(
-            f"{path}: was made by another plan; choose another folder with --out or overwrite with --force"
-        )
-    return result
-
-
-def report_failed(prepared: Prepared, summary: Summary) -> int:
+def report_failed(grid: Grid, summary: Summary) -> int:
     """Name failed cells; exit code 1 if there are any."""
     if not summary.failed:
         return DONE
-    grid = prepared.grid
     print(f"{len(summary.failed)} of {grid.column_cell.size} columns failed (missing in the files):", file=sys.stderr)
     for column, reason in list(summary.failed.items())[:20]:
         cell = grid.column_cell[column]
@@ -272,7 +248,8 @@ def command_warm(arguments: argparse.Namespace) -> int:
 
 def command_run(arguments: argparse.Namespace) -> int:
     """Run a plan."""
-    folder = arguments.out = arguments.out or Path(plans.read(arguments.plan).plan.name)
+    plan = plans.read(arguments.plan)
+    folder = arguments.out = arguments.out or Path(plan.plan.name)
     part, wait = arguments.part or (0, 1), None
     if arguments.distributed:
         if arguments.part:
@@ -280,7 +257,7 @@ def command_run(arguments: argparse.Namespace) -> int:
         use_all_cores()
         part, wait = joined_processes(arguments.distributed)
     with output_folder(folder):
-        prepared = open_plan(arguments.plan, arguments.data, force=arguments.force)
+        prepared = started(plan, arguments.data, force=arguments.force)
         code, summary = execute(prepared, folder, force=arguments.force, part=part, resume=arguments.resume)
         if wait is not None and part[1] > 1:
             wait()

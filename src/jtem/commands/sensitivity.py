@@ -8,7 +8,6 @@ import time
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
@@ -20,6 +19,7 @@ from jtem.commands.run import duration
 from jtem.errors import DONE, FAILED_CELLS, InputError
 from jtem.files import output_folder, resolve
 from jtem.plan.run import SensitivitySection
+from jtem.records import Propagated
 from jtem.report import page
 from jtem.report import sensitivity as shown
 from jtem.study import sensitivity
@@ -200,7 +200,7 @@ def sensitivity_area(prepared: Prepared) -> np.ndarray:
     return area if np.isfinite(area).all() and (area > 0).all() else np.ones(area.size)
 
 
-def feedback_text(result: Any) -> str:
+def feedback_text(result: Propagated) -> str:
     """Linear and sampled uncertainty side by side."""
     lines = [f"uncertainty carried through ({result.source}; {result.unit})"]
     lines.append(f"  {'':42}{'scale':>6}{'best':>10}{'sd linear':>11}{'sd ensemble':>13}{'+-':>8}{'r2':>7}{'runs':>6}")

@@ -6,7 +6,6 @@ import argparse
 import os
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
@@ -14,6 +13,7 @@ from jtem import __version__, compile_cache
 from jtem.assemble.model import parameter_files
 from jtem.devices import usable_cores, use_all_cores
 from jtem.errors import DONE
+from jtem.parameters import Numbers
 
 
 def command_variables(arguments: argparse.Namespace) -> int:
@@ -51,7 +51,7 @@ def command_parameters(arguments: argparse.Namespace) -> int:
     return DONE
 
 
-def spread(values: Sequence[Any]) -> str:
+def spread(values: Sequence[Numbers]) -> str:
     """One value, a range over communities, or a list where a parameter has several numbers."""
     table = np.asarray(values, dtype=np.float64)
     low, high = table.min(axis=0), table.max(axis=0)

@@ -10,7 +10,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Generic, TypeGuard, TypeVar, Unpack
+from typing import TYPE_CHECKING, Generic, TypeGuard, TypeVar, Unpack
 
 import numpy as np
 import xarray as xr
@@ -22,6 +22,7 @@ from jtem.parameters import Handle, ParameterTable
 from jtem.readers import observations as reading
 from jtem.readers.columns import columns_of, split_unit
 from jtem.readers.observed_units import conversion, days_in_month
+from jtem.records import Named
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -383,7 +384,7 @@ def _pieces(
 # --- results ----------------------------------------------------------------------------------------------------------
 
 
-def _parameters(rows: Sequence[Mapping[str, Any]], misfit: Misfit) -> xr.Dataset:
+def _parameters(rows: Sequence[Named], misfit: Misfit) -> xr.Dataset:
     fields = {
         "value": [r["value"] for r in rows],
         "start": misfit.start_values,

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from collections.abc import Hashable
+from typing import TYPE_CHECKING
 
 import xarray as xr
 
@@ -67,7 +68,7 @@ def _with_cell(data: xr.Dataset) -> xr.Dataset:
     """A site as a dataset of one cell, as the files have it."""
     if "cell" in data.dims:
         return data
-    still: set[Any] = {name for name in data.variables if "time" not in data[name].dims and name not in _PLACE}
+    still: set[Hashable] = {name for name in data.variables if "time" not in data[name].dims and name not in _PLACE}
     moving = data.drop_vars(still).expand_dims("cell", axis=-1)
     along = {name: ("cell", [data[name].values]) for name in _PLACE if name in data.coords}
     kept = moving.drop_vars([name for name in along if name in moving.variables]).assign_coords(along)

@@ -6,7 +6,6 @@ import dataclasses
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import xarray as xr
@@ -76,7 +75,7 @@ class Result:
         return annual[list(BUDGETS)]
 
     @property
-    def attrs(self) -> dict[str, Any]:
+    def attrs(self) -> dict[str, object]:
         """Where it comes from: inputs, parameters, spin-up, versions."""
         first = next(iter(self.stages.values()))
         return dict(next(iter(first.values())).attrs) if first else {}
@@ -146,7 +145,7 @@ def plain(data: xr.Dataset, *, is_site: bool) -> xr.Dataset:
     return data.isel(cell=0) if is_site and data.sizes.get("cell") == 1 else data
 
 
-def state_dataset(arrays: Mapping[str, np.ndarray], attributes: Mapping[str, Any]) -> xr.Dataset:
+def state_dataset(arrays: Mapping[str, np.ndarray], attributes: Mapping[str, object]) -> xr.Dataset:
     """A state as a dataset: every leaf by its name, along ``column`` and layers; house units."""
     fields = {}
     for name, values in arrays.items():

@@ -11,12 +11,12 @@ from typing import TYPE_CHECKING, TypeAlias
 import numpy as np
 
 from jtem.errors import InputError, suggest
-from jtem.front.plans import Content
 
 if TYPE_CHECKING:
     import pandas as pd
     import xarray as xr
 
+    from jtem.front.plans import Content
     from jtem.readers.catalogue import Domain
     from jtem.readers.place import Position
 
@@ -262,7 +262,8 @@ def _check_numbers(given: Mapping[str, object], gaps: bool = False) -> None:
     """Raise ``InputError`` for what is no finite number; None is not given, and NaN is not known where there may be ``gaps``."""
     for word, value in given.items():
         plain = isinstance(value, int | float | np.integer | np.floating) and not isinstance(value, bool)
-        if value is not None and not (plain and (np.isfinite(value) or (gaps and np.isnan(value)))):
+        number = float(value) if plain else np.inf  # pyright: ignore[reportArgumentType]
+        if value is not None and not (np.isfinite(number) or (gaps and np.isnan(number))):
             raise InputError(f"{word} is {value!r}, expected a number; correct it")
 
 

@@ -8,12 +8,12 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable
-from typing import Any
 
 import jax
 import jax.numpy as jnp
 from jax.extend.core import Primitive
 from jax.interpreters import ad, batching, mlir
+from jaxtyping import PyTree
 
 _trailing_call = Primitive("trailing_batch")
 _trailing_call.multiple_results = True
@@ -24,7 +24,7 @@ class _FlatFunction:
     cache).
     """
 
-    def __init__(self, function: Callable[..., Any], in_tree: Any):
+    def __init__(self, function: Callable[..., PyTree], in_tree: PyTree):
         self.key = (function, in_tree)
         self.function, self.in_tree = function, in_tree
         self.call = jax.jit(self._leaves, inline=True)
@@ -55,11 +55,11 @@ def _flat(function, in_tree) -> _FlatFunction:
 
 
 @functools.lru_cache(maxsize=1024)
-def _out_tree(flat: _FlatFunction, avals: tuple[tuple[tuple[int, ...], Any], ...]):
+def _out_tree(flat: _FlatFunction, avals: tuple[tuple[tuple[int, ...], jnp.dtype], ...]):
     return flat.out_tree([jax.ShapeDtypeStruct(shape, dtype) for shape, dtype in avals])
 
 
-def trailing_batch(function: Callable[..., Any]) -> Callable[..., Any]:
+def trailing_batch(function: Callable[..., PyTree]) -> Callable[..., PyTree]:
     """Let ``vmap`` reach ``function`` with the mapped axis moved last in every array, instead of first.
 
     ``function(*trees_of_float_arrays) -> tree`` must be pure, hashable (define it once, or cache it) and written so

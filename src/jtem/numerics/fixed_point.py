@@ -8,11 +8,11 @@ repeated map, a long one is Newton's step ``(I - J)^-1 r``: growing leaps find t
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Bool, Float, Int
+from jaxtyping import Array, Bool, Float, Int, PyTree
 
 LONGEST_LEAP = 16
 """log2 of the applications in the longest leap: 65,536."""
@@ -124,9 +124,9 @@ def solve(
 
 
 def implicit(
-    function: Callable[[Float[Array, " n"], Any], Float[Array, " n"]],
+    function: Callable[[Float[Array, " n"], PyTree], Float[Array, " n"]],
     x: Float[Array, " n"],
-    theta: Any,
+    theta: PyTree,
     valid: Bool[Array, ""] | bool = True,
 ) -> Float[Array, " n"]:
     """``x`` unchanged, with the derivative of the fixed point ``x = function(x, theta)`` with respect to ``theta``.

@@ -42,26 +42,26 @@ def _alike(x, y):
 
 
 def maximum(x: float | Float[Array, "..."], y: float | Float[Array, "..."]) -> Float[Array, "..."]:
-    """The larger of two; where they are equal each has half of the derivative. Any shapes that broadcast."""
+    """The larger of two; where they are equal each has half of the derivative. Shapes broadcast."""
     return _larger(*_alike(x, y))
 
 
 def minimum(x: float | Float[Array, "..."], y: float | Float[Array, "..."]) -> Float[Array, "..."]:
-    """The smaller of two; where they are equal each has half of the derivative. Any shapes that broadcast."""
+    """The smaller of two; where they are equal each has half of the derivative. Shapes broadcast."""
     return _smaller(*_alike(x, y))
 
 
 def clip(
     x: Float[Array, "..."], low: float | Float[Array, "..."], high: float | Float[Array, "..."]
 ) -> Float[Array, "..."]:
-    """``minimum(maximum(x, low), high)``. Any shapes that broadcast."""
+    """``minimum(maximum(x, low), high)``. Shapes broadcast."""
     return minimum(maximum(x, low), high)
 
 
 def divide(
     numerator: Float[Array, "..."], denominator: Float[Array, "..."], otherwise: float = 0.0, floor: float = 1e-12
 ) -> Float[Array, "..."]:
-    """``numerator / denominator`` where ``|denominator| > floor``, else ``otherwise``. Any shapes that broadcast."""
+    """``numerator / denominator`` where ``|denominator| > floor``, else ``otherwise``. Shapes broadcast."""
     good = jnp.abs(denominator) > floor
     return jnp.where(good, numerator / jnp.where(good, denominator, 1.0), otherwise)
 

@@ -2,7 +2,9 @@
 
 A state of its own beside the snowpack of the water balance: it melts by degree days within the month.
 
-Equations docs/model.md#s2 to #s4.
+Its density is a constant of the community, or a state: fresh snow is light, and settles with time, load and warmth.
+
+Equations docs/model.md#s2 to #s7.
 """
 
 from __future__ import annotations
@@ -19,6 +21,12 @@ from jtem.numerics import safe
 
 DEEPEST_SNOW = 3000.0
 """Snow above this (mm water) is glacier, and insulates no further."""
+FRESH_DENSITY = 67.92, 51.25, 2.59
+"""kg m-3, kg m-3 and K of the density of fresh snow (Hedstrom and Pomeroy 1998)."""
+LOAD = 204.7, 0.673
+"""kg m-2 and m: what a shallow pack lacks of the density of a deep one (Bartlett et al. 2006)."""
+MELTING_DENSITY = 250.0
+"""Melting snow settles to a density larger by this (kg m-3): 700 over 450 in Bartlett et al. (2006)."""
 
 
 class Cover(NamedTuple):
@@ -32,6 +40,10 @@ class Cover(NamedTuple):
     """degC, of the snow or ground surface."""
     resistance: Float[Array, "substep *cells"]
     """m2 K W-1, between that surface and the ground."""
+    depth: Float[Array, "*cells"] | None = None
+    """m, at the end of the month, where snow settles."""
+    mean_depth: Float[Array, "*cells"] | None = None
+    """m, mean of the month, where snow settles."""
 
 
 def degree_day_snow(
@@ -111,3 +123,86 @@ def cover(
 
     surface = surface_temperature(air_temperature, water, each(half_cover), each(factor_thaw), each(factor_freeze))
     return Cover(snow, water, surface, snow_resistance(water, each(density)))
+
+
+def fresh_snow_density(air_temperature: Float[Array, "*shape"]) -> Float[Array, "*shape"]:
+    """Density of fresh snow (kg m-3): ``67.92 + 51.25 exp(T/2.59)``, T in degC and at most 0. Hedstrom and Pomeroy (1998)."""
+    light, warm, scale = FRESH_DENSITY
+    return light + warm * jnp.exp(safe.minimum(air_temperature, 0.0) / scale)
+
+
+def settled_density(
+    depth: Float[Array, "*shape"], air_temperature: Float[Array, "*shape"], deep: Float[Array, "*shape"]
+) -> Float[Array, "*shape"]:
+    """Density (kg m-3) that a pack settles to: ``rho_d - 204.7/z (1 - exp(-z/0.673))``, ``rho_d`` that of deep snow.
+
+    Bartlett et al. (2006), who have 450 kg m-3 for cold deep snow and 700 for melting snow; in between (air of -1 to 1 degC)
+    linear. Depth m, air temperature degC.
+    """
+    load, scale = LOAD
+    x = safe.maximum(depth / scale, 1e-4)
+    melting = MELTING_DENSITY * safe.clip(0.5 * (air_temperature + 1.0), 0.0, 1.0)
+    return deep + melting + load / scale * jnp.expm1(-x) / x
+
+
+def settling_snow(
+    snow: Float[Array, "*cells"],
+    depth: Float[Array, "*cells"],
+    air_temperature: Float[Array, "substep *cells"],
+    snowfall: Float[Array, "*cells"],
+    melt_factor: Float[Array, "*cells"],
+    deep_density: Float[Array, "*cells"],
+    settling_time: Float[Array, "*cells"],
+) -> tuple[
+    Float[Array, "*cells"], Float[Array, "*cells"], Float[Array, "substep *cells"], Float[Array, "substep *cells"]
+]:
+    """Thermal snow with a depth: water as :func:`degree_day_snow` has it; fresh snow adds its depth, melt takes its share.
+
+    Then the pack settles: ``rho_new = rho + (rho_s - rho)+ (1 - exp(-n/tau))`` over n days (Verseghy 1991). Returns water (mm)
+    and depth (m) at the end of the month, and of every sub-step the mean of its start and end. Units: as there; density of
+    deep snow kg m-3, settling time d.
+    """
+    substeps = air_temperature.shape[0]
+    days = MONTH_DAYS / substeps
+    melt = safe.maximum(air_temperature, 0.0) * days * melt_factor[None]
+    light = 1.0 / fresh_snow_density(air_temperature)
+    settled = -jnp.expm1(-days / settling_time)
+
+    def step(pack: tuple[Array, Array], forcing: tuple[Array, Array, Array]):
+        (snow, depth), (air, melt, light) = pack, forcing
+        piled = snow + snowfall / substeps
+        new = safe.maximum(piled - melt, 0.0)
+        volume = safe.divide(depth + snowfall / substeps * light, piled, otherwise=0.01, floor=1e-6)
+        density = 1.0 / volume
+        density = density + safe.maximum(settled_density(new * volume, air, deep_density) - density, 0.0) * settled
+        deep = new / density
+        return (new, deep), ((snow + new) / 2, (depth + deep) / 2)
+
+    (snow, depth), (water, depths) = lax.scan(step, (snow, depth), (air_temperature, melt, light))
+    return snow, depth, water, depths
+
+
+def settling_cover(
+    snow: Float[Array, "*cells"],
+    air_temperature: Float[Array, "substep *cells"],
+    snowfall: Float[Array, "*cells"],
+    *,
+    depth: Float[Array, "*cells"],
+    deep_density: Float[Array, "*cells"],
+    settling_time: Float[Array, "*cells"],
+    melt_factor: Float[Array, "*cells"],
+    half_cover: Float[Array, "*cells"],
+    factor_thaw: Float[Array, "*cells"],
+    factor_freeze: Float[Array, "*cells"],
+) -> Cover:
+    """As :func:`cover`, for snow whose depth (m) is a state; deep density kg m-3, settling time d."""
+    snow, end, water, depths = settling_snow(
+        snow, depth, air_temperature, snowfall, melt_factor, deep_density, settling_time
+    )
+
+    def each(x: Array) -> Array:
+        return jnp.broadcast_to(x[None], air_temperature.shape)
+
+    surface = surface_temperature(air_temperature, water, each(half_cover), each(factor_thaw), each(factor_freeze))
+    density = safe.divide(water, depths, otherwise=100.0, floor=1e-9)
+    return Cover(snow, water, surface, snow_resistance(water, density), end, jnp.mean(depths, axis=0))

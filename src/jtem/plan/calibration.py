@@ -9,7 +9,6 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from jtem.errors import InputError
 from jtem.physics.permafrost import SCHEMES, PermafrostScheme
@@ -178,7 +177,7 @@ def parse(text: str, where: str = "the plan") -> CalibrationPlan:
     return plan
 
 
-def from_dict(sections: Mapping[str, Any], where: str = "the plan") -> CalibrationPlan:
+def from_dict(sections: Mapping[str, object], where: str = "the plan") -> CalibrationPlan:
     """A plan from dictionaries, checked as a file is."""
     return parse(toml.text_of(sections, where), where)
 

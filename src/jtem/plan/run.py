@@ -10,12 +10,12 @@ import re
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from jtem import variables
 from jtem.errors import InputError, suggest
-from jtem.physics import nitrogen
+from jtem.physics import nitrogen, snow
 from jtem.physics.permafrost import SCHEMES, PermafrostScheme
+from jtem.physics.soil_heat import DEFAULT_EDGES, FREEZING_NODES, GRIDS
 from jtem.plan import toml
 from jtem.plan.toml import EMPTY, NAME, choice, setting
 from jtem.readers.catalogue import LAYOUTS, SOIL_CARBON, SOURCES, STAMPS, VEGETATION_KINDS
@@ -156,6 +156,16 @@ class ModelSection:
 
     permafrost: PermafrostScheme = choice("Permafrost scheme.", SCHEMES, SCHEMES["layered"])
     precision: Precision = choice("Numbers of heat and of pools.", PRECISIONS, PRECISIONS["mixed"])
+    snow: Callable = choice(
+        "Whether snow has one density, or settles.",
+        {"constant": snow.cover, "settling": snow.settling_cover},
+        snow.cover,
+    )
+    freezing: tuple[float, ...] = choice(
+        "Whether soil water freezes at 0 degC, or along a curve.", {"point": (), "curve": FREEZING_NODES}, ()
+    )
+    soil_grid: tuple[float, ...] = choice("Layers of soil heat.", GRIDS, DEFAULT_EDGES)
+    solve_heat: bool = setting("Whether the spin-up of soil heat solves for the year that repeats.", False)
     heat_substeps: int = setting("Steps of soil heat in a month.", 6, low=1, high=60)
     carbon_substeps: int = setting("Steps of carbon and nitrogen in a month.", 4, low=1, high=60)
     open_nitrogen: bool = choice(
@@ -414,7 +424,7 @@ def parse(text: str, where: str = "the plan") -> Plan:
     return plan
 
 
-def from_dict(sections: Mapping[str, Any], where: str = "the plan") -> Plan:
+def from_dict(sections: Mapping[str, object], where: str = "the plan") -> Plan:
     """A plan from dictionaries, e.g. ``{"plan": {"name": "a"}, "scenario": [{...}]}``, checked as a file is."""
     return parse(toml.text_of(sections, where), where)
 

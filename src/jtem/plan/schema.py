@@ -5,18 +5,18 @@ from __future__ import annotations
 import inspect
 import typing
 from collections.abc import Mapping
-from typing import Any
 
 from jtem.plan.calibration import CalibrationPlan
 from jtem.plan.run import Plan
-from jtem.plan.toml import NAME, Key, Section, keys, sections
+from jtem.plan.toml import NAME, Hint, Key, Section, keys, sections
 from jtem.readers.catalogue import OBSERVATIONS, SOURCES
 
 PLANS: Mapping[str, type] = {"run": Plan, "calibration": CalibrationPlan}
+Schema = dict[str, object]
 _TYPES = {str: "string", int: "integer", float: "number", bool: "boolean"}
 
 
-def schema(word: str) -> dict[str, Any]:
+def schema(word: str) -> Schema:
     """JSON schema (draft 2020-12) of a plan file; ``word`` of :data:`PLANS`."""
     plan = PLANS[word]
     parts = sections(plan)
@@ -31,7 +31,7 @@ def schema(word: str) -> dict[str, Any]:
     }
 
 
-def _section(part: Section) -> dict[str, Any]:
+def _section(part: Section) -> Schema:
     known = keys(part.kind)
     table = {
         "description": first_paragraph(part.kind),
@@ -43,14 +43,14 @@ def _section(part: Section) -> dict[str, Any]:
     return {"type": "array", "items": table} if part.repeated else table
 
 
-def _key(key: Key) -> dict[str, Any]:
+def _key(key: Key) -> Schema:
     made = {"description": key.about.text} | _kind(key.kind, key)
     if not key.needed and (default := default_of(key)) not in (None, ""):
         made["default"] = default
     return made
 
 
-def _kind(kind: Any, key: Key) -> dict[str, Any]:
+def _kind(kind: Hint, key: Key) -> Schema:
     origin, inner = typing.get_origin(kind), typing.get_args(kind)
     about = key.about
     if origin is tuple:
@@ -64,7 +64,7 @@ def _kind(kind: Any, key: Key) -> dict[str, Any]:
         return {"type": "object", "additionalProperties": _kind(inner[1], key)}
     if about.words is not None:
         return {"enum": list(about.words)}
-    made: dict[str, Any] = {"type": _TYPES[kind]}
+    made: Schema = {"type": _TYPES[kind]}
     if about.pattern:
         made["pattern"] = f"^{NAME}$"
     for word, limit in (("minimum", about.low), ("maximum", about.high)):
@@ -73,7 +73,7 @@ def _kind(kind: Any, key: Key) -> dict[str, Any]:
     return made
 
 
-def default_of(key: Key) -> Any:
+def default_of(key: Key) -> object:
     """The default as a file would have it: words for objects, lists for tuples; None where there is none."""
     value = None if key.needed else key.default
     if key.about.words is not None and typing.get_origin(key.kind) is not tuple:

@@ -18,13 +18,20 @@ import typing
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from jtem.errors import InputError, suggest
 
 NAME = r"[A-Za-z0-9_][A-Za-z0-9._-]*"
 """What may begin a file name."""
 ABOUT = "about"
+
+
+Content = dict[str, Any]
+"""Sections of a plan by name, as TOML has them: tables, and lists of tables."""
+Hint = Any
+"""The type of a field: a class, or ``tuple[...]``, ``Mapping[...]``, ``X | None`` of classes."""
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -39,7 +46,7 @@ class About:
     text: str
     low: int | float | None = None
     high: int | float | None = None
-    words: Mapping[str, Any] | None = None
+    words: Mapping[str, object] | None = None
     entries: tuple[str, ...] = ()
     key: str = ""
     pattern: str = ""
@@ -47,7 +54,7 @@ class About:
     gaps: bool = False
 
 
-def _field(about: About, default: Any) -> Any:
+def _field(about: About, default: object) -> Any:
     if isinstance(default, types.MappingProxyType):
         return dataclasses.field(default_factory=lambda: default, metadata={ABOUT: about})
     return dataclasses.field(default=default, metadata={ABOUT: about})
@@ -58,7 +65,7 @@ EMPTY: Mapping[str, Any] = types.MappingProxyType({})
 
 def setting(
     text: str,
-    default: Any = dataclasses.MISSING,
+    default: object = dataclasses.MISSING,
     *,
     low: int | float | None = None,
     high: int | float | None = None,
@@ -69,14 +76,14 @@ def setting(
     return _field(About(text, low, high, entries=tuple(entries), gaps=gaps), default)
 
 
-def name(text: str, default: Any = dataclasses.MISSING) -> Any:
+def name(text: str, default: object = dataclasses.MISSING) -> Any:
     """A key whose text begins file names."""
     expects = "begins file names; use letters, digits, '-', '_', '.' (not first)"
     return _field(About(text, pattern=NAME, expects=expects), default)
 
 
 def choice(
-    text: str, words: Mapping[str, Any] | Collection[str], default: Any = dataclasses.MISSING, *, key: str = ""
+    text: str, words: Mapping[str, object] | Collection[str], default: object = dataclasses.MISSING, *, key: str = ""
 ) -> Any:
     """A key that takes one of some words, or a list of them; a mapping says what each becomes. ``key``: its name in the file."""
     known = words if isinstance(words, Mapping) else {word: word for word in words}
@@ -89,9 +96,9 @@ class Key:
 
     name: str
     field: str
-    kind: Any
+    kind: Hint
     about: About
-    default: Any
+    default: object
     needed: bool
 
 
@@ -134,7 +141,7 @@ def sections(plan: type) -> tuple[Section, ...]:
     return tuple(made)
 
 
-def _plain_kind(hint: Any) -> Any:
+def _plain_kind(hint: Hint) -> Hint:
     """``X | None`` as ``X``."""
     return typing.get_args(hint)[0] if typing.get_origin(hint) is types.UnionType else hint
 
@@ -168,7 +175,7 @@ def read_text(path: Path | str) -> str:
         raise InputError(f"{path}: plan cannot be read ({error}); give the path of a readable TOML file") from None
 
 
-def content(text: str, where: str) -> dict[str, Any]:
+def content(text: str, where: str) -> Content:
     """The text of a plan as dictionaries; raises ``InputError``."""
     try:
         return tomllib.loads(text)
@@ -176,13 +183,13 @@ def content(text: str, where: str) -> dict[str, Any]:
         raise InputError(f"{where}: not valid TOML ({error}); correct that line") from None
 
 
-def fill(given: Mapping[str, Any], plan: type, where: str) -> dict[str, Any]:
+def fill(given: Content, plan: type, where: str) -> Content:
     """The sections of a plan, checked, by the names of the fields of its dataclass; raises ``InputError``."""
     known = sections(plan)
     for name in given:
         if name not in [part.name for part in known]:
             raise InputError(f"{where}: unknown section [{name}]; {suggest(name, [part.name for part in known])}")
-    made: dict[str, Any] = {}
+    made: Content = {}
     for part in known:
         if part.repeated:
             rows = given.get(part.name, [])
@@ -198,7 +205,7 @@ def fill(given: Mapping[str, Any], plan: type, where: str) -> dict[str, Any]:
     return made
 
 
-def fill_section(given: Any, section: type, where: str) -> Any:
+def fill_section(given: object, section: type[T], where: str) -> T:
     """One section from its keys and values; raises ``InputError``."""
     if not isinstance(given, dict):
         raise InputError(f"{where}: must be a table of 'key = value' lines")
@@ -212,19 +219,19 @@ def fill_section(given: Any, section: type, where: str) -> Any:
     return section(**{known[name].field: value_of(value, known[name], where) for name, value in given.items()})
 
 
-def value_of(value: Any, key: Key, where: str) -> Any:
+def value_of(value: object, key: Key, where: str) -> object:
     """One value as its key declares it; words become objects. Raises ``InputError``."""
     return _typed(value, key.kind, key.name, key, where)
 
 
-def choose(word: Any, known: Mapping[str, Any] | Collection[str], key: str, where: str) -> Any:
+def choose(word: object, known: Mapping[str, Any] | Collection[str], key: str, where: str) -> Any:
     """What a word stands for; raises ``InputError`` with the nearest one."""
     if not isinstance(word, str) or word not in known:
         raise InputError(f"{where}: {key} {word!r} is unknown; {suggest(str(word), known)}")
     return known[word] if isinstance(known, Mapping) else word
 
 
-def _typed(value: Any, kind: Any, label: str, key: Key, where: str) -> Any:
+def _typed(value: Any, kind: Hint, label: str, key: Key, where: str) -> object:
     about = key.about
     origin, inner = typing.get_origin(kind), typing.get_args(kind)
     if origin is tuple:
@@ -267,7 +274,7 @@ def _number(value: int | float) -> str:
     return str(value) if isinstance(value, int) else f"{value:g}"
 
 
-def _listed(value: Any, inner: tuple[Any, ...], label: str, key: Key, where: str) -> Any:
+def _listed(value: object, inner: tuple[Hint, ...], label: str, key: Key, where: str) -> tuple:
     about, kind = key.about, inner[0]
     if isinstance(value, str) and kind is str:
         value = [value]
@@ -280,7 +287,7 @@ def _listed(value: Any, inner: tuple[Any, ...], label: str, key: Key, where: str
     if about.words is not None:
         return tuple(choose(item, about.words, label, where) for item in value)
     for item in value:
-        if kind is not str:
+        if isinstance(item, int | float):
             _check_limits(item, label, about, where)
     return tuple(value)
 
@@ -299,7 +306,7 @@ def plain(value: Any) -> Any:
     return str(value) if isinstance(value, Path) else value
 
 
-def dumps(given: Mapping[str, Any]) -> str:
+def dumps(given: Content) -> str:
     """Sections of a plan as the text of a TOML file."""
     lines = []
     for section, rows in given.items():
@@ -314,7 +321,7 @@ def _key(word: str) -> str:
     return word if re.fullmatch(r"[A-Za-z0-9_-]+", word) else json.dumps(word, ensure_ascii=False)
 
 
-def _inline(value: Any) -> str:
+def _inline(value: object) -> str:
     if isinstance(value, dict):
         return "{ " + ", ".join(f"{_key(k)} = {_inline(v)}" for k, v in value.items()) + " }" if value else "{}"
     if isinstance(value, list):
@@ -322,7 +329,7 @@ def _inline(value: Any) -> str:
     return repr(value) if isinstance(value, float) else json.dumps(value, ensure_ascii=False)
 
 
-def text_of(given: Mapping[str, Any], where: str) -> str:
+def text_of(given: Mapping[str, object], where: str) -> str:
     """A plan given as dictionaries as the text of a file, so that its checks are a file's; raises ``InputError``."""
     table = plain(given)
     for section, rows in table.items():

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import re
 
 import netCDF4
 import numpy as np
@@ -22,13 +23,22 @@ def area(dataset: netCDF4.Dataset, here: cf.Places, where: str, called: str = ""
     name = called if called in dataset.variables else _measure(dataset, here)
     if name:
         variable = dataset.variables[name]
-        unit = understood(str(getattr(variable, "units", "")))
+        said = str(getattr(variable, "units", ""))
+        values = cf.field(variable, here, f"{where}: {name}")
+        if _ANGLE.fullmatch(said.strip()):
+            return _plausible(values * EARTH_RADIUS_KM**2, dataset, here, where, name), f"'{name}'"
+        unit = understood(said)
         if unit is None or unit.powers != (2, 0, 0, 0, 0, 0):
             raise InputError(
                 f"{where}: '{name}' is in {getattr(variable, 'units', '')!r}, expected 'm2' or 'km2'; set its units attribute"
             )
         factor = {1.0: 1e-6, 1e6: 1.0}.get(unit.factor, unit.factor * 1e-6)
-        return cf.field(variable, here, f"{where}: {name}") * factor, f"'{name}'"
+        return _plausible(values * factor, dataset, here, where, name), f"'{name}'"
+    return _from_coordinates(dataset, here, where)
+
+
+def _from_coordinates(dataset: netCDF4.Dataset, here: cf.Places, where: str) -> tuple[np.ndarray, str]:
+    """Areas that bounds or neighbours tell, and which of them; 1 km2 and "" where nothing does."""
     corners = _from_corners(dataset, here, where)
     if corners is not None:
         return corners, "bounds"
@@ -37,6 +47,25 @@ def area(dataset: netCDF4.Dataset, here: cf.Places, where: str, called: str = ""
     if here.axes is None and len(here.shape) == 2 and max(here.shape) > 1:
         return _from_neighbours(here), "neighbours"
     return np.ones(here.count), ""
+
+
+_ANGLE = re.compile(r"sr|ster(?:adian)?s?|rad(?:ian)?s?\s*(?:\^|\*\*)?\s*2", re.IGNORECASE)
+MOST, LEAST = 2.0, 1e-3
+"""How many times a typical cell's area may be that of its place on the grid; land areas are shares of it."""
+
+
+def _plausible(values: np.ndarray, dataset: netCDF4.Dataset, here: cf.Places, where: str, name: str) -> np.ndarray:
+    """Areas (km2) that cells of this grid can have; raises ``InputError`` for others (m2 called km2)."""
+    own, origin = _from_coordinates(dataset, here, where)
+    use = np.isfinite(values) & (values > 0) & (own > 0)
+    if origin and use.any():
+        share = float(np.median(values[use] / own[use]))
+        if not LEAST < share < MOST:
+            raise InputError(
+                f"{where}: '{name}' is {share:.3g} times the area of the cells by their coordinates (typically "
+                f"{np.median(values[use]):.4g} km2); correct its units attribute (m2, km2)"
+            )
+    return values
 
 
 def _measure(dataset: netCDF4.Dataset, here: cf.Places) -> str:

@@ -17,7 +17,10 @@ import numpy as np
 
 from jtem.errors import InputError, suggest
 from jtem.readers.units import understood
+from jtem.records import Attributes, Named
 
+Index = Any
+"""What picks values of a variable: slices and whole numbers."""
 LARGEST_NUMBER = 1e15
 """Beyond this a value is a fill value that the file does not declare."""
 COORDINATES = ("latitude", "longitude", "time")
@@ -58,11 +61,19 @@ def open_raw(path: Path | str) -> netCDF4.Dataset:
     try:
         dataset = netCDF4.Dataset(str(path))
     except (OSError, RuntimeError) as error:
+        with path.open("rb") as file:
+            packed = {b"\x1f\x8b": "gzip", b"PK": "zip", b"BZ": "bzip2"}.get(file.read(2))
+        if packed:
+            raise InputError(f"{path}: packed with {packed}; unpack it and give the netCDF files in it") from None
         raise InputError(
             f"{path}: not a readable netCDF file ({_reason(error)}); it may be cut short, fetch it again "
             "(other formats: convert to netCDF; a table of one site: jtem site)"
         ) from None
     dataset.set_auto_maskandscale(False)
+    if dataset.groups and not dataset.variables:
+        names = ", ".join(dataset.groups)
+        dataset.close()
+        raise InputError(f"{path}: all variables lie in groups ({names}); take one out (ncks -G : -g GROUP)")
     return dataset
 
 
@@ -70,12 +81,12 @@ def _reason(error: Exception) -> str:
     return str(error).splitlines()[0] if str(error) else type(error).__name__
 
 
-def attributes(variable: netCDF4.Variable) -> dict[str, Any]:
+def attributes(variable: netCDF4.Variable) -> Named:
     """All attributes of a variable."""
     return {name: variable.getncattr(name) for name in variable.ncattrs()}
 
 
-def raw(variable: netCDF4.Variable, key: Any, where: str) -> np.ndarray:
+def raw(variable: netCDF4.Variable, key: Index, where: str) -> np.ndarray:
     """``variable[key]`` as stored, unsigned where the file says so; raises ``InputError`` for unreadable content."""
     try:
         values = np.asarray(variable[key])
@@ -90,12 +101,12 @@ def raw(variable: netCDF4.Variable, key: Any, where: str) -> np.ndarray:
     return values
 
 
-def numbers(variable: netCDF4.Variable, key: Any, where: str, dtype: type | None = np.float64) -> np.ndarray:
+def numbers(variable: netCDF4.Variable, key: Index, where: str, dtype: type | None = np.float64) -> np.ndarray:
     """Read ``variable[key]`` with what is missing as NaN and packing undone; see :func:`decode`."""
     return decode(raw(variable, key, where), attributes(variable), where, dtype)
 
 
-def decode(values: np.ndarray, said: Mapping[str, Any], where: str, dtype: type | None = np.float64) -> np.ndarray:
+def decode(values: np.ndarray, said: Attributes, where: str, dtype: type | None = np.float64) -> np.ndarray:
     """Stored values as numbers: NaN for fill values of any type and for what lies outside the valid range.
 
     ``said``: attributes. ``dtype``: of the result; None: as stored where that is a floating type that needs no unpacking.
@@ -131,7 +142,7 @@ def _extremes(values: np.ndarray) -> tuple[float, float]:
     return (float(low), float(high)) if low == low else (0.0, 0.0)
 
 
-def _number(said: Mapping[str, Any], name: str, where: str) -> float | None:
+def _number(said: Attributes, name: str, where: str) -> float | None:
     if name not in said:
         return None
     try:
@@ -140,7 +151,7 @@ def _number(said: Mapping[str, Any], name: str, where: str) -> float | None:
         raise InputError(f"{where}: attribute {name} is {said[name]!r}, expected a number; correct it") from None
 
 
-def _listed(said: Mapping[str, Any], name: str) -> np.ndarray:
+def _listed(said: Attributes, name: str) -> np.ndarray:
     """Numbers of an attribute, also where it was written as text; empty where absent or not numbers."""
     if name not in said:
         return np.array([])
@@ -154,7 +165,7 @@ def _listed(said: Mapping[str, Any], name: str) -> np.ndarray:
 
 
 def _missing(
-    values: np.ndarray, unpacked: np.ndarray, said: Mapping[str, Any], packed: bool, span: tuple[float, float]
+    values: np.ndarray, unpacked: np.ndarray, said: Attributes, packed: bool, span: tuple[float, float]
 ) -> Any:
     """Where values are missing; None where nothing is. ``span``: smallest and largest value."""
     bad = None
@@ -202,7 +213,7 @@ def _missing(
     return bad
 
 
-def _valid_range(said: Mapping[str, Any]) -> tuple[float | None, float | None]:
+def _valid_range(said: Attributes) -> tuple[float | None, float | None]:
     both = _listed(said, "valid_range")
     if both.size == 2:
         return float(both[0]), float(both[1])
@@ -284,7 +295,7 @@ def _one(found: Sequence[str], dataset: netCDF4.Dataset, kind: str, where: str, 
     return None
 
 
-def degrees(variable: netCDF4.Variable, key: Any, kind: str, where: str) -> np.ndarray:
+def degrees(variable: netCDF4.Variable, key: Index, kind: str, where: str) -> np.ndarray:
     """Values of a latitude or longitude in degrees (north, east), from degrees or radians.
 
     Raises ``InputError`` for other units, and for numbers without units that look like radians.
@@ -409,13 +420,13 @@ def on_cells(
     *,
     lead: Sequence[str] = (),
     chosen: Mapping[str, int] | None = None,
-) -> tuple[tuple[Any, ...], tuple[int, ...]]:
+) -> tuple[tuple, tuple[int, ...]]:
     """Index that leaves the dimensions ``lead`` and space, and the order that puts ``lead`` first and space as in ``here``.
 
     Dimensions of length one are dropped; of a longer one the entry in ``chosen`` is taken, else ``InputError`` is raised.
     """
     keep: list[str] = []
-    index: list[Any] = []
+    index: list[Index] = []
     for name, size in zip(variable.dimensions, variable.shape, strict=True):
         if name in lead or name in here.dims:
             keep.append(name)

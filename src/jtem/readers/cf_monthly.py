@@ -18,7 +18,7 @@ import xarray as xr
 
 from jtem.errors import InputError, note, suggest
 from jtem.files import note_input
-from jtem.readers import cf, embedded, layouts, monthly_series, static_fields
+from jtem.readers import cf, contract, embedded, layouts, monthly_series, static_fields
 from jtem.readers import co2 as carbon_dioxide
 from jtem.readers.catalogue import Domain, Find
 from jtem.readers.monthly_series import Piece
@@ -73,22 +73,13 @@ def read_climate(
             if places is None:
                 places = pieces[0].places.latitude, pieces[0].places.longitude
             kind = "cloud" if part.how == "cloud" else name
-            _check_extremes(pieces, part)
+            _check_meaning(pieces, part, name)
             own.append(monthly_series.series(pieces, kind, first_year, last_year, places))
         assert places is not None
         result[name] = _quiet(name, _combine(part.how, own, places[0], sun, found.files[0][0]), where)
     _stuck(result, where)
     assert places is not None
-    return xr.Dataset(
-        {name: (("cell", "year", "month"), values, {"units": HOUSE_UNITS[name]}) for name, values in result.items()},
-        coords={
-            "year": np.arange(first_year, last_year + 1),
-            "month": np.arange(1, 13),
-            "latitude": ("cell", np.asarray(places[0], np.float64)),
-            "longitude": ("cell", np.asarray(places[1], np.float64)),
-        },
-        attrs={"title": where},
-    )
+    return contract.climate(result, first_year, where, places=places)
 
 
 @dataclass(frozen=True)
@@ -133,9 +124,30 @@ def _sources(paths: Sequence[Path | str], names: Mapping[str, str] | None, layou
     return _Sources(files, parts, chosen, tuple((key, called[key]) for key in cf.COORDINATES if key in called))
 
 
-def _check_extremes(pieces: Sequence[Piece], part: layouts.Part) -> None:
-    """Refuse daily maxima, minima and means over the daylight where means are needed."""
+OTHERWISE = {
+    "air_temperature": ("surface_temperature", "soil_temperature", "sea_surface_temperature", "dew_point_temperature"),
+    "precipitation": (
+        "snowfall_flux",
+        "snowfall_amount",
+        "convective_precipitation_flux",
+        "water_evapotranspiration_flux",
+    ),
+    "shortwave_radiation": ("longwave", "upwelling", "net_downward", "photosynthetic", "toa_"),
+}
+"""Parts of standard names that tell another quantity than the one that is wanted."""
+
+
+def _check_meaning(pieces: Sequence[Piece], part: layouts.Part, name: str) -> None:
+    """Refuse other quantities, anomalies, daily extremes and means over the daylight where means are needed."""
     for piece in pieces:
+        standard = str(piece.said.get("standard_name", "")).lower()
+        if part.how != "sum" and any(word in standard for word in OTHERWISE[name]):
+            raise InputError(
+                f"{piece.where}: standard_name {standard!r} is not {name.replace('_', ' ')}; give another variable under "
+                "[domain.names] or correct the attribute"
+            )
+        if "anomal" in f"{standard} {piece.said.get('long_name', '')}".lower():
+            raise InputError(f"{piece.where}: holds anomalies by its name; add the mean that they belong to")
         text = f"{piece.said.get('long_name', '')} {piece.said.get('description', '')}"
         if re.search(r"\bdaylight\b", text.lower()) and part.how != "daylight":
             raise InputError(

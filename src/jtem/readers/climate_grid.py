@@ -23,7 +23,7 @@ import xarray as xr
 
 from jtem.errors import InputError, suggest
 from jtem.files import note_input
-from jtem.readers import co2, embedded, fields, regrid, soil_carbon, vegetation
+from jtem.readers import co2, contract, embedded, fields, regrid, soil_carbon, vegetation
 from jtem.readers.catalogue import SOIL_CARBON, Domain, Find
 
 DOMAINS = ("all", "pan_arctic", "plateau")
@@ -121,32 +121,24 @@ def cells(
         area = area * place.area / whole
     texture = np.stack([flat[name][rows] for name in ("sand", "silt", "clay")], axis=1)
     texture = (100.0 * texture / texture.sum(axis=1, keepdims=True))[parent]
-    per_cell = {
-        "latitude": (place.latitude, "degrees_north"),
-        "longitude": (place.longitude, "degrees_east"),
-        "area": (area, "km2"),
-        "elevation": (flat["elevation"][rows][parent], "m"),
-        **{name: (texture[:, k], "percent") for k, name in enumerate(("sand", "silt", "clay"))},
+
+    values = {
+        "latitude": place.latitude,
+        "longitude": place.longitude,
+        "area": area,
+        "elevation": flat["elevation"][rows][parent],
     }
-    return xr.Dataset(
-        {
-            **{k: ("cell", np.asarray(v, dtype=np.float64), {"units": unit}) for k, (v, unit) in per_cell.items()},
-            "community": (("cell", "share"), community[parent]),
-            "community_area_fraction": (("cell", "share"), fraction[parent], {"units": "1"}),
-            "soil_organic_carbon": (
-                ("cell", "interval"),
-                stocks[parent],
-                {"units": "kg m-2", "long_name": "soil organic carbon in 0-0.3, 0.3-1, 1-2, 2-3 m", "source": soil},
-            ),
-            "source_cell": ("cell", rows[parent]),
-        },
-        coords={"cell": np.arange(parent.size)},
-        attrs={
-            "title": f"real half-degree fields, {domain}, every {stride}. cell, cut by {subdivide} "
-            f"({int(dry.sum())} coastal cells without precipitation left out)",
-            "area_each_cell_stands_for": f"{stands_for:.4f} times its own land with soil",
-        },
+    values |= {name: texture[:, k] for k, name in enumerate(("sand", "silt", "clay"))}
+    title = (
+        f"real half-degree fields, {domain}, every {stride}. cell, cut by {subdivide} "
+        f"({int(dry.sum())} coastal cells without precipitation left out)"
     )
+    stands = f"{stands_for:.4f} times its own land with soil"
+    cells = contract.cells(
+        values, community[parent], fraction[parent], title, stocks[parent], area_each_cell_stands_for=stands
+    )
+    cells["soil_organic_carbon"].attrs["source"] = soil
+    return cells.assign(source_cell=("cell", rows[parent]))
 
 
 def _normals(path: Path) -> tuple[np.ndarray, np.ndarray]:
@@ -326,16 +318,11 @@ def climate(
     wet = (normals["pr"][:, None, :] * np.maximum(wetter, 0.1))[back]
     light = np.ascontiguousarray(np.broadcast_to(normals["rsds"][back][:, None, :], warm.shape))
     column = {"historical": "ssp126", "rcp45": "rcp45", "rcp85": "rcp85"}.get(scenario, scenario)
-    dims = ("cell", "year", "month")
-    return xr.Dataset(
-        {
-            "air_temperature": (dims, warm, {"units": "degC"}),
-            "precipitation": (dims, wet, {"units": "mm month-1"}),
-            "shortwave_radiation": (dims, light, {"units": "W m-2"}),
-            "co2": ("year", _co2(folder, column, first_year, last_year), {"units": "ppm"}),
-        },
-        coords={"year": years, "month": embedded.MONTHS},
-        attrs={"title": f"real half-degree normals, {scenario} {first_year}-{last_year}: {MEMBERS[member].title}"},
+    return contract.climate(
+        {"air_temperature": warm, "precipitation": wet, "shortwave_radiation": light},
+        first_year,
+        f"real half-degree normals, {scenario} {first_year}-{last_year}: {MEMBERS[member].title}",
+        _co2(folder, column, first_year, last_year),
     )
 
 

@@ -11,7 +11,7 @@ from jtem.errors import InputError, suggest
 from jtem.readers import embedded, tables
 
 _YEARS = ("year", "years", "yr", "date", "time", "jahr")
-_MONTHS = ("month", "mon", "mo", "mm")
+_MONTHS = ("month", "mon", "mo", "mm", "mn", "mth")
 _VALUES = (
     "co2",
     "co2_ppm",

@@ -14,11 +14,16 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import cftime
 import numpy as np
 import xarray as xr
 
 from jtem.errors import InputError
+from jtem.readers import time_axis
+from jtem.records import Named
 
+Table = Any
+"""A path, a pandas DataFrame or an xarray Dataset."""
 NAMES: dict[str, tuple[str, ...]] = {
     "air_temperature": (
         "air_temperature", "tas", "ta", "t2m", "t2", "tair", "t_air", "tmean", "tavg", "tmp", "temp", "temperature",
@@ -64,7 +69,7 @@ class Columns:
 # --- the table as it came ---------------------------------------------------------------------------------------------
 
 
-def columns_of(table: Any, where: str) -> Columns:
+def columns_of(table: Table, where: str) -> Columns:
     """A table of any kind as columns of numbers with the moment of each row; raises ``InputError``."""
     if isinstance(table, str | Path):
         path = Path(table)
@@ -159,9 +164,9 @@ def _unit_line(header: Sequence[str], row: Sequence[str]) -> list[str] | None:
     return [cell.strip().strip("()[]") for cell in row]
 
 
-def _of_frame(frame: Any, where: str) -> Columns:
+def _of_frame(frame: Table, where: str) -> Columns:
     units: dict[str, str] = {}
-    columns: dict[str, Any] = {}
+    columns: Named = {}
     for label in frame.columns:
         name = str(label[0] if isinstance(label, tuple) else label)
         if isinstance(label, tuple) and len(label) > 1 and label[1]:
@@ -205,14 +210,23 @@ def _of_dataset(dataset: xr.Dataset, where: str) -> Columns:
         )
     single = dataset.isel({d: 0 for d in dataset.dims if d != along and dataset.sizes[d] == 1})
     names = [v for v in wanted if single[v].dims == (along,)]
-    values = dataset[time].values
-    if values.dtype.kind == "M":
-        times = _moments(dataset.indexes[along] if along in dataset.indexes else single[time].dt)
-    elif values.size and hasattr(values[0], "year"):
-        parts = [[getattr(t, part) for t in values] for part in ("year", "month", "day", "hour", "minute")]
-        times = tuple(np.array(part, dtype=int) for part in parts)
-    else:
+    dates, bounds = _dates(single[time]), None
+    if not dates.size:
         raise InputError(f"{where}: 'time' has no decodable units; give 'days since YYYY-MM-DD' and a calendar")
+    edges = str(single[time].attrs.get("bounds", single[time].encoding.get("bounds", "")))
+    if edges in dataset.variables and dataset[edges].shape == (dates.size, 2):
+        bounds = _dates(dataset[edges])
+        dates = bounds[:, 0] if bounds.size else dates
+    number = None
+    if dates.size > 1:
+        axis = time_axis.of_dates(
+            _dates(single[time]), bounds if bounds is not None and bounds.size else None, time, where
+        )
+        number = time_axis.month_of_monthly(axis)
+    if number is not None:
+        times: tuple[np.ndarray, ...] = (number // 12, number % 12 + 1)
+    else:
+        times = tuple(np.array([getattr(t, part) for t in dates], dtype=int) for part in MOMENTS)
     units = {name: str(single[name].attrs["units"]) for name in names if single[name].attrs.get("units")}
 
     def numeric(name: str) -> np.ndarray:
@@ -221,8 +235,21 @@ def _of_dataset(dataset: xr.Dataset, where: str) -> Columns:
     return _made(names, lambda name: [str(v) for v in single[name].values], numeric, units, times, where)
 
 
+MOMENTS = ("year", "month", "day", "hour", "minute")
+
+
+def _dates(variable: xr.DataArray) -> np.ndarray:
+    """Values as dates of cftime, in their shape; empty where they are none."""
+    values = np.asarray(variable.values)
+    if values.dtype.kind == "M":
+        flat = [cftime.datetime(*(int(n) for n in re.split(r"[-T:]", str(t)[:19])), calendar="standard")
+                for t in values.astype("datetime64[s]").ravel()]  # fmt: skip
+        return np.array(flat, dtype=object).reshape(values.shape)
+    return values if values.size and hasattr(values.ravel()[0], "calendar") else np.array([], dtype=object)
+
+
 def _moments(index: Any) -> tuple[np.ndarray, ...]:
-    return tuple(np.asarray(getattr(index, part), dtype=int) for part in ("year", "month", "day", "hour", "minute"))
+    return tuple(np.asarray(getattr(index, part), dtype=int) for part in MOMENTS)
 
 
 TIME_NAMES = ("timestamp_start", "timestamp", "date", "datetime", "time", "timestamp_end")

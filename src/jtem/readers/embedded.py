@@ -11,7 +11,6 @@ import csv
 import tomllib
 from collections.abc import Sequence
 from functools import cache
-from typing import Any
 
 import numpy as np
 import xarray as xr
@@ -19,6 +18,8 @@ import xarray as xr
 from jtem.constants import EARTH_RADIUS_KM
 from jtem.errors import InputError, suggest
 from jtem.files import data_path
+from jtem.readers import contract
+from jtem.records import Named
 
 DOMAINS = ("pan_arctic", "plateau")
 SCENARIO_YEARS = {
@@ -93,13 +94,13 @@ def _read_csv(name: str) -> dict[str, np.ndarray]:
 
 
 @cache
-def rules() -> dict[str, Any]:
+def rules() -> Named:
     """Constants of the embedded climate, soils and vegetation (``rules.toml``)."""
     return tomllib.loads(data_path("embedded", "rules.toml").read_text(encoding="utf-8"))
 
 
 @cache
-def _site_table() -> dict[str, dict[str, Any]]:
+def _site_table() -> dict[str, Named]:
     return tomllib.loads(data_path("embedded", "sites.toml").read_text(encoding="utf-8"))
 
 
@@ -109,12 +110,12 @@ def _series(name: str) -> dict[str, np.ndarray]:
 
 
 @cache
-def _coefficients(region: str) -> dict[str, Any]:
+def _coefficients(region: str) -> Named:
     """Coefficients of one region: ``centres`` (centre, 2), ``width_km`` and a (term, wave) array per variable."""
     columns = _read_csv(f"{region}.csv")
     width_km = float(rules()["bump_width_km"][region])
     has_centre = columns["term"] >= 0
-    table: dict[str, Any] = {
+    table: Named = {
         "width_km": width_km,
         "centres": np.stack([columns["latitude"], columns["longitude"]], axis=1)[has_centre],
     }
@@ -256,25 +257,17 @@ def climate(cells: xr.Dataset, scenario: str, first_year: int, last_year: int) -
     change = _temperature_change(_column(cells, "latitude"), _column(cells, "longitude"), scenario, years)
     wetter = 1 + rules()["precipitation_per_degree"] * change.mean(2)
     shape = change.shape
-    dims = ("cell", "year", "month")
-    return xr.Dataset(
+    result = contract.climate(
         {
-            "air_temperature": (dims, fields["tas"][:, None, :] + change, {"units": "degC"}),
-            "precipitation": (
-                dims,
-                fields["pr"][:, None, :] * np.maximum(wetter, 0.1)[:, :, None],
-                {"units": "mm month-1"},
-            ),
-            "shortwave_radiation": (
-                dims,
-                np.broadcast_to(fields["rsds"][:, None, :], shape).copy(),
-                {"units": "W m-2"},
-            ),
-            "co2": ("year", co2(scenario, first_year, last_year), {"units": "ppm"}),
+            "air_temperature": fields["tas"][:, None, :] + change,
+            "precipitation": fields["pr"][:, None, :] * np.maximum(wetter, 0.1)[:, :, None],
+            "shortwave_radiation": np.broadcast_to(fields["rsds"][:, None, :], shape).copy(),
         },
-        coords={"year": years, "month": MONTHS},
-        attrs={"title": f"emulated climate: {scenario} {first_year}-{last_year}", "scenario": scenario},
+        first_year,
+        f"emulated climate: {scenario} {first_year}-{last_year}",
+        co2(scenario, first_year, last_year),
     )
+    return result.assign_attrs(scenario=scenario)
 
 
 def co2(scenario: str, first_year: int, last_year: int) -> np.ndarray:
@@ -362,29 +355,9 @@ def cell_dataset(
     title: str,
 ) -> xr.Dataset:
     """Cells in the form of ``docs/architecture.md``, with the texture and soil carbon of the embedded rules."""
-    texture = rules()["texture_percent"]
-    count = latitude.size
-
-    def per_cell(values: np.ndarray, units: str) -> tuple:
-        return ("cell", np.broadcast_to(values, (count,)).astype(np.float64), {"units": units})
-
-    return xr.Dataset(
-        {
-            "latitude": per_cell(latitude, "degrees_north"),
-            "longitude": per_cell(longitude, "degrees_east"),
-            "area": per_cell(area, "km2"),
-            "elevation": per_cell(elevation, "m"),
-            **{name: per_cell(np.asarray(texture[name]), "percent") for name in ("sand", "silt", "clay")},
-            "community": (("cell", "share"), community),
-            "community_area_fraction": (("cell", "share"), fraction, {"units": "1"}),
-            "soil_organic_carbon": (
-                ("cell", "interval"),
-                soil_organic_carbon(community, fraction),
-                {"units": "kg m-2", "long_name": "soil organic carbon in 0-0.3, 0.3-1, 1-2, 2-3 m"},
-            ),
-        },
-        coords={"cell": np.arange(count)},
-        attrs={"title": title},
+    fields = {"latitude": latitude, "longitude": longitude, "area": area, "elevation": elevation}
+    return contract.cells(
+        fields | rules()["texture_percent"], community, fraction, title, soil_organic_carbon(community, fraction)
     )
 
 

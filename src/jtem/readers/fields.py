@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import netCDF4
 import numpy as np
@@ -165,7 +164,7 @@ def read(
         variable = dataset.variables[name]
         grid = axes(dataset, str(path), box)
         at_lat, at_lon = dimensions_of(variable, grid, where)
-        key: list[Any] = []
+        key: list[slice | int] = []
         for k, dimension in enumerate(variable.dimensions):
             if k == at_lat:
                 key.append(slice(int(grid.rows.min()), int(grid.rows.max()) + 1))

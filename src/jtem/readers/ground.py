@@ -134,6 +134,8 @@ DEEP = 5.0  # m
 _DEPTH = re.compile(
     r"(?i)(?:.*?[^\d.,+-])?(?P<size>-?\d+(?:[.,]\d+)?)\s*_?(?P<unit>cm|m)?(?:[ _(\[](?:degc|c|°c)[)\]]?)?"
 )
+_DEPTH_WORD = r"depth[ _]*[(\[]?(?:m|cm)?[)\]]?"
+_WARM_WORD = r"(?:(?:ground|soil)[ _])?temp(?:erature)?[ _]*[(\[]?(?:deg ?c|°c|c)?[)\]]?"
 _FIRST_COLUMNS = ("date", "date/depth", "time", "timestamp", "datetime")
 _PLACE_COLUMNS = ("site", "latitude", "longitude", "lat", "lon", "elevation_m", "hour", "year", "month", "day")
 
@@ -143,7 +145,9 @@ def boreholes(path: Path | str) -> xr.Dataset:
 
     The layout in which GTN-P hands out boreholes (``Date/Depth`` and depths in m, -999 missing) and stations are usually
     kept: a date (``date``, ``time``, or ``year``, ``month``, ``day``), columns named by depth (``0.5``, ``0.5 m``, ``50cm``,
-    ``ts_50cm_degC``; numbers without unit are m, negative ones heights). ``site``, ``latitude``, ``longitude`` may be columns;
+    ``ts_50cm_degC``; numbers without unit are m, negative ones heights); or, as logs of the USGS, a row a date and depth with
+    columns ``depth`` (``depth_m``, ``depth (m)``, ``depth_cm``) and ``temperature``. ``site``, ``latitude``, ``longitude`` may be
+    columns;
     without ``site`` the file's name is the site's. Several readings of a day count as one day. Above 5 m months with fewer
     than 80 % of their days are left out and counted; quality is the share of days. Raises ``InputError``.
     """
@@ -153,8 +157,14 @@ def boreholes(path: Path | str) -> xr.Dataset:
     first = next((names[n] for n in _FIRST_COLUMNS if n in names), "")
     if not first and not {"year", "month"} <= set(names):
         raise InputError(f"{path}: no column 'date' (nor 'year' and 'month'); {suggest('date', table[0])}")
-    depths = _depth_columns([n for n in table[0] if n != first and n.lower() not in _PLACE_COLUMNS], path)
-    sums: dict[tuple[str, float, float, str], dict[int, list[float]]] = {}
+    deep, warm = (
+        next((n for n in table[0] if re.fullmatch(word, n.lower())), "") for word in (_DEPTH_WORD, _WARM_WORD)
+    )
+    depths: dict[str, float] = {}
+    if not (deep and warm):
+        depths = _depth_columns([n for n in table[0] if n != first and n.lower() not in _PLACE_COLUMNS], path)
+    factor = 0.01 if "cm" in deep.lower() else 1.0
+    sums: dict[tuple[str, float, float, float], dict[int, list[float]]] = {}
     places: dict[str, dict[str, float]] = {}
     for item in table:
         where = f"{path}: line {item.line}"
@@ -170,18 +180,22 @@ def boreholes(path: Path | str) -> xr.Dataset:
         else:
             year, month = (number(item[names[n]], where) for n in ("year", "month"))
             number_of_day = int(number(item[names["day"]], where)) if "day" in names else 0
-        for name in depths:
+        if deep and warm:
+            readings = {warm: abs(factor * number(item[deep], f"{where}: '{deep}'"))}
+        else:
+            readings = depths
+        for name, depth in readings.items():
             value = number(item[name], f"{where}: '{name}'")
             if np.isfinite(value):
-                sums.setdefault((site, year, month, name), {}).setdefault(number_of_day, []).append(value)
+                sums.setdefault((site, year, month, depth), {}).setdefault(number_of_day, []).append(value)
     rows, short = [], 0
-    for (site, year, month, name), days in sorted(sums.items(), key=lambda item: (*item[0][:3], depths[item[0][3]])):
+    for (site, year, month, depth), days in sorted(sums.items()):
         share = 1.0 if list(days) == [0] else len(days) / days_in_month(year, month)
-        if share < MINIMUM_DAYS and depths[name] < DEEP:
+        if share < MINIMUM_DAYS and depth < DEEP:
             short += 1
             continue
         value = float(np.mean([np.mean(values) for values in days.values()]))
-        when = {"year": year, "month": month, "depth": depths[name], "quality": share}
+        when = {"year": year, "month": month, "depth": depth, "quality": share}
         rows.append(row(site, "soil_temperature", value, **when))
     if not rows:
         raise InputError(f"{path}: no month has {100 * MINIMUM_DAYS:.0f} % of its days; give daily or monthly means")

@@ -360,8 +360,8 @@ def positions(grid: fields.Axes, latitude: np.ndarray, longitude: np.ndarray, wh
     if off.max(initial=0.0) > 2e-3:
         k = int(np.argmax(off))
         raise InputError(
-            f"{where}: no cell at ({latitude[k]:.3f}, {longitude[k]:.3f}), which the other files have; give "
-            "files of one region"
+            f"{where}: no cell at ({latitude[k]:.3f}, {longitude[k]:.3f}), which the other files have; give files of one "
+            "region"
         )
     row, column = grid.rows[row], grid.columns[column]
     rows = slice(int(row.min()), int(row.max()) + 1)

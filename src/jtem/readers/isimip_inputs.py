@@ -8,7 +8,6 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
@@ -119,7 +118,7 @@ def _nitrogen_of(
         with fields.open_raw(name.path) as dataset:
             if name.variable not in dataset.variables:
                 raise InputError(f"{name.path}: variable '{name.variable}' is missing; fetch the file again")
-            variable: Any = dataset.variables[name.variable]
+            variable = dataset.variables[name.variable]
             unit = str(getattr(variable, "units", ""))
             said = understood(unit)
             if said is None or said.powers != (-2, 1, 0, 0, -1, 0) or said.of not in ("", "N") or said.factor != 1e-3:
@@ -143,7 +142,7 @@ def _nitrogen_of(
                 values = box[:, row, column].T
                 if not np.all(np.isfinite(values)) or values.min() < 0 or values.max() > 10:
                     raise InputError(
-                        f"{where}: values {np.nanmin(values):g}..{np.nanmax(values):g} g m-2 month-1 in {year} or "
-                        "missing, expected 0..10; correct the file"
+                        f"{where}: values {np.nanmin(values):g}..{np.nanmax(values):g} g m-2 month-1 in {year} or missing, "
+                        "expected 0..10; correct the file"
                     )
                 yield year, values

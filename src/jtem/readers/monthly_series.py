@@ -9,17 +9,18 @@ from __future__ import annotations
 import itertools
 import tempfile
 from collections import OrderedDict
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from pathlib import Path
-from typing import Any
 
+import netCDF4
 import numpy as np
 
 from jtem.errors import InputError
 from jtem.readers import cf, time_axis, units
 from jtem.readers.units import SECONDS_PER_DAY, to_house_units
+from jtem.records import Attributes
 
 BLOCK_BYTES = 8 * 2**20
 """No read of a file is longer than this."""
@@ -42,7 +43,7 @@ class Piece:
 
     path: str
     variable: str
-    said: Mapping[str, Any]
+    said: Attributes
     months: time_axis.Months
     places: cf.Places
     per_day: bool
@@ -122,7 +123,7 @@ def pieces(
     return tuple(sorted(pieces, key=lambda piece: int(piece.months.month[0])))
 
 
-def _mixture(data: Any, variable: Any) -> tuple[int, ...]:
+def _mixture(data: netCDF4.Dataset, variable: netCDF4.Variable) -> tuple[int, ...]:
     """Entries of :data:`MIXED` in the order in which they count (1 before 5); () where a variable has no such dimension."""
     if MIXED not in variable.dimensions or data.dimensions[MIXED].size == 1 or MIXED not in data.variables:
         return ()
@@ -194,16 +195,16 @@ class _Held:
     """Values of files that lie in memory, the last used ones up to ``HELD_BYTES``, or in a temporary file."""
 
     def __init__(self) -> None:
-        self.entries: OrderedDict[Any, np.ndarray] = OrderedDict()
-        self.asked: dict[Any, int] = {}
+        self.entries: OrderedDict[Hashable, np.ndarray] = OrderedDict()
+        self.asked: dict[Hashable, int] = {}
 
-    def seldom(self, key: Any) -> bool:
+    def seldom(self, key: Hashable) -> bool:
         """Whether a key that is not held was asked for less than three times, this time included."""
         self.asked[key] = self.asked.get(key, 0) + 1
         return key not in self.entries and self.asked[key] < 3
 
     def get(
-        self, key: Any, size: int, make: Callable[[np.ndarray | None], np.ndarray], spool: tuple
+        self, key: Hashable, size: int, make: Callable[[np.ndarray | None], np.ndarray], spool: tuple
     ) -> np.ndarray | None:
         """What ``make`` gives, kept; None where it is too long and was asked for too seldom to be worth a copy.
 
@@ -241,7 +242,7 @@ def _box(piece: Piece, rows: np.ndarray) -> tuple[tuple[slice, ...], tuple[np.nd
     return slices, tuple(k - s.start for k, s in zip(at, slices, strict=True))
 
 
-def _blocks(piece: Piece, steps: slice, box: tuple[slice, ...] | None, inside: Any):
+def _blocks(piece: Piece, steps: slice, box: tuple[slice, ...] | None, inside: tuple[np.ndarray, ...] | None):
     """Decoded steps of a piece as (first step, (step, cell)), with its ``mixture`` filled and its ``share`` multiplied."""
     for start, values in _stored(piece, steps, box, inside, piece.mixture[0] if piece.mixture else None):
         values = cf.decode(values, piece.said, piece.where, None)
@@ -254,7 +255,13 @@ def _blocks(piece: Piece, steps: slice, box: tuple[slice, ...] | None, inside: A
         yield start, values
 
 
-def _stored(piece: Piece, steps: slice, box: tuple[slice, ...] | None, inside: Any, entry: int | None = None):
+def _stored(
+    piece: Piece,
+    steps: slice,
+    box: tuple[slice, ...] | None,
+    inside: tuple[np.ndarray, ...] | None,
+    entry: int | None = None,
+):
     """Steps of a piece as stored, (first step, (step, cell)), at most ``BLOCK_BYTES`` at once; ``entry`` of :data:`MIXED`."""
     with cf.open_raw(piece.path) as data:
         variable = data.variables[piece.variable]

@@ -38,6 +38,7 @@ from jtem.readers import tables
 from jtem.readers.observed_units import FLUX, YEARLY, conversion, days_in_month
 from jtem.readers.tables import inequality, number
 from jtem.readers.thaw import yearly_maximum
+from jtem.records import Attributes, Named
 
 
 @dataclass(frozen=True)
@@ -83,7 +84,7 @@ PLACE_FIELDS = ("latitude", "longitude", "elevation")
 # --- making ----------------------------------------------------------------------------------------------------------
 
 
-def row(site: str, stream: str, value: float, **fields: Any) -> dict[str, Any]:
+def row(site: str, stream: str, value: float, **fields: Any) -> Named:
     """One observation as a dictionary; fields not given are NaN (``depth``, ``year``, ``month``, ``error``,
     ``quality``) or "" (``censored``).
     """
@@ -92,8 +93,8 @@ def row(site: str, stream: str, value: float, **fields: Any) -> dict[str, Any]:
 
 
 def dataset(
-    rows: Sequence[Mapping[str, Any]],
-    places: Mapping[str, Mapping[str, Any]],
+    rows: Sequence[Named],
+    places: Mapping[str, Attributes],
     title: str,
     notes: Sequence[str] = (),
 ) -> xr.Dataset:
@@ -103,7 +104,7 @@ def dataset(
     ``InputError`` for unknown streams, values outside a stream's range, sites without place, impossible coordinates.
     """
     count = len(rows)
-    fields: dict[str, Any] = {}
+    fields: Named = {}
     for name in NUMBER_FIELDS:
         fields[name] = ("observation", np.array([r[name] for r in rows], dtype=np.float64).reshape(count))
     for name in ("site", "stream", "censored"):
@@ -289,8 +290,8 @@ def join(pieces: Sequence[xr.Dataset], title: str = "observations") -> xr.Datase
 
     Raises ``InputError`` otherwise. What one dataset does not know of a place is taken from the other.
     """
-    rows: list[dict[str, Any]] = []
-    places: dict[str, dict[str, Any]] = {}
+    rows: list[Named] = []
+    places: dict[str, Named] = {}
     for piece in pieces:
         names = (*NUMBER_FIELDS, "site", "stream", "censored")
         columns = [piece[name].values.tolist() for name in names]
@@ -341,9 +342,9 @@ def with_errors(
 # --- what several sources need -----------------------------------------------------------------------------------------
 
 
-def refuse_repeated(rows: Sequence[Mapping[str, Any]], where: str) -> list[dict[str, Any]]:
+def refuse_repeated(rows: Sequence[Named], where: str) -> list[Named]:
     """Rows without exact copies; raises ``InputError`` where one moment of a site and stream has two values."""
-    found: dict[tuple, dict[str, Any]] = {}
+    found: dict[tuple, Named] = {}
     for item in rows:
         numbers = (None if np.isnan(item[n]) else float(item[n]) for n in ("depth", "year", "month"))
         key = (item["site"], item["stream"], *numbers)
@@ -400,7 +401,7 @@ def _depth(item: Mapping[str, str], where: str) -> float:
     return metres if np.isfinite(metres) else centimetres / 100.0
 
 
-def downwards(rows: Sequence[dict[str, Any]], where: str) -> list[str]:
+def downwards(rows: Sequence[Named], where: str) -> list[str]:
     """Make depths positive downwards, in place, where all are written as negative heights; returns a note about it.
 
     Raises ``InputError`` for depths of both signs.
@@ -424,8 +425,13 @@ def read_table(path: Path | str) -> xr.Dataset:
     Columns: :data:`READ_COLUMNS`. ``variable`` is a stream or one of :data:`ALIASES`; ``nee`` is turned into NEP = -NEE.
     ``unit`` empty means the stream's own unit. Thaw depths may carry marks (``>120``, ``120+``, ``63*``); with months they
     are probings whose largest is the year's active layer (:func:`yearly_maximum`). Negative depths are heights. Rows
-    without a value are left out and counted in ``notes``. Raises ``InputError``.
+    without a value are left out and counted in ``notes``. A netCDF file is read by :mod:`~jtem.readers.observed_netcdf`.
+    Raises ``InputError``.
     """
+    if Path(path).suffix.lower() in (".nc", ".nc4", ".cdf"):
+        from jtem.readers import observed_netcdf
+
+        return observed_netcdf.read(path)
     rows, places, empty = [], {}, 0
     found = tables.read_rows(path, ("site", "variable", "value"), READ_COLUMNS)
     for item in found:
@@ -469,11 +475,11 @@ def read_table(path: Path | str) -> xr.Dataset:
     return dataset(refuse_repeated(rows, str(path)), places, str(path), notes + told)
 
 
-def _add_place(places: dict[str, dict[str, Any]], item: Mapping[str, str], where: str) -> None:
+def _add_place(places: dict[str, Named], item: Mapping[str, str], where: str) -> None:
     """The place of a row; what an earlier row of the site left empty is filled, what it gives otherwise is refused."""
     short = {"latitude": ("latitude", "lat"), "longitude": ("longitude", "lon", "long"), "elevation": ("elevation_m",)}
     read = {"latitude": tables.degrees, "longitude": tables.degrees, "elevation": number}
-    place: dict[str, Any] = {
+    place: Named = {
         field: read[field](next((item[n] for n in names if item.get(n)), ""), where) for field, names in short.items()
     }
     place["community"] = item.get("community", "")

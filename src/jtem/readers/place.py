@@ -15,10 +15,11 @@ from jtem.coast import in_open_sea, on_land
 from jtem.errors import InputError, note
 from jtem.files import data_path
 from jtem.readers import co2 as carbon
-from jtem.readers import embedded, site_table, static_fields
+from jtem.readers import contract, embedded, site_table, static_fields
 from jtem.readers.catalogue import Domain, Find
 from jtem.readers.cf_monthly import CLOUD_OVERCAST, CLOUD_RANGE, Sun
 from jtem.readers.site_table import SiteTable
+from jtem.records import Named
 
 LATER_CO2 = "ssp126"
 """Scenario of the embedded CO2 after 2014 where none is named: it lies closest to what was observed since."""
@@ -136,21 +137,13 @@ def site_cells(
         raise InputError(
             f"{where}: soil_organic_carbon has {len(stocks)} numbers, expected kg m-2 in 0-0.3, 0.3-1, 1-2, 2-3 m; give four"
         )
-    units = {"latitude": "degrees_north", "longitude": "degrees_east", "elevation": "m", "area": "km2"}
-    values = {"latitude": latitude, "longitude": longitude, "elevation": float(elevation), "area": 1.0}
-    fields: dict[str, Any] = {
-        name: ("cell", np.array([value]), {"units": units[name]}) for name, value in values.items()
-    }
-    for name, value in zip(("sand", "silt", "clay"), texture, strict=True):
-        fields[name] = ("cell", np.array([float(value)]), {"units": "percent"})
-    fields["community"] = (("cell", "share"), community)
-    fields["community_area_fraction"] = (("cell", "share"), fraction, {"units": "1"})
-    fields["soil_organic_carbon"] = (("cell", "interval"), np.array([stocks], dtype=np.float64), {"units": "kg m-2"})
-    cells = xr.Dataset(fields, coords={"cell": np.arange(1)}, attrs={"title": position.name})
+    fields = {"latitude": latitude, "longitude": longitude, "elevation": float(elevation), "area": 1.0}
+    fields |= dict(zip(("sand", "silt", "clay"), map(float, texture), strict=True))
+    cells = contract.cells(fields, community, fraction, position.name, np.array([stocks], dtype=np.float64))
     return cells.assign_coords(site=("cell", np.array([position.name], dtype=object))), notes
 
 
-def _looked_up(position: Position, where: str, notes: list[str]) -> dict[str, Any]:
+def _looked_up(position: Position, where: str, notes: list[str]) -> Named:
     """What the user's map says at the place."""
     if position.static is None:
         return {}
@@ -176,7 +169,7 @@ def _looked_up(position: Position, where: str, notes: list[str]) -> dict[str, An
     notes.append(
         f"fixed fields of {position.static.name} at ({latitude[best]:.2f}, {longitude[best]:.2f}) where none were given"
     )
-    result: dict[str, Any] = {
+    result: Named = {
         "elevation": float(here["elevation"].values[0]),
         "texture": tuple(float(here[name].values[0]) for name in ("sand", "silt", "clay")),
         "community": here["community"].values,

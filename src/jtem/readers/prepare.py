@@ -12,6 +12,7 @@ import xarray as xr
 from jtem.errors import InputError
 from jtem.readers import (
     co2,
+    contract,
     fields,
     isimip,
     isimip_inputs,
@@ -110,8 +111,7 @@ def isimip_cells(recipe: Recipe, communities: Sequence[str]) -> tuple[xr.Dataset
     rows = np.nonzero(keep)[0][:: recipe.stride]
     if not rows.size:
         raise InputError(
-            f"{recipe.vegetation}: no cell is left after land mask, permafrost map and vegetation; check "
-            "that they overlap"
+            f"{recipe.vegetation}: no cell is left after land mask, permafrost map and vegetation; check that they overlap"
         )
     targets, land, vegetated = targets.take(rows), land[rows], vegetated[rows]
     community, fraction = community[rows], fraction[rows]
@@ -130,24 +130,10 @@ def isimip_cells(recipe: Recipe, communities: Sequence[str]) -> tuple[xr.Dataset
     stocks, said = _stocks(recipe, targets, community, fraction, area)
     notes += said
 
-    def per_cell(values: np.ndarray, units: str) -> tuple:
-        return "cell", np.asarray(values, dtype=np.float64), {"units": units}
-
-    cells = xr.Dataset(
-        {
-            "latitude": per_cell(targets.latitude, "degrees_north"),
-            "longitude": per_cell(targets.longitude, "degrees_east"),
-            "area": per_cell(area, "km2"),
-            "elevation": per_cell(height, "m"),
-            **{name: per_cell(texture[:, k], "percent") for k, name in enumerate(("sand", "silt", "clay"))},
-            "community": (("cell", "share"), community),
-            "community_area_fraction": (("cell", "share"), fraction, {"units": "1"}),
-            "soil_organic_carbon": (("cell", "interval"), stocks, {"units": "kg m-2"}),
-        },
-        coords={"cell": np.arange(rows.size)},
-        attrs={"title": f"cells from {recipe.vegetation.name}", "step": targets.step},
-    )
-    return cells, notes
+    flat = {"latitude": targets.latitude, "longitude": targets.longitude, "area": area, "elevation": height}
+    flat |= {name: texture[:, k] for k, name in enumerate(("sand", "silt", "clay"))}
+    title = f"cells from {recipe.vegetation.name}"
+    return contract.cells(flat, community, fraction, title, stocks, step=targets.step), notes
 
 
 def _stocks(
@@ -218,8 +204,8 @@ def isimip_climates(
                     pass
     offset = np.zeros(latitude.size)
     notes = [
-        f"climate of {sharing.latitude.size} cells shared by {latitude.size} by nearest cell; "
-        f"{int(sharing.moved.sum())} took the nearest one with data"
+        f"climate of {sharing.latitude.size} cells shared by {latitude.size} by nearest cell; {int(sharing.moved.sum())} "
+        "took the nearest one with data"
     ]
     if recipe.lapse_rate:
         offset = _offset(recipe, cells, sharing)

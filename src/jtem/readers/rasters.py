@@ -52,10 +52,8 @@ def read(path: Path | str, box: Box = WHOLE_EARTH) -> Field:
             unit, name = data.units[0] or "", data.descriptions[0] or Path(path).stem
     except rasterio.errors.RasterioError as error:
         raise InputError(f"{path}: not a readable raster ({error}); fetch it again or convert it to GeoTIFF") from None
-    values = (
-        values.filled(np.nan) if np.issubdtype(values.dtype, np.floating) else values.astype(np.float64).filled(np.nan)
-    )
-    values = np.asarray(values, np.float64) * scale + offset
+    masked = values if np.issubdtype(values.dtype, np.floating) else np.ma.asarray(values, np.float64)
+    values = np.asarray(masked.filled(np.nan), np.float64) * scale + offset
     order = np.argsort(latitude, kind="stable"), np.argsort(longitude, kind="stable")
     steps = [float(np.median(np.diff(np.unique(axis)))) if axis.size > 1 else 0.0 for axis in (latitude, longitude)]
     step, step_lon = steps[0] or steps[1], steps[1] or steps[0]

@@ -13,14 +13,13 @@ import numpy as np
 import xarray as xr
 
 from jtem.errors import InputError
-from jtem.readers import climate_grid, co2, embedded
+from jtem.readers import climate_grid, co2, contract, embedded
 from jtem.readers.catalogue import ClimateSource, Domain
 from jtem.readers.towers import FORCING, Tower
 
 LAPSE_RATE = 6.5e-3  # degC m-1, from a grid cell's elevation to the site's
 LAST_OBSERVED_YEAR = 2014
 LATER = "ssp126"  # the scenario of years since
-UNITS = {"air_temperature": "degC", "precipitation": "mm month-1", "shortwave_radiation": "W m-2"}
 
 Fields = dict[str, np.ndarray]
 """Air temperature, precipitation and radiation of one site, each (year, 12)."""
@@ -31,14 +30,8 @@ def _source(site: Callable[[int, int, int], Fields]) -> ClimateSource:
 
     def source(rows: np.ndarray, first: int, last: int) -> xr.Dataset:
         pieces = [site(int(k), first, last) for k in rows]
-        return xr.Dataset(
-            {
-                name: (("cell", "year", "month"), np.stack([piece[name] for piece in pieces]), {"units": unit})
-                for name, unit in UNITS.items()
-            }
-            | {"co2": ("year", co2.embedded_series(LATER, first, last), {"units": "ppm"})},
-            coords={"year": np.arange(first, last + 1), "month": np.arange(1, 13)},
-        )
+        fields = {name: np.stack([piece[name] for piece in pieces]) for name in pieces[0]}
+        return contract.climate(fields, first, co2=co2.embedded_series(LATER, first, last))
 
     return source
 

@@ -11,13 +11,13 @@ import difflib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import xarray as xr
 
 from jtem.errors import InputError, suggest
-from jtem.readers.columns import MINUTES_PER_DAY, NAMES, Columns, columns_of, days_of, split_unit, variable_of
+from jtem.readers import contract
+from jtem.readers.columns import MINUTES_PER_DAY, NAMES, Columns, Table, columns_of, days_of, split_unit, variable_of
 from jtem.readers.units import to_house_units
 
 NEEDED = ("air_temperature", "precipitation")
@@ -77,17 +77,18 @@ class SiteTable:
                 "complete it"
             )
         rows = slice(first - int(self.years[0]), last - int(self.years[0]) + 1)
-        dims = ("cell", "year", "month")
         fields = {
-            name: (dims, values[None, rows].copy(), {"units": RANGES[name][2]}) for name, values in self.fields.items()
+            name: values[None, rows].copy() for name, values in self.fields.items() if name in contract.CLIMATE_UNITS
         }
-        return xr.Dataset(
-            fields, coords={"year": self.years[rows], "month": np.arange(1, 13)}, attrs={"title": self.title}
+        result = contract.climate(fields, first, self.title)
+        others = {name: values[None, rows].copy() for name, values in self.fields.items() if name not in fields}
+        return result.assign(
+            {name: (("cell", "year", "month"), values, {"units": RANGES[name][2]}) for name, values in others.items()}
         )
 
 
 def read(
-    table: Any,
+    table: Table,
     *,
     names: Mapping[str, str] | None = None,
     units: Mapping[str, str] | None = None,
@@ -155,7 +156,7 @@ def read(
     )
 
 
-def _title(table: Any, where: str) -> str:
+def _title(table: Table, where: str) -> str:
     if where:
         return where
     return Path(table).name if isinstance(table, str | Path) else f"the {type(table).__name__}"
@@ -190,6 +191,13 @@ def _choose(raw: Columns, names: Mapping[str, str]) -> dict[str, str]:
             raise InputError(_no_column(variable, bare, raw.where))
     if "shortwave_radiation" in chosen:
         chosen.pop("cloudiness", None)
+        light = chosen["shortwave_radiation"]
+        day = next((column for column in bare if column.lower() == "dayl"), "")
+        if day and split_unit(light)[0].lower() == "srad":
+            raise InputError(
+                f"{raw.where}: '{light}' beside '{bare[day]}' is Daymet's mean over the daylight, not over the day; multiply it "
+                f"by the length of the day / 86400 and drop '{bare[day]}'"
+            )
     return chosen
 
 

@@ -76,8 +76,8 @@ def read_ncscd(folder: Path | str, targets: regrid.Targets, box: fields.Box = fi
         wrong = mapped & (difference < -NO_DATA_BELOW)
     if wrong.sum() > 0.05 * max(int(mapped.sum()), 1):
         raise InputError(
-            f"{files[100]}: less carbon in 0-100 cm than in 0-30 cm at {int(wrong.sum())} of "
-            f"{int(mapped.sum())} cells; SOCC100 must hold 0-100 cm (are SOCC30 and SOCC100 exchanged?)"
+            f"{files[100]}: less carbon in 0-100 cm than in 0-30 cm at {int(wrong.sum())} of {int(mapped.sum())} cells; "
+            "SOCC100 must hold 0-100 cm (are SOCC30 and SOCC100 exchanged?)"
         )
     mapped &= ~wrong
     layers = (first.values, difference, stock[200].values, stock[300].values)
@@ -108,8 +108,8 @@ def _ncscd_field(path: Path, box: fields.Box) -> fields.Field:
         values = np.where(np.abs(values) < NO_DATA_BELOW, np.nan, values)
     if np.any(values < 0) or np.nanmax(values, initial=0.0) > LARGEST:
         raise InputError(
-            f"{path}: '{name}' runs {np.nanmin(values) / HG_TO_KG:g}..{np.nanmax(values) / HG_TO_KG:g} hg C "
-            f"m-2, expected 0..{LARGEST / HG_TO_KG:g}; correct the file (other fill values than -32768?)"
+            f"{path}: '{name}' runs {np.nanmin(values) / HG_TO_KG:g}..{np.nanmax(values) / HG_TO_KG:g} hg C m-2, expected "
+            f"0..{LARGEST / HG_TO_KG:g}; correct the file (other fill values than -32768?)"
         )
     return dataclasses.replace(field, values=values, units="kg m-2")
 

@@ -9,13 +9,13 @@ from __future__ import annotations
 import itertools
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import xarray as xr
 
 from jtem.errors import InputError, suggest
 from jtem.readers.tables import number, read_rows
+from jtem.records import Named
 
 PROFILE_QUANTITIES: dict[str, dict[str, float]] = {
     "top": {"top_m": 1.0, "top_cm": 0.01, "depth_top_m": 1.0, "depth_top_cm": 0.01},
@@ -34,7 +34,7 @@ PROFILE_COLUMNS = (
 )
 
 
-def _profiles(rows: Sequence[Mapping[str, Any]], places: Mapping[str, Mapping], title: str, notes: Sequence[str]):
+def _profiles(rows: Sequence[Named], places: Mapping[str, Mapping], title: str, notes: Sequence[str]):
     """Profile dataset, checked: see :func:`soil_profiles`."""
     numbers = ("top", "bottom", "carbon", "nitrogen", "carbon_error", "nitrogen_error")
     fields = {name: np.array([r.get(name, np.nan) for r in rows], dtype=np.float64) for name in numbers}
@@ -247,8 +247,8 @@ def iscn(path: Path | str, group: str = "vegclass_local") -> xr.Dataset:
     table = read_rows(path, ("profile_name", *place, "layer_top (cm)", "layer_bot (cm)"))
     if not {"soc (g cm-2)", "oc (percent)"} & set(table[0]):
         raise InputError(f"{path}: column 'soc (g cm-2)' is missing; add it or 'oc (percent)' and 'bd_samp (g cm-3)'")
-    profiles: dict[str, list[dict[str, Any]]] = {}
-    places: dict[str, dict[str, Any]] = {}
+    profiles: dict[str, list[Named]] = {}
+    places: dict[str, Named] = {}
     lost = 0
     for item in table:
         where = f"{path}: line {item.line}"
@@ -324,7 +324,7 @@ def mean_profiles(path: Path | str) -> xr.Dataset:
         code = int(item["temveg"])
         places[site] = {"community": COMMUNITY_OF_TEMVEG.get(code, ""), "vegetation": TEMVEG_WORDS.get(code, site)}
         for part, (top, bottom) in DENSITY_INTERVALS.items():
-            made: dict[str, Any] = {"site": site, "top": top, "bottom": bottom}
+            made: Named = {"site": site, "top": top, "bottom": bottom}
             for element, letter in (("carbon", "c"), ("nitrogen", "n")):
                 for suffix, what in (("", "mean"), ("_error", "std")):
                     density = number(item[f"{letter}_{part}_{what}"], f"{path}: {letter}_{part}_{what}")

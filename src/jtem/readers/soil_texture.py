@@ -104,8 +104,8 @@ def _complete(parts: np.ndarray, where: str) -> np.ndarray:
     if bad.any():
         sand, silt, clay = parts[bad][0]
         raise InputError(
-            f"{where}: sand {sand:.4g}, silt {silt:.4g}, clay {clay:.4g} percent in {int(bad.sum())} cells, "
-            "expected a sum of 100; correct the texture"
+            f"{where}: sand {sand:.4g}, silt {silt:.4g}, clay {clay:.4g} percent in {int(bad.sum())} cells, expected a sum "
+            "of 100; correct the texture"
         )
     parts = np.maximum(parts, 0.0)
     with np.errstate(invalid="ignore", divide="ignore"):

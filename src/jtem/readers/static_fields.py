@@ -4,14 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
+import netCDF4
 import numpy as np
 import xarray as xr
 
 from jtem.errors import InputError, note, suggest
-from jtem.readers import cell_area, cf, layouts, units
+from jtem.readers import cell_area, cf, contract, layouts, units
 from jtem.readers.vegetation import mosaic_of, whole_codes
+from jtem.records import Attributes
 
 
 def read_cells(
@@ -33,7 +34,7 @@ def read_cells(
         first = next((data.variables[v] for v in called.values() if v in data.variables), None)
         here = cf.places(data, where, given, first)
 
-        def field(name: str) -> tuple[np.ndarray, Mapping[str, Any]]:
+        def field(name: str) -> tuple[np.ndarray, Attributes]:
             variable = _variable(data, called[name], where)
             return cf.field(variable, here, f"{where}: {called[name]}"), cf.attributes(variable)
 
@@ -60,21 +61,14 @@ def read_cells(
         note(
             f"{where}: nothing tells the area of the cells; each counts as 1 km2 (add 'area' in m2 or bounds of lat and lon)"
         )
-    units_of = {"elevation": "m", "sand": "percent", "silt": "percent", "clay": "percent"}
-    result: dict[str, Any] = {
-        name: ("cell", values[land], {"units": units_of[name]}) for name, values in fields.items()
-    }
-    result["latitude"] = ("cell", here.latitude[land], {"units": "degrees_north"})
-    result["longitude"] = ("cell", here.longitude[land], {"units": "degrees_east"})
-    result["area"] = ("cell", area[land], {"units": "km2"})
-    result["community"] = (("cell", "share"), share_names[land])
-    result["community_area_fraction"] = (("cell", "share"), shares[land], {"units": "1"})
-    if stocks is not None:
-        result["soil_organic_carbon"] = (("cell", "interval"), stocks[land], {"units": "kg m-2"})
-    return xr.Dataset(result, coords={"cell": np.arange(land.size)}, attrs={"title": Path(path).name})
+    flat = {name: values[land] for name, values in fields.items()} | {"area": area[land]}
+    flat |= {"latitude": here.latitude[land], "longitude": here.longitude[land]}
+    return contract.cells(
+        flat, share_names[land], shares[land], Path(path).name, None if stocks is None else stocks[land]
+    )
 
 
-def _variable(data: Any, name: str, where: str) -> Any:
+def _variable(data: netCDF4.Dataset, name: str, where: str) -> netCDF4.Variable:
     if name not in data.variables:
         raise InputError(
             f"{where}: variable '{name}' is missing; add it or give its name in the file under [domain.names] "
@@ -83,10 +77,15 @@ def _variable(data: Any, name: str, where: str) -> Any:
     return data.variables[name]
 
 
-def _in_house(name: str, values: np.ndarray, said: Mapping[str, Any], called: str, where: str) -> np.ndarray:
+def _in_house(name: str, values: np.ndarray, said: Attributes, called: str, where: str) -> np.ndarray:
     """Elevation in m, texture in percent, by the units of the file (without any: taken as they are)."""
     unit = str(said.get("units", "")).strip()
     if not unit:
+        text = " ".join(str(said.get(key, "")) for key in ("standard_name", "long_name"))
+        if "geopotential" in text.lower():
+            raise InputError(
+                f"{where}: '{called}' is a geopotential without units; set its units attribute (m2 s-2, or m)"
+            )
         return values
     if name == "elevation":
         return values * units.height_factor(unit, where, called)
@@ -94,7 +93,7 @@ def _in_house(name: str, values: np.ndarray, said: Mapping[str, Any], called: st
     return values
 
 
-def _shares(values: np.ndarray, said: Mapping[str, Any], called: str, where: str) -> tuple[np.ndarray, np.ndarray]:
+def _shares(values: np.ndarray, said: Attributes, called: str, where: str) -> tuple[np.ndarray, np.ndarray]:
     """Community names and shares, each (cell, 2), "" where nothing grows."""
     mosaic = mosaic_of(said, called, where)
     codes = whole_codes(values, mosaic, called, where)
@@ -107,7 +106,7 @@ def _shares(values: np.ndarray, said: Mapping[str, Any], called: str, where: str
     return names, shares
 
 
-def _stocks(variable: Any, here: cf.Places, where: str) -> np.ndarray:
+def _stocks(variable: netCDF4.Variable, here: cf.Places, where: str) -> np.ndarray:
     """Soil organic carbon (cell, 4), kg m-2, NaN where nothing was observed."""
     others = [d for d, n in zip(variable.dimensions, variable.shape, strict=True) if d not in here.dims and n != 1]
     unit = units.understood(str(getattr(variable, "units", "")))

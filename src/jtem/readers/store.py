@@ -17,7 +17,6 @@ import json
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import netCDF4
 import numpy as np
@@ -25,11 +24,12 @@ import xarray as xr
 
 from jtem.errors import InputError, suggest
 from jtem.files import whole
-from jtem.readers import fields, to_model
+from jtem.readers import contract, fields, to_model
+from jtem.records import Attributes, Named
 
 FORMAT = 1
 CHUNK_CELLS, CHUNK_YEARS = 256, 10
-FLAT_CELL_FIELDS = ("latitude", "longitude", "area", "elevation", "sand", "silt", "clay")
+FLAT_CELL_FIELDS = tuple(contract.CELL_UNITS)
 
 Blocks = Callable[[], Iterator[tuple[np.ndarray, int, dict[str, np.ndarray]]]]
 """Makes an iterator of (climate cells, first year, {house name: (cell, year, 12)}) that covers each span of years."""
@@ -56,9 +56,7 @@ def spans(first: int, last: int) -> list[tuple[int, int]]:
 
 
 def from_source(source: to_model.ClimateSource, count: int, first: int, last: int, where: str) -> ClimateInput:
-    """A climate of any other reader (cell indices and years -> dataset) as input of a store, a "
-    "chunk of cells at a time.
-    """
+    """A climate of any other reader (cell indices and years -> dataset) as input of a store, a chunk of cells at a time."""
 
     def blocks() -> Iterator[tuple[np.ndarray, int, dict[str, np.ndarray]]]:
         for start, end in spans(first, last):
@@ -80,7 +78,7 @@ def write(
     *,
     climate_cell: np.ndarray | None = None,
     offset: np.ndarray | None = None,
-    attributes: Mapping[str, Any],
+    attributes: Attributes,
     progress: Callable[[str], None] | None = None,
 ) -> None:
     """Write a store, checked block by block; ``path`` appears whole or not at all.
@@ -111,7 +109,9 @@ def _write_cells(data: netCDF4.Dataset, cells: xr.Dataset, index: np.ndarray, of
     data.createDimension("share", cells.sizes["share"])
     data.createDimension("interval", to_model.INTERVALS)
 
-    def put(name: str, dims: tuple[str, ...], values: np.ndarray, units: str = "", kind: str = "f8") -> Any:
+    def put(
+        name: str, dims: tuple[str, ...], values: np.ndarray, units: str = "", kind: str = "f8"
+    ) -> netCDF4.Variable:
         variable = data.createVariable(name, kind, dims, zlib=True, fletcher32=True)
         variable[:] = values
         if units:
@@ -142,7 +142,7 @@ def _write_climate(
     group.createVariable("year", "i4", ("year",))[:] = years
     ppm = group.createVariable("co2", "f8", ("year",))
     ppm[:], ppm.units = entry.co2, "ppm"
-    variables: dict[str, Any] = {}
+    variables: Named = {}
     chunks = (min(CHUNK_CELLS, cells), min(CHUNK_YEARS, years.size), 12)
     seen = -1
     for rows, start, values in entry.blocks():
@@ -158,7 +158,7 @@ def _write_climate(
                     house, "f4", ("source", "year", "month"), chunksizes=chunks, zlib=True, complevel=4,
                     shuffle=True, fletcher32=True,
                 )  # fmt: skip
-                variables[house].units = to_model.CLIMATE_RANGES[house][0]
+                variables[house].units = contract.CLIMATE_UNITS[house]
             at = start - entry.first
             variables[house][int(rows[0]) : int(rows[-1]) + 1, at : at + count] = array
 
@@ -167,17 +167,9 @@ def _check_block(
     values: Mapping[str, np.ndarray], start: int, ppm: np.ndarray, where: str, latitude: np.ndarray | None
 ) -> None:
     """The model's own checks, on a block, before it is written."""
-    count = next(iter(values.values())).shape[1]
-    block = xr.Dataset(
-        {
-            name: (("cell", "year", "month"), array, {"units": to_model.CLIMATE_RANGES[name][0]})
-            for name, array in values.items()
-        },
-        coords={"year": np.arange(start, start + count), "month": np.arange(1, 13)},
-    ).assign(co2=("year", ppm))
-    if latitude is not None:
-        block = block.assign_coords(latitude=("cell", latitude))
-    to_model.check_climate(block, start, start + count - 1, where)
+    places = None if latitude is None else (latitude, np.zeros_like(latitude))
+    block = contract.climate(values, start, co2=ppm, places=places)
+    to_model.check_climate(block, start, start + ppm.size - 1, where)
 
 
 @contextlib.contextmanager
@@ -193,7 +185,7 @@ def open_store(path: Path | str) -> Iterator[netCDF4.Dataset]:
         yield data
 
 
-def settings(path: Path | str) -> dict[str, Any]:
+def settings(path: Path | str) -> Named:
     """The recipe that a store was made with, in the plan's words."""
     with open_store(path) as data:
         return json.loads(str(getattr(data, "recipe", "{}")))
@@ -207,7 +199,7 @@ def provenance(path: Path | str) -> str:
     return f"prepared {made}, {len(inputs.split('; '))} inputs, hash {hashlib.sha256(inputs.encode()).hexdigest()[:12]}"
 
 
-def differences(path: Path | str, recipe: Mapping[str, Any]) -> list[str]:
+def differences(path: Path | str, recipe: Attributes) -> list[str]:
     """Keys whose words in the store differ from ``recipe``."""
     stored = settings(path)
     now = json.loads(json.dumps(recipe))
@@ -225,24 +217,18 @@ def read_cells(path: Path | str) -> xr.Dataset:
     """The cell dataset of a store, in the form of ``docs/architecture.md``."""
     with open_store(path) as data:
         try:
-            result: dict[str, Any] = {
-                name: ("cell", np.asarray(data[name][:]), {"units": str(getattr(data[name], "units", ""))})
-                for name in FLAT_CELL_FIELDS
-            }
+            fields = {name: np.asarray(data[name][:]) for name in FLAT_CELL_FIELDS}
             names = np.array(["", *str(data["community"].flag_meanings).split()[1:]], dtype=object)
-            result["community"] = (("cell", "share"), names[np.asarray(data["community"][:])])
+            community = names[np.asarray(data["community"][:])]
             share = np.asarray(data["community_area_fraction"][:])
-            result["community_area_fraction"] = (("cell", "share"), share, {"units": "1"})
+            stocks = None
             if "soil_organic_carbon" in data.variables:
                 stocks = np.asarray(data["soil_organic_carbon"][:])
-                result["soil_organic_carbon"] = (("cell", "interval"), stocks, {"units": "kg m-2"})
         except (RuntimeError, OSError, KeyError, IndexError) as error:
             raise InputError(
                 f"{path}: cells cannot be read ({error}); the store is corrupt, prepare it again"
             ) from None
-        return xr.Dataset(
-            result, coords={"cell": np.arange(share.shape[0])}, attrs={"title": str(getattr(data, "title", ""))}
-        )
+        return contract.cells(fields, community, share, str(getattr(data, "title", "")), stocks)
 
 
 def source(path: Path | str, climate: str) -> tuple[to_model.ClimateSource, str]:
@@ -265,7 +251,7 @@ def source(path: Path | str, climate: str) -> tuple[to_model.ClimateSource, str]
             raise InputError(f"{where}: years {first}-{last} asked, the store has {begin}-{end}; prepare it again")
         wanted, back = np.unique(index[rows], return_inverse=True)
         at = slice(first - begin, last - begin + 1)
-        result: dict[str, Any] = {}
+        result: dict[str, np.ndarray] = {}
         with open_store(path) as data:
             group = data[f"climate_{climate}"]
             for name in to_model.CLIMATE_RANGES:
@@ -278,15 +264,14 @@ def source(path: Path | str, climate: str) -> tuple[to_model.ClimateSource, str]
                         ) from None
                     if name == "air_temperature":
                         values = values + offset[rows][:, None, None]
-                    result[name] = (("cell", "year", "month"), values, {"units": str(group[name].units)})
-            result["co2"] = ("year", np.asarray(group["co2"][at]), {"units": "ppm"})
-        coords = {"year": np.arange(first, last + 1), "month": np.arange(1, 13)}
-        return xr.Dataset(result, coords=coords, attrs={"title": where})
+                    result[name] = values
+            ppm = np.asarray(group["co2"][at])
+        return contract.climate(result, first, where, ppm)
 
     return read, where
 
 
-def _gather(variable: Any, wanted: np.ndarray, at: slice) -> np.ndarray:
+def _gather(variable: netCDF4.Variable, wanted: np.ndarray, at: slice) -> np.ndarray:
     """Rows ``wanted`` (ascending) of a variable as float64, read in runs so that only touched chunks are opened."""
     result = np.empty((wanted.size, at.stop - at.start, 12))
     breaks = np.nonzero(np.diff(wanted // CHUNK_CELLS) > 0)[0] + 1

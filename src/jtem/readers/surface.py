@@ -117,7 +117,7 @@ def permafrost(
     scale = factor_to("1", field.units, str(path), field.name) if field.units else 1.0
     if found.size and (found.min() < 0 or found.max() * scale > 1.0 + 1e-6):
         raise InputError(
-            f"{path}: '{field.name}' runs {found.min():g}..{found.max():g}: classes? say which ones are "
-            "permafrost with 'permafrost_codes'"
+            f"{path}: '{field.name}' runs {found.min():g}..{found.max():g}: classes? say which ones are permafrost with "
+            "'permafrost_codes'"
         )
     return np.nan_to_num(scale * regrid.mean(field, targets)) >= 0.5

@@ -33,7 +33,7 @@ MISSING_WORDS = (
 )
 """Fields that say that nothing was measured, in lower case."""
 MISSING_NUMBER = re.compile(r"-(999|9999|99999|6999|7999)(\.9*|\.0*)?")
-DELIMITERS = (",", ";", "\t", "|")
+DELIMITERS = (";", "\t", "|", ",")
 _PLAIN = r"[+-]?(?:\d+\.?\d*|\.\d+)(?:[eEdD][+-]?\d+)?"
 _NUMBER = re.compile(_PLAIN)
 _MARKED = re.compile(

@@ -3,19 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
 
 import numpy as np
 
 from jtem.errors import InputError
+from jtem.records import Named
 
 SEASON = {True: (8, 9, 10, 11), False: (2, 3, 4, 5)}
 """Months whose thaw depth can be the year's largest, in the northern hemisphere (True) and in the southern (False)."""
 
 
-def yearly_maximum(
-    rows: Sequence[Mapping[str, Any]], places: Mapping[str, Mapping[str, Any]], where: str
-) -> tuple[list[dict[str, Any]], list[str]]:
+def yearly_maximum(rows: Sequence[Named], places: Mapping[str, Named], where: str) -> tuple[list[Named], list[str]]:
     """Rows in which thaw depths with a month (probed through the summer) became active-layer thickness of the year.
 
     The active layer is the largest thaw depth of a year at a site; points probed on one ``day`` (a field that rows may
@@ -23,8 +21,8 @@ def yearly_maximum(
     of other streams and thickness without month stay. Returns the rows and sentences about what was joined. Raises
     ``InputError`` for several values of one month without days, which may be points or visits.
     """
-    kept: list[dict[str, Any]] = []
-    probed: dict[tuple[str, float], dict[tuple[float, float], list[dict[str, Any]]]] = {}
+    kept: list[Named] = []
+    probed: dict[tuple[str, float], dict[tuple[float, float], list[Named]]] = {}
     for item in rows:
         if item["stream"] == "active_layer_thickness" and np.isfinite(item["month"]):
             day = float(np.nan_to_num(item.get("day", 0.0)))
@@ -63,7 +61,7 @@ def yearly_maximum(
     return kept, notes
 
 
-def _mark_of(found: Sequence[Mapping[str, Any]]) -> dict[str, str]:
+def _mark_of(found: Sequence[Named]) -> dict[str, str]:
     """The mark of a mean: that of all values, "?" where they differ."""
     marks = {item["censored"] for item in found}
     return {"censored": marks.pop() if len(marks) == 1 else "?"}

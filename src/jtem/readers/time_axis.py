@@ -56,7 +56,8 @@ class Axis:
     ``start``, ``stop`` (step,): days (of ``edges``) where each step begins and ends, from bounds; both the stamp without
     bounds. ``bounded``: whether they are bounds. ``edges``: first days of the months ``first``, ``first`` + 1, ... (month
     number: 12 x year + month - 1). ``labels``: the stamps are names of months. ``hint``: what the file says of its stamps
-    ("start", "end", ""). ``slack``: days that a stamp may be off by rounding.
+    ("start", "end", ""). ``slack``: days that a stamp may be off by rounding. ``other_calendar``: one in which the steps are
+    whole years, where the file says none and they are not.
     """
 
     name: str
@@ -72,6 +73,7 @@ class Axis:
     slack: float
     where: str
     said_calendar: bool = True
+    other_calendar: str = ""
 
     @property
     def place(self) -> np.ndarray:
@@ -202,8 +204,25 @@ def read(dataset: netCDF4.Dataset, where: str, called: str = "", of: netCDF4.Var
     start, stop = (stamp, stamp) if bounds is None else (bounds[:, 0], bounds[:, 1])
     return Axis(
         str(time.name), dimension, start, stop, bounds is not None, edges, low, calendar, labels, hint, slack, where,
-        "calendar" in said,
+        "calendar" in said, _other_calendar(values, unit, str(time.name), where) if "calendar" not in said else "",
     )  # fmt: skip
+
+
+def _other_calendar(values: np.ndarray, unit: str, name: str, where: str) -> str:
+    """The calendar in which first and last stamp make whole years, where the standard one does not; "" for none."""
+    if values.size < 360 or " since " not in unit or unit.strip().lower().startswith(("month", "year")):
+        return ""
+
+    def whole(calendar: str) -> bool:
+        _, days = _clock(values[[0, -1]], unit, calendar, name, where)
+        assert days is not None
+        first, last = (cftime.num2date(d, _EPOCH, calendar, only_use_cftime_datetimes=True) for d in days)
+        return (first.month, first.day) == (1, 1) and (last.month, last.day) in ((12, 31), (12, 30), (1, 1))
+
+    try:
+        return "" if whole("standard") else next((c for c in ("noleap", "360_day") if whole(c)), "")
+    except (ValueError, OverflowError, InputError):
+        return ""
 
 
 def _stored(time: netCDF4.Variable, where: str) -> np.ndarray:
@@ -392,6 +411,45 @@ def months(axes: Sequence[Axis], stamp: str = "") -> list[Months]:
     return [_cut(axis, step, chosen or "middle") for axis in axes]
 
 
+def of_dates(dates: np.ndarray, bounds: np.ndarray | None, name: str, where: str) -> Axis:
+    """The axis of dates that are decoded already (cftime, (step,)), with bounds (step, 2) where there are any."""
+    calendar = str(dates[0].calendar)
+    stamp = np.asarray(cftime.date2num(dates, _EPOCH, calendar), np.float64)
+    both = None if bounds is None else np.asarray(cftime.date2num(bounds, _EPOCH, calendar), np.float64)
+    start, stop = (stamp, stamp) if both is None else (both[:, 0], both[:, 1])
+    low, high = _span(np.concatenate([start, stop]), calendar, where, name)
+    edges = month_edges(low, high, calendar, where)
+    return Axis(name, name, start, stop, both is not None, edges, low, calendar, False, "", HOUR, where)
+
+
+def month_of_monthly(axis: Axis) -> np.ndarray | None:
+    """Month number of each step of a monthly axis, which may have gaps; None for finer steps.
+
+    Raises ``InputError`` for stamps that can mean two months.
+    """
+    if _frequency([axis]) is not None:
+        return None
+    stamp = ""
+    if _between(axis, None).any():
+        stamp = _whole_years([axis], None)
+        if not stamp:
+            raise InputError(
+                f"{axis.where}: '{axis.name}' has no bounds and stamps like {axis.day(float(axis.start[0]))}, which can mean the "
+                "month before or after; add bounds, whole years, or stamps within the months"
+            )
+    return axis.first + _place(axis, None, stamp)
+
+
+def _place(axis: Axis, monthly: float | None, stamp: str) -> np.ndarray:
+    """Index of the month (of ``edges``) of each step, (step,)."""
+    middle = 0.5 * (axis.start + axis.stop)
+    if not axis.bounded and monthly is None:
+        middle = axis.start - 0.5 if stamp == "end" else axis.start + axis.slack
+    elif not axis.bounded and monthly is not None:
+        middle = axis.start - 0.5 * monthly if stamp == "end" else axis.start + 1e-4
+    return np.searchsorted(axis.edges, middle, side="right") - 1
+
+
 def _frequency(axes: Sequence[Axis]) -> float | None:
     """Days of a step, None for months. Raises ``InputError`` for anything longer or irregular."""
     lengths = np.concatenate([axis.stop - axis.start for axis in axes if axis.bounded] or [np.zeros(0)])
@@ -459,17 +517,11 @@ def _ask(axes: Sequence[Axis], between: Sequence[np.ndarray]) -> None:
 
 def _cut(axis: Axis, monthly: float | None, stamp: str) -> Months:
     """Month of each step, checked."""
-    middle = 0.5 * (axis.start + axis.stop)
-    if axis.bounded:
-        if monthly is None:
-            _check_bounds(axis)
-    elif monthly is None:
-        if not axis.labels:
-            _check_drift(axis)
-        middle = axis.start - 0.5 if stamp == "end" else axis.start + axis.slack
-    else:
-        middle = axis.start - 0.5 * monthly if stamp == "end" else axis.start + 1e-4
-    k = np.searchsorted(axis.edges, middle, side="right") - 1
+    if monthly is None and axis.bounded:
+        _check_bounds(axis)
+    elif monthly is None and not axis.labels:
+        _check_drift(axis)
+    k = _place(axis, monthly, stamp)
     month = axis.first + k
     days = np.diff(axis.edges)[k]
     if monthly is None:
@@ -490,6 +542,11 @@ def _cut(axis: Axis, monthly: float | None, stamp: str) -> Months:
                 "attribute tells the calendar: firsts of months in another one? set the attribute 'calendar' of time"
             )
     else:
+        if axis.other_calendar:
+            raise InputError(
+                f"{axis.where}: no attribute tells the calendar of '{axis.name}'; its steps are whole years in "
+                f"'{axis.other_calendar}' and not in the standard one; set the attribute 'calendar'"
+            )
         _check_steps(axis, monthly)
     return Months(month, days, monthly, axis.dimension, axis.calendar, "bounds" if axis.bounded else stamp)
 

@@ -14,6 +14,7 @@ import xarray as xr
 
 from jtem.errors import InputError, note, suggest
 from jtem.readers import embedded
+from jtem.readers.contract import CLIMATE_UNITS
 from jtem.state import Cell, Climate
 
 ClimateSource = Callable[[np.ndarray, int, int], xr.Dataset]
@@ -23,10 +24,13 @@ INTERVALS = 4
 SILT_CLAY_FLOOR = 0.01
 
 CLIMATE_RANGES = {
-    "air_temperature": ("degC", -90.0, 60.0),
-    "precipitation": ("mm month-1", 0.0, 5000.0),
-    "shortwave_radiation": ("W m-2", 0.0, 600.0),
-    "nitrogen_input": ("gN m-2 month-1", 0.0, 10.0),
+    name: (CLIMATE_UNITS[name], low, high)
+    for name, low, high in (
+        ("air_temperature", -90.0, 60.0),
+        ("precipitation", 0.0, 5000.0),
+        ("shortwave_radiation", 0.0, 600.0),
+        ("nitrogen_input", 0.0, 10.0),
+    )
 }
 OPTIONAL = ("nitrogen_input",)
 CELL_FIELDS = {
@@ -98,8 +102,7 @@ def check_cells(cells: xr.Dataset, communities: Sequence[str], where: str) -> No
     if bad.any():
         hint = "fractions given as percent? multiply by 100" if np.all(total <= 1.5) else "correct the texture"
         raise InputError(
-            f"{where}: sand + silt + clay is {_first(total, bad)[1]:g} percent in {_place(cells, bad)}, "
-            f"expected 100; {hint}"
+            f"{where}: sand + silt + clay is {_first(total, bad)[1]:g} percent in {_place(cells, bad)}, expected 100; {hint}"
         )
     _check_communities(cells, communities, where)
 
@@ -118,8 +121,8 @@ def _check_communities(cells: xr.Dataset, communities: Sequence[str], where: str
     bad = ~(np.abs(total - 1.0) < 1e-3) | (share < 0).any(axis=1)
     if bad.any():
         raise InputError(
-            f"{where}: 'community_area_fraction' sums to {_first(total, bad)[1]:g} in {_place(cells, bad)}, "
-            "expected 1; give fractions (0-1) of the named communities"
+            f"{where}: 'community_area_fraction' sums to {_first(total, bad)[1]:g} in {_place(cells, bad)}, expected 1; "
+            "give fractions (0-1) of the named communities"
         )
 
 
@@ -153,8 +156,8 @@ def model_cells(
         stocks = np.asarray(cells["soil_organic_carbon"].values, dtype=np.float64)[column_cell]
         if np.any(stocks < 0) or np.nanmax(np.where(np.isfinite(stocks), stocks, 0.0)) > 500:
             raise InputError(
-                f"{where}: 'soil_organic_carbon' has values outside 0..500 kg m-2; give kg m-2 per interval "
-                "and NaN where nothing was observed"
+                f"{where}: 'soil_organic_carbon' has values outside 0..500 kg m-2; give kg m-2 per interval and NaN where "
+                "nothing was observed"
             )
     seen = np.isfinite(stocks)
     partly = int(np.unique(column_cell[seen.any(axis=1) & ~seen.all(axis=1)]).size)
@@ -209,8 +212,7 @@ def check_climate(climate: xr.Dataset, first_year: int, last_year: int, where: s
     if bad.any():
         row, value = _first(co2, bad)
         raise InputError(
-            f"{where}: 'co2' is {value:g} in {climate['year'].values[row]}, expected 100..5000 ppm; correct "
-            "it or its unit"
+            f"{where}: 'co2' is {value:g} in {climate['year'].values[row]}, expected 100..5000 ppm; correct it or its unit"
         )
 
 
@@ -250,15 +252,14 @@ def _check_field(climate: xr.Dataset, name: str, unit: str, low: float, high: fl
     disguise = _disguised(name, smallest, largest)
     if disguise:
         raise InputError(
-            f"{where}: '{name}' has values {smallest:.3g}..{largest:.3g}: {disguise} expected {unit}; convert "
-            "the values"
+            f"{where}: '{name}' has values {smallest:.3g}..{largest:.3g}: {disguise} expected {unit}; convert the values"
         )
     bad = (values < low) | (values > high)
     if bad.any():
         kind = "negative precipitation" if name == "precipitation" and smallest < 0 else f"'{name}'"
         raise InputError(
-            f"{where}: {kind} {float(values[bad][0]):.4g} {unit} in {_moment(climate, bad)}, expected "
-            f"{low:g}..{high:g} ('{name}'); correct the data"
+            f"{where}: {kind} {float(values[bad][0]):.4g} {unit} in {_moment(climate, bad)}, expected {low:g}..{high:g} "
+            f"('{name}'); {'a fill value? declare it as _FillValue, or ' if values[bad][0] < -900 else ''}correct the data"
         )
 
 

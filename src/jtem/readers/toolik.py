@@ -15,7 +15,7 @@ import numpy as np
 import xarray as xr
 
 from jtem.errors import InputError
-from jtem.readers import cf, cf_monthly, vegetation
+from jtem.readers import cf, cf_monthly, contract, vegetation
 from jtem.readers.catalogue import Domain, Find
 
 COMMUNITY_OF_CLASS = {
@@ -52,25 +52,14 @@ def read_cells(path: Path | str) -> xr.Dataset:
             f"{', '.join(COMMUNITY_OF_CLASS)}; correct the field"
         )
 
-    def field(name: str, units: str) -> tuple:
-        return "cell", flat[name], {"units": units}
-
     count = len(names)
-    return xr.Dataset(
-        {
-            "latitude": ("cell", here.latitude, {"units": "degrees_north"}),
-            "longitude": ("cell", here.longitude, {"units": "degrees_east"}),
-            "area": ("cell", np.ones(count), {"units": "km2"}),
-            "elevation": field("elevation", "m"),
-            "sand": field("pct_sand", "percent"),
-            "silt": field("pct_silt", "percent"),
-            "clay": field("pct_clay", "percent"),
-            "community": (("cell", "share"), np.array([[COMMUNITY_OF_CLASS[n]] for n in names], dtype=object)),
-            "community_area_fraction": (("cell", "share"), np.ones((count, 1)), {"units": "1"}),
-            "soil_organic_carbon": (("cell", "interval"), np.full((count, 4), np.nan), {"units": "kg m-2"}),
-        },
-        coords={"cell": np.arange(count)},
-        attrs={"title": "Toolik Field Station, 10 x 10 cells of 1 km"},
+    fields = {"latitude": here.latitude, "longitude": here.longitude, "area": 1.0, "elevation": flat["elevation"]}
+    return contract.cells(
+        fields | {part: flat[f"pct_{part}"] for part in ("sand", "silt", "clay")},
+        np.array([[COMMUNITY_OF_CLASS[n]] for n in names], dtype=object),
+        np.ones((count, 1)),
+        "Toolik Field Station, 10 x 10 cells of 1 km",
+        np.full((count, 4), np.nan),
     )
 
 

@@ -8,13 +8,12 @@ are carbon and nitrogen (not coulomb and newton). What is not understood is refu
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 
 from jtem.errors import InputError
+from jtem.records import Attributes
 
 SECONDS_PER_DAY = 86400.0
 HOUSE_UNITS = {"air_temperature": "degC", "precipitation": "mm month-1", "shortwave_radiation": "W m-2"}
@@ -56,6 +55,7 @@ for _words, _factor, _powers in (
     ("ft foot feet", 0.3048, _base(METRE)),
     ("yd yard yards", 0.9144, _base(METRE)),
     ("ha hectare hectares", 1e4, _base(METRE, 2)),
+    ("l L liter liters litre litres", 1e-3, _base(METRE, 3)),
     ("kg kilogram kilograms", 1.0, _base(KILOGRAM)),
     ("hg", 0.1, _base(KILOGRAM)),
     ("g gram grams", 1e-3, _base(KILOGRAM)),
@@ -97,6 +97,7 @@ _WHOLE = {
     **dict.fromkeys(("degf", "f", "°f", "fahrenheit", "degreesfahrenheit", "degreefahrenheit", "degreesf", "degreef"),
                     Unit(5.0 / 9.0, _base(KELVIN), 273.15 - 32.0 * 5.0 / 9.0)),
     **dict.fromkeys(("masl", "metersabovesealevel", "metresabovesealevel", "meterabovesealevel"), Unit(1.0, _base(METRE))),
+    **dict.fromkeys(("permille", "permil", "permill", "‰"), Unit(1e-3)),
     **dict.fromkeys(("%wt", "%weight", "percentweight", "wt%", "weightpercent", "%(weight)", "weight%", "%mass", "mass%"),
                     Unit(0.01)),
 }  # fmt: skip
@@ -227,7 +228,7 @@ _WORDS = {
 _NOT_A_MEAN = ("maximum", "minimum", "standard_deviation", "variance", "range", "median", "mode")
 
 
-def cell_method(said: Mapping[str, Any]) -> str:
+def cell_method(said: Attributes) -> str:
     """What ``cell_methods`` says of time: "day" (mean of daily sums), "sum", "mean", "point", another word, or ""."""
     text = re.sub(r"\s+", " ", re.sub(r"\([^)]*\)", "", str(said.get("cell_methods", ""))).lower())
     found = re.findall(r"(?:\w+: )*time: (?:\w+: )*(\w+)(?: (within|over) (\w+))?", text)
@@ -238,7 +239,7 @@ def cell_method(said: Mapping[str, Any]) -> str:
     return found[-1][0]
 
 
-def of_ecmwf(said: Mapping[str, Any], history: str = "") -> bool:
+def of_ecmwf(said: Attributes, history: str = "") -> bool:
     """Whether a variable comes from GRIB of ECMWF: accumulations in its monthly means are per day."""
     return any(str(key).startswith("GRIB_") for key in said) or "grib_to_netcdf" in history
 
@@ -250,7 +251,7 @@ def to_house_units(
     days: np.ndarray,
     where: str,
     *,
-    said: Mapping[str, Any] | None = None,
+    said: Attributes | None = None,
     step_days: float | None = None,
     per_day: bool = False,
     year_days: float = 365.2425,

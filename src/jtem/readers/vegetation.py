@@ -8,7 +8,6 @@ import re
 from collections.abc import Mapping, Sequence
 from functools import cache
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
@@ -16,6 +15,7 @@ from jtem.errors import InputError, suggest
 from jtem.files import data_path
 from jtem.readers import fields, regrid
 from jtem.readers.embedded import rules
+from jtem.records import Attributes
 
 KINDS = ("tem", "communities", "biome4", "fractions")
 NAMES = ("vegetation", "veg", "vegtype", "vegetation_type", "temveg", "community", "biome4", "biome", "Band1")
@@ -58,7 +58,7 @@ def vegetation_mosaic() -> dict[int, tuple[tuple[str, float], ...]]:
         }
 
 
-def flags_of(said: Mapping[str, Any], name: str, where: str) -> dict[int, str]:
+def flags_of(said: Attributes, name: str, where: str) -> dict[int, str]:
     """Codes and their words from flag_values (numbers, or text like "1b, 2b") and flag_meanings; raises ``InputError``."""
     values = said["flag_values"]
     try:
@@ -81,7 +81,7 @@ def flags_of(said: Mapping[str, Any], name: str, where: str) -> dict[int, str]:
     return dict(zip(numbers, words, strict=True))
 
 
-def mosaic_of(said: Mapping[str, Any], name: str, where: str, kind: str = "") -> Mosaic:
+def mosaic_of(said: Attributes, name: str, where: str, kind: str = "") -> Mosaic:
     """What the codes of a vegetation field mean: its own flags, BIOME4 classes or TEM numbers; raises ``InputError``.
 
     ``said``: attributes of the field. ``kind``: a word of ``KINDS``; by default what the field itself says.

@@ -8,7 +8,6 @@ beside the transfer that the model booked; all three agree to round-off.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
 
 import numpy as np
 
@@ -39,7 +38,7 @@ from jtem.report.regional import Line, Region, Report
 LAST_DECADE = (2090, 2099)
 FLUXES = {"npp": NPP, "rh": RH, "nep": NEP}
 Cells = list[tuple[str, ...]]
-Add = Callable[[str, str, str, Any, str], str]
+Add = Callable[[str, str, str, Sequence[float] | np.ndarray, str], str]
 """Adds a line of quantity, key, scenario, values of the members, unit; returns mean and s.d. as text."""
 
 
@@ -83,6 +82,7 @@ def headline(f: Region, notes: dict[str, str]) -> tuple[list[Line], dict[str, Ce
     for s in f.scenarios:
         _changes(f, s, add)
         table2.append(_budget_row(f, s, add))
+        _densities(f, s, add)
         for group in f.get(s, T).groups:
             parts = [balance(f, s, m, group) for m in f.members]
             table3.append(
@@ -125,6 +125,9 @@ def _now(f: Region, add: Add) -> None:
         add(f"mean ALT {end - 9}-{end}, {group}", f"active_layer_now {group}", "historical", thaw, "m")
     density = np.array(mean(f.past(NPP, 1e9), 2002, 2012)) * 1e12 / f.chosen_area
     add("NPP density 2002-2012", "npp_density_2002_2012", "historical", density, "gC m-2 yr-1")
+    for group in (g for g in (MEADOW, STEPPE) if g in f.history.groups):
+        density = np.array(mean(np.stack([r.groups[group][NPP] for r in past]), 2006, 2011)) * 1e3 / _area(f, group)
+        add(f"NPP density 2006-2011, {group}", f"npp_density {group}", "historical", density, "gC m-2 yr-1")
     density = np.array(mean(f.past("soil_organic_nitrogen", 1.0), 2013, 2014)) / f.chosen_area
     add("SON density 2013-2014", "soil_nitrogen_density_2013_2014", "historical", density, "kg N m-2")
 
@@ -168,6 +171,24 @@ def _changes(f: Region, s: str, add: Add) -> None:
         sink = group_gap(f, s, NEP, 1e9, group).sum(axis=1)
         add(f"cumulative NEP, S_T - S_R, {group}", f"nep_cumulative {group}", s, sink, "Tg C")
         add(f"SOC_NET, S_T - S_R, {group}", f"SOC_NET {group}", s, soc_net(f, s, group)[:, -1], "Tg C")
+
+
+def _densities(f: Region, s: str, add: Add) -> None:
+    """Lines of what thaw moves in a square metre: totals follow the area too, which is not the paper's."""
+    areas = {"": f.chosen_area} | {g: _area(f, g) for g in (MEADOW, STEPPE) if g in f.history.groups}
+    for group, area in areas.items():
+        said, key = (f", {group}", f" {group}") if group else ("", "")
+        rows = [balance(f, s, m, group) for m in f.members]
+        moved = [1e12 * b.soc_pf / area for b in rows]
+        add(f"SOC_PF density{said}", f"SOC_PF_density{key}", s, moved, "kg m-2")
+        moved = [1e12 * b.son_pf / area for b in rows]
+        add(f"SON_PF density{said}", f"SON_PF_density{key}", s, moved, "gN m-2")
+
+
+def _area(f: Region, group: str) -> float:
+    """Area of a community's permafrost cells, m2."""
+    assert f.community is not None
+    return float(f.area[f.chosen & (f.community == group)].sum())
 
 
 def _budget_row(f: Region, s: str, add: Add) -> tuple[str, ...]:

@@ -10,6 +10,7 @@ import sys
 import textwrap
 from collections.abc import Sequence
 from pathlib import Path
+from types import ModuleType
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
@@ -32,7 +33,7 @@ CLASS_MARKERS = ("s", "o", "^", "v", "D", "P", "X", "*", "h")
 NO_MATPLOTLIB = "matplotlib is not installed; run: pip install 'jtem[plots]'"
 
 
-def pyplot() -> Any:
+def pyplot() -> ModuleType:
     """``matplotlib.pyplot``; raises ``InputError`` where matplotlib is absent."""
     try:
         import matplotlib
@@ -71,7 +72,7 @@ def plain(axes: Axes, grid: Literal["x", "y", "both"] = "y") -> None:
 
 
 def panels(
-    count: int, across: int, width: float, height: float, extra: float = 0.6, **options: Any
+    count: int, across: int, width: float, height: float, extra: float = 0.6, **options: object
 ) -> tuple[Figure, list[Axes]]:
     """A figure of ``count`` panels in rows of ``across``; inches a panel, and ``extra`` below and above them."""
     across = min(across, count)
@@ -196,7 +197,7 @@ class Canvas:
 
     def save(self, path: Path, scenarios: Sequence[str], extra: Sequence[tuple[str, str]] = ()) -> Path:
         """Legend below, written whole or not at all. ``extra``: (line style, meaning)."""
-        lines: list[Any] = [
+        lines = [
             self.plt.Line2D([], [], color=COLOURS[k % 4], marker=MARKERS[k % 4], markersize=5, label=label(s))
             if self.lines
             else self.plt.Rectangle(

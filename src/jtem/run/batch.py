@@ -21,7 +21,7 @@ from jtem.physics.soil_heat import ThermalState
 from jtem.records import Selection
 from jtem.run import years
 from jtem.run.years import Outputs
-from jtem.state import Cell, Climate, Controls
+from jtem.state import AnyArray, Cell, Climate, Controls
 
 TILE = 128
 """Columns that a CPU core takes at a time: their state and drivers of a month stay in its cache."""
@@ -78,7 +78,7 @@ def shape_of(tree: PyTree, devices: tuple, lead: tuple[int, ...] | None = None):
     """Shapes of stacked columns on the devices, for :meth:`Program.ahead`; ``lead`` takes the place of their first axes."""
     split = None if len(devices) == 1 else NamedSharding(_mesh(devices), PartitionSpec("cell"))
 
-    def one(leaf: jax.Array) -> jax.ShapeDtypeStruct:
+    def one(leaf: AnyArray | jax.ShapeDtypeStruct) -> jax.ShapeDtypeStruct:
         shape = leaf.shape if lead is None else (*lead, *leaf.shape[len(lead) :])
         return jax.ShapeDtypeStruct(shape, leaf.dtype, sharding=split)
 

@@ -295,7 +295,7 @@ class Chunk:
         thaw = end.thaw
         if leg is not None and leg.base is not None:
             window = slice(leg.base[0], leg.base[1] + 1)
-            thaw = self.place(Thaw(*[values[:, window].mean(axis=1) for values in end.series]), pad=False)
+            thaw = Thaw(*self.place([values[:, window].mean(axis=1) for values in end.series], pad=False))
         if thaw is None:  # restart: the pools refer to the thaw in their store
             known = end.state.carbon.store.reference_thaw
             thaw = Thaw(known, known)

@@ -16,18 +16,21 @@ from jaxtyping import Array, Float
 from jtem import step
 from jtem.constants import MONTH_MEGASECONDS, MONTHS_PER_YEAR
 from jtem.numerics.anderson import anderson_step, push
-from jtem.numerics.fixed_point import implicit
+from jtem.numerics.fixed_point import implicit, solve
 from jtem.physics import permafrost, soil_heat, water
 from jtem.run.years import HeatYear, Pools, many, repeat
 from jtem.run.years import heat as heat_year
 from jtem.run.years import pools as pools_year
-from jtem.state import Cell, Climate, Controls
+from jtem.state import AnyArray, Cell, Climate, Controls
 
 RESET_YEARS = (3, 6, 10)
 """Years of the heat spin-up after which the deep profile is reset (docs/model.md#h12)."""
 
 ANDERSON_MEMORY = 5
 """Iterates that acceleration looks back on."""
+
+SEARCH = {"iterations": 40, "tolerance": 1e-4, "largest_move": 30.0}
+"""Leaps that solve for the year that repeats; MJ m-3 (and mm or m of snow)."""
 
 CLOSURE_TOLERANCE = {"water": 0.01, "carbon": 1.0, "nitrogen": 0.02}
 """mm, gC m-2, gN m-2 a year: TEM's own tests of equilibrium (docs/model.md#i3)."""
@@ -75,8 +78,17 @@ def periodic_heat(
 
     ``differentiable``: the search is not differentiated; the state before the last year carries the derivative of the
     periodic state (implicit, unknowns: enthalpy of every layer and thermal snow), and the last year is differentiated.
+    Where the design solves for the year that repeats, leaps follow the search (docs/model.md#h17).
     """
     climate = _wrapped(climate)
+    if _thermal_design(design).solved:
+        searched = dataclasses.replace(design, thermal=dataclasses.replace(_thermal_design(design), solved=False))
+        held = jax.lax.stop_gradient((thermal, climate, cell, column))
+        thermal, _ = periodic_heat(*held, years=years - 1, design=searched)
+        thermal = jax.lax.stop_gradient(_solved_heat(thermal, *held[1:], searched))
+        if differentiable:
+            thermal = _implicit_heat(thermal, climate, cell, column, design)
+        return _last_heat_year(thermal, climate, cell, column, design)
     if differentiable:
         held = jax.lax.stop_gradient((thermal, climate, cell, column))
         thermal, _ = periodic_heat(*held, years=years - 1, design=design)
@@ -187,23 +199,52 @@ def _properties(column: step.Column) -> soil_heat.ThermalProperties:
     return column.thermal
 
 
+def _unknowns(state: soil_heat.ThermalState) -> Array:
+    """What a January's heat consists of: enthalpy of every layer, and thermal snow with its depth where it has one."""
+    return jnp.concatenate([state.enthalpy, *(x[None] for x in (state.snow, state.snow_depth) if x is not None)])
+
+
+def _with_unknowns(state: soil_heat.ThermalState, x: Array, climate: Climate) -> soil_heat.ThermalState:
+    """The state of :func:`_unknowns`, after the last month of the climate."""
+    layers = state.enthalpy.shape[0]
+    return dataclasses.replace(
+        state,
+        enthalpy=x[:layers],
+        snow=x[layers],
+        snow_depth=None if state.snow_depth is None else x[layers + 1],
+        previous_air_temperature=climate.air_temperature[-1].astype(x.dtype),
+    )
+
+
 def _implicit_heat(
     thermal: soil_heat.ThermalState, climate: Climate, cell: Cell, column: step.Column, design: step.Design
 ) -> soil_heat.ThermalState:
-    """The January state with the derivative of the periodic state; enthalpy and thermal snow are the unknowns."""
-
-    def state_of(x: Array, theta: Theta) -> soil_heat.ThermalState:
-        climate_, *_ = theta
-        air = climate_.air_temperature[-1].astype(x.dtype)
-        return dataclasses.replace(thermal, enthalpy=x[:-1], snow=x[-1], previous_air_temperature=air)
+    """The January state with the derivative of the periodic state."""
 
     def year(x: Array, theta: Theta) -> Array:
-        after, _ = _thermal_year(state_of(x, theta), *theta, design)
-        return jnp.concatenate([after.enthalpy, after.snow[None]])
+        after, _ = _thermal_year(_with_unknowns(thermal, x, theta[0]), *theta, design)
+        return _unknowns(after)
 
     theta = (climate, cell, column)
-    x = implicit(year, jnp.concatenate([thermal.enthalpy, thermal.snow[None]]), theta)
-    return state_of(x, theta)
+    return _with_unknowns(thermal, implicit(year, _unknowns(thermal), theta), climate)
+
+
+def _solved_heat(
+    thermal: soil_heat.ThermalState, climate: Climate, cell: Cell, column: step.Column, design: step.Design
+) -> soil_heat.ThermalState:
+    """The January state that repeats, by leaps of the linearised year from ``thermal``, in the precision of pools."""
+    exact = dataclasses.replace(design, heat_dtype=design.pool_dtype)
+    wide, ground = jax.tree.map(lambda leaf: leaf.astype(design.pool_dtype), (thermal, column.thermal))
+    column = dataclasses.replace(column, thermal=ground)
+
+    def year(x: Array) -> Array:
+        return _unknowns(_thermal_year(_with_unknowns(wide, x, climate), climate, cell, column, exact)[0])
+
+    start = _unknowns(wide)
+    found = solve(year, start, lowest=jnp.full_like(start, -jnp.inf), **SEARCH)
+    good = found.finite
+    x = jnp.where(good, found.x, start).astype(thermal.enthalpy.dtype)
+    return _with_unknowns(thermal, x, climate)
 
 
 def cycle_heat(
@@ -355,10 +396,10 @@ def with_layers(
     return dataclasses.replace(carbon, store=store)
 
 
-def closed(drift: Drift) -> Array:
+def closed(drift: Drift) -> AnyArray:
     """Whether all of TEM's closure tests hold (docs/model.md#i3); scalar or per column."""
 
-    def small(value: Array, kind: str) -> Array:
+    def small(value: AnyArray, kind: str) -> AnyArray:
         return abs(value) <= CLOSURE_TOLERANCE[kind]
 
     return (

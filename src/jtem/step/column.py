@@ -119,7 +119,8 @@ class Column(eqx.Module):
 
 def select_community(parameters: Parameters, community: int | Int[Array, ""]) -> Parameters:
     """The row of one community. JAX clamps a bad index silently: it is validated in ``readers/to_model``."""
-    return jax.tree.map(lambda leaf: leaf[community], parameters)
+    row = jax.lax.convert_element_type(community, "uint32")  # without a sign nothing is asked of it, a hundred times
+    return jax.tree.map(lambda leaf: jax.lax.dynamic_index_in_dim(leaf, row, keepdims=False), parameters)
 
 
 def derive(parameters: Parameters, cell: Cell, design: Design) -> Column:

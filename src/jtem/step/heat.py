@@ -60,13 +60,14 @@ def month(
         design=design.thermal,
     )
     out = jax.tree.map(lambda leaf: leaf.astype(pools), out)
+    temperature, thawed = (soil_heat.reported_layers(x, design.thermal) for x in (out.temperature, out.thawed_fraction))
     return new_state, HeatMonth(
-        soil_temperature=out.temperature,
-        thawed_fraction=out.thawed_fraction,
+        soil_temperature=temperature,
+        thawed_fraction=thawed,
         soil_temperature_10cm=out.temperature_10cm,
         soil_temperature_20cm=out.temperature_20cm,
-        surface_soil_temperature=0.5 * (out.temperature[0] + out.temperature[1]),
-        freeze_thaw_factor=out.thawed_fraction[0],
+        surface_soil_temperature=0.5 * (temperature[0] + temperature[1]),
+        freeze_thaw_factor=thawed[0],
         upper_front_depth=out.upper_front_depth,
         lower_front_depth=out.lower_front_depth,
         thawed_root_depth=soil_heat.thawed_thickness(

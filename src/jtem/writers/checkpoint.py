@@ -14,7 +14,7 @@ import os
 import shutil
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any, Protocol, runtime_checkable
+from typing import Protocol, runtime_checkable
 
 import jax
 import numpy as np
@@ -56,7 +56,7 @@ class ChunkStore:
     def __init__(
         self,
         folder: Path | str,
-        identity: Mapping[str, Any],
+        identity: Mapping[str, object],
         *,
         part: tuple[int, int] = (0, 1),
         fresh: bool = False,
@@ -137,7 +137,7 @@ class ChunkStore:
 
     # --- all chunks ---------------------------------------------------------------------------------------------------
 
-    def status(self) -> dict[str, dict[str, Any]]:
+    def status(self) -> dict[str, dict[str, object]]:
         """Of every chunk begun: finished units and failed columns."""
         result = {}
         for chunk in sorted(self.folder.glob("columns.*")):
@@ -151,7 +151,7 @@ class ChunkStore:
         """Chunks that lack one of the units."""
         return [c for c in chunks if any(not (self._path(c) / f"done.{u}.npz").is_file() for u in units)]
 
-    def replay(self, stages: Sequence[StageLike], structure: Any, sink: Sink) -> None:
+    def replay(self, stages: Sequence[StageLike], structure: PyTree | None, sink: Sink) -> None:
         """Hand all kept results to ``sink``: chunks in order, stages in order, blocks in order; one block in memory."""
         by_name = {stage.name: stage for stage in stages}
         for chunk in sorted(self.folder.glob("columns.*")):

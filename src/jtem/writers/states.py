@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 import jax
 import netCDF4
@@ -16,7 +15,7 @@ from jtem.errors import InputError
 from jtem.files import prepare_folder, whole
 
 
-def _leaf_names(tree: PyTree) -> list[tuple[str, Any]]:
+def _leaf_names(tree: PyTree) -> list[tuple[str, PyTree]]:
     """Readable names (``carbon.soil.carbon``) and leaves of a state."""
     leaves, _ = jax.tree_util.tree_flatten_with_path(tree)
     return [
@@ -126,7 +125,7 @@ def state_arrays(state: PyTree) -> dict[str, np.ndarray]:
     return {name: np.asarray(leaf) for name, leaf in _leaf_names(state) if np.asarray(leaf).size}
 
 
-def state_attributes(path: Path | str) -> dict[str, Any]:
+def state_attributes(path: Path | str) -> dict[str, object]:
     """Attributes of a state file: stage, last year, parameter hash, precision, plan."""
     try:
         with netCDF4.Dataset(path) as source:

@@ -17,7 +17,7 @@ from jtem.constants import DAYS_IN_MONTH, LAYER_EDGES, PERMAFROST_THAW_LIMIT
 from jtem.records import Grid, StageLike
 from jtem.variables import VARIABLES, Variable, convert
 
-Attributes = Mapping[str, Any]
+Attributes = Mapping[str, str | int | float]
 MONTHS = {"monthly": 12, "annual": 1}
 """Times a year by frequency."""
 DEPTHS = {"heat_layer": "depth", "layer": "carbon_depth"}

@@ -51,6 +51,39 @@ class ZarrStore:
         self.block_years, self.chunk_columns = int(self.meta["block_years"]), int(self.meta["chunk_columns"])
 
     @classmethod
+    def begin(
+        cls,
+        path: Path,
+        grid: Grid,
+        stages: Sequence[StageLike],
+        selection: Selection,
+        *,
+        fresh: bool,
+        known: bool,
+        chunk_columns: int,
+        block_years: int,
+        attributes: Mapping[str, str | int | float],
+        heat_edges: Sequence[float],
+        double: bool = False,
+    ) -> ZarrStore:
+        """The store of a run: emptied where ``fresh``, gone on with where ``known``, else it must not exist yet.
+
+        Raises ``InputError`` for one that is there already or that another plan made.
+        """
+        if fresh and path.exists():
+            shutil.rmtree(path)
+        another = "choose another folder with --out or overwrite with --force"
+        if path.exists() and not known:
+            raise InputError(f"{path}: exists already; {another}")
+        made = cls.create(
+            path, grid, stages, selection, chunk_columns=chunk_columns, block_years=block_years, attributes=attributes,
+            heat_edges=heat_edges, double=double,
+        )  # fmt: skip
+        if made.meta["plan"] != attributes["plan"]:
+            raise InputError(f"{path}: was made by another plan; {another}")
+        return made
+
+    @classmethod
     def create(
         cls,
         path: Path | str,

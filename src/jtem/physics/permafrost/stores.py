@@ -12,6 +12,7 @@ from jaxtyping import Array, Bool, Float
 
 from jtem.numerics import safe
 from jtem.parameters import parameter
+from jtem.state import AnyArray
 
 
 class PermafrostParameters(eqx.Module):
@@ -79,8 +80,8 @@ class ActivePools(eqx.Module):
 class Thaw(eqx.Module):
     """Thaw of a year (m): ground that thawed at any time; unfrozen thickness between the fronts, largest month."""
 
-    active_layer_thickness: Float[Array, "*cells"]
-    maximum_unfrozen_thickness: Float[Array, "*cells"]
+    active_layer_thickness: Float[AnyArray, "*cells"]
+    maximum_unfrozen_thickness: Float[AnyArray, "*cells"]
 
 
 class Exposure(eqx.Module):

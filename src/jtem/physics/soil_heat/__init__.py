@@ -5,6 +5,9 @@
 
 from jtem.physics.soil_heat.column import (
     DEFAULT_EDGES,
+    FINE_EDGES,
+    FREEZING_NODES,
+    GRIDS,
     LATENT_HEAT,
     SoilThermalParameters,
     ThermalDesign,
@@ -12,15 +15,19 @@ from jtem.physics.soil_heat.column import (
     ThermalState,
     column_temperature,
     enthalpy_from_temperature,
+    enthalpy_of,
     face_temperature,
     fronts,
     initial_state,
     layer_temperature_at,
     liquid_fraction,
     properties,
+    reported_layers,
     state_from_temperature,
     temperature_from_enthalpy,
+    temperature_of,
     thawed_thickness,
+    unfrozen_share,
 )
 from jtem.physics.soil_heat.months import (
     ThermalMonth,
@@ -33,6 +40,9 @@ from jtem.physics.soil_heat.solver import KEEP_PHASES, sub_step
 
 __all__ = [
     "DEFAULT_EDGES",
+    "FINE_EDGES",
+    "FREEZING_NODES",
+    "GRIDS",
     "KEEP_PHASES",
     "LATENT_HEAT",
     "SoilThermalParameters",
@@ -43,6 +53,7 @@ __all__ = [
     "close_year",
     "column_temperature",
     "enthalpy_from_temperature",
+    "enthalpy_of",
     "face_temperature",
     "fronts",
     "initial_state",
@@ -51,9 +62,12 @@ __all__ = [
     "liquid_fraction",
     "month",
     "properties",
+    "reported_layers",
     "reset_deep_profile",
     "state_from_temperature",
     "sub_step",
     "temperature_from_enthalpy",
+    "temperature_of",
     "thawed_thickness",
+    "unfrozen_share",
 ]

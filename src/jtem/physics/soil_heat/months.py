@@ -28,18 +28,17 @@ from jtem.physics.soil_heat.column import (
     ThermalDesign,
     ThermalProperties,
     ThermalState,
-    enthalpy_from_temperature,
+    enthalpy_of,
     face_temperature,
-    freezing_curve,
     fronts,
     per_layer,
 )
 from jtem.physics.soil_heat.solver import (
     KEEP_PHASES,
+    CurveContents,
     HeatContents,
     contents_per_step,
     implicit_step,
-    liquid_share,
     unsettled,
 )
 
@@ -159,11 +158,19 @@ def _month(
 ) -> tuple[ThermalState, ThermalMonth]:
     substeps, time_step = design.substeps, MONTH_MEGASECONDS / design.substeps
     air = interpolate_air_temperature(state.previous_air_temperature, air_temperature, next_air_temperature, substeps)
+    if state.snow_depth is None:
+        pack = {"density": properties.snow_density}
+    else:
+        pack = {
+            "depth": state.snow_depth,
+            "deep_density": properties.deep_snow_density,
+            "settling_time": properties.snow_settling_time,
+        }
     above = cover(
         state.snow,
         safe.clip(air, COLDEST_AIR, WARMEST_AIR),
         snowfall,
-        density=properties.snow_density,
+        **pack,
         melt_factor=properties.snow_melt_factor,
         half_cover=properties.snow_half_cover,
         factor_thaw=properties.surface_factor_thaw,
@@ -174,7 +181,7 @@ def _month(
     first = state.enthalpy * per_step
     zero, none = jnp.zeros_like(first), jnp.zeros_like(air_temperature)
     start = _Totals(
-        first, liquid_share(first, contents), zero, zero, state.maximum_thawed_fraction, none, none, none, none
+        first, contents.liquid_share(first), zero, zero, state.maximum_thawed_fraction, none, none, none, none
     )
 
     def step(carried, forcing):
@@ -193,6 +200,7 @@ def _month(
         maximum_thawed_fraction=end.largest,
         maximum_unfrozen_thickness=safe.maximum(state.maximum_unfrozen_thickness, lower - upper),
         previous_air_temperature=air_temperature,
+        snow_depth=None if state.snow_depth is None else above.depth,
     )
     return new_state, ThermalMonth(
         temperature=end.temperature / substeps,
@@ -205,7 +213,7 @@ def _month(
         energy_residual=gained * time_step,
         inconsistent_steps=end.inconsistent,
         snow_water_equivalent=mean_snow,
-        snow_depth=mean_snow / properties.snow_density,
+        snow_depth=mean_snow / properties.snow_density if state.snow_depth is None else above.mean_depth,
     )
 
 
@@ -213,7 +221,7 @@ def _add_sub_step(
     t: _Totals,
     surface: Float[Array, "*cells"],
     resistance: Float[Array, "*cells"],
-    contents: HeatContents,
+    contents: HeatContents | CurveContents,
     properties: ThermalProperties,
     design: ThermalDesign,
 ) -> _Totals:
@@ -221,13 +229,14 @@ def _add_sub_step(
     content, temperature, above, below = implicit_step(
         t.content, t.phi, surface, resistance, contents, properties, design.sweeps
     )
-    phi = derivative_computed_once(liquid_share(content, contents))
+    phi = derivative_computed_once(contents.liquid_share(content))
+    thawed = contents.thawed_share(phi)
     return _Totals(
         content=content,
         phi=phi,
         temperature=t.temperature + temperature,
-        thawed=t.thawed + phi,
-        largest=safe.maximum(t.largest, phi),
+        thawed=t.thawed + thawed,
+        largest=safe.maximum(t.largest, thawed),
         at_10cm=t.at_10cm + face_temperature(temperature, above, below, 0.1, design),
         at_20cm=t.at_20cm + face_temperature(temperature, above, below, 0.2, design),
         flux=t.flux + (surface - temperature[0]) / (above[0] + below[0]),
@@ -268,19 +277,23 @@ def close_year(
 
 def reset_deep_profile(
     state: ThermalState,
-    annual_mean_temperature: Float[Array, " layer"],
+    annual_mean_temperature: Float[Array, " reported"],
     properties: ThermalProperties,
     design: ThermalDesign,
     depth: float = 3.25,
 ) -> ThermalState:
-    """Replace the slow deep ground by the steady profile under the annual mean temperature of the layer at ``depth``
+    """Replace the slow deep ground by the steady profile under the annual mean temperature of the reported layer at ``depth``
     (m).
 
     Below that layer ``T_i = T_{i-1} + q_geo (half resistances of i-1 and i)``, frozen values where ``T_{i-1} < 0``,
     else thawed; the ground above keeps its state. For spin-up (one column); temperatures in degC.
     """
     p = properties
-    last = next(i for i, edge in enumerate(design.layer_edges[1:]) if depth < edge or edge == design.bottom)
+
+    def layer_at(edges):
+        return next(i for i, edge in enumerate(edges[1:]) if depth < edge or edge == design.bottom)
+
+    last, reported = layer_at(design.layer_edges), layer_at(design.reported_edges)
     below = slice(last + 1, None)
     above = slice(last, -1)
     frozen = p.resistance_lower_frozen[above] + p.resistance_upper_frozen[below]
@@ -290,7 +303,6 @@ def reset_deep_profile(
         temperature = temperature + p.geothermal_heat_flux * jnp.where(temperature < 0.0, *face)
         return temperature, temperature
 
-    _, deep = lax.scan(step, annual_mean_temperature[last], (frozen, thawed))
-    cf, ct, melted, interval = freezing_curve(p)
-    enthalpy = enthalpy_from_temperature(deep, cf[below], ct[below], melted[below], interval)
-    return dataclasses.replace(state, enthalpy=jnp.concatenate([state.enthalpy[: last + 1], enthalpy]))
+    _, deep = lax.scan(step, annual_mean_temperature[reported], (frozen, thawed))
+    deep = enthalpy_of(jnp.concatenate([jnp.zeros_like(state.enthalpy[: last + 1]), deep]), p)[below]
+    return dataclasses.replace(state, enthalpy=jnp.concatenate([state.enthalpy[: last + 1], deep]))

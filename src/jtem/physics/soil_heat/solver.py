@@ -1,7 +1,7 @@
 """One implicit step of conduction with phase change.
 
 A step is a fixed number of tridiagonal sweeps that find which layers are frozen, freezing or thawed (no gradient flows through
-them, and none is needed: the step depends on them only through that choice), followed by one linear solve. Any such solve
+them, and none is needed: the step depends on them only through that choice), followed by one linear solve. Every such solve
 conserves energy to rounding.
 
 Equations docs/model.md#h5.
@@ -10,6 +10,7 @@ Equations docs/model.md#h5.
 from __future__ import annotations
 
 import dataclasses
+import itertools
 
 import equinox as eqx
 import jax
@@ -20,20 +21,27 @@ from jaxtyping import Array, Bool, Float, Int
 
 from jtem.numerics import safe
 from jtem.numerics.kernels import derivative_computed_once
-from jtem.physics.soil_heat.column import ThermalDesign, ThermalProperties, per_layer
+from jtem.physics.soil_heat.column import ThermalDesign, ThermalProperties, enthalpy_at_nodes, per_layer
 
 INCONSISTENT = 0.1
 """A sub-step is counted as inconsistent where the solve's temperature misses that of the new enthalpy by more (K)."""
 PHASE_CHOICE = "soil_thermal_phase"
 """Name under which the phases chosen by the sweeps are kept by ``jax.checkpoint``, so that a gradient need not redo
 them."""
+FROZEN_NODE = -3
+"""Node of the freezing curve, counted from its end, below which ground is frozen."""
 KEEP_PHASES = jax.checkpoint_policies.save_only_these_names(PHASE_CHOICE)
 """Checkpoint policy of the month; good for the year too: one byte per layer and sub-step (2.4 kB per cell-year)."""
+
+Line = tuple[Float[Array, "..."], Float[Array, "..."]]
+"""Slope and offset of the line ``h = c T - c tau`` of a segment: c and ``c tau``."""
 
 
 class HeatContents(eqx.Module):
     """Heat contents of the layers per time step, D = thickness/step: all are heat fluxes, and D drops out of the
     sweeps.
+
+    A *line* is that of a segment of the freezing curve, ``h = c T - c tau``: its slope c and ``c tau``.
     """
 
     frozen: Float[Array, "..."]
@@ -49,28 +57,111 @@ class HeatContents(eqx.Module):
     per_interval: Float[Array, "..."]
     """1/delta (K-1)."""
 
-    def of_layer(
-        self, frozen: Float[Array, "..."], thawed: Float[Array, "..."], melted: Float[Array, "..."]
-    ) -> HeatContents:
-        """One layer of it, whose contents are given."""
-        return dataclasses.replace(self, frozen=frozen, thawed=thawed, melted=melted)
+    def of_layer(self, i: int | Int[Array, ""]) -> HeatContents:
+        """Those of one layer."""
+        rows = (_row(array, i) for array in (self.frozen, self.thawed, self.melted))
+        return dataclasses.replace(self, **dict(zip(("frozen", "thawed", "melted"), rows, strict=True)))
 
     def for_layers(self) -> HeatContents:
         """The same, for arithmetic on all layers at once."""
         return dataclasses.replace(self, interval=self.interval[None], per_interval=self.per_interval[None])
 
+    def _line(self, frozen: Bool[Array, "..."], thawed: Bool[Array, "..."]) -> Line:
+        c = jnp.where(frozen, self.frozen, jnp.where(thawed, self.thawed, self.melted * self.per_interval))
+        return c, -jnp.where(frozen, self.interval * self.frozen, self.melted)
 
-def _segment(
-    frozen: Bool[Array, "..."], thawed: Bool[Array, "..."], column: HeatContents
-) -> tuple[Float[Array, "..."], Float[Array, "..."]]:
-    """Slope and offset of the line ``h = c T - c tau`` of each phase: c and ``c tau``."""
-    c = jnp.where(frozen, column.frozen, jnp.where(thawed, column.thawed, column.melted * column.per_interval))
-    return c, -jnp.where(frozen, column.interval * column.frozen, column.melted)
+    def line_of_content(self, x: Float[Array, "..."]) -> Line:
+        """Line of the segment that holds heat contents x."""
+        return self._line(x < 0.0, x > self.melted)
+
+    def line_of_gain(self, gain: Float[Array, "..."], a: Float[Array, "..."]) -> Line:
+        """Line of the segment in which ``h + a T = gain``."""
+        return self._line(gain < -a * self.interval, gain > self.melted)
+
+    def line_of_phase(self, phase: Int[Array, "..."]) -> Line:
+        """Line of a segment by its number."""
+        return self._line(phase == 0, phase == 2)
+
+    def phase(self, x: Float[Array, "..."]) -> Int[Array, "..."]:
+        """Number of the segment that holds heat contents x: 0 frozen, 1 freezing, 2 thawed."""
+        return jnp.where(x < 0.0, 0, jnp.where(x > self.melted, 2, 1)).astype(jnp.int8)
+
+    def liquid_share(self, content: Float[Array, "layer *cells"]) -> Float[Array, "layer *cells"]:
+        """Share of the freezable water that is liquid."""
+        return safe.clip(content * self.per_melted, 0.0, 1.0)
+
+    def thawed_share(self, phi: Float[Array, "layer *cells"]) -> Float[Array, "layer *cells"]:
+        """Thawed share of layers whose liquid share is ``phi``: the same."""
+        return phi
 
 
-def _phases(x: Float[Array, "..."], column: HeatContents) -> tuple[Bool[Array, "..."], Bool[Array, "..."]]:
-    """Which layers of an iterate of heat contents are frozen, and which thawed."""
-    return x < 0.0, x > column.melted
+class CurveContents(eqx.Module):
+    """As :class:`HeatContents`, where water freezes along a curve: a polygon through nodes at given temperatures, the last
+    of them 0 degC.
+    """
+
+    slope_frozen: Float[Array, "..."]
+    """W m-2 K-1, below the first node."""
+    slope_thawed: Float[Array, "..."]
+    """W m-2 K-1, above 0 degC."""
+    at_nodes: tuple[Float[Array, "..."], ...]
+    """D h at every node (W m-2); 0 at the first."""
+    liquid: tuple[Float[Array, "..."], ...]
+    """Liquid share at every node."""
+    nodes: tuple[float, ...] = eqx.field(static=True)
+    """Temperatures of the nodes (degC)."""
+
+    def of_layer(self, i: int | Int[Array, ""]) -> CurveContents:
+        """Those of one layer, without liquid shares."""
+        frozen, thawed, *rows = (_row(array, i) for array in (self.slope_frozen, self.slope_thawed, *self.at_nodes))
+        return CurveContents(frozen, thawed, tuple(rows), (), self.nodes)
+
+    def for_layers(self) -> CurveContents:
+        """The same."""
+        return self
+
+    def _line(self, passed: list[Bool[Array, "..."]]) -> Line:
+        """Line of the highest segment whose lower end is passed."""
+        nodes, ends = self.nodes, self.at_nodes
+        slopes = [
+            *((high - low) * (1.0 / (t_high - t_low))
+              for (t_low, t_high), (low, high) in zip(itertools.pairwise(nodes), itertools.pairwise(ends), strict=True)),
+            self.slope_thawed,
+        ]  # fmt: skip
+        c, c_tau = self.slope_frozen, self.slope_frozen * nodes[0] - ends[0]
+        for over, slope, t, h in zip(passed, slopes, nodes, ends, strict=True):
+            c, c_tau = jnp.where(over, slope, c), jnp.where(over, slope * t - h, c_tau)
+        return c, c_tau
+
+    def line_of_content(self, x: Float[Array, "..."]) -> Line:
+        """Line of the segment that holds heat contents x."""
+        return self._line([x > h for h in self.at_nodes])
+
+    def line_of_gain(self, gain: Float[Array, "..."], a: Float[Array, "..."]) -> Line:
+        """Line of the segment in which ``h + a T = gain``."""
+        return self._line([gain > h + a * t for t, h in zip(self.nodes, self.at_nodes, strict=True)])
+
+    def line_of_phase(self, phase: Int[Array, "..."]) -> Line:
+        """Line of a segment by its number."""
+        return self._line([phase > j for j in range(len(self.nodes))])
+
+    def phase(self, x: Float[Array, "..."]) -> Int[Array, "..."]:
+        """Number of the segment that holds heat contents x: 0 below the first node."""
+        return jnp.sum(jnp.stack([x > h for h in self.at_nodes]), axis=0).astype(jnp.int8)
+
+    def liquid_share(self, content: Float[Array, "layer *cells"]) -> Float[Array, "layer *cells"]:
+        """Share of the freezable water that is liquid."""
+        phi = self.liquid[0]
+        for (low, high), (wet_low, wet_high) in zip(
+            itertools.pairwise(self.at_nodes), itertools.pairwise(self.liquid), strict=True
+        ):
+            phi = phi + (wet_high - wet_low) * safe.clip((content - low) / (high - low), 0.0, 1.0)
+        return phi
+
+    def thawed_share(self, phi: Float[Array, "layer *cells"]) -> Float[Array, "layer *cells"]:
+        """Thawed share of layers whose liquid share is ``phi``: how much has melted of the ice at :data:`FROZEN_NODE`."""
+        frozen = self.liquid[FROZEN_NODE]
+        return safe.maximum((phi - frozen) / (1.0 - frozen), 0.0)
 
 
 def _row(array: Float[Array, "..."], i: int | Int[Array, ""]) -> Float[Array, "..."]:
@@ -85,7 +176,7 @@ def _sweep(
     x: Float[Array, "layer *cells"],
     p: Float[Array, "layer *cells"],
     r: Float[Array, "layer *cells"],
-    column: HeatContents,
+    column: HeatContents | CurveContents,
     conductance: Float[Array, "layer *cells"],
     content: Float[Array, "layer *cells"],
     surface: Float[Array, "*cells"],
@@ -106,14 +197,11 @@ def _sweep(
     """
     layers = content.shape[0]
 
-    def column_of_layer(i):
-        return column.of_layer(*(_row(array, i) for array in (column.frozen, column.thawed, column.melted)))
-
     def up(j, carry):
         p, r, p_all, r_all = carry
         i = layers - 1 - j
-        row, g = column_of_layer(i), _row(conductance, i)
-        c, c_tau = _segment(*_phases(_row(x, i), row), row)
+        row, g = column.of_layer(i), _row(conductance, i)
+        c, c_tau = row.line_of_content(_row(x, i))
         share = g / (c + p + g)
         p, r = g - g * share, share * (_row(content, i) + r + c_tau)
         return p, r, _put(p_all, p, i - 1), _put(r_all, r, i - 1)
@@ -122,10 +210,10 @@ def _sweep(
 
     def down(i, carry):
         above, x = carry
-        row, g = column_of_layer(i), _row(conductance, i)
+        row, g = column.of_layer(i), _row(conductance, i)
         a = g + _row(p, i)
         gain = _row(content, i) + _row(r, i) + g * above
-        c, c_tau = _segment(gain < -a * row.interval, gain > row.melted, row)
+        c, c_tau = row.line_of_gain(gain, a)
         temperature = (gain + c_tau) / (a + c)
         direct = gain - a * temperature  # = c T - c tau
         before = _row(x, i)
@@ -136,14 +224,14 @@ def _sweep(
 
 
 def _choose_phases(
-    column: HeatContents,
+    column: HeatContents | CurveContents,
     conductance: Float[Array, "layer *cells"],
     content: Float[Array, "layer *cells"],
     source: Float[Array, "*cells"],
     surface: Float[Array, "*cells"],
     sweeps: str,
 ) -> Int[Array, "layer *cells"]:
-    """Phase of every layer at the end of the step (0 frozen, 1 freezing, 2 thawed), by the fixed word of sweeps."""
+    """Phase of every layer at the end of the step (number of its segment), by the fixed word of sweeps."""
 
     def sweep_all(carry, word):
         x, p, r = carry
@@ -159,13 +247,12 @@ def _choose_phases(
     if pairs > 1:  # the same program, compiled once
         carry = lax.fori_loop(0, pairs, lambda _, carry: sweep_all(carry, "dr"), carry)
         sweeps = sweeps[2 * pairs :]
-    frozen, thawed = _phases(sweep_all(carry, sweeps)[0], column.for_layers())
-    return jnp.where(frozen, 0, jnp.where(thawed, 2, 1)).astype(jnp.int8)
+    return column.for_layers().phase(sweep_all(carry, sweeps)[0])
 
 
 def _solve(
     phase: Int[Array, "layer *cells"],
-    column: HeatContents,
+    column: HeatContents | CurveContents,
     conductance: Float[Array, "layer *cells"],
     content: Float[Array, "layer *cells"],
     source: Float[Array, "*cells"],
@@ -176,7 +263,7 @@ def _solve(
     ``(c_i + g_i + g_{i+1}) T_i - g_i T_{i-1} - g_{i+1} T_{i+1} = h_i + c_i tau_i``, surface and geothermal flux at
     the two ends. The matrix is symmetric: its derivative is one more solve with it.
     """
-    c, c_tau = _segment(phase == 0, phase == 2, column.for_layers())
+    c, c_tau = column.for_layers().line_of_phase(phase)
     load = (content + c_tau).at[-1].add(source).at[0].add(conductance[0] * surface)
 
     def conduct(temperature):
@@ -235,17 +322,12 @@ def _conductances(
     return jnp.concatenate([snow_resistance[None], lower[:-1]]), upper
 
 
-def liquid_share(content: Float[Array, "layer *cells"], column: HeatContents) -> Float[Array, "layer *cells"]:
-    """Share of the freezable water that is liquid in layers with heat contents D h."""
-    return safe.clip(content * column.per_melted, 0.0, 1.0)
-
-
 def implicit_step(
     content: Float[Array, "layer *cells"],
     phi: Float[Array, "layer *cells"],
     surface: Float[Array, "*cells"],
     snow_resistance: Float[Array, "*cells"],
-    column: HeatContents,
+    column: HeatContents | CurveContents,
     properties: ThermalProperties,
     sweeps: str,
 ) -> tuple[
@@ -264,8 +346,15 @@ def implicit_step(
     return content, temperature, above, below
 
 
-def contents_per_step(properties: ThermalProperties, per_step: Float[Array, "..."]) -> HeatContents:
+def contents_per_step(properties: ThermalProperties, per_step: Float[Array, "..."]) -> HeatContents | CurveContents:
     """Heat contents of a column for ``per_step``, D = thickness/step (m Ms-1)."""
+    p = properties
+    if p.liquid_at_nodes is not None:
+        frozen, thawed = per_step * p.heat_capacity_frozen, per_step * p.heat_capacity_thawed
+        at_nodes = tuple(per_step * h for h in enthalpy_at_nodes(p))
+        liquid = tuple(p.liquid_at_nodes[j] for j in range(len(p.nodes) - 1))
+        slope = frozen + (thawed - frozen) * liquid[0]
+        return CurveContents(slope, thawed, at_nodes, (*liquid, jnp.ones_like(frozen)), p.nodes)
     melted = per_step * properties.enthalpy_thawed
     return HeatContents(
         frozen=per_step * properties.heat_capacity_frozen,
@@ -292,7 +381,7 @@ def sub_step(
     """
     per_step = per_layer(tuple(d / time_step for d in design.thickness), enthalpy)
     column, content = contents_per_step(properties, per_step), enthalpy * per_step
-    phi = liquid_share(content, column)
+    phi = column.liquid_share(content)
     content, temperature, above, below = implicit_step(
         content, phi, surface_temperature, snow_resistance, column, properties, design.sweeps
     )
@@ -301,8 +390,10 @@ def sub_step(
 
 
 def unsettled(
-    content: Float[Array, "layer *cells"], temperature: Float[Array, "layer *cells"], column: HeatContents
+    content: Float[Array, "layer *cells"],
+    temperature: Float[Array, "layer *cells"],
+    column: HeatContents | CurveContents,
 ) -> Bool[Array, "*cells"]:
     """Whether the temperature of the heat contents D h misses that of the solve by more than ``INCONSISTENT`` in a layer."""
-    c, c_tau = _segment(*_phases(content, column), column.for_layers())
+    c, c_tau = column.for_layers().line_of_content(content)
     return jnp.any(jnp.abs(content + c_tau - c * temperature) > INCONSISTENT * c, axis=0)

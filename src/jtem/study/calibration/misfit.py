@@ -190,7 +190,7 @@ def predict(setting: Setting, local: jax.Array, site: SiteInputs, heat: Heat) ->
     length = site.history.co2.shape[0]
     temperature = None
     if layers and setting.design.thermal is not None:
-        weights = depth_weights(np.array(layers), setting.design.thermal.centres)
+        weights = depth_weights(np.array(layers), setting.design.thermal.reported_centres)
         temperature = heat.history.months.soil_temperature @ jnp.asarray(
             weights, heat.history.months.soil_temperature.dtype
         )

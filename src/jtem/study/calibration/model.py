@@ -172,10 +172,10 @@ class Model:
             self._heat = misfit.program("heat", self.setting)(self._local(self.start_values), self.site)
         return self._heat
 
-    def _local(self, values: np.ndarray) -> jax.Array:
+    def _local(self, values: np.ndarray) -> np.ndarray:
         """Values (..., coordinate) by site and slot (..., site, slot)."""
         dtype = self.problem.design.pool_dtype
-        return jnp.asarray(values, dtype)[..., self.index]
+        return np.asarray(values, dtype)[..., self.index]
 
     # --- for least squares
 

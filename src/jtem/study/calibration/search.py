@@ -10,13 +10,13 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
 from jtem import __version__
 from jtem.errors import InputError
 from jtem.files import write_text
+from jtem.records import Named
 from jtem.study.calibration import descent, least_squares
 from jtem.study.calibration.case import Case
 
@@ -69,7 +69,7 @@ def dump(
     write_text(path, json.dumps({"identity": identity(text), "seconds": seconds, "searches": kept}))
 
 
-def kept_searches(text: str, path: Path) -> tuple[list[dict[str, Any]], float]:
+def kept_searches(text: str, path: Path) -> tuple[list[Named], float]:
     """What :func:`dump` wrote: the fields of each search, and the seconds spent."""
     try:
         kept = json.loads(path.read_text())
@@ -86,7 +86,7 @@ def load(text: str, path: Path, rules: least_squares.Rules) -> tuple[list[least_
     arrays = ("x", "residual", "jacobian", "norms")
     searches = [
         least_squares.Search(
-            **dict[str, Any]({k: np.array(v) if k in arrays and v is not None else v for k, v in fields.items()}),
+            **Named({k: np.array(v) if k in arrays and v is not None else v for k, v in fields.items()}),
             rules=rules,
         )
         for fields in kept

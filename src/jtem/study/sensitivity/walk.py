@@ -202,7 +202,7 @@ class Walk:
         """Mean thaw of the years that a leg fills from; ``series`` (..., variable, year), on the host."""
         assert leg.base is not None
         window = np.asarray(_mean_of_years(series[..., leg.base[0] : leg.base[1] + 1]))
-        return self.on_devices(Thaw(*[window[..., self.names.index(name)] for name in THAW]))
+        return Thaw(*self.on_devices([window[..., self.names.index(name)] for name in THAW]))
 
     def walk(self, steps: PyTree | None = None, tape: list[_Played] | None = None):
         """All legs: outputs (column, variable, year), codes, end state; each with derivatives along ``steps`` where given.
@@ -256,7 +256,7 @@ class Walk:
         outputs, code, _ = self.walk()
         return outputs[0], code
 
-    def tangent(self, steps: PyTree) -> tuple[jax.Array, jax.Array, jax.Array]:
+    def tangent(self, steps: PyTree) -> tuple[np.ndarray, jax.Array, np.ndarray]:
         """Outputs, codes and derivatives (column, direction, variable, year) along ``steps`` of all columns."""
         (y, moved), code, _ = self.walk(steps)
         return y, code, moved
@@ -274,7 +274,7 @@ class Walk:
         def zeros(tree: PyTree) -> PyTree:
             return jax.tree.map(lambda leaf: np.zeros((leaf.shape[0], count, *leaf.shape[1:]), leaf.dtype), tree)
 
-        no_thaw = self.on_devices(zeros(Thaw(*[y[:, 0, 0] for _ in THAW])))
+        no_thaw = Thaw(*self.on_devices([zeros(y[:, 0, 0]) for _ in THAW]))
         by_state, by_thaw = self.on_devices(zeros(state)), no_thaw
         by_vector, by_profile = zeros(self.vectors), zeros(self.cells.soil_carbon_profile)
         by_climates, by_cycle = [zeros(climate) for climate in self.climates], None

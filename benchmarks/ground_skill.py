@@ -1,0 +1,164 @@
+"""Skill of soil heat at every observed site of the data folder, by options of the ground: nothing is fitted here.
+
+All flux towers (soil temperature at an assumed 5 cm), Alaskan stations (25, 50, 100 cm) and CALM sites (thaw depth), each in the
+community of its half-degree cell where no table says it, are run with their own climate as a calibration does
+(docs/calibration.md). R2 = 1 - SSE/SST; the standard error in brackets is that of a jackknife over blocks of 5 degrees of
+latitude and 10 of longitude. A site-year whose column has no permafrost within 10 m counts as lost and not in the depths.
+
+    python benchmarks/ground_skill.py --data DATA [--options default overlay fine settling curve ...]
+
+An option is words joined by "+": overlay (jtem_soil_heat), fine (with 10 sub-steps), settling, curve.
+"""
+
+import argparse
+import csv
+from pathlib import Path
+
+import jax
+import numpy as np
+
+jax.config.update("jax_enable_x64", True)
+
+import xarray as xr  # noqa: E402
+
+from jtem.assemble.calibration import case  # noqa: E402
+from jtem.plan import calibration as calibration_plan  # noqa: E402
+from jtem.readers.site_climates import nearest_half_degree  # noqa: E402
+
+PLAN = """
+[calibration]
+name = "ground"
+[model]
+{model}
+{data}
+[history]
+first = 1991
+spin_up = [1901, 1930]
+[errors]
+floor = {{ soil_temperature = 2.0, active_layer_thickness = 0.1 }}
+[[parameter]]
+label = "unused"
+name = "soil_thermal.geothermal_heat_flux"
+bounds = [0.01, 0.2]
+"""
+LOST = 10.0
+BLOCK = 5.0, 10.0
+
+
+def words(option: str) -> str:
+    """Lines of [model]."""
+    chosen = set(option.split("+"))
+    lines = ['precision = "mixed"']
+    if "overlay" in chosen:
+        lines.append('parameters = ["jtem_soil_heat"]')
+    if "fine" in chosen:
+        lines += ['soil_grid = "fine"', "heat_substeps = 10"]
+    if "settling" in chosen:
+        lines.append('snow = "settling"')
+    if "curve" in chosen:
+        lines.append('freezing = "curve"')
+    return "\n".join(lines)
+
+
+def table(path: Path) -> dict[str, tuple[float, float]]:
+    """Places of a table by site."""
+    with path.open(encoding="utf-8", newline="") as file:
+        return {row["site"]: (float(row["lat"]), float(row["lon"])) for row in csv.DictReader(file)}
+
+
+def community(data: Path, place: tuple[float, float]) -> str:
+    """Largest community of the nearest half-degree cell; "" where there is none within reach."""
+    places = xr.Dataset({"latitude": ("place", [place[0]]), "longitude": ("place", [place[1]])}, {"place": ["here"]})
+    try:
+        cell = nearest_half_degree(data, places, 0)
+    except Exception:  # no land near: no site of ours
+        return ""
+    slot = int(np.argmax(cell["community_fraction"].values[0]))
+    return str(cell["community"].values[0, slot])
+
+
+def sections(data: Path) -> tuple[str, dict[str, tuple[float, float]]]:
+    """[[data]] of all sites, and their places."""
+    places: dict[str, tuple[float, float]] = {}
+    text = ""
+    towers = table(data / "flux_sites/flux_sites.csv")
+    depths = ", ".join(f"{name} = [0.05]" for name in towers)
+    text += '[[data]]\nsource = "flux_sites"\nstreams = ["soil_temperature"]\nyears = [1991, 2014]\n'
+    text += f"soil_depths = {{ {depths} }}\n"
+    places |= towers
+    for source, path, extra in (
+        ("alaska", "soil_temperature/alaska_monthly.csv", 'streams = ["soil_temperature"]\ndepths = [0.25, 0.5, 1.0]'),
+        ("active_layer", "active_layer/calm_alt.csv", ""),
+    ):
+        found = {name: place for name, place in table(data / path).items() if place[0] > 45}
+        known = {name: community(data, place) for name, place in found.items()}
+        known = {name: c for name, c in known.items() if c}
+        names = ", ".join(f'"{name}"' for name in known)
+        given = ", ".join(f'"{name}" = "{c}"' for name, c in known.items())
+        text += (
+            f'[[data]]\nsource = "{source}"\npath = "{path}"\nsites = [{names}]\nyears = [1991, 2014]\n{extra}\n'
+            f"communities = {{ {given} }}\n"
+        )
+        places |= {name: found[name] for name in known}
+    return text, places
+
+
+def r2(simulated: np.ndarray, observed: np.ndarray) -> float:
+    """1 - SSE/SST."""
+    return 1 - ((simulated - observed) ** 2).sum() / ((observed - observed.mean()) ** 2).sum()
+
+
+def line(name: str, simulated: np.ndarray, observed: np.ndarray, block: np.ndarray) -> str:
+    """Count, R2 with its jackknife error over blocks, RMSE, bias."""
+    error = simulated - observed
+    left = [r2(simulated[block != b], observed[block != b]) for b in np.unique(block)]
+    n = len(left)
+    spread = np.sqrt((n - 1) / n * ((np.array(left) - np.mean(left)) ** 2).sum()) if n > 2 else np.nan
+    return (
+        f"{name}: n {error.size}, blocks {n}, R2 {r2(simulated, observed):.2f} ({spread:.2f}), RMSE "
+        f"{np.sqrt((error**2).mean()):.2f}, bias {error.mean():+.2f}, r2 {np.corrcoef(simulated, observed)[0, 1] ** 2:.2f}"
+    )
+
+
+def main():
+    """Print a block of lines for every option."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--data", type=Path, required=True)
+    parser.add_argument(
+        "--options", nargs="+", default=["default", "overlay", "fine", "fine+settling", "fine+settling+curve"]
+    )
+    arguments = parser.parse_args()
+    text, places = sections(arguments.data)
+    for option in arguments.options:
+        plan = calibration_plan.parse(PLAN.format(model=words(option), data=text))
+        made = case(plan, arguments.data)
+        problem, model = made.problem, made.model
+        simulated, _ = model.simulate(model.start_values)
+        o = problem.observations
+        names = np.array([channel.name for channel in problem.channels])[o.channel]
+        group = np.array(problem.communities)[o.site]
+        where = np.array([places[problem.sites[s]] for s in o.site])
+        block = (where // np.array(BLOCK)) @ np.array([1000, 1])
+        seen = np.isfinite(o.value)
+        print(
+            f"== {option}: {len(problem.sites)} sites, {problem.design.thermal and problem.design.thermal.layers} layers"
+        )
+        for name in sorted(set(names)):
+            mine = seen & (names == name)
+            if name == "active_layer_thickness":
+                lost = mine & (simulated > LOST)
+                print(f"no permafrost: {100 * lost.sum() / mine.sum():.1f} % of {mine.sum()} site-years")
+                mine &= ~lost
+            print(line(name, simulated[mine], o.value[mine], block[mine]))
+            for kind in sorted(set(group[mine])):
+                part = mine & (group == kind)
+                if part.sum() > 30:
+                    print("   " + line(kind, simulated[part], o.value[part], block[part]))
+            if name.startswith("soil_temperature"):
+                month = o.begin % 12
+                winter = mine & np.isin(month, (11, 0, 1, 2))
+                print(f"   winter bias {np.mean((simulated - o.value)[winter]):+.2f} K", flush=True)
+
+
+if __name__ == "__main__":
+    main()
