@@ -147,7 +147,7 @@ def faults(design: step.Design, seed: int, count: int, years: int = YEARS, hotte
     """What is wrong in a batch of random columns, a sentence each; none where all holds.
 
     ``hottest`` (degC): in warmer months tundra and desert types may respire more than they hold; a run names such columns as
-    failed (``run.chunk.overdrawn``).
+    failed (``run.overdrawn``).
     """
     rng = np.random.default_rng(seed)
     parameters, cells = some_parameters(rng, count), some_cells(rng, count)

@@ -10,9 +10,6 @@ from jaxtyping import Array, Float
 from jtem.numerics import safe
 from jtem.parameters import parameter
 
-LARGEST_SHARE = 0.5
-"""Of structural nitrogen, what dying tissue gives back to storage at most in a sub-step."""
-
 
 class NitrogenParameters(eqx.Module):
     """Plant nitrogen and the open nitrogen cycle."""
@@ -156,8 +153,11 @@ def couple(
     reduced_uptake = potential_uptake * safe.maximum(0.0, 1.0 - shortfall**2)
     need = potential_npp / production_cn
     storage_suffices = labile_supply >= need
-    given_back = safe.maximum(need * structural_per_carbon * vegetation_cn, -LARGEST_SHARE * structural_nitrogen / step)
-    mobilization = jnp.where(storage_suffices, jnp.where(need < 0.0, given_back, need), labile_supply)
+    mobilization = jnp.where(
+        storage_suffices,
+        jnp.where(need < 0.0, need * structural_per_carbon * vegetation_cn, need),
+        labile_supply,
+    )
     structural_uptake = jnp.where(storage_suffices, 0.0, safe.clip(need - labile_supply, 0.0, reduced_uptake))
     cap = p.labile_maximum_fraction * (
         structural_nitrogen + step * (structural_uptake - litter_nitrogen - resorption + mobilization)

@@ -14,15 +14,12 @@ from jaxtyping import Array, PyTree
 from jtem import step
 from jtem.physics.permafrost import Thaw
 from jtem.records import Selection, Sink
-from jtem.run import batch, course, spinup, years
+from jtem.run import batch, course, overdrawn, spinup, years
 from jtem.run.course import THAW, Experiment, Leg, Spun, Stage, Unit
 from jtem.state import Cell, Climate
 
 BUDGET_LIMIT = {"float64": 1e-9, "float32": 1e-5}
 """Largest relative monthly budget residual by pool precision (decisions: mixed and float64 1e-9, float32 1e-5)."""
-
-LEAST_POOL = {"float64": -1e-6, "float32": -1e-1}
-"""Least pool (g m-2) by pool precision that is zero but for rounding."""
 
 RESIDUALS = {
     "carbon_residual": "ecosystem_carbon",
@@ -185,7 +182,7 @@ class Chunk:
         """Ends of a unit's stages, after its results and states went to the sink and into the memory."""
         made, extra = self._walk(unit, ends)
         for name, end in made.items():
-            for row, pool in overdrawn(end.state, LEAST_POOL[self.e.design.pool_dtype]):
+            for row, pool in overdrawn.columns(end.state, overdrawn.LEAST_POOL[self.e.design.pool_dtype]):
                 if row < self.count:
                     self.failed.setdefault(self.columns.start + row, f"end of {name}: {pool} is below zero")
             self.sink.state(name, self.columns, jax.tree.map(lambda leaf: np.asarray(leaf)[: self.count], end.state))
@@ -531,21 +528,6 @@ def failures(annual: dict[str, np.ndarray], limit: float) -> Iterator[tuple[int,
     for residual, scale in RESIDUALS.items():
         bad = np.asarray(np.abs(annual[residual]) > limit * np.maximum(np.abs(annual[scale]), 1.0))
         yield from rows(bad, f"{residual} exceeds {limit:g} of {scale}")
-
-
-def overdrawn(state: step.State, least: float) -> Iterator[tuple[int, str]]:
-    """Columns (leading axis) with a pool below ``least`` (g m-2), and its name: what was taken was not there.
-
-    A month so hot that plants respire more than they hold does this; numbers that follow mean nothing, though budgets close.
-    """
-    carbon = state.carbon
-    pools = {
-        "vegetation carbon": carbon.vegetation_carbon, "structural nitrogen": carbon.structural_nitrogen,
-        "labile nitrogen": carbon.labile_nitrogen, "soil carbon": carbon.soil.carbon,
-        "soil organic nitrogen": carbon.soil.organic_nitrogen, "available nitrogen": carbon.soil.available_nitrogen,
-    }  # fmt: skip
-    for name, values in pools.items():
-        yield from ((int(row), name) for row in np.flatnonzero(np.asarray(values) < least))
 
 
 _mean_years = jax.jit(jax.vmap(years.mean_year))
