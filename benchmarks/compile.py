@@ -70,8 +70,8 @@ def measure(case: str, data: Path | None) -> dict[str, float]:
             count[SECONDS[name]] += seconds  # type: ignore[assignment]
         count["programs"] += name == "/jax/core/compile/backend_compile_duration"
 
-    jax.monitoring.register_event_listener(event)
-    jax.monitoring.register_event_duration_secs_listener(duration)
+    jax.monitoring.register_event_listener(event)  # pyright: ignore[reportArgumentType]
+    jax.monitoring.register_event_duration_secs_listener(duration)  # pyright: ignore[reportArgumentType]
     with tempfile.TemporaryDirectory() as folder:
         code = jtem(command(case, Path(folder), data))
     if code:

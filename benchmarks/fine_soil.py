@@ -10,7 +10,7 @@ from __future__ import annotations
 import math
 
 import numpy as np
-from scipy.linalg.lapack import dptsv
+from scipy.linalg.lapack import dptsv  # pyright: ignore[reportAttributeAccessIssue]
 
 LATENT, MONTH = 334.0, 365.25 / 12 * 0.0864  # MJ m-3, Ms
 REPORTED = np.concatenate([np.arange(11) * 0.1, 1 + 0.2 * np.arange(1, 11)])

@@ -190,7 +190,8 @@ def fit_top(sites: tuple[str, ...], x, year: dict) -> np.ndarray:
         if held is not None:
             low[:3], high[:3] = held - 1e-6, held + 1e-6
         return least_squares(
-            lambda y: np.asarray(function(y, weight)), begin, lambda y: np.asarray(jacobian(y, weight)), (low, high),
+            lambda y: np.asarray(function(y, weight)), begin, lambda y: np.asarray(jacobian(y, weight)),  # pyright: ignore[reportArgumentType]
+            (low, high),
             max_nfev=25,
         )  # fmt: skip
 
@@ -280,7 +281,11 @@ def main(folder: Path) -> None:
         jacobian = jax.jit(jax.jacfwd(fit.residuals))
         residuals = jax.jit(fit.residuals)
         best = least_squares(
-            lambda x, r=residuals: np.asarray(r(x)), PRIOR, lambda x, j=jacobian: np.asarray(j(x)), BOUNDS, max_nfev=25
+            lambda x, r=residuals: np.asarray(r(x)),
+            PRIOR,
+            lambda x, j=jacobian: np.asarray(j(x)),  # pyright: ignore[reportArgumentType]
+            BOUNDS,
+            max_nfev=25,
         )
         error = np.sqrt(np.diag(np.linalg.inv(best.jac.T @ best.jac)))
         print(f"{community}: cost {best.cost:.1f} after {best.nfev} runs; {best.message}")

@@ -826,6 +826,7 @@ def soil_temperature(reference: Reference, series: HeatSeries, design: step.Desi
     """Monthly soil temperatures against DST10 to DST100, and the active layer, 1901-2015."""
     count = HISTORY_YEARS * 12
     result: dict[str, float] = {}
+    assert design.thermal is not None
     for depth in DEPTHS_CM:
         measured = scores(series.temperature_at(depth / 100, design.thermal), reference[f"DST{depth}"][:count])
         result |= {

@@ -132,7 +132,8 @@ def model(rows: dict, air, fall, start, years: int, design: st.ThermalDesign):
         state = st.state_from_temperature(at, temperature[11], props)
 
         def month(state, forcing):
-            return st.month(state, *forcing, props, cover=snow.cover, design=design)
+            now, later, falls = forcing
+            return st.month(state, now, later, falls, props, cover=snow.cover, design=design)
 
         def year(state, _):
             state, out = jax.lax.scan(month, state, (temperature, jnp.roll(temperature, -1), snowfall))

@@ -24,6 +24,7 @@ from jtem.physics import permafrost, snow  # noqa: E402
 from jtem.physics import soil_heat as st  # noqa: E402
 from jtem.run.spinup import periodic_heat  # noqa: E402
 from jtem.state import Cell, Climate  # noqa: E402
+from jtem.step import heat  # noqa: E402
 
 TABLE = parameters.read_table(step.Parameters, [data_path("parameters", "defaults.toml")])
 CASES = [("alpine_meadow", -1.7, 12.0, 6.0)] + [
@@ -63,7 +64,8 @@ def mean_temperature(design: step.Design, years: int, name: str):
         climate = Climate(air, precipitation, zero + 100.0, jnp.asarray(300.0), zero, air[0])
         cell = Cell(jnp.asarray(100.0), jnp.asarray(0.6), community, zero + 500.0, jnp.zeros(25))
         column = step.derive(row, cell, design)
-        state = step.heat.start(air, column, design)
+        state = heat.start(air, column, design)
+        assert state is not None
         _, made = periodic_heat(state, climate, cell, column, years=years, design=design, differentiable=True)
         return made.months.soil_temperature[:, LAYER].mean(), made.largest_change
 

@@ -39,7 +39,7 @@ model = jtem.open(
 )
 here = model.run()
 print(here.attrs["devices"], f"{here.seconds:.1f} s, of which {here.compile_seconds:.1f} s compiling")
-if "cpu" in here.attrs["devices"]:
+if "cpu" in str(here.attrs["devices"]):
     print("no GPU here (or jax without CUDA: pip install 'jtem[gpu]'): the CPU is compared with itself")
 
 # %%

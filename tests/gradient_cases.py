@@ -54,7 +54,7 @@ TRAINABLE = tuple(name for name, entry in TABLE.entries.items() if entry.trainab
 
 def design_of(scheme: str) -> step.Design:
     """All float64; nitrogen open in one of the cases so that its parameters are alive; ``layered_concentration`` comes with
-    C:N of tissue by photosynthesis and two layers of soil water.
+    C:N of tissue by photosynthesis, two layers of soil water (and observed nitrogen).
     """
     design = step.Design(permafrost=permafrost.SCHEMES[scheme], heat_dtype="float64", open_nitrogen=scheme == "tem6")
     if scheme != "layered_concentration":
@@ -130,6 +130,8 @@ def inputs(scheme: str):
         climate, air_temperature=air, following_air_temperature=following,
         nitrogen_input=climate.nitrogen_input + 0.02,
     )  # fmt: skip
+    if scheme == "layered_concentration":
+        cells = dataclasses.replace(cells, soil_nitrogen_profile=cells.soil_carbon_profile / 12.0)
     rows = base_rows(scheme)
     names, vectors = flatten(rows)
     return names, (vectors, rows, cells, climate, jnp.asarray(BASE_THAW[scheme]))

@@ -35,8 +35,8 @@ ALLOWED = {
     "writers": GROUND | {"state", "variables", "writers"},
     "report": GROUND | {"coast", "variables", "report"},
     "plan": {
-        "errors", "variables", "readers.catalogue", "physics.permafrost", "physics.nitrogen", "run", "run.factorial",
-        "study.calibration.problem", "plan",
+        "errors", "variables", "readers.catalogue", "physics.permafrost", "physics.nitrogen", "physics.snow",
+        "physics.soil_heat", "run", "run.factorial", "study.calibration.problem", "plan",
     },
     "assemble": CORE | {"variables", "devices", "plan", "readers", "writers.states", "assemble"},
     "front": CORE | {"variables", "devices", "plan", "readers", "writers", "report", "assemble", "front"},

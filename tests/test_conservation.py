@@ -79,7 +79,7 @@ def random_state(design, cells, climate, parameters, seed=3):
 
 
 def design_of(scheme, heat, pools, open_nitrogen, two_water_layers=False):
-    """``layered_concentration`` comes with C:N of tissue by photosynthesis."""
+    """``layered_concentration`` comes with C:N of tissue by photosynthesis (and observed nitrogen)."""
     plain = step.Design(
         permafrost=permafrost.SCHEMES[scheme], heat_dtype=heat, pool_dtype=pools, open_nitrogen=open_nitrogen,
         two_water_layers=two_water_layers,
@@ -92,6 +92,8 @@ def design_of(scheme, heat, pools, open_nitrogen, two_water_layers=False):
 def simulate(scheme, heat, pools, open_nitrogen=False, baseline=False, root_density_decline=0.0, two=False):
     design = design_of(scheme, heat, pools, open_nitrogen, two)
     cells, climate = scattered()
+    if scheme == "layered_concentration":
+        cells = dataclasses.replace(cells, soil_nitrogen_profile=cells.soil_carbon_profile / 12.0)
     cast = lambda tree: jax.tree.map(lambda x: x.astype(pools) if x.dtype.kind == "f" else x, tree)  # noqa: E731
     cells, climate = cast(cells), cast(climate)
     parameters = parameter_tree(pools)

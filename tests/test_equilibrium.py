@@ -286,7 +286,7 @@ def reverse_derivative(design, vectors, rows, cells, year):
     return np.asarray(value), np.moveaxis(np.asarray(derivative), 0, 1)
 
 
-def central_differences(design, vectors, rows, cells, year, relative=1e-5):
+def central_differences(design, vectors, rows, cells, year, *, relative=1e-5):
     """Outputs (case, output) without a derivative, and differences (case, output, parameter), all in one batch."""
     f = jax.jit(spun_up(design, False))
     base = np.asarray(vectors)

@@ -70,6 +70,7 @@ def host(climate):
 
 def experiment(scheme=permafrost.LAYERED, heat_dtype="float32", passes="auto", spin_up=False, chunk=16, two=False):
     cells, past = make(CASES, YEARS)
+    cells = replace(cells, soil_nitrogen_profile=cells.soil_carbon_profile / 15.0)
     _, future = make(CASES, YEARS, warming_per_year=0.8)
     past, future = host(past), host(future)
     wetter = future.precipitation * (1.0 + 0.1 * np.arange(YEARS))[None, :, None]
@@ -130,6 +131,30 @@ def test_passes_run_apart_give_the_inline_run(scheme, heat, two):
     assert np.any(split["ssp_S_PF", "annual", "exposed_carbon"] != split["ssp_S_Trans", "annual", "exposed_carbon"])
     assert np.any(base != split["ssp_S_CO2", "annual", "soil_carbon"])
     forcing_is_what_the_factors_say(split)
+
+
+def test_a_run_that_holds_permafrost_may_keep_the_thaw_that_water_and_plants_see():
+    """Ground whose climate is held keeps its thaw anyway; else water and plants differ, and the transient run is as before."""
+    plain = experiment()
+    climates = {stage.name: stage.climate for stage in plain.stages}
+    runs = (*protocol.LIU2024[:2], protocol.Run("S_all", frozenset({"permafrost", "temperature", "precipitation"})))
+    rows = []
+    for keep in (False, True):
+        made = protocol.expand(
+            runs, {"ssp": climates["ssp_S_Trans"]}, (), base=climates["historical"], reference=climates["historical"],
+            parent="historical", years=(2001 + YEARS, 2000 + 2 * YEARS), layers=True, keep_thaw=keep,
+        )  # fmt: skip
+        rows += [replace(row, name=f"{row.name}_{keep}") for row in made if keep or row.name != "ssp_S_all"]
+    rows.append(replace(rows[-1], name="ssp_S_all_False", thaw_climate=None, thaw_key=None))
+    assert run.heat_passes(rows) == 2  # free ground and held ground
+    sink = Memory()
+    assert not run.run_experiment(replace(plain, stages=(plain.stages[0], *rows)), sink).failed
+    found = sink.joined()
+    for name in ("soil_water", "heterotrophic_respiration", "soil_carbon"):
+        values = {row.name: found[row.name, "annual", name] for row in rows}
+        np.testing.assert_array_equal(values["ssp_S_Trans_True"], values["ssp_S_Trans_False"])
+        np.testing.assert_array_equal(values["ssp_S_all_True"], values["ssp_S_all_False"])
+        assert np.any(values["ssp_S_PF_True"] != values["ssp_S_PF_False"]), name
 
 
 def forcing_is_what_the_factors_say(results):

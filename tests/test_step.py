@@ -115,9 +115,9 @@ def test_decomposition_feels_the_upper_20_cm_where_they_have_water_of_their_own(
     same, dry = drivers(jnp.asarray(root)), drivers(jnp.asarray(0.12))
     below = (root * hydraulics.rooting_depth - 0.12 * 0.2) / (hydraulics.rooting_depth - 0.2)
     assert float(same.conductivity) == float(dry.conductivity) > 0.0
-    small = dict(rtol=1e-3)  # losses are exponential in the rate
+    small = 1e-3  # losses are exponential in the rate
     ratio = (response(0.12) / response(root), response(below) / response(root)) if two else (1.0, 1.0)
-    np.testing.assert_allclose(dry.soil_loss / same.soil_loss, ratio[0], **small)
-    np.testing.assert_allclose((dry.layer_loss / same.layer_loss)[:2], ratio[0], **small)
-    np.testing.assert_allclose((dry.layer_loss / same.layer_loss)[2:8], ratio[1], **small)
+    np.testing.assert_allclose(dry.soil_loss / same.soil_loss, ratio[0], rtol=small)
+    np.testing.assert_allclose((dry.layer_loss / same.layer_loss)[:2], ratio[0], rtol=small)
+    np.testing.assert_allclose((dry.layer_loss / same.layer_loss)[2:8], ratio[1], rtol=small)
     assert not two or (ratio[0] < 0.9 and abs(ratio[1] - 1) > 0.01)

@@ -49,6 +49,7 @@ class Cell(eqx.Module):
     community: Int[AnyArray, "*cells"]  # row of the parameter table
     top_of_atmosphere: Float[AnyArray, "*cells 12"]  # cal cm-2 d-1
     soil_carbon_profile: Float[AnyArray, "*cells layer"]  # gC m-2 in the 25 layers
+    soil_nitrogen_profile: Float[AnyArray, "*cells layer"] | None = None  # gN m-2; None: by the C:N of the active pool
 
 
 class Controls(eqx.Module):

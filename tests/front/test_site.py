@@ -81,7 +81,7 @@ def test_every_form_of_the_same_table_gives_the_same_numbers(form, in_folder):
             table = "t.nc"
         if form == "index":
             table, given = indexed, {"units": units}
-    read = site_table.read(table, **given)
+    read = site_table.read(table, **given)  # pyright: ignore[reportArgumentType]
     expected = site_table.read(frame)
     assert read.years.tolist() == list(range(1990, 2010))
     for name, values in expected.fields.items():
@@ -110,6 +110,7 @@ def test_half_hours_and_days_of_the_year():
     )
     np.testing.assert_allclose(site_table.read(ends, units=units).fields["precipitation"], read.fields["precipitation"])
     days = places.days()
+    assert isinstance(days.index, pd.DatetimeIndex)
     by_day = days.reset_index(drop=True).assign(year=days.index.year, doy=days.index.day_of_year)
     np.testing.assert_allclose(
         site_table.read(by_day, units=places.UNITS).fields["air_temperature"],

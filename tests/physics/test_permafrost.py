@@ -20,7 +20,7 @@ P = branch(
 )  # fmt: skip
 ACTIVE = pf.ActivePools(a(10000.0), a(500.0), a(2.0))
 THICKNESS = np.diff(LAYER_EDGES)
-PROFILE = a(np.repeat([3000.0, 4000.0, 5000.0], [10, 10, 5]))
+PROFILE = pf.Profile(a(np.repeat([3000.0, 4000.0, 5000.0], [10, 10, 5])))
 F = lambda z: z / (0.5 + z) if z <= 3 else (3 / 3.5) * (1 + (z - 3) * 0.5 / 10.5)  # noqa: E731 - equation P2
 MOVE, HOLD = jnp.asarray(True), jnp.asarray(False)
 
@@ -149,14 +149,34 @@ def test_p7_a_hyperbola_is_found_again_and_layers_keep_the_stocks():
     close([top[0], bottom[-1], (bottom - top).sum()], [0.0, 6.0, 6.0])
 
 
+def test_p7_without_observations_the_hyperbola_gives_all_layers():
+    depth = np.array([0.3, 1.0, 2.0, 3.0])
+    stocks = np.diff(40.0 * depth / (0.7 + depth), prepend=0.0)
+    edges = np.asarray(LAYER_EDGES)
+    both = np.stack([stocks, stocks, [0.3, 0.7, 1.0, 9.0]])  # no hyperbola fits the last: its intervals stay
+    found = pf.layers_from_intervals(both, np.array([True, False, True]))
+    close(found[0], np.diff(40.0 * edges / (0.7 + edges)))
+    close(found[1:], pf.layers_from_intervals(both[1:]))
+
+
 def test_p8_inventory_by_hand():
     """Base 1.3 m: nothing above, half of the layer 1.2-1.4 m, all below; C:N 20 0.8, 2 % of the nitrogen available."""
     store = layers(1.3)
-    expected = np.asarray(PROFILE) * np.r_[np.zeros(11), 0.5, np.ones(13)]
+    expected = np.asarray(PROFILE.carbon) * np.r_[np.zeros(11), 0.5, np.ones(13)]
     close(store.frozen_carbon, expected)
     close(store.frozen_organic_nitrogen, expected / 16 * 0.98)
     close(store.frozen_available_nitrogen, expected / 16 * 0.02)
     assert float(store.thawed_carbon.sum()) == 0.0
+
+
+def test_p8_nitrogen_of_the_profile_where_it_has_some():
+    """Half of the layer 1.2-1.4 m, all below, over the scale of C:N of 0.8; carbon as without."""
+    observed = PROFILE._replace(nitrogen=a(np.linspace(100.0, 340.0, 25)))
+    store = pf.begin_layers(pf.empty_store(25, a(1.3)), ACTIVE, thaw(1.3), observed, P)
+    expected = np.linspace(100.0, 340.0, 25) * np.r_[np.zeros(11), 0.5, np.ones(13)] / 0.8
+    close(store.frozen_organic_nitrogen, expected * 0.98)
+    close(store.frozen_available_nitrogen, expected * 0.02)
+    close(store.frozen_carbon, layers(1.3).frozen_carbon)
 
 
 def test_p8_thaw_by_hand():

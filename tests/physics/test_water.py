@@ -66,7 +66,7 @@ def expected_change(rain, pet, stored, largest, days):
     gain = lambda x: -g * (demand - x) if x < demand else min(x - demand, room)  # noqa: E731
     density = lambda x: gain(x) * math.exp(-x / depth) / depth  # noqa: E731
     kinks = [demand, demand + room]
-    wet = sum(quad(density, *ends)[0] for ends in ((0, kinks[0]), kinks, (kinks[1], kinks[1] + 60 * depth)))
+    wet = sum(quad(density, ends[0], ends[1])[0] for ends in ((0, kinks[0]), kinks, (kinks[1], kinks[1] + 60 * depth)))
     return chance * wet - (1 - chance) * g * demand
 
 

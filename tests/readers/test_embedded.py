@@ -214,8 +214,10 @@ def test_emulator_error_against_the_real_climatology_is_the_stated_one(shared_da
         .isel(lat=slice(0, None, 5), lon=slice(0, None, 10))
     )
     surface = xr.open_dataset(shared_data / "climate_grid" / "surface_0p5deg.nc").sel(lat=real.lat, lon=real.lon)
-    keep = (surface["land_fraction_hwsd"] > 0.1).values & np.isfinite(real["tas"]).all(dim="month").values
-    keep &= np.isfinite(real["pr"]).all(dim="month").values
+    keep = (surface["land_fraction_hwsd"] > 0.1).values & np.isfinite(real["tas"].values).all(
+        axis=real["tas"].dims.index("month")
+    )
+    keep &= np.isfinite(real["pr"].values).all(axis=real["pr"].dims.index("month"))
     latitude, longitude = np.meshgrid(real.lat, real.lon, indexing="ij")
     cells = xr.Dataset(
         {

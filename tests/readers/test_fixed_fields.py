@@ -15,7 +15,7 @@ SHAPE = (3, 4)
 BAND = {66.25: 1244.92, 66.75: 1220.15, 67.25: 1195.35}  # km2 of half-degree cells
 
 
-def fixed(latitude=LATITUDE, longitude=LONGITUDE, dims=GRID, shape=SHAPE, **changed: Any) -> dict:
+def fixed(latitude: Any = LATITUDE, longitude: Any = LONGITUDE, dims=GRID, shape=SHAPE, **changed: Any) -> dict:
     """A plain file of fixed fields with some variables put in place."""
     values = {
         "elevation": (300.0, "m"),
@@ -142,7 +142,7 @@ def test_soil_carbon_observed_in_part_stays(tmp_path):
     found = cells(tmp_path, fixed(soil_organic_carbon=((*GRID, "interval"), stocks, {"units": "kg m-2"})))
     given = {}
 
-    def layers(profile):
+    def layers(profile, curve):
         given["kg"] = profile / 1000.0
         return np.zeros((profile.shape[0], 5))
 

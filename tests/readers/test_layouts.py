@@ -940,7 +940,7 @@ def build(folder, chance):
     return paths
 
 
-@settings(max_examples=40, deadline=None, suppress_health_check=[*HealthCheck], derandomize=True)
+@settings(max_examples=40, deadline=None, suppress_health_check=[*HealthCheck], derandomize=True)  # pyright: ignore[reportArgumentType]
 @given(chance=random_layouts())
 def test_random_layouts(tmp_path_factory, chance):
     compare(read(build(tmp_path_factory.mktemp("random"), chance)), rtol=2e-6 if chance["dtype"] == "f4" else 1e-6)

@@ -342,6 +342,19 @@ def test_pedons(tmp_path):
             soil_carbon.read_pedons(path)
 
 
+def test_nitrogen_of_profiles_is_read_beside_carbon(tmp_path):
+    path = tmp_path / "profiles.csv"
+    path.write_text(
+        "site,latitude,longitude,top_m,bottom_m,carbon_kg_m2,nitrogen_kg_m2\n"
+        "a,68.30,-150.30,0,0.3,9,0.6\na,68.30,-150.30,0.3,1,14,\na,68.30,-150.30,1,2,12,1.0\n"
+        "b,68.20,-150.20,0,0.3,11,0.8\n"
+    )
+    pedons = soil_carbon.read_pedons(path)
+    nitrogen = soil_carbon.pedon_means(pedons, TARGETS, "nitrogen")
+    np.testing.assert_allclose(nitrogen[0], [0.7, np.nan, 1.0, np.nan])
+    np.testing.assert_allclose(soil_carbon.pedon_means(pedons, TARGETS)[0], [10.0, 14.0, 12.0, np.nan])
+
+
 def test_the_rest_is_filled_by_type():
     observed = np.full((14, 4), np.nan)
     observed[:12] = [10.0, 20.0, 15.0, 12.0]
@@ -367,3 +380,10 @@ def test_the_real_pedons_and_densities(shared_data):
     )
     assert sorted(known) == ["boreal_forest", "wet_moist_tundra"]
     assert known["wet_moist_tundra"][:2].sum() == pytest.approx(25.3, abs=1.0)
+    assert np.isnan(pedons.nitrogen).all()
+    densities = shared_data / "soil_carbon/cn_density_by_vegetation.csv"
+    names = sorted(soil_carbon.DENSITY_TYPES)
+    carbon, nitrogen = (soil_carbon.from_densities(densities, names, element) for element in ("carbon", "nitrogen"))
+    stocks = np.stack([carbon[name] for name in names])
+    rule = soil_carbon.embedded.soil_nitrogen(np.array(names), stocks)  # the shipped ratios are those of this table
+    np.testing.assert_allclose(rule, [nitrogen[name] for name in names], rtol=0.01)

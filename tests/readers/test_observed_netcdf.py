@@ -5,7 +5,7 @@ import pytest
 from layout_files import EAST, NORTH, stamps, steps, time, write
 
 from jtem.errors import InputError
-from jtem.readers import observations
+from jtem.readers import observed_netcdf
 
 PLACES = {"lat": (("station",), np.array([68.6, 64.9]), NORTH), "lon": (("station",), np.array([210.4, -147.7]), EAST)}
 MONTHS = np.arange(24.0)
@@ -28,7 +28,7 @@ def test_stations_with_depths_stamped_at_the_end_of_the_month(tmp_path):
         "depth": (("depth",), np.array([10.0, 50.0]), {"units": "cm", "positive": "down"}),
         "soil_temperature": (("depth", "time", "station"), ground, {"units": "K", "_FillValue": -999.0}),
     }  # fmt: skip
-    found = observations.read_table(write(tmp_path / "ground.nc", content))
+    found = observed_netcdf.read_table(write(tmp_path / "ground.nc", content))
     assert found.sizes["observation"] == 2 * 2 * 24 - 1
     np.testing.assert_allclose(found["longitude"].values, [-149.6, -147.7])
     january = rows_of(found, site="Fairbanks", year=1991, month=1, depth=0.5)
@@ -44,7 +44,7 @@ def test_days_of_one_tower_become_months_where_enough_are_there(tmp_path):
     clock = {"time": (("time",), at, {"units": "days since 1850-01-01", "calendar": "standard"})}
     place = {"latitude": ((), 63.9, NORTH), "longitude": ((), -145.7, EAST)}
     content = clock | place | {"NEE": (("time",), flux, {"units": "gC m-2 d-1"})}
-    found = observations.read_table(write(tmp_path / "US-Xyz.nc", content))
+    found = observed_netcdf.read_table(write(tmp_path / "US-Xyz.nc", content))
     assert set(found["site"].values) == {"US-Xyz"} and set(found["stream"].values) == {"nep"}
     assert found.sizes["observation"] == 23 and "1 months with less than 80 %" in found.attrs["notes"]
     july = rows_of(found, year=1991, month=7)
@@ -57,7 +57,7 @@ def test_probings_of_thaw_become_the_year_s_active_layer(tmp_path):
     depth[[6, 7, 8, 18, 20]] = 30.0, 45.0, 50.0, 40.0, 61.0
     content = time("middle") | {"lat": ((), 68.6, NORTH), "lon": ((), -149.6, EAST)}
     content |= {"thaw_depth": (("time",), depth, {"units": "cm"})}
-    found = observations.read_table(write(tmp_path / "Toolik.nc", content))
+    found = observed_netcdf.read_table(write(tmp_path / "Toolik.nc", content))
     np.testing.assert_allclose(found["value"].values, [0.50, 0.61])
     assert np.isnan(found["month"].values).all() and found["year"].values.tolist() == [1991, 1992]
 
@@ -83,4 +83,4 @@ def test_probings_of_thaw_become_the_year_s_active_layer(tmp_path):
 def test_what_cannot_be_told_is_refused(tmp_path, change, message):
     content = time("middle") | {"lat": ((), 68.6, NORTH), "lon": ((), -149.6, EAST)} | change
     with pytest.raises(InputError, match=message):
-        observations.read_table(write(tmp_path / "x.nc", content))
+        observed_netcdf.read_table(write(tmp_path / "x.nc", content))

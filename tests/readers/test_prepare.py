@@ -342,7 +342,7 @@ def test_only_the_chunk_is_read(raw, tmp_path, monkeypatch):
             touched.append(key[0].stop - key[0].start)
             return self.variable[key]
 
-    monkeypatch.setattr(store, "_gather", lambda variable, wanted, at: gather(Counted(variable), wanted, at))
+    monkeypatch.setattr(store, "_gather", lambda variable, wanted, at: gather(Counted(variable), wanted, at))  # pyright: ignore[reportArgumentType]
     found = load(np.array([1999, 3, 300, 4]), 1995, 1996)
     np.testing.assert_allclose(
         found["air_temperature"].values[:, 0, 0], -5 + 1e-3 * np.array([1999, 3, 300, 4]), rtol=1e-6

@@ -389,7 +389,7 @@ def daymet_daily(folder):
 )
 def test_published_layouts(tmp_path, make, word, tolerance):
     paths = make(tmp_path)
-    atol = {"tas": 4e-5} if tolerance < 1e-3 else {}  # 32-bit kelvin
+    atol: dict[str, float] = {"tas": 4e-5} if tolerance < 1e-3 else {}  # 32-bit kelvin
     places = read(paths, layout=word)
     expected = truth(places["latitude"].values, places["longitude"].values)
     for options in ({"layout": word}, {}):  # the names alone tell the layout, too

@@ -45,13 +45,16 @@ def climate(count: int = 3, first: int = 1990, years: int = 3) -> xr.Dataset:
     )
 
 
-def build(data: xr.Dataset):
+def build(data: xr.Dataset, **options):
     return to_model.model_cells(
         data,
         COMMUNITIES,
         top_of_atmosphere=lambda latitude: np.repeat(latitude[:, None], 12, axis=1),
-        carbon_layers=lambda stocks: np.repeat(stocks.sum(axis=1)[:, None], 25, axis=1),
+        carbon_layers=lambda stocks, curve: (
+            np.where(curve, 2.0, 1.0)[:, None] * stocks.sum(axis=1)[:, None] * np.ones(25)
+        ),
         where="my_static.nc",
+        **options,
     )
 
 
@@ -84,6 +87,35 @@ def test_what_was_observed_to_one_metre_stays():
     rest = stocks - 1000.0 * (9.0 + 12.0)  # of the communities' means below 1 m
     assert np.all(rest > 0) and rest[1] == rest[2] != rest[0]
     assert np.asarray(whole.columns.soil_carbon_profile)[0, 0] == pytest.approx(42000.0)
+
+
+def test_nitrogen_is_observed_or_follows_from_vegetation_and_depth():
+    assert build(cells()).columns.soil_nitrogen_profile is None
+    data = cells()
+    observed = np.full((3, 4), np.nan)
+    observed[2] = data["soil_organic_carbon"].values[2] / [10.0, 11.0, 12.0, 13.0]
+    data["soil_nitrogen"] = (("cell", "interval"), observed)
+    columns = build(data, nitrogen=True).columns
+    ratio = columns.soil_carbon_profile / columns.soil_nitrogen_profile
+    np.testing.assert_allclose(ratio[3], np.repeat([10.0, 11.0, 12.0, 13.0], [3, 7, 5, 10]))
+    np.testing.assert_allclose(ratio[1], np.repeat([17.6, 16.8, 15.3, 15.2], [3, 7, 5, 10]))  # tundra
+    data["soil_nitrogen"][2, 0] = 60.0
+    with pytest.raises(InputError, match=r"'soil_nitrogen' has values outside 0..50 kg m-2"):
+        build(data, nitrogen=True)
+
+
+def test_the_hyperbola_is_for_cells_that_are_not_observed():
+    data = cells()
+    data["soil_organic_carbon"][1, 2] = np.nan
+    with pytest.warns(InputNote, match="observed in part"):
+        plain, curved = build(data), build(data, hyperbola=True)
+    factor = np.asarray(curved.columns.soil_carbon_profile / plain.columns.soil_carbon_profile)[:, 0]
+    np.testing.assert_allclose(factor, [1.0, 1.0, 2.0, 1.0])
+    data["soil_carbon_observed"] = ("cell", [True, True, False])
+    with pytest.warns(InputNote, match="observed in part"):
+        curved = build(data, hyperbola=True)
+    factor = np.asarray(curved.columns.soil_carbon_profile / plain.columns.soil_carbon_profile)[:, 0]
+    np.testing.assert_allclose(factor, [1.0, 1.0, 1.0, 2.0])
 
 
 def test_sandy_soil_keeps_a_floor():

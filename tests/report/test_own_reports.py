@@ -152,7 +152,7 @@ def test_panels_say_what_is_lacking_and_a_wrong_cell_is_one_sentence(tmp_path):
         axes = site_page.profile(monthly, thaw=annual)
         assert axes.get_ylim() == (3.0, 0.0)  # 0 at the top, 3 m at least
         (steps,) = [p for p in axes.patches if hasattr(p, "get_data")]
-        np.testing.assert_allclose(steps.get_data().values, 0.5 + 0.1 * np.arange(10), rtol=1e-6)
+        np.testing.assert_allclose(steps.get_data().values, 0.5 + 0.1 * np.arange(10), rtol=1e-6)  # pyright: ignore[reportAttributeAccessIssue]
         with pytest.raises(InputError, match=r"cell 3 is not among the 1 cells of the results; give 0\.\.0"):
             site_page.overview(annual, cell=3)
         with pytest.raises(InputError, match="'soil_temperature' is not among the annual results"):

@@ -33,7 +33,7 @@ class Slow(ChunkStore):
 
 
 ALL = slice(0, 2)
-HISTORY = Stage("history", 2000, 2010, lambda rows: None)
+HISTORY = Stage("history", 2000, 2010, lambda rows: None)  # pyright: ignore[reportArgumentType]
 
 
 def block(behind, year):

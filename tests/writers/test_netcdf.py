@@ -113,7 +113,7 @@ def test_a_variable_is_drawn_by_xarray_alone(tmp_path):
     write_all(tmp_path, [slice(0, 4)])
     with xr.open_dataset(tmp_path / "t_historical_monthly.nc") as monthly:
         (line,) = monthly["tsl"].isel(depth=0, cell=0).plot.line()
-        assert len(line.get_xdata()) == 48
+        assert np.size(line.get_xdata()) == 48
         assert monthly["tsl"].attrs["units_metadata"] == "temperature: on_scale"
         assert "units_metadata" not in monthly["npp"].attrs
     pyplot.close("all")

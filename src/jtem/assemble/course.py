@@ -117,7 +117,7 @@ def _prepared(
     if named and named not in table.communities:
         raise InputError(f"{plan.where}: [domain] community {named!r} is unknown; {suggest(named, table.communities)}")
     place = place or domain_of(plan, data)
-    cells = model.columns(place.cells, table.communities, design.pool_dtype, place.inputs[0])
+    cells = model.columns(place.cells, table.communities, design.pool_dtype, place.inputs[0], plan.permafrost)
     load = loaders(place, cells.count, plan.run.chunk_columns)
     experiment = Experiment(
         design=design,
@@ -189,6 +189,7 @@ def factorial_stages(plan: Plan, load: Load) -> tuple[Stage, ...]:
         parent=history.name,
         years=(f.first, f.last),
         layers=plan.model.permafrost.layers > 0,
+        keep_thaw=f.keep_thaw,
     )
 
 

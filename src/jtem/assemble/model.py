@@ -19,7 +19,7 @@ from jtem.readers import to_model
 if TYPE_CHECKING:
     import xarray as xr
 
-    from jtem.plan.run import ModelSection
+    from jtem.plan.run import ModelSection, PermafrostSection
 
 
 def design(section: ModelSection, where: str) -> step.Design:
@@ -93,12 +93,22 @@ def table(names: Sequence[str], data: Path | None, where: str) -> parameters.Par
     return parameters.read_table(step.Parameters, files)
 
 
-def columns(cells: xr.Dataset, communities: Sequence[str], dtype: str, where: str) -> to_model.ModelCells:
-    """Cells as columns, one for each of their communities, with soil carbon by layers in ``dtype``; raises ``InputError``."""
+def columns(
+    cells: xr.Dataset,
+    communities: Sequence[str],
+    dtype: str,
+    where: str,
+    permafrost_section: PermafrostSection | None = None,
+) -> to_model.ModelCells:
+    """Cells as columns, one for each of their communities, with soil carbon (and nitrogen) by layers in ``dtype``; raises
+    ``InputError``.
+    """
     return to_model.model_cells(
         cells,
         communities,
         top_of_atmosphere=radiation.top_of_atmosphere,
-        carbon_layers=lambda stocks: permafrost.layers_from_intervals(np.asarray(stocks, dtype)),
+        carbon_layers=lambda stocks, curve: permafrost.layers_from_intervals(np.asarray(stocks, dtype), curve),
         where=where,
+        hyperbola=permafrost_section is not None and permafrost_section.hyperbola,
+        nitrogen=permafrost_section is not None and permafrost_section.observed_nitrogen,
     )

@@ -17,6 +17,7 @@ from jtem.study import scores
 from jtem.study.calibration import pest, posterior, results, sampling, search
 from jtem.study.calibration.case import Case
 from jtem.study.calibration.least_squares import REASONS, summary
+from jtem.study.calibration.published import Regional
 from jtem.study.calibration.results import Evaluation, units
 from jtem.study.calibration.search import Outcome
 
@@ -89,15 +90,56 @@ def fit(case: Case, folder: Path, resume: bool) -> Outcome:
         outcome = search.fit(case, folder, resume=resume, say=say)
         result = results.evaluate(case, outcome)
         found = results.write_results(case, outcome, result, folder)
-        if figures.available():
+        if isinstance(case.model, Regional):
+            rows = published_rows(case, result)
+            results.table(folder / "published.csv", PUBLISHED_HEAD, rows)
+        elif figures.available():
             for s, name in enumerate(case.problem.sites):
                 figures.panel(folder / f"fit_{file_name(name)}.png", name, panels(case, result, s))
     print(f"stopped: {REASONS[outcome.fit.reason]}; {outcome.fit.runs} model runs, {outcome.seconds:.0f} s")
     for name, bound in case.model.transform.at_bounds(case.model.transform.values(outcome.fit.x)):
         print(f"  {name} is at its {bound} bound")
+    if isinstance(case.model, Regional):
+        print_published(published_rows(case, result), outcome)
+        say(f"wrote {folder / 'calibrated.toml'}, published.csv, parameters.csv, correlations.csv, singular_values.csv")
+        return outcome
     print_scores(found, results.read_before(folder))
     say(f"wrote {folder / 'calibrated.toml'}, scores.csv, parameters.csv and figures")
     return outcome
+
+
+PUBLISHED_HEAD = (
+    "key",
+    "scenario",
+    "unit",
+    "printed",
+    "error",
+    "before",
+    "after",
+    "spread",
+    "after over printed",
+    "fitted",
+)
+
+
+def published_rows(case: Case, result: Evaluation) -> list[list[str | float]]:
+    """Printed numbers beside those of the start and of the fit; ``spread``: what the parameters' uncertainty makes of it."""
+    o = case.problem.observations
+    return [
+        [*channel.name.split(), case.units[k], o.value[k], o.error[k], result.before[k], result.after[k], result.spread[k],
+         result.after[k] / o.value[k], "yes" if o.fit[k] else "no"]
+        for k, channel in enumerate(case.problem.channels)
+    ]  # fmt: skip
+
+
+def print_published(rows: Sequence[Sequence[str | float]], outcome: Outcome) -> None:
+    """A table for people, and what the numbers tell of the parameters."""
+    print(f"{'number':32s} {'scenario':11s} {'printed':>10s} {'before':>10s} {'after':>10s} {'spread':>10s}")
+    for key, scenario, _, printed, _, before, after, spread, *_ in rows:
+        print(f"{key:32s} {scenario:11s} {printed:10.4g} {before:10.4g} {after:10.4g} {spread:10.2g}")
+    near = sum(abs(float(row[8]) - 1.0) <= 0.25 for row in rows)
+    singular = ", ".join(f"{s:.3g}" for s in outcome.fit.singular_values)
+    print(f"{near} of {len(rows)} within 25 %; singular values of the Jacobian: {singular}")
 
 
 def draw(case: Case, outcome: Outcome, folder: Path, resume: bool) -> None:

@@ -261,8 +261,9 @@ def _leave_out(name: str, given: Mapping[str, object]) -> None:
 def _check_numbers(given: Mapping[str, object], gaps: bool = False) -> None:
     """Raise ``InputError`` for what is no finite number; None is not given, and NaN is not known where there may be ``gaps``."""
     for word, value in given.items():
-        plain = isinstance(value, int | float | np.integer | np.floating) and not isinstance(value, bool)
-        number = float(value) if plain else np.inf  # pyright: ignore[reportArgumentType]
+        number = np.inf
+        if isinstance(value, int | float | np.integer | np.floating) and not isinstance(value, bool):
+            number = float(value)
         if value is not None and not (np.isfinite(number) or (gaps and np.isnan(number))):
             raise InputError(f"{word} is {value!r}, expected a number; correct it")
 

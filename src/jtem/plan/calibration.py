@@ -64,6 +64,11 @@ class DataSection:
     )
     depths: tuple[float, ...] = setting("Soil temperature of these depths only, m.", ())
     years: tuple[int, int] | None = setting("Observations of these years only.", None, entries=YEARS)
+    columns: int = setting(
+        "Source published: about how many columns of the run plan are simulated (0: all); they stand for the rest.",
+        0,
+        low=0,
+    )
 
 
 @dataclass(frozen=True)

@@ -239,6 +239,10 @@ class FactorialSection:
     last: int = setting("Last year.", 2100, low=1, high=9999)
     base_year: int = setting("Year at which factors are held.", 2015, low=1, high=9999)
     base_climate: str = setting("Climate of the base year (default: the first scenario).", "")
+    keep_thaw: bool = choice(
+        "What runs that hold permafrost keep: the matter that thaw exposes, or also the thaw that water and photosynthesis see.",
+        {"matter": False, "matter_and_water": True}, False, key="held_permafrost",
+    )  # fmt: skip
     members: Mapping[str, tuple[float, float]] = setting(
         "An ensemble of our own making: factor on the warming, relative change of precipitation per degC.",
         EMPTY,
@@ -270,13 +274,21 @@ class FactorialSection:
 
 @dataclass(frozen=True)
 class PermafrostSection:
-    """The base of scheme ``layered``."""
+    """What scheme ``layered`` starts from. ``hyperbola`` and ``observed_nitrogen`` are words in the file."""
 
     base_years: tuple[int, int] | None = setting(
         "Years whose mean active layer is the base of scheme layered (default: the last five of history).",
         None,
         entries=YEARS,
     )
+    hyperbola: bool = choice(
+        "Carbon above 3 m in cells without observations: mean stocks of intervals, or the hyperbola fitted to them.",
+        {"intervals": False, "hyperbola": True}, False, key="profile",
+    )  # fmt: skip
+    observed_nitrogen: bool = choice(
+        "Nitrogen of frozen layers: by the C:N of the active pool, or observed (else by the C:N of vegetation and depth).",
+        {"active_pool": False, "observed": True}, False, key="nitrogen",
+    )  # fmt: skip
 
 
 @dataclass(frozen=True)

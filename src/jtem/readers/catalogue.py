@@ -133,8 +133,11 @@ OBSERVATIONS = {
     "boreholes": Observations("ground temperature with a column a depth", "ground:boreholes"),
     "active_layer": Observations("active layers by year", "ground:active_layer"),
     "calibration_targets": Observations("long-term means by community", "pools:calibration_targets"),
-    "embedded": Observations("a table of the user, at embedded sites", "observations:read_table", "embedded"),
-    "table": Observations("a table of the user", "observations:read_table"),
+    "embedded": Observations(
+        "a table or netCDF file of the user, at embedded sites", "observed_netcdf:read_table", "embedded"
+    ),
+    "table": Observations("a table or netCDF file of the user", "observed_netcdf:read_table"),
+    "published": Observations("numbers that a paper prints, of the factorial of the run plan in path", ""),
 }
 """Words of [[data]] source in a calibration plan."""
 

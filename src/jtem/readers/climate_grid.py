@@ -134,9 +134,11 @@ def cells(
         f"({int(dry.sum())} coastal cells without precipitation left out)"
     )
     stands = f"{stands_for:.4f} times its own land with soil"
+    carbon, nitrogen = (part[parent] for part in stocks)
     cells = contract.cells(
-        values, community[parent], fraction[parent], title, stocks[parent], area_each_cell_stands_for=stands
-    )
+        values, community[parent], fraction[parent], title, carbon, nitrogen, np.zeros(parent.size, bool),
+        area_each_cell_stands_for=stands,
+    )  # fmt: skip
     cells["soil_organic_carbon"].attrs["source"] = soil
     return cells.assign(source_cell=("cell", rows[parent]))
 
@@ -156,17 +158,24 @@ def _climatology_file(folder: Path | str) -> Path:
     return path
 
 
-def _stocks(folder: Path, soil: str, community: np.ndarray, fraction: np.ndarray) -> np.ndarray:
-    """Soil organic carbon (cell, 4), kg m-2, by the embedded rule or by statistics with the rule for the rest."""
+def _stocks(folder: Path, soil: str, community: np.ndarray, fraction: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Soil organic carbon and nitrogen in 0-0.3, 0.3-1, 1-2, 2-3 m (cell, 4), kg m-2.
+
+    By the embedded rule (nitrogen NaN: by C:N of each community) or by statistics with the rule for the rest.
+    """
     if soil == "rule":
-        return embedded.soil_organic_carbon(community, fraction)
+        carbon = embedded.soil_organic_carbon(community, fraction)
+        return carbon, np.full(carbon.shape, np.nan)
     names = sorted({str(name) for name in community.ravel()} - {""})
-    known = soil_carbon.from_densities(folder / "soil_carbon/cn_density_by_vegetation.csv", names)
-    result = np.zeros((community.shape[0], 4))
+    table = folder / "soil_carbon/cn_density_by_vegetation.csv"
+    known = {element: soil_carbon.from_densities(table, names, element) for element in ("carbon", "nitrogen")}
+    carbon, nitrogen = np.zeros((2, community.shape[0], 4))
     for name in names:
-        rule = embedded.soil_organic_carbon(np.array([[name]], dtype=object), np.ones((1, 1)))[0]
-        result += np.where(community == name, fraction, 0.0).sum(axis=1)[:, None] * known.get(name, rule)
-    return result
+        rule = embedded.soil_organic_carbon(np.array([[name]], dtype=object), np.ones((1, 1)))
+        share = np.where(community == name, fraction, 0.0).sum(axis=1)[:, None]
+        carbon += share * known["carbon"].get(name, rule[0])
+        nitrogen += share * known["nitrogen"].get(name, embedded.soil_nitrogen(np.array([name]), rule)[0])
+    return carbon, nitrogen
 
 
 # --- climate ---------------------------------------------------------------------------------------------------------

@@ -20,6 +20,7 @@ import xarray as xr
 
 from jtem.errors import InputError
 from jtem.readers import time_axis
+from jtem.readers.months import month_of_monthly
 from jtem.records import Named
 
 Table = Any
@@ -222,7 +223,7 @@ def _of_dataset(dataset: xr.Dataset, where: str) -> Columns:
         axis = time_axis.of_dates(
             _dates(single[time]), bounds if bounds is not None and bounds.size else None, time, where
         )
-        number = time_axis.month_of_monthly(axis)
+        number = month_of_monthly(axis)
     if number is not None:
         times: tuple[np.ndarray, ...] = (number // 12, number % 12 + 1)
     else:

@@ -29,6 +29,7 @@ CELL_UNITS = {
     "clay": "percent",
 }
 STOCKS = "soil organic carbon in 0-0.3, 0.3-1, 1-2, 2-3 m"
+NITROGEN = "soil nitrogen in 0-0.3, 0.3-1, 1-2, 2-3 m"
 
 
 def cells(
@@ -37,13 +38,16 @@ def cells(
     fraction: np.ndarray,
     title: str,
     soil_organic_carbon: np.ndarray | None = None,
+    soil_nitrogen: np.ndarray | None = None,
+    soil_carbon_observed: np.ndarray | None = None,
     **attributes: object,
 ) -> xr.Dataset:
     """Cells of a run.
 
     ``fields``: each of :data:`CELL_UNITS` in its unit, (cell,) or one number for all cells. ``community``, ``fraction`` (cell,
     share): names of communities ("" for none) and their shares of the cell's area. ``soil_organic_carbon`` (cell, 4): kg m-2 in
-    0-0.3, 0.3-1, 1-2 and 2-3 m, NaN where nothing was observed. ``attributes``: of the dataset.
+    0-0.3, 0.3-1, 1-2 and 2-3 m, NaN where nothing was observed; ``soil_nitrogen`` likewise. ``soil_carbon_observed`` (cell,):
+    whether the carbon is observed and not by rule (absent: where no interval is NaN). ``attributes``: of the dataset.
     """
     count = community.shape[0]
     result: Named = {
@@ -55,6 +59,10 @@ def cells(
     if soil_organic_carbon is not None:
         said = {"units": "kg m-2", "long_name": STOCKS}
         result["soil_organic_carbon"] = (("cell", "interval"), soil_organic_carbon, said)
+    if soil_nitrogen is not None:
+        result["soil_nitrogen"] = (("cell", "interval"), soil_nitrogen, {"units": "kg m-2", "long_name": NITROGEN})
+    if soil_carbon_observed is not None:
+        result["soil_carbon_observed"] = ("cell", soil_carbon_observed)
     return xr.Dataset(result, coords={"cell": np.arange(count)}, attrs={"title": title} | attributes)
 
 

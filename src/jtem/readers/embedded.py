@@ -339,6 +339,15 @@ def soil_organic_carbon(community: np.ndarray, fraction: np.ndarray) -> np.ndarr
     return result
 
 
+def soil_nitrogen(community: np.ndarray, carbon: np.ndarray) -> np.ndarray:
+    """Soil nitrogen by rule, kg m-2 in 0-0.3, 0.3-1, 1-2, 2-3 m, (column, 4): ``carbon`` over C:N by community and depth.
+
+    ``carbon``: kg m-2; ``community`` (column,): names. Ratios and their sources in ``data/embedded/rules.toml``.
+    """
+    ratios = rules()["soil_carbon_per_nitrogen"]
+    return carbon / np.array([ratios.get(str(name), ratios["others"]) for name in community]).reshape(-1, 4)
+
+
 def texture_of_loam() -> tuple[float, float, float]:
     """Sand, silt and clay (percent) of the one loam that embedded cells have."""
     texture = rules()["texture_percent"]
@@ -357,7 +366,12 @@ def cell_dataset(
     """Cells in the form of ``docs/architecture.md``, with the texture and soil carbon of the embedded rules."""
     fields = {"latitude": latitude, "longitude": longitude, "area": area, "elevation": elevation}
     return contract.cells(
-        fields | rules()["texture_percent"], community, fraction, title, soil_organic_carbon(community, fraction)
+        fields | rules()["texture_percent"],
+        community,
+        fraction,
+        title,
+        soil_organic_carbon(community, fraction),
+        soil_carbon_observed=np.zeros(latitude.size, dtype=bool),
     )
 
 
@@ -366,7 +380,8 @@ def domain(name: str = "pan_arctic") -> xr.Dataset:
 
     Dataset on ``cell`` as ``docs/architecture.md`` describes: ``latitude``, ``longitude`` (degrees), ``area`` (km2, the
     ice-free land the cell stands for), ``elevation`` (m), ``sand``, ``silt``, ``clay`` (percent), ``community`` and
-    ``community_area_fraction`` (cell, share), ``soil_organic_carbon`` (cell, interval) in kg m-2.
+    ``community_area_fraction`` (cell, share), ``soil_organic_carbon`` (cell, interval) in kg m-2, and that no cell of it is
+    observed (``soil_carbon_observed``).
 
     Places, areas and elevations are aggregates of half-degree fields (relief: ETOPO); vegetation, texture and soil
     carbon follow the rules of ``data/embedded/rules.toml``. Raises ``InputError`` for an unknown name.

@@ -10,6 +10,7 @@ import numpy as np
 
 from jtem.errors import InputError
 from jtem.readers import cell_area, cf, layouts, time_axis, units
+from jtem.readers.months import Months, months_of_axes
 
 MOST_VALUES = 2_000_000
 """No more values of a variable than this are looked at."""
@@ -71,7 +72,7 @@ def _places(data: netCDF4.Dataset, where: str, names: Mapping[str, str], lines: 
     return here
 
 
-def _months(data, where: str, names: Mapping[str, str], stamp: str, lines: list[str]) -> time_axis.Months | None:
+def _months(data, where: str, names: Mapping[str, str], stamp: str, lines: list[str]) -> Months | None:
     try:
         axis = time_axis.read(data, where, names.get("time", ""))
     except InputError as error:
@@ -81,7 +82,7 @@ def _months(data, where: str, names: Mapping[str, str], stamp: str, lines: list[
         return None
     calendar = axis.calendar + ("" if axis.said_calendar else ", which no attribute tells")
     try:
-        (months,) = time_axis.months([axis], stamp)
+        (months,) = months_of_axes([axis], stamp)
     except InputError as error:
         lines.append(f"  time: {axis.name}, {axis.start.size} steps ({calendar}); problem: {_short(error, where)}")
         return None
@@ -116,7 +117,7 @@ def _is_field(variable: netCDF4.Variable, data: netCDF4.Dataset, here, months) -
     )
 
 
-def _variable(variable: netCDF4.Variable, here: cf.Places | None, months: time_axis.Months | None) -> list[str]:
+def _variable(variable: netCDF4.Variable, here: cf.Places | None, months: Months | None) -> list[str]:
     """Units, missing share, range and first values of one variable."""
     unit = str(getattr(variable, "units", ""))
     said = cf.attributes(variable)
@@ -181,7 +182,7 @@ def _doubt(unit: str, low: float, high: float, timely: bool) -> str:
     return ""
 
 
-def _layout(data: netCDF4.Dataset, months: time_axis.Months | None) -> str:
+def _layout(data: netCDF4.Dataset, months: Months | None) -> str:
     """Which variables of a run the file has, by the names of a layout."""
     if months is None:
         return ""
@@ -210,7 +211,7 @@ def _layout(data: netCDF4.Dataset, months: time_axis.Months | None) -> str:
     return f"  layout: {word} ({', '.join(f'{name} from {own}' for name, own in found.items())})"
 
 
-def _map(variable: netCDF4.Variable, here: cf.Places, months: time_axis.Months | None) -> list[str]:
+def _map(variable: netCDF4.Variable, here: cf.Places, months: Months | None) -> list[str]:
     """A small map of the first values of a variable, north up; blanks are missing."""
     if here.count < 2:
         return []

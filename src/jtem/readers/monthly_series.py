@@ -19,6 +19,7 @@ import numpy as np
 
 from jtem.errors import InputError
 from jtem.readers import cf, time_axis, units
+from jtem.readers.months import Months, months_of_axes
 from jtem.readers.units import SECONDS_PER_DAY, to_house_units
 from jtem.records import Attributes
 
@@ -44,7 +45,7 @@ class Piece:
     path: str
     variable: str
     said: Attributes
-    months: time_axis.Months
+    months: Months
     places: cf.Places
     per_day: bool
     bytes: int
@@ -113,7 +114,7 @@ def pieces(
             unsigned = str(said.get("_Unsigned", "")).lower() == "true" and kind.kind == "i"
             stored = f"u{kind.itemsize}" if unsigned else kind.str
             found.append((path, said, axis, here, ecmwf, own.size * kind.itemsize, version, stored, mixture))
-    months = time_axis.months([axis for _, _, axis, *_ in found], stamp) if found else []
+    months = months_of_axes([axis for _, _, axis, *_ in found], stamp) if found else []
     pieces = [  # in the order of the files
         Piece(path, variable, said, own, here, ecmwf, size, (version[0], version[1]), stored, mixture)
         for (path, said, _, here, ecmwf, size, version, stored, mixture), own in zip(found, months, strict=True)

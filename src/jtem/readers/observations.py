@@ -425,13 +425,8 @@ def read_table(path: Path | str) -> xr.Dataset:
     Columns: :data:`READ_COLUMNS`. ``variable`` is a stream or one of :data:`ALIASES`; ``nee`` is turned into NEP = -NEE.
     ``unit`` empty means the stream's own unit. Thaw depths may carry marks (``>120``, ``120+``, ``63*``); with months they
     are probings whose largest is the year's active layer (:func:`yearly_maximum`). Negative depths are heights. Rows
-    without a value are left out and counted in ``notes``. A netCDF file is read by :mod:`~jtem.readers.observed_netcdf`.
-    Raises ``InputError``.
+    without a value are left out and counted in ``notes``. Raises ``InputError``.
     """
-    if Path(path).suffix.lower() in (".nc", ".nc4", ".cdf"):
-        from jtem.readers import observed_netcdf
-
-        return observed_netcdf.read(path)
     rows, places, empty = [], {}, 0
     found = tables.read_rows(path, ("site", "variable", "value"), READ_COLUMNS)
     for item in found:

@@ -16,7 +16,8 @@ import numpy as np
 import xarray as xr
 
 from jtem.errors import InputError, suggest
-from jtem.readers import cf, time_axis, units
+from jtem.readers import cf, observations, time_axis, units
+from jtem.readers.months import months_of_axes
 from jtem.readers.observations import ALIASES, NEGATED, STREAMS, dataset, downwards, refuse_repeated, row
 from jtem.readers.observed_units import conversion
 from jtem.readers.thaw import yearly_maximum
@@ -25,6 +26,11 @@ from jtem.records import Named
 LEAST_SHARE = 0.8
 """Share of a month's steps that a mean needs."""
 _NAMES = ("site", "station", "station_name", "site_name", "station_id", "site_id", "name")
+
+
+def read_table(path: Path | str) -> xr.Dataset:
+    """The user's own observations: a netCDF file, or a table (:func:`observations.read_table`). Raises ``InputError``."""
+    return read(path) if Path(path).suffix.lower() in (".nc", ".nc4", ".cdf") else observations.read_table(path)
 
 
 def read(path: Path | str) -> xr.Dataset:
@@ -120,7 +126,7 @@ def _observations(
     if not unit:
         raise InputError(f"{said}: no units attribute, expected {STREAMS[stream].unit!r}; add it")
     axis = time_axis.read(data, where, "", variable)
-    months = time_axis.months([axis])[0]
+    months = months_of_axes([axis])[0]
     time = (axis.dimension,) if axis.dimension else ()
     deep, depths = _depths(data, variable, stream, (*time, *here.dims), where)
     values = cf.field(variable, here, said, lead=(*time, *((deep,) if deep else ())))

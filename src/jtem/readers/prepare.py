@@ -127,22 +127,30 @@ def isimip_cells(recipe: Recipe, communities: Sequence[str]) -> tuple[xr.Dataset
     height, filled = regrid.fill_nearest(height, targets, soil_texture.FILL_KM, f"{recipe.elevation}: elevation")
     notes.append(f"elevation of {int(filled.sum())} cells from their nearest neighbour")
     area = targets.area * np.minimum(land, 1.0) * np.where(vegetated < 1.0, vegetated, 1.0)
-    stocks, said = _stocks(recipe, targets, community, fraction, area)
+    stocks, nitrogen, seen, said = _stocks(recipe, targets, community, fraction, area)
     notes += said
 
     flat = {"latitude": targets.latitude, "longitude": targets.longitude, "area": area, "elevation": height}
     flat |= {name: texture[:, k] for k, name in enumerate(("sand", "silt", "clay"))}
     title = f"cells from {recipe.vegetation.name}"
-    return contract.cells(flat, community, fraction, title, stocks, step=targets.step), notes
+    return contract.cells(flat, community, fraction, title, stocks, nitrogen, seen, step=targets.step), notes
 
 
 def _stocks(
     recipe: Recipe, targets: regrid.Targets, community: np.ndarray, fraction: np.ndarray, area: np.ndarray
-) -> tuple[np.ndarray, list[str]]:
-    """Soil organic carbon (cell, 4) in kg m-2: observed, and per type where not; NaN without any observation."""
-    observed = np.full((targets.latitude.size, 4), np.nan)
+) -> tuple[np.ndarray, np.ndarray, np.ndarray, list[str]]:
+    """Soil organic carbon and nitrogen (cell, 4) in kg m-2, whether carbon of a cell is observed throughout, what to tell.
+
+    Carbon: observed, and per type where not; NaN without any observation. Nitrogen: observed, NaN where not.
+    """
+    observed, nitrogen = np.full((2, targets.latitude.size, 4), np.nan)
     if not recipe.soil_carbon:
-        return observed, ["soil carbon: not given, means by vegetation"]
+        return (
+            observed,
+            nitrogen,
+            np.zeros(targets.latitude.size, bool),
+            ["soil carbon: not given, means by vegetation"],
+        )
     told: list[str] = []
     for path in recipe.soil_carbon:
         if path.is_dir():
@@ -157,12 +165,15 @@ def _stocks(
             pedons = soil_carbon.read_pedons(path)
             told += pedons.notes
             found = soil_carbon.pedon_means(pedons, targets)
+            more = soil_carbon.pedon_means(pedons, targets, "nitrogen")
+            nitrogen = np.where(np.isfinite(nitrogen), nitrogen, more)
         whole = np.all(np.isfinite(observed), axis=1)
         observed = np.where(whole[:, None], observed, np.where(np.isfinite(found), found, observed))
     stocks, seen, origin = soil_carbon.complete(observed, community, fraction, area)
     types = "; ".join(f"{name}: {text}" for name, text in origin.items())
     told.append(f"soil carbon observed in {int(seen.sum())} of {seen.size} cells; the others by type ({types})")
-    return stocks, told
+    told.append(f"soil nitrogen observed in {int(np.isfinite(nitrogen).any(axis=1).sum())} of {seen.size} cells")
+    return stocks, nitrogen, seen, told
 
 
 # --- climate from ISIMIP ---------------------------------------------------------------------------------------------

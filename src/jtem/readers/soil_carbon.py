@@ -1,4 +1,4 @@
-"""Observed soil organic carbon in 0-0.3, 0.3-1, 1-2, 2-3 m: NCSCDv2, SoilGrids, HWSD v2, pedons, and what fills the rest.
+"""Observed soil organic carbon (and nitrogen) in 0-0.3, 0.3-1, 1-2, 2-3 m: NCSCDv2, SoilGrids, HWSD v2, pedons, and the rest.
 
 Below 3 m the model itself extends the four intervals (hyperbolic fit, ``physics/permafrost/profile.py``).
 """
@@ -171,11 +171,14 @@ def read_hwsd2(
 
 @dataclass(frozen=True)
 class Pedons:
-    """Profiles: ``latitude``, ``longitude`` (pedon,), ``stocks`` (pedon, 4) in kg m-2, NaN where not known; ``notes``."""
+    """Profiles: ``latitude``, ``longitude`` (pedon,); ``stocks`` of carbon and ``nitrogen`` (pedon, 4) in kg m-2, NaN where not
+    known; ``notes``.
+    """
 
     latitude: np.ndarray
     longitude: np.ndarray
     stocks: np.ndarray
+    nitrogen: np.ndarray
     notes: tuple[str, ...] = ()
 
 
@@ -186,7 +189,9 @@ def read_pedons(path: Path | str) -> Pedons:
     ``InputError`` for absent columns, impossible places and stocks, and for tables in which nothing is usable.
     """
     profiles = soil_profiles.profile_table(path)
-    stocks = soil_profiles.interval_stocks(profiles, INTERVALS) / 1000.0
+    stocks, nitrogen = (
+        soil_profiles.interval_stocks(profiles, INTERVALS, element) / 1000.0 for element in ("carbon", "nitrogen")
+    )
     placed = np.isfinite(profiles["latitude"].values + profiles["longitude"].values)
     nothing = ~np.isfinite(stocks).any(axis=1)
     notes = [line for line in str(profiles.attrs["notes"]).splitlines() if line]
@@ -204,11 +209,12 @@ def read_pedons(path: Path | str) -> Pedons:
             "interval; correct it or its unit"
         )
     longitude = (profiles["longitude"].values[use] + 180.0) % 360.0 - 180.0
-    return Pedons(profiles["latitude"].values[use], longitude, stocks[use], tuple(notes))
+    return Pedons(profiles["latitude"].values[use], longitude, stocks[use], nitrogen[use], tuple(notes))
 
 
-def pedon_means(pedons: Pedons, targets: regrid.Targets) -> np.ndarray:
-    """Mean stocks of the pedons in each cell, kg m-2, (cell, 4); NaN for an interval that none of them measured.
+def pedon_means(pedons: Pedons, targets: regrid.Targets, element: str = "stocks") -> np.ndarray:
+    """Mean ``stocks`` of carbon, or "nitrogen", of the pedons in each cell, kg m-2, (cell, 4); NaN for an interval that none of
+    them measured.
 
     Profiles are not an area sample (they favour peat); a grid of stocks is better where there is one.
     """
@@ -218,10 +224,11 @@ def pedon_means(pedons: Pedons, targets: regrid.Targets) -> np.ndarray:
     east = np.abs((pedons.longitude - targets.longitude[inside] + 180.0) % 360.0 - 180.0)
     hit = (np.abs(pedons.latitude - targets.latitude[inside]) <= half) & (east <= half)
     result = np.full((count, 4), np.nan)
+    stocks = getattr(pedons, element)
     for k in range(4):
-        use = hit & np.isfinite(pedons.stocks[:, k])
+        use = hit & np.isfinite(stocks[:, k])
         number = np.bincount(inside[use], minlength=count)
-        total = np.bincount(inside[use], weights=pedons.stocks[use, k], minlength=count)
+        total = np.bincount(inside[use], weights=stocks[use, k], minlength=count)
         result[:, k] = np.where(number > 0, total / np.maximum(number, 1), np.nan)
     return result
 
@@ -260,11 +267,11 @@ def complete(
 
 
 DENSITY_COLUMNS = (
-    ("c_0_30", 0, 0.3),
-    ("c_30_50", 1, 0.2),
-    ("c_50_100", 1, 0.5),
-    ("c_100_200", 2, 1.0),
-    ("c_200plus", 3, 1.0),
+    ("0_30", 0, 0.3),
+    ("30_50", 1, 0.2),
+    ("50_100", 1, 0.5),
+    ("100_200", 2, 1.0),
+    ("200plus", 3, 1.0),
 )
 DENSITY_TYPES = {
     "alpine_tundra_polar_desert": (2,),
@@ -273,11 +280,11 @@ DENSITY_TYPES = {
 }
 
 
-def from_densities(path: Path | str, communities: Sequence[str]) -> dict[str, np.ndarray]:
+def from_densities(path: Path | str, communities: Sequence[str], element: str = "carbon") -> dict[str, np.ndarray]:
     """Mean stocks (kg m-2, four intervals) of communities from densities (kg m-3) by TEM vegetation number.
 
-    ``path``: a table like ``cn_density_by_vegetation.csv``; numbers of one community are weighted by their cells. Only
-    communities that the table knows are returned. Raises ``InputError``.
+    ``path``: a table like ``cn_density_by_vegetation.csv``; numbers of one community are weighted by their cells.
+    ``element``: "carbon" or "nitrogen". Only communities that the table knows are returned. Raises ``InputError``.
     """
     path = Path(path)
     try:
@@ -291,7 +298,9 @@ def from_densities(path: Path | str, communities: Sequence[str]) -> dict[str, np
             weight = np.array([float(rows[number]["n_cells"]) for number in known])
             stocks = np.zeros((len(known), 4))
             for column, interval, thickness in DENSITY_COLUMNS:
-                stocks[:, interval] += [thickness * float(rows[number][f"{column}_mean"]) for number in known]
+                stocks[:, interval] += [
+                    thickness * float(rows[number][f"{element[0]}_{column}_mean"]) for number in known
+                ]
             result[name] = weight @ stocks / weight.sum()
     except (OSError, KeyError, ValueError) as error:
         raise InputError(

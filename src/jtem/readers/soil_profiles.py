@@ -354,22 +354,25 @@ def cumulative_stocks(
     return result
 
 
-def interval_stocks(profiles: xr.Dataset, intervals: Sequence[tuple[float, float]]) -> np.ndarray:
-    """Carbon (g m-2) of each place in given depth intervals (m), (place, interval); NaN where it is not known throughout.
+def interval_stocks(
+    profiles: xr.Dataset, intervals: Sequence[tuple[float, float]], element: str = "carbon"
+) -> np.ndarray:
+    """Carbon or nitrogen (g m-2) of each place in given depth intervals (m), (place, interval); NaN where not known
+    throughout.
 
     A layer that reaches over the edge of an interval is divided by thickness unless it is thicker than the interval (a
     stock of 0-1 m says nothing about the upper 0.3 m).
     """
     order = {name: k for k, name in enumerate(profiles["place"].values)}
     place = np.array([order[name] for name in profiles["site"].values], dtype=int)
-    top, bottom, carbon = (profiles[name].values for name in ("top", "bottom", "carbon"))
+    top, bottom, amount = (profiles[name].values for name in ("top", "bottom", element))
     result = np.full((len(order), len(intervals)), np.nan)
     for k, (begin, end) in enumerate(intervals):
         inside = np.minimum(bottom, end) - np.maximum(top, begin)
         whole = (top >= begin - 1e-9) & (bottom <= end + 1e-9)
-        use = (inside > 1e-9) & np.isfinite(carbon) & (whole | (bottom - top <= end - begin + 1e-9))
+        use = (inside > 1e-9) & np.isfinite(amount) & (whole | (bottom - top <= end - begin + 1e-9))
         covered = np.bincount(place[use], weights=inside[use], minlength=len(order))
-        total = np.bincount(place[use], weights=(carbon * inside / (bottom - top))[use], minlength=len(order))
+        total = np.bincount(place[use], weights=(amount * inside / (bottom - top))[use], minlength=len(order))
         known = covered >= end - begin - 1e-6
         result[known, k] = total[known]
     return result

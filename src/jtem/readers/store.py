@@ -29,6 +29,7 @@ from jtem.records import Attributes, Named
 
 FORMAT = 1
 CHUNK_CELLS, CHUNK_YEARS = 256, 10
+SOIL_FIELDS = ("soil_organic_carbon", "soil_nitrogen", "soil_carbon_observed")
 FLAT_CELL_FIELDS = tuple(contract.CELL_UNITS)
 
 Blocks = Callable[[], Iterator[tuple[np.ndarray, int, dict[str, np.ndarray]]]]
@@ -130,6 +131,11 @@ def _write_cells(data: netCDF4.Dataset, cells: xr.Dataset, index: np.ndarray, of
     if "soil_organic_carbon" in cells:
         stocks = cells["soil_organic_carbon"].values
         put("soil_organic_carbon", ("cell", "interval"), stocks, "kg m-2").comment = "0-0.3, 0.3-1, 1-2, 2-3 m"
+    if "soil_nitrogen" in cells:
+        stocks = cells["soil_nitrogen"].values
+        put("soil_nitrogen", ("cell", "interval"), stocks, "kg m-2").comment = "0-0.3, 0.3-1, 1-2, 2-3 m"
+    if "soil_carbon_observed" in cells:
+        put("soil_carbon_observed", ("cell",), cells["soil_carbon_observed"].values.astype(np.int8), "1", "i1")
     put("climate_cell", ("cell",), index, "", "i8").comment = "climate cell that the cell shares"
     put("temperature_offset", ("cell",), offset, "degC").comment = "added to the air temperature of the climate cell"
 
@@ -221,14 +227,14 @@ def read_cells(path: Path | str) -> xr.Dataset:
             names = np.array(["", *str(data["community"].flag_meanings).split()[1:]], dtype=object)
             community = names[np.asarray(data["community"][:])]
             share = np.asarray(data["community_area_fraction"][:])
-            stocks = None
-            if "soil_organic_carbon" in data.variables:
-                stocks = np.asarray(data["soil_organic_carbon"][:])
+            kept = {name: np.asarray(data[name][:]) for name in SOIL_FIELDS if name in data.variables}
+            if "soil_carbon_observed" in kept:
+                kept["soil_carbon_observed"] = kept["soil_carbon_observed"].astype(bool)
         except (RuntimeError, OSError, KeyError, IndexError) as error:
             raise InputError(
                 f"{path}: cells cannot be read ({error}); the store is corrupt, prepare it again"
             ) from None
-        return contract.cells(fields, community, share, str(getattr(data, "title", "")), stocks)
+        return contract.cells(fields, community, share, str(getattr(data, "title", "")), **kept)
 
 
 def source(path: Path | str, climate: str) -> tuple[to_model.ClimateSource, str]:

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 import xarray as xr
 
+from jtem.constants import LAYER_EDGES
 from jtem.errors import InputError, note, suggest
 from jtem.readers import embedded
 from jtem.readers.contract import CLIMATE_UNITS
@@ -21,6 +22,8 @@ ClimateSource = Callable[[np.ndarray, int, int], xr.Dataset]
 """Cell indices, first and last year -> climate dataset (cell, year, month) of those cells."""
 
 INTERVALS = 4
+INTERVAL_EDGES = (0.3, 1.0, 2.0)
+"""m; faces between the intervals 0-0.3, 0.3-1, 1-2, 2-3 m."""
 SILT_CLAY_FLOOR = 0.01
 
 CLIMATE_RANGES = {
@@ -131,14 +134,19 @@ def model_cells(
     communities: Sequence[str],
     *,
     top_of_atmosphere: Callable[[np.ndarray], np.ndarray],
-    carbon_layers: Callable[[np.ndarray], np.ndarray],
+    carbon_layers: Callable[[np.ndarray, np.ndarray], np.ndarray],
     where: str,
+    hyperbola: bool = False,
+    nitrogen: bool = False,
 ) -> ModelCells:
     """Check the cell dataset and make one column for each community of each cell.
 
     ``communities``: names in the order of the parameter table. ``top_of_atmosphere``: latitude (n,) -> (n, 12) in
-    cal cm-2 d-1. ``carbon_layers``: (n, 4) in gC m-2 (0-0.3, 0.3-1, 1-2, 2-3 m) -> (n, layer). Where soil organic
-    carbon is not observed in an interval (NaN or absent) the community's mean stock takes its place. Raises ``InputError``.
+    cal cm-2 d-1. ``carbon_layers``: (n, 4) in gC m-2 (0-0.3, 0.3-1, 1-2, 2-3 m) and (n,) whether a hyperbola gives all layers
+    -> (n, layer). Where soil organic carbon is not observed in an interval (NaN or absent) the community's mean stock takes
+    its place. ``hyperbola``: it gives all layers of cells that are not observed (``soil_carbon_observed``, else those with an
+    interval by rule). ``nitrogen``: columns get a profile of nitrogen, that of ``soil_nitrogen`` (cell, interval) in kg m-2, NaN
+    where nothing was observed, and elsewhere carbon over the C:N of the community and depth. Raises ``InputError``.
     """
     check_cells(cells, communities, where)
     names = np.asarray(cells["community"].values, dtype=object)
@@ -168,14 +176,20 @@ def model_cells(
     typical = embedded.soil_organic_carbon(name[:, None], np.ones((name.size, 1)))
     stocks = np.where(seen, stocks, typical)
     empty = stocks.sum(axis=1) <= 0
-    profile = np.asarray(carbon_layers(1000.0 * np.where(empty[:, None], 1.0, stocks)), dtype=np.float64)
+    observed = seen.all(axis=1)
+    if "soil_carbon_observed" in cells:
+        observed = np.asarray(cells["soil_carbon_observed"].values, dtype=bool)[column_cell]
+    amounts = 1000.0 * np.where(empty[:, None], 1.0, stocks)
+    profile = np.asarray(carbon_layers(amounts, ~observed if hyperbola else np.zeros_like(observed)), dtype=np.float64)
+    profile = np.where(empty[:, None], 0.0, profile)
     latitude = np.asarray(cells["latitude"].values, dtype=np.float64)
     columns = Cell(
         elevation=per_column("elevation"),
         silt_clay=np.clip((per_column("silt") + per_column("clay")) / 100.0, SILT_CLAY_FLOOR, 1.0),
         community=np.array([index[str(n)] for n in name], dtype=np.int32),
         top_of_atmosphere=np.asarray(top_of_atmosphere(latitude), dtype=np.float64)[column_cell],
-        soil_carbon_profile=np.where(empty[:, None], 0.0, profile),
+        soil_carbon_profile=profile,
+        soil_nitrogen_profile=_nitrogen(cells, column_cell, name, stocks, profile, where) if nitrogen else None,
     )
     return ModelCells(
         columns=columns,
@@ -186,6 +200,27 @@ def model_cells(
         area=np.asarray(cells["area"].values, dtype=np.float64),
         labels=np.asarray(cells["site"].values, dtype=object) if "site" in cells.coords else None,
     )
+
+
+def _nitrogen(
+    cells: xr.Dataset, column_cell: np.ndarray, name: np.ndarray, carbon: np.ndarray, profile: np.ndarray, where: str
+) -> np.ndarray:
+    """Nitrogen of the layers, gN m-2 (column, layer): carbon over the C:N of its interval; below 3 m that of 2-3 m continues.
+
+    ``carbon``: kg m-2 of the intervals (column, 4); ``profile``: gC m-2 of the layers.
+    """
+    observed = np.full(carbon.shape, np.nan)
+    if "soil_nitrogen" in cells:
+        observed = np.asarray(cells["soil_nitrogen"].values, dtype=np.float64)[column_cell]
+        if np.any(observed < 0) or np.nanmax(np.where(np.isfinite(observed), observed, 0.0)) > 50:
+            raise InputError(
+                f"{where}: 'soil_nitrogen' has values outside 0..50 kg m-2; give kg m-2 per interval and NaN where nothing "
+                "was observed"
+            )
+    stocks = np.where(np.isfinite(observed), observed, embedded.soil_nitrogen(name, carbon))
+    share = np.divide(stocks, carbon, out=np.zeros_like(stocks), where=carbon > 0)
+    middle = 0.5 * (np.array(LAYER_EDGES[:-1]) + np.array(LAYER_EDGES[1:]))
+    return profile * share[:, np.searchsorted(INTERVAL_EDGES, middle)]
 
 
 # --- climate ---------------------------------------------------------------------------------------------------------

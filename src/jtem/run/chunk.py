@@ -413,9 +413,14 @@ class _Passes:
         self.treatments = [_treatment(stage, moves_water) for stage in stages]
         self.heat_of: dict[Hashable, int] = {}
         self.water_of: dict[Hashable, int] = {}
+        climates = list(climates)
         for k, stage in enumerate(stages):
             self.heat_of.setdefault(stage.heat, k)
             self.water_of.setdefault(self.treatments[k], k)
+        for stage in stages:
+            if stage.thaw_climate is not None and stage.thaw not in self.heat_of:
+                self.heat_of[stage.thaw] = len(climates)
+                climates.append(_cast(stage.thaw_climate(chunk.indices), chunk.e.design))
         self.co2 = [np.array(climate.co2) for climate in climates]
         self.climates = {k: climates[k] for k in {*self.heat_of.values(), *self.water_of.values()}}
         self.thermal = dict.fromkeys(self.heat_of, begin.state.thermal)
@@ -463,10 +468,10 @@ class _Passes:
                 years.constant_controls(chunk.block, expose=stage.expose, follow=stage.follow),
                 self.wet[key],
                 climates[k],
-                heat[stage.heat],
+                heat[stage.thaw],
                 chunk.placed_cells(),
             )
-            made[key] = years.Drivers(climates[k], heat[stage.heat], moist)
+            made[key] = years.Drivers(climates[k], years.with_thaw(heat[stage.heat], heat[stage.thaw]), moist)
         return made
 
     def _carbon(self, block: _Block, rows: range, drivers: dict[Hashable, years.Drivers]) -> None:
@@ -535,7 +540,7 @@ _mean_years = jax.jit(jax.vmap(years.mean_year))
 
 def _treatment(stage: Stage, moves_water: bool) -> Hashable:
     """Stages that have this in common have the same heat and water."""
-    return (stage.heat, stage.water, (stage.expose, stage.follow) if moves_water else ())
+    return (stage.heat, stage.thaw, stage.water, (stage.expose, stage.follow) if moves_water else ())
 
 
 def _arrays(ends: dict[str, _End], count: int) -> dict[str, np.ndarray]:

@@ -73,6 +73,8 @@ class Stage:
 
     Stages with equal ``heat_key`` have the same air temperature and precipitation, with equal ``water_key`` the same
     climate but for CO2: their heat and water run once. Without keys a stage shares with those that have its loader.
+    ``thaw_climate``: water and photosynthesis see the thaw of ground under this climate in place of the stage's own;
+    ``thaw_key`` as ``heat_key``.
     """
 
     name: str
@@ -86,6 +88,8 @@ class Stage:
     base_years: tuple[int, int] | None = None
     heat_key: Hashable = None
     water_key: Hashable = None
+    thaw_climate: ClimateLoader | None = None
+    thaw_key: Hashable = None
 
     @property
     def years(self) -> int:
@@ -96,6 +100,13 @@ class Stage:
     def heat(self) -> Hashable:
         """Stages that have this in common have the same months of heat."""
         return self.heat_key if self.heat_key is not None else ("loader", id(self.climate))
+
+    @property
+    def thaw(self) -> Hashable:
+        """Stages whose water and photosynthesis see the same thaw have this in common."""
+        if self.thaw_climate is None:
+            return self.heat
+        return self.thaw_key if self.thaw_key is not None else ("loader", id(self.thaw_climate))
 
     @property
     def water(self) -> Hashable:
@@ -132,7 +143,11 @@ class Experiment:
 
     @property
     def splits(self) -> bool:
-        """Whether heat, water and carbon run apart: as ordered, or where that saves a heat pass."""
+        """Whether heat, water and carbon run apart: as ordered, or where a stage sees the thaw of another climate, or where that
+        saves a heat pass.
+        """
+        if any(stage.thaw_climate is not None for stage in self.stages):
+            return True
         if self.passes != "auto":
             return self.passes == "split"
         return heat_passes(self.stages) < len(self.stages)
@@ -234,7 +249,7 @@ def families(stages: Sequence[Stage]) -> list[tuple[Stage, ...]]:
 
 def heat_passes(stages: Sequence[Stage]) -> int:
     """How many times the years of these stages go through soil heat when it is shared."""
-    return sum(len({stage.heat for stage in family}) for family in families(stages))
+    return sum(len({key for stage in family for key in (stage.heat, stage.thaw)}) for family in families(stages))
 
 
 @dataclass(frozen=True)

@@ -19,6 +19,8 @@ from jtem.state import AnyArray, Climate
 FACTORS = ("permafrost", "co2", "temperature", "precipitation")
 """What can be held. "permafrost": no matter moves and the accessible shares keep the active layer they refer to."""
 
+GROUND = frozenset({"temperature", "precipitation"})
+"""What ground feels of the factors."""
 LEAST_PRECIPITATION = 0.1
 """Share of a scenario's precipitation that a member leaves at least."""
 
@@ -151,12 +153,14 @@ def expand(
     parent: str,
     years: tuple[int, int],
     layers: bool,
+    keep_thaw: bool = False,
 ) -> tuple[Stage, ...]:
     """Stages of a factorial, ordered by scenario, member and run.
 
     ``scenarios``: loader of each climate over ``years``; ``base``: loader whose first year is the base year, one and the same
     for all scenarios, so that ground under held temperature and precipitation is passed through heat once; ``reference``:
-    years that members depart from; ``layers``: whether the permafrost scheme has matter to move.
+    years that members depart from; ``layers``: whether the permafrost scheme has matter to move; ``keep_thaw``: where permafrost
+    is held, water and photosynthesis see the thaw of ground under the base year's temperature and precipitation.
     """
     base, reference = remembering(base), remembering(reference)
     stages = []
@@ -166,6 +170,7 @@ def expand(
             own = remembering(_member_loader(load, reference, member))
             for run in runs:
                 free = (scenario, member.name)
+                keeps = keep_thaw and not run.exposes
                 heat = tuple("held" if f in run.held else free for f in ("temperature", "precipitation"))
                 stages.append(
                     Stage(
@@ -178,6 +183,8 @@ def expand(
                         follow=run.exposes,
                         heat_key=heat,
                         water_key=(heat, free),
+                        thaw_climate=_held_loader(own, base, GROUND) if keeps else None,
+                        thaw_key=("held", "held") if keeps else None,
                     )
                 )
     return tuple(stages)

@@ -94,6 +94,14 @@ def periodic_heat(
         thermal, _ = periodic_heat(*held, years=years - 1, design=design)
         thermal = _implicit_heat(thermal, climate, cell, column, design)
         return _last_heat_year(thermal, climate, cell, column, design)
+    thermal = _searched_heat(thermal, climate, cell, column, years, design)
+    return _last_heat_year(thermal, climate, cell, column, design)
+
+
+def _searched_heat(
+    thermal: soil_heat.ThermalState, climate: Climate, cell: Cell, column: step.Column, years: int, design: step.Design
+) -> soil_heat.ThermalState:
+    """The January after all years but the last of the search (docs/model.md#h12)."""
     weights = jnp.sqrt(jnp.asarray(_thermal_design(design).thickness, jnp.dtype(design.heat_dtype)))
 
     def plain_year(state: soil_heat.ThermalState) -> tuple[soil_heat.ThermalState, Array]:
@@ -142,8 +150,7 @@ def periodic_heat(
     none = jnp.zeros((ANDERSON_MEMORY, *thermal.enthalpy.shape), thermal.enthalpy.dtype)
     start = (thermal, none, none, jnp.array(0))
     (thermal, *_), _ = many(one_year, start, jnp.arange(1, max(years, 3) - 1))
-    thermal, _ = plain_year(thermal)
-    return _last_heat_year(thermal, climate, cell, column, design)
+    return plain_year(thermal)[0]
 
 
 def _wrapped(climate: Climate) -> Climate:

@@ -13,6 +13,7 @@ import functools
 from collections.abc import Callable, Hashable
 from typing import NamedTuple, TypeVar
 
+import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -395,6 +396,15 @@ def carbon_years(
     state = jax.tree.map(lambda leaf: leaf.reshape(count, runs, *leaf.shape[1:]), state)
     ends = tuple(jax.tree.map(lambda leaf, run=run: leaf[:, run], state) for run in range(runs))
     return ends, jax.tree.map(lambda leaf: jnp.moveaxis(leaf, 0, 1).reshape(count, runs, -1, *leaf.shape[2:]), outputs)
+
+
+def with_thaw(heat: HeatYear, thaw: HeatYear) -> HeatYear:
+    """Heat whose thaw, as water and photosynthesis see it, is another one's."""
+
+    def seen(year: HeatYear) -> tuple[Array, Array]:
+        return year.months.freeze_thaw_factor, year.months.thawed_root_depth
+
+    return heat if thaw is heat else eqx.tree_at(seen, heat, seen(thaw))
 
 
 # --- small things ----------------------------------------------------------------------------------------------------------

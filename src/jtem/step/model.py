@@ -129,9 +129,8 @@ def begin_permafrost(state: State, cell: Cell, column: Column, thaw: permafrost.
 
     The scheme says when (``design.permafrost.fills``): ``thaw_ratio`` at the start of history, ``layered`` at its base years.
     """
-    store = design.permafrost.begin(
-        state.carbon.store, state.carbon.soil, thaw, cell.soil_carbon_profile, column.parameters.permafrost
-    )
+    profile = permafrost.Profile(cell.soil_carbon_profile, cell.soil_nitrogen_profile)
+    store = design.permafrost.begin(state.carbon.store, state.carbon.soil, thaw, profile, column.parameters.permafrost)
     return State(
         thermal=state.thermal,
         water=water.begin_permafrost(state.water, thaw, column, design),

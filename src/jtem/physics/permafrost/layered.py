@@ -11,7 +11,7 @@ from jtem.constants import CARBON_LAYERS, UPPER_SOIL
 from jtem.numerics import safe
 from jtem.numerics.layers import to_layers
 from jtem.physics.permafrost.profile import layer_edges
-from jtem.physics.permafrost.stores import ActivePools, Exposure, PermafrostParameters, PermafrostStore, Thaw
+from jtem.physics.permafrost.stores import ActivePools, Exposure, PermafrostParameters, PermafrostStore, Profile, Thaw
 
 
 class LayerConstants(eqx.Module):
@@ -48,20 +48,23 @@ def begin_layers(
     store: PermafrostStore,
     active: ActivePools,
     thaw: Thaw,
-    profile: Float[Array, "layer"],
+    profile: Profile,
     p: PermafrostParameters,
 ) -> PermafrostStore:
     """``layered``: inventory below the base active layer H, ``SOC_k (bottom - max(top, H))/dz`` (docs/model.md#p8).
 
-    ``profile`` (gC m-2 per layer) is the observed one. Nitrogen: C over the C:N of the active pool times
-    ``exposed_cn_scale``; ``inorganic_fraction`` of it is available once thawed.
+    Nitrogen: that of ``profile``, else C over the C:N of the active pool; over ``exposed_cn_scale``. ``inorganic_fraction`` of
+    it is available once thawed.
     """
     base = thaw.active_layer_thickness
     top, bottom = layer_edges(base)
     share = safe.maximum(0.0, bottom - safe.maximum(top, base)) / (bottom - top)
-    carbon = profile * share
-    nitrogen_per_carbon = safe.divide(active.organic_nitrogen, active.carbon, floor=1e-6) / p.exposed_cn_scale
-    nitrogen = carbon * nitrogen_per_carbon
+    carbon = profile.carbon * share
+    if profile.nitrogen is None:
+        nitrogen_per_carbon = safe.divide(active.organic_nitrogen, active.carbon, floor=1e-6) / p.exposed_cn_scale
+        nitrogen = carbon * nitrogen_per_carbon
+    else:
+        nitrogen = profile.nitrogen * share / p.exposed_cn_scale
     zero = jnp.zeros_like(carbon)
     return PermafrostStore(
         frozen_carbon=carbon,

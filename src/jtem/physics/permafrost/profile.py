@@ -57,11 +57,14 @@ def _quotient(numerator: np.ndarray, denominator: np.ndarray, floor: float) -> n
     return np.divide(numerator, denominator, out=np.zeros_like(denominator), where=good)
 
 
-def layers_from_intervals(intervals: Float[np.ndarray, "column interval"]) -> Float[np.ndarray, "column layer"]:
-    """Observed carbon of 0-0.3, 0.3-1, 1-2, 2-3 m to the 25 layers; below 3 m a fitted hyperbola (docs/model.md#p7).
+def layers_from_intervals(
+    intervals: Float[np.ndarray, "column interval"], everywhere: bool | Bool[np.ndarray, "column"] = False
+) -> Float[np.ndarray, "column layer"]:
+    """Carbon of 0-0.3, 0.3-1, 1-2, 2-3 m to the 25 layers; below 3 m a fitted hyperbola (docs/model.md#p7).
 
     Inside an interval carbon is spread evenly. ``C(z) = A z/(B + z)`` is fitted to the four cumulative values
-    (:func:`fitted_hyperbola`); if A <= 0 or B <= 0 the density of 2-3 m continues. Units of the input (mass m-2).
+    (:func:`fitted_hyperbola`); if A <= 0 or B <= 0 the density of 2-3 m continues. ``everywhere``: the fit gives all layers
+    where it has one (Liu et al. 2024: cells without observations). Units of the input (mass m-2).
     """
     dtype = intervals.dtype
     edges = np.asarray(LAYER_EDGES)
@@ -77,5 +80,6 @@ def layers_from_intervals(intervals: Float[np.ndarray, "column interval"]) -> Fl
     edge_depth = edges.astype(dtype)
     hyperbola = amplitude[..., None] * edge_depth / np.maximum(half_depth[..., None] + edge_depth, dtype.type(1e-6))
     deep_uniform = intervals[..., 3:] * np.diff(edges).astype(dtype)
-    deep = np.where(falling[..., None], np.diff(hyperbola, axis=-1), deep_uniform)
-    return np.where(edges[:-1] >= 3.0 - 1e-9, deep, shallow)
+    below = edges[:-1] >= 3.0 - 1e-9
+    fitted = falling[..., None] & (below | np.asarray(everywhere)[..., None])
+    return np.where(fitted, np.diff(hyperbola, axis=-1), np.where(below, deep_uniform, shallow))

@@ -6,6 +6,8 @@ or 25 (layered).
 Equations docs/model.md#p1.
 """
 
+from typing import NamedTuple
+
 import equinox as eqx
 import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float
@@ -43,7 +45,9 @@ class PermafrostParameters(eqx.Module):
         unit="1", description="share of thawed nitrogen that is available at once"
     )
     exposed_cn_scale: Float[Array, "*types"] = parameter(
-        unit="1", description="C:N of permafrost over C:N of the active soil pool", scale="log"
+        unit="1",
+        description="C:N of permafrost over that of the active pool, or of the observed profile",
+        scale="log",
     )
     deep_moisture_scale: Float[Array, "*types"] = parameter(
         unit="1", description="moisture of thawed layers below the roots over field capacity", symbol="deep_vsm"
@@ -75,6 +79,13 @@ class ActivePools(eqx.Module):
     carbon: Float[Array, "*cells"]
     organic_nitrogen: Float[Array, "*cells"]
     available_nitrogen: Float[Array, "*cells"]
+
+
+class Profile(NamedTuple):
+    """Soil matter by layer (gC, gN m-2) as observed; without ``nitrogen`` it follows the C:N of the active pool."""
+
+    carbon: Float[Array, "layer"]
+    nitrogen: Float[Array, "layer"] | None = None
 
 
 class Thaw(eqx.Module):
@@ -110,7 +121,7 @@ def begin_empty(
     store: PermafrostStore,
     active: ActivePools,
     thaw: Thaw,
-    profile: Float[Array, "layer"],
+    profile: Profile,
     p: PermafrostParameters,
 ) -> PermafrostStore:
     """``none`` and ``tem6``: nothing is frozen apart; the reference thaw is the active layer given."""

@@ -9,7 +9,15 @@ from jaxtyping import Array, Bool, Float
 
 from jtem.numerics import safe
 from jtem.physics.permafrost.profile import profile_share
-from jtem.physics.permafrost.stores import Access, ActivePools, Exposure, PermafrostParameters, PermafrostStore, Thaw
+from jtem.physics.permafrost.stores import (
+    Access,
+    ActivePools,
+    Exposure,
+    PermafrostParameters,
+    PermafrostStore,
+    Profile,
+    Thaw,
+)
 
 
 def ratio_thaw(thaw: Thaw, p: PermafrostParameters) -> Float[Array, "*cells"]:
@@ -33,7 +41,7 @@ def begin_reservoir(
     store: PermafrostStore,
     active: ActivePools,
     thaw: Thaw,
-    profile: Float[Array, "layer"],
+    profile: Profile,
     p: PermafrostParameters,
 ) -> PermafrostStore:
     """``thaw_ratio``: ``frozen_X = X (F(z_max)/F(ALT_0) - 1)`` (docs/model.md#p4)."""

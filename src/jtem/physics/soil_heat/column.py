@@ -292,7 +292,7 @@ def reported_layers(values: Float[Array, "layer *cells"], design: ThermalDesign)
         return values
     first = [own.index(edge) for edge in edges]
     parts = max(b - a for a, b in itertools.pairwise(first))
-    total = 0.0
+    total = jnp.zeros_like(values[: len(edges) - 1])
     for part in range(parts):
         index = [min(a + part, b - 1) for a, b in itertools.pairwise(first)]
         share = tuple(

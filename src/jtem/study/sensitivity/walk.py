@@ -52,14 +52,18 @@ def _fill(chain: Chain, shared: PyTree, moving: tuple, cell: Cell, differentiabl
 
 
 def _years(chain: Chain, shared: PyTree, moving: tuple, cell: Cell, differentiable: bool) -> tuple[PyTree, jax.Array]:
-    """A block of years: (vector, state, climate) to (state, outputs (variable, year)). ``shared``: which years run, controls."""
+    """A block of years: (vector, state, climate) to (state, outputs (row, year)). ``shared``: which years run, controls.
+
+    A row a variable; a layered one, which must come after the others, has a row a layer.
+    """
     del differentiable
     row, state, climate = moving
     active, controls = shared
     state, out = years.simulate(
         state, climate, cell, row, controls, design=chain.design, selection=chain.selection, active=active
     )
-    series = jnp.stack([out["annual"][name] for name, _ in chain.selection.annual])
+    rows = [out["annual"][name] for name, _ in chain.selection.annual]
+    series = jnp.concatenate([values.reshape(values.shape[0], -1).T for values in rows])
     return (state, series), jnp.zeros(())
 
 
@@ -207,7 +211,8 @@ class Walk:
     def walk(self, steps: PyTree | None = None, tape: list[_Played] | None = None):
         """All legs: outputs (column, variable, year), codes, end state; each with derivatives along ``steps`` where given.
 
-        ``steps``: directions of vectors and drivers, (column, direction, ...). ``tape`` takes the pieces in order.
+        ``steps``: directions of vectors and drivers, (column, direction, ...). ``tape`` takes the pieces in order. Stages that
+        share a leg (the runs of a factorial) all start from its beginning; their years follow one another in the outputs.
         """
         still = self.cells.soil_carbon_profile
         profile, vectors, cycle = (still,), (self.vectors,), (self.cycle,)
@@ -237,17 +242,19 @@ class Walk:
                 source = thaw if leg.base is None else tuple(self.base(leg, part) for part in series)
                 state, _ = play(_fill, leg, None, vectors, state, source, profile)
             elif leg.kind == "years":
-                parts = []
-                for block in self.blocks(self.model.stages.index(leg.stages[0])):
-                    climate = tuple(
-                        self.on_devices(_years_of(tree, block, axis))
-                        for axis, tree in enumerate(climates[block.stage], 1)
-                    )
-                    results, _ = play(_years, block, self.switches(block), vectors, state, climate)
-                    state, values = zip(*results, strict=True)
-                    parts.append([np.asarray(part)[..., : block.live] for part in values])
-                series = tuple(np.concatenate(pieces, axis=-1) for pieces in zip(*parts, strict=True))
-                whole.append(series)
+                begin = state
+                for stage in leg.stages:
+                    state, parts = begin, []
+                    for block in self.blocks(self.model.stages.index(stage)):
+                        climate = tuple(
+                            self.on_devices(_years_of(tree, block, axis))
+                            for axis, tree in enumerate(climates[block.stage], 1)
+                        )
+                        results, _ = play(_years, block, self.switches(block), vectors, state, climate)
+                        state, values = zip(*results, strict=True)
+                        parts.append([np.asarray(part)[..., : block.live] for part in values])
+                    series = tuple(np.concatenate(pieces, axis=-1) for pieces in zip(*parts, strict=True))
+                    whole.append(series)
         outputs = tuple(np.concatenate(pieces, axis=-1) for pieces in zip(*whole, strict=True))
         return outputs, code, state
 
@@ -263,6 +270,8 @@ class Walk:
 
     def adjoint(self, weights: np.ndarray):
         """Outputs, codes and the gradients of every quantity; ``weights`` (column, quantity, variable, year) of all columns."""
+        if any(len(leg.stages) > 1 for leg in self.legs):
+            raise ValueError("reverse mode goes back one way; give a model of one scenario")
         tape: list[_Played] = []
         (y,), code, (state,) = self.walk(tape=tape)
         weights = self.padded(weights.astype(y.dtype))

@@ -1,0 +1,245 @@
+"""A paper inverted: its numbers from yearly totals, derivatives by coordinates, what a plan must say."""
+
+import dataclasses
+from types import SimpleNamespace
+
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from jtem.assemble import inversion
+from jtem.assemble.calibration import case
+from jtem.errors import InputError
+from jtem.plan import calibration as plans
+from jtem.report import liu2024
+from jtem.report.regional import Region, Result
+from jtem.study.calibration import published
+from jtem.study.calibration.problem import Free
+
+PAST, YEARS = np.arange(2000, 2016), np.arange(2016, 2101)
+KEYS_WITHOUT_LINES = {"permafrost_area", "permafrost_area_change"}
+
+
+def course() -> published.Course:
+    stages, start = {"": np.arange(PAST.size)}, PAST.size
+    for scenario in ("ssp126", "ssp585"):
+        for run in published.RUNS:
+            stages[scenario, run] = np.arange(start, start + YEARS.size)
+            start += YEARS.size
+    return published.Course(stages, np.concatenate([PAST, *[YEARS] * 6]))
+
+
+def outputs(rng, columns: int) -> np.ndarray:
+    """(column, row, time) in g m-2; every third column without permafrost."""
+    size = PAST.size + 6 * YEARS.size
+    y = rng.uniform(50.0, 400.0, (columns, len(published.SCALARS) + 50, size))
+    y[:, 0] = rng.uniform(1.0, 4.0, (columns, size))
+    y[::3, 0] += 10.0
+    y[:, published.SCALARS.index("heterotrophic_respiration"), PAST.size :] += 300.0
+    return y
+
+
+def regional(columns: int, keys, area=None) -> published.Regional:
+    """As far as reduction needs it."""
+    made = object.__new__(published.Regional)
+    made.course, made.keys = course(), tuple(keys)
+    made._rows = {name: slice(k, k + 1) for k, name in enumerate(published.SCALARS)}
+    first = len(published.SCALARS)
+    made._rows |= {name: slice(first + 25 * k, first + 25 * k + 25) for k, name in enumerate(published.LAYERED)}
+    return made
+
+
+def test_numbers_are_those_of_the_report():
+    rng = np.random.default_rng(4)
+    y, area = outputs(rng, 6), rng.uniform(1e11, 2e12, 6)
+    keys = [
+        (key, s)
+        for s in ("ssp126", "ssp585")
+        for key in published.KEYS
+        if key not in ("vegetation_carbon", "soil_carbon")
+    ]
+    keys += [("vegetation_carbon", "historical"), ("soil_carbon", "historical")]
+    assert len(keys) == 2 * (len(published.KEYS) - 2) + 2
+    model = regional(6, keys)
+    found, _ = model.reduce(y, np.zeros((6, 1, *y.shape[1:])), area)
+    chosen = np.array([False, True, True, False, True, True])
+    names = {**{n: r.start for n, r in model._rows.items() if n not in published.LAYERED}}
+
+    def result(stage, years):
+        at = course().stages[stage]
+        totals = {n: 1e-3 * np.einsum("c,ct->t", area * chosen, y[:, k][:, at]) for n, k in names.items()}
+        for name in published.LAYERED:
+            totals[name] = 1e-3 * np.einsum("c,clt->tl", area * chosen, y[:, model._rows[name]][:, :, at])
+        return Result(years, totals, {}, {}, y[:, 0][:, at].T, (y[:, 0][:, at].T < 10.0).astype(float))
+
+    region = Region(
+        histories={"": result("", PAST)},
+        runs={(s, "", r): result((s, r), YEARS) for s in ("ssp126", "ssp585") for r in published.RUNS},
+        stages={}, area=area, chosen=chosen, permafrost=True, scenarios=("ssp126", "ssp585"), members=("",),
+        names=published.RUNS, title="", latitude=np.full(6, 65.0), longitude=np.zeros(6),
+    )  # fmt: skip
+    tables = inversion.PRINTED["liu2024"]
+    printed = {k: v for k, v in liu2024.regional.published(*tables).items() if k[0] not in KEYS_WITHOUT_LINES}
+    marked = {key: float(k) for k, key in enumerate(printed)}
+    lines = _headline_by_key(region, marked)
+    assert set(printed) <= set(lines)
+    for key, value in zip(keys, found, strict=True):
+        if key in lines:
+            np.testing.assert_allclose(value, lines[key], rtol=1e-9, err_msg=str(key))
+
+
+def _headline_by_key(region, marked):
+    """Lines of the report by key: the printed value that it puts beside tells which is which."""
+    original = liu2024.regional.published
+    liu2024.regional.published = lambda *_: marked
+    try:
+        lines = liu2024.headline(region, {})
+    finally:
+        liu2024.regional.published = original
+    keys = list(marked)
+    return {keys[int(line.printed)]: line.ours for line in lines if line.printed != ""}
+
+
+def test_derivatives_of_numbers_are_those_of_differences():
+    rng = np.random.default_rng(5)
+    y, area = outputs(rng, 5), rng.uniform(1e11, 2e12, 5)
+    model = regional(
+        5, [("decomposed_share", "ssp585"), ("active_layer_increase", "ssp126"), ("emission_share_1_2m", "ssp126")]
+    )
+    direction = rng.normal(0.0, 1.0, (5, 2, *y.shape[1:]))
+    _, slope = model.reduce(y, direction, area)
+    for k in range(2):
+        up, down = (model.reduce(y + h * direction[:, k], direction, area)[0] for h in (1e-5, -1e-5))
+        np.testing.assert_allclose(slope[:, k], (up - down) / 2e-5, rtol=1e-5)
+
+
+def test_factors_and_values_move_the_columns_of_their_communities():
+    model = object.__new__(published.Regional)
+    vectors = np.array([[2.0, 5.0], [3.0, 5.0], [4.0, 5.0]])
+    model.columns = SimpleNamespace(vectors=vectors)
+    free = (
+        Free("a", ("x",), 0.1, 9.0, mode="factor"),
+        Free("b", ("y",), 0.1, 9.0),
+        Free("c", ("x",), 0.1, 9.0, mode="factor"),
+    )
+    model.problem = SimpleNamespace(free=free)
+    model.applies = np.array([[True, True, True], [True, True, False]])
+    model.index = np.array([[0, 1, 2], [0, 1, 0]])
+    model.site_of = np.array([0, 0, 1])
+    model._places = [[[0]], [[1]], [[0]]]
+    moved, steps = model.moved(np.array([0.5, 7.0, 10.0]))
+    np.testing.assert_allclose(moved, [[10.0, 7.0], [15.0, 7.0], [2.0, 7.0]])
+    np.testing.assert_allclose(steps[0], [[20.0, 0.0], [0.0, 1.0], [1.0, 0.0]])
+    np.testing.assert_allclose(steps[2], [[4.0, 0.0], [0.0, 1.0], [0.0, 0.0]])
+    np.testing.assert_allclose(vectors[:, 1], 5.0)
+
+
+def test_thinned_columns_stand_for_all_of_their_community():
+    names = ["forest"] * 30 + ["tundra"] * 12 + ["desert"]
+    area = np.linspace(1.0, 2.0, 43)
+    rows, areas = published.thinned(names, area, 10)
+    assert 10 <= rows.size <= 12 and np.all(np.diff(rows) > 0)
+    for first, last in ((0, 30), (30, 42), (42, 43)):
+        mine = (rows >= first) & (rows < last)
+        np.testing.assert_allclose(areas[mine].sum(), area[first:last].sum())
+    np.testing.assert_array_equal(published.thinned(names, area, 0)[0], np.arange(43))
+
+
+RUN = """
+[plan]
+name = "liu2024"
+[domain]
+source = "embedded"
+[model]
+permafrost = "layered_concentration"
+[spinup]
+heat_years = 12
+[history]
+climate = "historical+ssp126"
+first = 2008
+last = 2015
+[permafrost]
+base_years = [2015, 2015]
+nitrogen = "observed"
+[factorial]
+runs = "liu2024"
+scenarios = ["ssp126", "ssp585"]
+first = 2016
+last = 2028
+base_year = 2015
+"""
+SEARCH = {
+    "calibration": {"name": "inverted"},
+    "data": [{"source": "published", "path": "run.toml", "columns": 4, "streams": ["exposed_carbon", "npp_by_thaw"]}],
+    "model": {"permafrost": "layered_concentration", "precision": "mixed", "parameters": ["liu2024", "deep_active_layer"]},
+    "errors": {"relative": {"all": 0.2}},
+    "parameter": [
+        {"name": ["permafrost.e_folding_depth"], "bounds": [0.3, 20.0], "start": 3.0},
+        {
+            "name": ["decomposition.rate_slope", "decomposition.rate_intercept"], "label": "kd", "mode": "factor",
+            "bounds": [0.05, 1.5], "start": 0.3,
+        },
+    ],
+}  # fmt: skip
+
+
+def opened(folder, change=lambda sections: None, text=RUN):
+    (folder / "run.toml").write_text(text)
+    sections = {
+        key: [dict(p) for p in value] if isinstance(value, list) else dict(value) for key, value in SEARCH.items()
+    }
+    change(sections)
+    return case(dataclasses.replace(plans.from_dict(sections), where=str(folder / "search.toml")), None)
+
+
+def test_a_plan_gives_columns_runs_and_printed_numbers(tmp_path):
+    made = opened(tmp_path)
+    model = made.model
+    assert [stage.name for stage in model.columns.stages][:4] == [
+        "historical",
+        "ssp126_S_Trans",
+        "ssp126_S_PF",
+        "ssp126_S_CO2",
+    ]
+    assert model.columns.columns in range(4, 9) and model.names == ("permafrost.e_folding_depth", "kd")
+    assert list(made.problem.observations.value) == [119.3, 251.57, 2.18, 5.34]
+    np.testing.assert_allclose(made.problem.observations.error, 0.2 * made.problem.observations.value)
+    assert model.columns.cells.soil_nitrogen_profile is not None
+    assert sum(part.size for part in model.course.stages.values()) == model.course.years.size
+
+
+@pytest.mark.parametrize(
+    ("change", "text", "match"),
+    [
+        (lambda s: s["data"][0].update(streams=["exposed_carbn"]), RUN, "did you mean 'exposed_carbon'"),
+        (lambda s: s["data"][0].update(path=""), RUN, "needs 'path', the run plan"),
+        (lambda s: s["data"].append({"source": "alaska"}), RUN, "'published' stands alone"),
+        (lambda s: None, RUN.replace('"liu2024"\nscenarios', '["", "co2"]\nscenarios'), "numbers of paper ''"),
+        (lambda s: None, RUN + '[report]\npaper = "liu2022"\n', "numbers of paper 'liu2022' cannot be fitted"),
+    ],
+)
+def test_mistakes_are_one_sentence(tmp_path, change, text, match):
+    with pytest.raises(InputError, match=match):
+        opened(tmp_path, change, text)
+
+
+@pytest.mark.slow
+def test_the_jacobian_through_the_factorial_is_that_of_differences(tmp_path):
+    """Equilibrium, history, base of the permafrost and six runs of a few columns, against central differences."""
+
+    def few(sections):
+        sections["data"][0].update(
+            columns=1, streams=["decomposed_carbon", "rh_by_thaw", "ecosystem_carbon_change", "soil_carbon"]
+        )
+        sections["model"]["precision"] = "float64"
+
+    model = opened(tmp_path, few).model
+    _, slope = model.sensitivity(model.start_values[None])
+    for k, value in enumerate(model.start_values):
+        step = np.zeros(model.start_values.size)
+        step[k] = 1e-4 * value
+        up, down = (model.sensitivity((model.start_values + sign * step)[None])[0][0] for sign in (1.0, -1.0))
+        differences = (up - down) / (2.0 * step[k])
+        np.testing.assert_allclose(slope[0][:, k], differences, rtol=2e-3, atol=1e-4 * np.abs(slope[0]).max())
+    assert np.abs(slope[0]).min() > 0.0
+    assert jnp.isfinite(slope).all()
