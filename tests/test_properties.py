@@ -46,10 +46,10 @@ def test_overdrawn_pools_are_named():
     cells = dataclasses.replace(properties.some_cells(rng, 4), community=jnp.arange(4))
     climate = properties.some_climate(rng, cells, 2)
     state = jax.tree.map(np.array, run.initial_states(parameters, cells, climate, design=design))
-    assert list(overdrawn.columns(state, -1e-6)) == []
+    assert list(overdrawn.columns(state, 4, "float64")) == []
     state = eqx.tree_at(lambda s: s.carbon.vegetation_carbon, state, np.array([5.0, -0.1, 3.0, 0.0]))
     state = eqx.tree_at(lambda s: s.carbon.soil.carbon, state, np.array([5.0, 0.1, -3.0, 0.0]))
-    assert list(overdrawn.columns(state, -1e-6)) == [(1, "vegetation carbon"), (2, "soil carbon")]
+    assert list(overdrawn.columns(state, 4, "float64")) == [(1, "vegetation carbon"), (2, "soil carbon")]
 
 
 def test_pools_at_the_start_are_never_below_zero():
