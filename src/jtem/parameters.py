@@ -221,7 +221,7 @@ def check_order(table: ParameterTable, ordered: Sequence[Sequence[str]], where: 
     for names in ordered:
         for low, high in itertools.pairwise(names):
             for community in table.communities:
-                below, above = (table.entries[name].values[community] for name in (low, high))
+                below, above = (float(np.asarray(table.entries[name].values[community])) for name in (low, high))
                 if not below < above:
                     raise InputError(
                         f"{where}: '{high}' is {above:g} for '{community}', not above '{low}' ({below:g}); correct one of them"
