@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import dataclasses
 import hashlib
+import itertools
 import re
 import tomllib
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -210,7 +211,21 @@ def read_table(tree_class: type, files: list[Path]) -> ParameterTable:
             source=item["source"],
             values=item["values"],
         )
-    return ParameterTable(tuple(titles), titles, entries, tuple(Path(f).name for f in files))
+    table = ParameterTable(tuple(titles), titles, entries, tuple(Path(f).name for f in files))
+    check_order(table, getattr(tree_class, "ORDERED", ()), str(files[-1]))
+    return table
+
+
+def check_order(table: ParameterTable, ordered: Sequence[Sequence[str]], where: str) -> None:
+    """Raise ``InputError`` where parameters that an equation takes in rising order are not, in any community."""
+    for names in ordered:
+        for low, high in itertools.pairwise(names):
+            for community in table.communities:
+                below, above = (float(np.asarray(table.entries[name].values[community])) for name in (low, high))
+                if not below < above:
+                    raise InputError(
+                        f"{where}: '{high}' is {above:g} for '{community}', not above '{low}' ({below:g}); correct one of them"
+                    )
 
 
 def _form(name: str, declared: Collection[str]) -> str:

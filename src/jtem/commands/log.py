@@ -17,7 +17,7 @@ from jtem.errors import InputError
 class Tee(io.TextIOBase):
     """A stream that also adds what it is given to a log, line by line with the time."""
 
-    def __init__(self, stream: TextIO, log: IO[str]):
+    def __init__(self, stream: io.TextIOBase | TextIO, log: IO[str]):
         super().__init__()
         self.stream, self.log, self.rest = stream, log, ""
 

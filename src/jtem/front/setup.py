@@ -155,7 +155,8 @@ class Setup:
 
     def with_parameters(self, values: Mapping[str, edits.Values]) -> Setup:
         """Another setup with other values of parameters: see :meth:`jtem.Model.with_parameters`."""
-        from jtem.parameters import Handle
+        from jtem import step
+        from jtem.parameters import Handle, check_order
 
         entries, changes = dict(self.table.entries), dict(self.changes)
         for name, value in edits.table_of(values, "with_parameters").items():
@@ -170,7 +171,9 @@ class Setup:
                 new[community] = edits.checked(name, number, handle.element, new[community], entry, community)
             entries[handle.name] = dataclasses.replace(entry, values=new)
             changes[name] = edits.short(value)
-        return dataclasses.replace(self, table=dataclasses.replace(self.table, entries=entries), changes=changes)
+        table = dataclasses.replace(self.table, entries=entries)
+        check_order(table, step.Parameters.ORDERED, "with_parameters")
+        return dataclasses.replace(self, table=table, changes=changes)
 
     def replaced(self, parts: Mapping[str, object]) -> Setup:
         """Another setup with other parts: see :meth:`jtem.Model.replace`."""

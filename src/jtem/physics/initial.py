@@ -3,6 +3,7 @@
 import equinox as eqx
 from jaxtyping import Array, Float
 
+from jtem.numerics import safe
 from jtem.parameters import parameter
 
 
@@ -50,5 +51,5 @@ class InitialParameters(eqx.Module):
 def pool(
     silt_clay: Float[Array, "*cells"], slope: Float[Array, "*cells"], intercept: Float[Array, "*cells"]
 ) -> Float[Array, "*cells"]:
-    """``a psi + b`` (g m-2)."""
-    return slope * silt_clay + intercept
+    """``a psi + b`` (g m-2), at least 0: some lines of TEM cross zero in the finest soils."""
+    return safe.maximum(0.0, slope * silt_clay + intercept)

@@ -14,7 +14,7 @@ from jaxtyping import Array, PyTree
 from jtem import step
 from jtem.physics.permafrost import Thaw
 from jtem.records import Selection, Sink
-from jtem.run import batch, course, spinup, years
+from jtem.run import batch, course, overdrawn, spinup, years
 from jtem.run.course import THAW, Experiment, Leg, Spun, Stage, Unit
 from jtem.state import Cell, Climate
 
@@ -182,6 +182,8 @@ class Chunk:
         """Ends of a unit's stages, after its results and states went to the sink and into the memory."""
         made, extra = self._walk(unit, ends)
         for name, end in made.items():
+            for row, pool in overdrawn.columns(end.state, self.count, self.e.design.pool_dtype):
+                self.failed.setdefault(self.columns.start + row, f"end of {name}: {pool} is below zero")
             self.sink.state(name, self.columns, jax.tree.map(lambda leaf: np.asarray(leaf)[: self.count], end.state))
         if self.memory is not None:
             first, last = self.columns.start, self.columns.stop

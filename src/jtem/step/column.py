@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import ClassVar
 
 import equinox as eqx
 import jax
@@ -29,7 +30,19 @@ from jtem.step.processes import Processes
 
 
 class Parameters(eqx.Module):
-    """One branch per process; leaves hold one value per community (or one row after selection)."""
+    """One branch per process; leaves hold one value per community (or one row after selection).
+
+    ``ORDERED``: parameters that must rise in this order, for their equations have a pole where they do not.
+    """
+
+    ORDERED: ClassVar[tuple[tuple[str, ...], ...]] = (
+        (
+            "photosynthesis.temperature_minimum", "photosynthesis.temperature_optimum_minimum",
+            "photosynthesis.temperature_optimum_maximum", "photosynthesis.temperature_maximum",
+        ),
+        ("decomposition.moisture_minimum", "decomposition.moisture_optimum", "decomposition.moisture_maximum"),
+        ("nitrogen.production_cn_minimum", "nitrogen.production_cn"),
+    )  # fmt: skip
 
     radiation: radiation.RadiationParameters
     water: water.WaterParameters
