@@ -31,9 +31,9 @@ def test_solved_heat_repeats_and_is_smooth_where_the_search_alone_is_not():
     def at_1m(change, design):
         thermal = dataclasses.replace(row.soil_thermal, snow_density=row.soil_thermal.snow_density * jnp.exp(change))
         column = step.derive(dataclasses.replace(row, soil_thermal=thermal), cell, design)
-        _, made = periodic_heat(
-            heat.start(air, column, design), climate, cell, column, years=40, design=design, differentiable=False
-        )
+        begin = heat.start(air, column, design)
+        assert begin is not None
+        _, made = periodic_heat(begin, climate, cell, column, years=40, design=design, differentiable=False)
         return made.months.soil_temperature[:, 9].mean(), made.largest_change
 
     steps = jnp.asarray([0.0, 1e-6, 2e-6, 3e-6])

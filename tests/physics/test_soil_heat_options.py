@@ -53,6 +53,7 @@ def test_h15_polygon_goes_through_the_curve_and_has_an_inverse():
     p = st.properties(row, CURVE)
     deep = 20  # all of the third material
     shares = [(0.005 / -t) ** 0.3 for t in st.FREEZING_NODES[:-1]] + [1.0]
+    assert p.liquid_at_nodes is not None
     np.testing.assert_allclose(p.liquid_at_nodes[:, deep], shares[:-1], rtol=1e-12)
     _, _, ct, cf, theta = ROWS["wet tundra"][2][1:]
     expected = [0.0]
@@ -70,6 +71,7 @@ def test_h15_polygon_goes_through_the_curve_and_has_an_inverse():
     mixed = st.properties(dataclasses.replace(row, layer_thickness=jnp.asarray([0.23, 0.6])), CURVE)
     first, second = 0.03 * 0.35, 0.07 * 0.10
     each = [(0.02 / 5) ** 0.6, (0.01 / 5) ** 0.4]
+    assert mixed.liquid_at_nodes is not None
     np.testing.assert_allclose(mixed.liquid_at_nodes[0, 2], (first * each[0] + second * each[1]) / (first + second))
 
 
@@ -247,7 +249,7 @@ def test_split_years_carry_the_snow(everything):
         depths.append(np.asarray(out.snow_depth))
     np.testing.assert_allclose(depths, everything[0].snow_depth[0], rtol=1e-12, atol=1e-14)
     assert 0 < depths[-2][11] < depths[-1][0]
-    assert float(state.snow_depth) > 0
+    assert state.snow_depth is not None and float(state.snow_depth) > 0
 
 
 def test_a_plan_names_the_options():

@@ -2,6 +2,7 @@
 
 import dataclasses
 from types import SimpleNamespace
+from typing import Any
 
 import jax.numpy as jnp
 import numpy as np
@@ -21,7 +22,8 @@ KEYS_WITHOUT_LINES = {"permafrost_area", "permafrost_area_change"}
 
 
 def course() -> published.Course:
-    stages, start = {"": np.arange(PAST.size)}, PAST.size
+    stages: dict[published.Stage, np.ndarray] = {"": np.arange(PAST.size)}
+    start = PAST.size
     for scenario in ("ssp126", "ssp585"):
         for run in published.RUNS:
             stages[scenario, run] = np.arange(start, start + YEARS.size)
@@ -114,7 +116,7 @@ def test_derivatives_of_numbers_are_those_of_differences():
 
 
 def test_factors_and_values_move_the_columns_of_their_communities():
-    model = object.__new__(published.Regional)
+    model: Any = object.__new__(published.Regional)
     vectors = np.array([[2.0, 5.0], [3.0, 5.0], [4.0, 5.0]])
     model.columns = SimpleNamespace(vectors=vectors)
     free = (
@@ -195,6 +197,7 @@ def opened(folder, change=lambda sections: None, text=RUN):
 def test_a_plan_gives_columns_runs_and_printed_numbers(tmp_path):
     made = opened(tmp_path)
     model = made.model
+    assert isinstance(model, published.Regional)
     assert [stage.name for stage in model.columns.stages][:4] == [
         "historical",
         "ssp126_S_Trans",

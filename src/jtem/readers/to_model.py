@@ -176,7 +176,7 @@ def model_cells(
     typical = embedded.soil_organic_carbon(name[:, None], np.ones((name.size, 1)))
     stocks = np.where(seen, stocks, typical)
     empty = stocks.sum(axis=1) <= 0
-    observed = seen.all(axis=1)
+    observed = np.asarray(seen.all(axis=1))
     if "soil_carbon_observed" in cells:
         observed = np.asarray(cells["soil_carbon_observed"].values, dtype=bool)[column_cell]
     amounts = 1000.0 * np.where(empty[:, None], 1.0, stocks)
