@@ -420,7 +420,6 @@ CALLS = {
     "jtem.Model(None)": "a model needs a place, found NoneType; make it with jtem.site or jtem.region",
     "jtem.Model({\"a\":1})": "a model needs a place, found dict; make it with jtem.site or jtem.region",
     "jtem.Model(\"US-Prr\", permafrost=\"layerd\")": "the model: [model]: permafrost 'layerd' is unknown; did you mean 'layered'?",
-    "jtem.Model(\"US-Prr\", permafrost=None)": "a plan cannot hold None; give text, a number, or a list or a table of them",
     "jtem.Model(\"US-Prr\", precision=\"double\")": "the model: [model]: precision 'double' is unknown; known: mixed, float64, float32",
     "jtem.Model(\"US-Prr\", nitrogen=\"half\")": "the model: [model]: nitrogen 'half' is unknown; known: closed, open",
     "jtem.Model(\"US-Prr\", heat_substeps=0)": "the model: [model]: 'heat_substeps' is 0, expected a number within 1..60",
