@@ -4,6 +4,7 @@ import dataclasses
 import math
 from functools import partial
 from itertools import pairwise
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -19,7 +20,10 @@ CURVE = st.ThermalDesign(freezing_nodes=st.FREEZING_NODES)
 ALL = st.ThermalDesign(
     layer_edges=st.FINE_EDGES, substeps=10, sweeps="drd", freezing_nodes=st.FREEZING_NODES, settling_snow=True
 )
-STEEP = {"freezing_depression": [1e-5], "freezing_exponent": [2.0]}  # all water freezes in the last piece
+STEEP: dict[str, Any] = {
+    "freezing_depression": [1e-5],
+    "freezing_exponent": [2.0],
+}  # all water freezes in the last piece
 YEARS = 6
 
 

@@ -38,11 +38,11 @@ def save(path, values, crs, transform, nodata=None, units="", driver="GTiff", ba
 
 def homolosine(metres=5000.0):
     """Transform of a tile of 5 km cells around the box, and the place of each cell."""
-    x, y = between("EPSG:4326", HOMOLOSINE, [-152.5, -146.5, -152.5, -146.5], [61.0, 61.0, 64.5, 64.5])
+    x, y, *_ = between("EPSG:4326", HOMOLOSINE, [-152.5, -146.5, -152.5, -146.5], [61.0, 61.0, 64.5, 64.5])
     west, north = min(x), max(y)
     width, height = int((max(x) - west) / metres), int((north - min(y)) / metres)
     columns, rows = np.meshgrid(west + metres * (np.arange(width) + 0.5), north - metres * (np.arange(height) + 0.5))
-    longitude, latitude = between(HOMOLOSINE, "EPSG:4326", columns.ravel(), rows.ravel())
+    longitude, latitude, *_ = between(HOMOLOSINE, "EPSG:4326", columns.ravel(), rows.ravel())
     return from_origin(west, north, metres, metres), *(np.reshape(v, rows.shape) for v in (latitude, longitude))
 
 

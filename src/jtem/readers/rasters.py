@@ -38,6 +38,7 @@ def read(path: Path | str, box: Box = WHOLE_EARTH) -> Field:
         raise InputError(f"{path}: file not found; check the name and the data folder")
     try:
         import rasterio
+        from rasterio.errors import RasterioError
     except ImportError:
         raise InputError(
             f"{path}: rasters are read with rasterio, which is not installed; pip install 'jtem[raster]'"
@@ -50,7 +51,7 @@ def read(path: Path | str, box: Box = WHOLE_EARTH) -> Field:
             scale, offset = data.scales[0], data.offsets[0]
             said: dict[str, object] = {**data.tags(1), "dtype": data.dtypes[0]}
             unit, name = data.units[0] or "", data.descriptions[0] or Path(path).stem
-    except rasterio.errors.RasterioError as error:
+    except RasterioError as error:
         raise InputError(f"{path}: not a readable raster ({error}); fetch it again or convert it to GeoTIFF") from None
     masked = values if np.issubdtype(values.dtype, np.floating) else np.ma.asarray(values, np.float64)
     values = np.asarray(masked.filled(np.nan), np.float64) * scale + offset
