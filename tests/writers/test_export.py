@@ -139,11 +139,12 @@ def test_isimip_files_follow_the_checker(files, tmp_path):
     ("institution", "contact", "change", "sentence"),
     [
         ("unspecified", "A <a@b.org>", {}, r"\[plan\] institution is missing"),
-        ("I", "", {}, r"\[plan\] contact is ''; ISIMIP files need"),
+        ("I", "", {}, r"ISIMIP files need other words: \[plan\] contact is '', expected"),
         ("I", "a@b.org", {}, "contact is 'a@b.org'"),
         ("I", "A <a@b.org>", {"forcing": ""}, r"\[isimip\] forcing is ''"),
         ("I", "A <a@b.org>", {"soc": "2015_soc"}, r"\[isimip\] soc is '2015_soc'"),
-        ("I", "A <a@b.org>", {"round": "3c"}, r"round '3c' is unknown; did you mean '3"),
+        ("", "", {"forcing": ""}, r"institution is missing; \[plan\] contact is .*; \[isimip\] forcing is ''"),
+        ("I", "A <a@b.org>", {"round": "3c"}, r"round '3c' is unknown, did you mean '3"),
     ],
 )
 def test_what_the_checker_would_refuse_is_one_sentence(institution, contact, change, sentence):

@@ -230,18 +230,21 @@ class Words:
 
 def checked(words: Words, where: str) -> Words:
     """The words themselves; raises ``InputError`` for what ISIMIP's checker would refuse. ``where``: the plan's name."""
+    wrong = []  # all of them in one sentence: each costs the run that is to be exported again
     if words.institution.strip() in ("", "unspecified"):
-        raise InputError(f"{where}: [plan] institution is missing; ISIMIP files need it, add it")
+        wrong.append("[plan] institution is missing")
     if not re.fullmatch(r"[^<>]+ <[^<>@\s]+@[^<>@\s]+>", words.contact):
-        raise InputError(f'{where}: [plan] contact is {words.contact!r}; ISIMIP files need "Name <e-mail>", add it')
+        wrong.append(f'[plan] contact is {words.contact!r}, expected "Name <e-mail>"')
     if words.round not in EPOCHS:
-        raise InputError(f"{where}: [isimip] round {words.round!r} is unknown; {suggest(words.round, EPOCHS)}")
+        wrong.append(f"[isimip] round {words.round!r} is unknown, {suggest(words.round, EPOCHS)}")
     for key in ("forcing", "soc", "sens", *(("bias",) if words.round == "3b" else ())):
         word = getattr(words, key)
         if not re.fullmatch(r"[a-z0-9-]+", word):
-            raise InputError(
-                f"{where}: [isimip] {key} is {word!r}; it is part of file names, give lower-case letters, digits and '-'"
+            wrong.append(
+                f"[isimip] {key} is {word!r}, expected lower-case letters, digits and '-' (it is part of file names)"
             )
+    if wrong:
+        raise InputError(f"{where}: ISIMIP files need other words: {'; '.join(wrong)}")
     return words
 
 
