@@ -11,9 +11,9 @@ import jtem
 import sites
 from front import places
 from jtem.constants import WATTS_TO_TEM_RADIATION
-from jtem.errors import InputNote
+from jtem.errors import InputError, InputNote
 from jtem.physics import radiation
-from jtem.readers import embedded, site_table
+from jtem.readers import co2, embedded, place, site_table
 
 PLACE = places.PLACE
 
@@ -506,3 +506,32 @@ def test_several_places_are_a_region():
     with pytest.raises(jtem.InputError) as caught:
         jtem.site(data, **PLACE)
     assert str(caught.value) == "the Dataset: 3 places along 'cell'; choose one, or use jtem.region for all of them"
+
+
+def test_a_plan_of_a_table_takes_the_co2_of_the_scenario_it_names(in_folder):
+    frame = places.months()
+    later = frame.assign(year=frame["year"] + 11)  # 2001-2020
+    places.written(later, in_folder)
+
+    def opened(column):
+        domain = place.open_domain(
+            lambda name, here=False: in_folder / name, ("historical",), climate={"historical": ["tower.csv"]}, names={},
+            units={}, fill="", co2="embedded", co2_column=column, latitude=68.6, longitude=-149.6, elevation=720.0,
+            community="wet_moist_tundra", texture=(), soil_organic_carbon=(), static="",
+            sun=lambda latitude: np.full((len(latitude), 12), 1000.0),
+        )  # fmt: skip
+        return domain.source("historical")[0](np.arange(1), 2011, 2020)["co2"].values, "; ".join(domain.inputs)
+
+    for column in ("ssp126", "ssp585"):
+        found, said = opened(column)
+        np.testing.assert_array_equal(found, co2.embedded_series(column, 2011, 2020))
+        assert f"CO2: embedded published series ({column} after 2014)" in said
+        assert "names no scenario" not in said
+    assert opened("ssp585")[0][-1] > opened("ssp126")[0][-1]
+    with pytest.raises(InputError, match="co2_column 'ssp58' is no embedded series; known: historical, ssp126"):
+        opened("ssp58")
+    places.written(later.assign(co2=400.0), in_folder)
+    with pytest.raises(
+        InputError, match=r"tower.csv holds CO2 and \[domain\] co2_column is 'ssp585'; leave one of them"
+    ):
+        opened("ssp585")

@@ -12,7 +12,7 @@ import numpy as np
 import xarray as xr
 
 from jtem.coast import in_open_sea, on_land
-from jtem.errors import InputError, note
+from jtem.errors import InputError, note, suggest
 from jtem.files import data_path
 from jtem.readers import co2 as carbon
 from jtem.readers import contract, embedded, site_table, static_fields
@@ -253,6 +253,8 @@ def open_domain(
         tuple(texture), tuple(soil_organic_carbon), found(static) if static else None, Path(one.title).stem,
     )  # fmt: skip
     series, said = carbon_dioxide_of(None if co2 == "embedded" else co2, co2_column, found, one.title)
+    if series is None and co2_column:
+        series, said = scenario_co2(co2_column, tables)
     made = table_domain(tables, position, sun, one.title, series)
     return replace(made, inputs=(*made.inputs, *said))
 
@@ -262,6 +264,23 @@ def given(value: float | None, word: str, where: str) -> float:
     if value is None:
         raise InputError(f"{where}: {word} is missing; give it in degrees")
     return float(value)
+
+
+def scenario_co2(
+    column: str, tables: Mapping[str, SiteTable]
+) -> tuple[Callable[[str, int, int], np.ndarray], tuple[str, ...]]:
+    """Embedded CO2 of the scenario that a plan names, and what to say of it; raises ``InputError``."""
+    if column not in embedded.SCENARIO_YEARS:
+        raise InputError(
+            f"[domain] co2_column '{column}' is no embedded series; {suggest(column, embedded.SCENARIO_YEARS)}"
+        )
+    for table in tables.values():
+        if table.co2 is not None:
+            raise InputError(f"{table.title} holds CO2 and [domain] co2_column is '{column}'; leave one of them out")
+    return (
+        lambda climate, first, last: carbon.of_climate(climate, column, first, last),
+        (f"CO2: embedded published series ({column} after 2014)",),
+    )
 
 
 def carbon_dioxide_of(
