@@ -43,10 +43,9 @@ def test_wrong_plans_are_refused(tmp_path):
         jtem.open({"plan": {"name": "a"}, "domian": {}}).check()
 
 
-def test_a_word_stands_for_a_list_of_numbers():
-    """Words of [model] that become a tuple: the nodes of freezing, the layers of the ground."""
+def test_words_of_the_ground_stay_words_in_a_plan():
     model = jtem.Model("US-Prr", permafrost="none")
-    assert model.check(years=(2000, 2001)).model.freezing == ()
-    assert len(model.replace(freezing="curve").check(years=(2000, 2001)).model.freezing) > 1
+    assert model.check(years=(2000, 2001)).model.freezing == "point"
+    assert model.replace(freezing="curve").check(years=(2000, 2001)).model.freezing == "curve"
     with pytest.raises(jtem.InputError, match="freezing 'curv' is unknown; did you mean 'curve'"):
         model.replace(freezing="curv")

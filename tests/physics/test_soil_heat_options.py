@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 from soil_heat_columns import COLUMNS, ROWS, air, one_year, parameters, stack
 
+from gradient_cases import OF_GROUND_OPTIONS
 from jtem.physics import snow
 from jtem.physics import soil_heat as st
 
@@ -171,8 +172,20 @@ def simulated(row, temperature, fall, design, years=YEARS):
 
 
 @pytest.fixture(scope="module")
-def everything():
-    return jax.jit(jax.vmap(partial(simulated, design=ALL)))(*columns())
+def program():
+    return jax.jit(jax.vmap(partial(simulated, design=ALL)))
+
+
+@pytest.fixture(scope="module")
+def everything(program):
+    return program(*columns())
+
+
+@pytest.mark.parametrize("name", OF_GROUND_OPTIONS)
+def test_parameters_of_the_options_move_the_ground(program, everything, name):
+    rows, *weather = columns()
+    moved = program(dataclasses.replace(rows, **{name: getattr(rows, name) * 1.2}), *weather)
+    assert np.abs(moved[0].temperature - everything[0].temperature).max() > 1e-2
 
 
 def test_energy_closes_and_phases_settle_with_everything_on(everything):
@@ -195,9 +208,6 @@ def test_snow_is_as_much_water_as_without_settling_and_lies_at_a_density_that_sn
     assert np.all(np.asarray(out.snow_depth)[np.asarray(out.snow_water_equivalent) == 0] == 0)
 
 
-OWN = ("freezing_depression", "freezing_exponent", "deep_snow_density", "snow_settling_time")
-
-
 @pytest.mark.slow
 def test_case_8_derivatives_of_the_options_are_those_of_differences():
     """Forward and reverse derivative against central differences, for every new parameter (and material) and old ones."""
@@ -211,7 +221,7 @@ def test_case_8_derivatives_of_the_options_are_those_of_differences():
     both = jax.jit(lambda rows, direction: jax.jvp(value, (rows,), (direction,)))
     reverse = jax.jit(jax.grad(lambda rows: value(rows).sum()))(rows)
     still = jax.tree.map(jnp.zeros_like, rows)
-    for name in (*OWN, "water_content", "snow_melt_factor"):
+    for name in (*OF_GROUND_OPTIONS, "water_content", "snow_melt_factor"):
         x = np.asarray(getattr(rows, name))
         largest = 0.0
         for k in range(x.shape[1] if x.ndim > 1 else 1):

@@ -86,7 +86,9 @@ class Setting:
 # --- one site --------------------------------------------------------------------------------------------------------
 
 
-def with_values(setting: Setting, local: jax.Array, site: SiteInputs) -> tuple[step.Parameters, dict[str, jax.Array]]:
+def with_values(
+    setting: Setting, local: jax.Array | np.ndarray, site: SiteInputs
+) -> tuple[step.Parameters, dict[str, jax.Array]]:
     """The site's row of parameters with the free values (slot,), and the factors on pools of :data:`START`."""
     row, starts = site.row, {}
     for k, (names, mode) in enumerate(setting.slots):
