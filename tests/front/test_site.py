@@ -530,8 +530,6 @@ def test_a_plan_of_a_table_takes_the_co2_of_the_scenario_it_names(in_folder):
     assert opened("ssp585")[0][-1] > opened("ssp126")[0][-1]
     with pytest.raises(InputError, match="co2_column 'ssp58' is no embedded series; known: historical, ssp126"):
         opened("ssp58")
-    places.written(later.assign(co2=400.0), in_folder)
-    with pytest.raises(
-        InputError, match=r"tower.csv holds CO2 and \[domain\] co2_column is 'ssp585'; leave one of them"
-    ):
+    places.written(later.assign(**{"co2 (ppm)": 400.0}), in_folder)
+    with pytest.raises(InputError, match=r"tower.csv holds CO2 and .*co2_column is 'ssp585'; leave one of them"):
         opened("ssp585")
