@@ -244,5 +244,7 @@ def test_the_jacobian_through_the_factorial_is_that_of_differences(tmp_path):
         up, down = (model.sensitivity((model.start_values + sign * step)[None])[0][0] for sign in (1.0, -1.0))
         differences = (up - down) / (2.0 * step[k])
         np.testing.assert_allclose(slope[0][:, k], differences, rtol=1e-5, atol=1e-10)
-    assert (slope[0] != 0.0).sum() == slope[0].size - 1  # soil carbon before the base year does not know the e-folding depth
+    assert (slope[0] != 0.0).sum() == slope[
+        0
+    ].size - 1  # soil carbon before the base year does not know the e-folding depth
     assert jnp.isfinite(slope).all()
