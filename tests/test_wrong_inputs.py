@@ -415,6 +415,7 @@ CALLS = {
     "jtem.site(\"US-Prr\", elevation=5.0)": "site 'US-Prr' is known with its elevation; leave elevation out",
     "jtem.site(\"US-Prr\", co2=400.0)": "site 'US-Prr' is known with its CO2; leave co2 out",
     "jtem.region(\"x.nc\", static=\"y.nc\")": "x.nc: file not found; check the name",
+    "jtem.region(\"x.nc\", static={\"elevation\": 3})": "static is a dict, expected the path of a netCDF file of fields; give one",
     "jtem.region([], static=\"y.nc\")": "y.nc: file not found; check the name",
     "jtem.Model(3)": "a model needs a place, found int; make it with jtem.site or jtem.region",
     "jtem.Model(None)": "a model needs a place, found NoneType; make it with jtem.site or jtem.region",

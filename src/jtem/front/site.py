@@ -200,6 +200,8 @@ def region(
     from jtem.readers.place import LATER_CO2
 
     paths = [Path(p) for p in ([climate] if isinstance(climate, str | Path) else climate)]
+    if not isinstance(static, str | Path):
+        raise InputError(f"static is a {type(static).__name__}, expected the path of a netCDF file of fields; give one")
     for path in (*paths, Path(static)):
         if not path.is_file():
             raise InputError(f"{path}: file not found; check the name")
