@@ -74,6 +74,8 @@ def main() -> int:
     words.add_argument("--how", nargs="+", choices=("off", "cold", "warm"), default=["off"])
     words.add_argument("--data", type=Path)
     given = words.parse_args()
+    if "warm" in given.how and "cold" not in given.how:
+        words.error("a warm run needs the programs of a cold one; say --how cold warm")
     result: dict[str, float] = {"load_before": round(os.getloadavg()[0], 2), "cores": os.cpu_count() or 1}
     with tempfile.TemporaryDirectory() as folder:
         other = Path(folder) / "there"
