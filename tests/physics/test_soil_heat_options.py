@@ -36,7 +36,7 @@ def test_h13_results_of_the_fine_grid_are_means_of_the_default_layers():
     values = np.random.default_rng(1).normal(size=(38, 2))
     found = st.reported_layers(jnp.asarray(values), FINE)
     assert found.shape == (33, 2)
-    np.testing.assert_allclose(found[:5], values[:10].reshape(5, 2, 2).mean(1), rtol=1e-14)
+    np.testing.assert_allclose(found[:5], values[:10].reshape(5, 2, 2).mean(1), rtol=1e-14)  # (a + b)/2 or weights
     np.testing.assert_array_equal(found[5:], values[10:])
     same = jnp.asarray(values[:33])
     assert st.reported_layers(same, CURVE) is same

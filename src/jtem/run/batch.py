@@ -35,20 +35,22 @@ LANES = 16
 class Program:
     """A compiled function; :meth:`compiles` says whether a call will have to compile first."""
 
-    def __init__(self, function: Callable[..., PyTree]):
-        """``function`` compiles at the first call with arguments of a shape, or :meth:`ahead` of it."""
-        self.jitted = jax.jit(function)
+    def __init__(self, function: Callable[..., PyTree], split: NamedSharding | None = None):
+        """``function`` compiles at the first call with arguments of a shape, or :meth:`ahead` of it.
+
+        ``split``: how its results lie on the devices. Said here, for shard_map gives arrays of no elements whole to each
+        (``findings/jax_empty_arrays_lose_sharding.sh``), which a program compiled ahead would not take.
+        """
+        self.jitted = jax.jit(function, out_shardings=split)
         self._known: set = set()
-        self._ahead: dict[tuple, tuple[Future, PyTree, PyTree]] = {}
+        self._ahead: dict[tuple, tuple[Future, PyTree]] = {}
 
     def __call__(self, *arguments: PyTree) -> PyTree:
         """Call it; waits where it still compiles."""
         shapes = _shapes(arguments)
         self._known.add(shapes)
         made = self._ahead.get(shapes)
-        if made is None:
-            return self.jitted(*arguments)
-        return made[0].result()(*jax.tree.map(_split_as, arguments, made[2]))
+        return (self.jitted if made is None else made[0].result())(*arguments)
 
     def ahead(self, *arguments: PyTree) -> PyTree:
         """Compile for arguments of these shapes while others go on; returns the shapes of what it will give.
@@ -58,7 +60,7 @@ class Program:
         shapes = _shapes(arguments)
         if shapes not in self._ahead:
             lowered = self.jitted.lower(*arguments)
-            self._ahead[shapes] = _threads().submit(lowered.compile), lowered.out_info, arguments
+            self._ahead[shapes] = _threads().submit(lowered.compile), lowered.out_info
         return self._ahead[shapes][1]
 
     def compiles(self, *arguments: PyTree) -> bool:
@@ -85,12 +87,6 @@ def shape_of(tree: PyTree, devices: tuple, lead: tuple[int, ...] | None = None):
         return jax.ShapeDtypeStruct(shape, leaf.dtype, sharding=split)
 
     return jax.tree.map(one, tree)
-
-
-def _split_as(leaf: PyTree, asked: PyTree) -> PyTree:
-    """An array of no elements as the program compiled ahead asks for it: XLA gives those of a result to every device whole."""
-    sharding = getattr(asked, "sharding", None)
-    return jax.device_put(leaf, sharding) if sharding is not None and np.size(leaf) == 0 else leaf
 
 
 def _mesh(devices: tuple) -> jax.sharding.Mesh:
@@ -134,7 +130,7 @@ def compiled(
         return jax.shard_map(tiled, mesh=mesh, in_specs=specs, out_specs=split, check_vma=False)(*arguments)
 
     call.__name__ = tiled.__name__
-    return Program(call)
+    return Program(call, NamedSharding(mesh, split))
 
 
 def in_tiles(function: Callable[..., PyTree], stacked: tuple, devices: tuple, *, per_cell: int = 1) -> PyTree:
