@@ -85,7 +85,7 @@ def test_s7_by_hand():
 
 
 def test_s6_by_hand():
-    """Without time to settle, depths of fresh snow add and melt takes its share; where settling takes none, sub-steps end at S7."""
+    """Without time to settle, depths of fresh snow add, melt takes its share; where settling takes none, sub-steps end at S7."""
     air = a([-5.18, -2.59, 1.0])
     water, depth, _, depths = snow.settling_snow(a(0.0), a(0.0), air, a(30.0), a(0.5), a(450.0), a(1e12))
     fresh = 67.92 + 51.25 * np.exp([-2.0, -1.0, 0.0])
