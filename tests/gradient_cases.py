@@ -56,12 +56,12 @@ TRAINABLE = tuple(name for name, entry in TABLE.entries.items() if entry.trainab
 
 def design_of(scheme: str) -> step.Design:
     """All float64; nitrogen open in one of the cases so that its parameters are alive; ``layered_concentration`` comes with
-    C:N of tissue by photosynthesis, two layers of soil water (and observed nitrogen).
+    C:N of tissue by photosynthesis, two layers of soil water, roots that follow thaw (and observed nitrogen).
     """
     design = step.Design(permafrost=permafrost.SCHEMES[scheme], heat_dtype="float64", open_nitrogen=scheme == "tem6")
     if scheme != "layered_concentration":
         return design
-    design = dataclasses.replace(design, two_water_layers=True)
+    design = dataclasses.replace(design, two_water_layers=True, roots_follow_thaw=True)
     return step.with_processes(design, plant_cn=nitrogen.vegetation_cn_by_photosynthesis)
 
 
@@ -74,6 +74,7 @@ def base_rows(scheme: str):
         "soil_thermal.surface_factor_thaw": lambda v: v * 1.11,
         "nitrogen.loss_rate": lambda v: v + 0.2,
         "permafrost.root_density_decline": lambda v: v + 0.7,
+        "roots.construction_cost": lambda v: v + 200.0,
         "nitrogen.co2_effect_on_cn": lambda v: v + 2e-4,
         "nitrogen.production_cn_minimum": lambda v: v + 5.0,
         "nitrogen.vegetation_cn_slope": lambda v: v + 5.0,

@@ -16,8 +16,9 @@ from jtem.errors import note
 from jtem.run.course import Stage
 from jtem.state import AnyArray, Climate
 
-FACTORS = ("permafrost", "co2", "temperature", "precipitation")
-"""What can be held. "permafrost": no matter moves and the accessible shares keep the active layer they refer to."""
+FACTORS = ("permafrost", "co2", "temperature", "precipitation", "roots", "abrupt")
+"""What can be held. "permafrost": no matter moves and the accessible shares keep the active layer they refer to. "roots": they
+keep their depth. "abrupt": no ground thaws abruptly."""
 
 GROUND = frozenset({"temperature", "precipitation"})
 """What ground feels of the factors."""
@@ -181,6 +182,8 @@ def expand(
                         parent=parent,
                         expose=run.exposes and layers,
                         follow=run.exposes,
+                        roots="roots" not in run.held,
+                        abrupt="abrupt" not in run.held,
                         heat_key=heat,
                         water_key=(heat, free),
                         thaw_climate=_held_loader(own, base, GROUND) if keeps else None,

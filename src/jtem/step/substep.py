@@ -39,6 +39,7 @@ class Drivers(NamedTuple):
     litter_nitrogen_loss: Array
     labile_loss: Array
     access: permafrost.Access
+    root_access: Array  # share of each layer's nitrogen that roots reach
     soil_water: Array
     conductivity: Array  # relative conductivity per water, mm-1
     layer_conductivity: Array
@@ -248,7 +249,7 @@ def _coupled(
 
 def _uptake(pools: Pools, plants: _Plants, soil: _Soil, month: Drivers, column: Column, design: Design) -> _Uptake:
     """What plants can take is the active pool's accessible share and the thawed layers within the roots."""
-    h, access = 1.0 / design.carbon_substeps, column.layers.root_access
+    h, access = 1.0 / design.carbon_substeps, month.root_access
     available, thawed = pools.soil.available_nitrogen, pools.store.thawed_available_nitrogen
     share = month.access.plant_nitrogen
     accessible = share * available + over_layers(access * thawed)
