@@ -25,7 +25,7 @@ MONTHLY = (
     "net_nitrogen_mineralization_active_layer", "vegetation_carbon", "soil_carbon", "available_nitrogen",
     "labile_nitrogen", "structural_nitrogen", "nitrogen_uptake", "nitrogen_uptake_thawed_permafrost",
     "volumetric_moisture", "volumetric_moisture_20cm", "methane_production", "methane_oxidation", "wetland_methane",
-    "methane_plant_transport", "methane_ebullition", "methane_diffusion",
+    "methane_plant_transport", "nitrogen_loss_thawed_permafrost", "methane_ebullition", "methane_diffusion",
 )  # fmt: skip
 ANNUAL = (
     "exposed_carbon", "exposed_nitrogen", "exposed_water", "year_carbon_residual", "year_nitrogen_residual",
@@ -245,6 +245,8 @@ def test_thinning_roots_take_less_of_deep_nitrogen_and_budgets_close():
 def beyond(request):
     """Roots that follow thaw at a cost, abrupt thaw and methane together."""
     options = {"roots_follow_thaw": True, "abrupt_thaw": True, "methane": True}
+    if permafrost.SCHEMES[request.param].decomposes_layers:
+        options["deep_nitrogen_losses"] = True
     result = simulate(request.param, "float32", "float64", cost_of_roots=200.0, **options)
     check_budgets(*result, 1e-9)
     _, _, _, month, year = result
@@ -279,6 +281,15 @@ def test_budgets_of_the_landscape_close_where_ground_thaws_abruptly(beyond):
     ended = share * total(step.total_nitrogen, after.carbon) + np.asarray(ground.nitrogen.sum(axis=(1, 2)))
     begun = total(step.total_nitrogen, before.carbon)
     np.testing.assert_allclose(ended - begun, flux, atol=1e-9 * begun.max())
+
+
+def test_thawed_layers_lose_nitrogen(beyond):
+    _, after, _, month, _ = beyond
+    lost = month["nitrogen_loss_thawed_permafrost"]
+    assert lost.min() >= 0.0 and (lost <= month["nitrogen_loss"] + 1e-12).all()
+    if after.carbon.store.thawed_carbon.shape[1] > 1:
+        assert lost.max() > 1e-4
+        assert np.asarray(after.carbon.store.thawed_available_nitrogen).min() >= -1e-9
 
 
 def test_methane_is_part_of_what_was_decomposed(beyond):

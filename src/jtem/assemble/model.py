@@ -26,6 +26,11 @@ if TYPE_CHECKING:
 def design(section: ModelSection, where: str) -> step.Design:
     """The design that a section asks for, with the plan's own functions in their slots; raises ``InputError``."""
     needing = {'roots = "follow_thaw"': section.roots_follow_thaw, 'abrupt_thaw = "areas"': section.abrupt_thaw}
+    if section.deep_nitrogen_losses and not section.permafrost.decomposes_layers:
+        raise InputError(
+            f"{where}: [model] deep_nitrogen_losses needs layers of thawed ground, which permafrost = "
+            f'"{section.permafrost.name}" has not; use layered, or leave it out'
+        )
     for words in [words for words, asked in needing.items() if asked and not section.permafrost.layers]:
         raise InputError(
             f'{where}: [model] {words} needs matter below the active pool, which permafrost = "{section.permafrost.name}" '
@@ -48,6 +53,7 @@ def design(section: ModelSection, where: str) -> step.Design:
         roots_follow_thaw=section.roots_follow_thaw,
         abrupt_thaw=section.abrupt_thaw,
         methane=section.methane,
+        deep_nitrogen_losses=section.deep_nitrogen_losses,
         heat_dtype=section.precision.heat_dtype,
         pool_dtype=section.precision.pool_dtype,
     )

@@ -221,7 +221,7 @@ def year(
         return jnp.concatenate([(intact * each)[None], disturbed])
 
     def change(held: tuple[Array, ...], _: float) -> tuple[Array, ...]:
-        area, exposed, deep, nitrogen, _, _ = held
+        area, exposed, deep, nitrogen = held[:4]
         dioxide, methane, buried = fluxes(area[1:3], exposed[1:3], p)
         lost = dioxide + methane + buried
         none = jnp.zeros_like(lost[0])

@@ -79,6 +79,9 @@ class ModelSection:
         {"none": False, "wetlands": True},
         False,
     )
+    deep_nitrogen_losses: bool = setting(
+        "Whether thawed layers of scheme layered lose available nitrogen with water and as gas.", False
+    )
     plant_cn: Callable = choice(
         "How CO2 changes the C:N of plant tissue: by a line, or as it changes photosynthesis.",
         {"linear": nitrogen.vegetation_cn, "photosynthesis": nitrogen.vegetation_cn_by_photosynthesis},

@@ -166,7 +166,7 @@ class FactorialSection:
     """Runs under each of several scenarios, all from the end of history."""
 
     runs: tuple[str, ...] = setting(
-        'A protocol (liu2024, liu2024_all_pairs, liu2022), or held factors: "" for the transient run, "co2+temperature".',
+        'A protocol (liu2024, liu2024_all_pairs, liu2022, beyond), or held factors: "" for the transient run, "co2+temperature".',
         (),
     )
     scenarios: tuple[str, ...] = setting("Climates after history.", ())
@@ -324,6 +324,7 @@ class Plan:
         """The paper that the run repeats, "" for none: as [report] says, else that of the protocol."""
         runs = self.factorial.runs
         protocol = runs[0].split("_")[0] if len(runs) == 1 and runs[0] in PROTOCOLS else ""
+        protocol = protocol if protocol in PAPERS else ""
         return {"": protocol, "none": ""}.get(self.report.paper, self.report.paper)
 
     @property
@@ -483,6 +484,15 @@ def _check_factorial(plan: Plan) -> None:
         lost = [part for part in word.split("+") if part and part not in FACTORS]
         if lost and not (len(f.runs) == 1 and word in PROTOCOLS):
             raise InputError(f"{where}: run {word!r} is unknown; {suggest(lost[0], (*FACTORS, *PROTOCOLS))}")
+    held = {factor for row in f.protocol for factor in row.held}
+    for factor, moves, key in (
+        ("roots", plan.model.roots_follow_thaw, 'roots = "follow_thaw"'),
+        ("abrupt", plan.model.abrupt_thaw, 'abrupt_thaw = "areas"'),
+    ):
+        if factor in held and not moves:
+            raise InputError(
+                f"{where}: a run holds {factor!r}, which nothing moves; set {key} in [model], or leave it out"
+            )
     if f.first != plan.history.last + 1:
         raise InputError(
             f"{where}: begins in {f.first} but history ends in {plan.history.last}; set its 'first' to "

@@ -73,10 +73,15 @@ LIU2024 = _runs(
 """Table 2 of Liu et al. (2024): the transient run and nine that hold factors at 2015."""
 LIU2022 = _runs(S_T="", S_R="permafrost")
 """Liu et al. (2022): the transient run and the one whose active layer is kept from 2021 on."""
+BEYOND = _runs(S_Trans="", S_Gradual="roots abrupt", S_Abrupt="roots", S_Roots="abrupt")
+"""What the papers lack: everything, gradual thaw alone, with abrupt thaw, with roots that follow thaw. Methane needs no run of
+its own: it changes no pool.
+"""
 PROTOCOLS = {
     "liu2024": LIU2024,
     "liu2024_all_pairs": (*LIU2024, *_runs(S_PF_Temp="permafrost temperature")),  # the pair that the paper lacks
     "liu2022": LIU2022,
+    "beyond": BEYOND,
 }
 
 

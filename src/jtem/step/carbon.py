@@ -83,6 +83,7 @@ class CarbonMonth(eqx.Module):
     nitrogen_immobilization: Float[Array, "*cells"]
     nitrogen_input: Float[Array, "*cells"]
     nitrogen_loss: Float[Array, "*cells"]
+    nitrogen_loss_thawed_permafrost: Float[Array, "*cells"]
     relative_leaf: Float[Array, "*cells"]
     foliage: Float[Array, "*cells"]
     leaf_area_index: Float[Array, "*cells"]
@@ -213,7 +214,7 @@ def month(
     )
     soil = _soil_environment(heat, moist, forcing.air_temperature, design) if design.methane else None
     respired = mean.heterotrophic_respiration_active_layer, state.store.thawed_carbon - new_state.store.thawed_carbon
-    gas = options.methane_of(respired, soil, heat, leaf, column, design)
+    gas = options.methane_of(state.ground, respired, soil, heat, leaf, column, design)
     outputs = _outputs(state, new_state, mean, leaf, par, gas, column, design)
     if state.ground is not None:
         ground = abrupt_thaw.remembered(state.ground, forcing.air_temperature, outputs.net_ecosystem_production)
@@ -237,6 +238,8 @@ def _outputs(
     layer_respiration = before.store.thawed_carbon - after.store.thawed_carbon
     layer_net = before.store.thawed_organic_nitrogen - after.store.thawed_organic_nitrogen
     gained = after.store.thawed_available_nitrogen - before.store.thawed_available_nitrogen
+    if f.layer_nitrogen_loss is not None:
+        gained = gained + f.layer_nitrogen_loss
     layer_uptake = safe.maximum(0.0, layer_net - gained)  # below 0 by rounding only
     layered_respiration = over_layers(layer_respiration)
     respired = f.heterotrophic_respiration_active_layer + layered_respiration
@@ -244,8 +247,10 @@ def _outputs(
     leaf_area = process.leaf_area_index(foliage, leaf, p.phenology)
     npp = f.net_primary_production
     carbon, nitrogen_ = total_carbon(after), total_nitrogen(after)
+    lost = jnp.zeros_like(npp) if f.layer_nitrogen_loss is None else over_layers(f.layer_nitrogen_loss)
     return CarbonMonth(
-        **f._asdict(),
+        **{name: value for name, value in f._asdict().items() if name != "layer_nitrogen_loss"},
+        nitrogen_loss_thawed_permafrost=lost,
         autotrophic_respiration=f.maintenance_respiration + f.growth_respiration,
         heterotrophic_respiration=respired,
         heterotrophic_respiration_thawed_permafrost=layered_respiration,
@@ -391,6 +396,7 @@ def _drivers(
         conductivity=process.nitrogen_conductivity(soil.moisture, soil.water),
         layer_conductivity=process.nitrogen_conductivity(layers.moisture, layers.water),
         layer_loss=litter.loss_rate(layer_rate, h),
+        layer_leaching=options.leaching(layers.water, moist, column, design),
         nitrogen_input=inputs,
         water_input=moist.rain + moist.snowmelt,
         evapotranspiration=moist.evapotranspiration,

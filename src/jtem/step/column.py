@@ -73,6 +73,7 @@ class Design:
     ``roots_follow_thaw``: rooting depth is a state that the active layer moves, and plants reach nitrogen by root density.
     ``abrupt_thaw``: part of the ground collapses and emits apart.
     ``methane``: decomposition in wetland gives methane.
+    ``deep_nitrogen_losses``: thawed layers lose available nitrogen with water and as gas.
     ``month_mean_moisture=False``: decomposition and uptake see the moisture of the month's beginning, as TEM does.
     """
 
@@ -84,6 +85,7 @@ class Design:
     roots_follow_thaw: bool = False
     abrupt_thaw: bool = False
     methane: bool = False
+    deep_nitrogen_losses: bool = False
     month_mean_moisture: bool = True
     heat_dtype: str = "float32"
     pool_dtype: str = "float64"

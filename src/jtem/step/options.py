@@ -1,4 +1,5 @@
-"""Processes that a design may add to the carbon pass, all off by default: roots that follow thaw, abrupt thaw, methane.
+"""Processes that a design may add to the carbon pass, all off by default: roots that follow thaw, abrupt thaw, methane, deep
+losses of nitrogen.
 
 Each function gives what the published model has where its process is off.
 """
@@ -10,8 +11,8 @@ from typing import NamedTuple
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
-from jtem.numerics.layers import over_layers
-from jtem.physics import abrupt_thaw, methane, permafrost, roots
+from jtem.numerics.layers import over_layers, to_layers
+from jtem.physics import abrupt_thaw, litter, methane, nitrogen, permafrost, roots, water
 from jtem.state import Controls
 from jtem.step.column import Column, Design, Parameters
 from jtem.step.heat import HeatMonth
@@ -92,6 +93,7 @@ def abrupt_year(
 
 
 def methane_of(
+    ground: abrupt_thaw.Ground | None,
     respired: tuple[Float[Array, "*cells"], Float[Array, "layer *cells"]],
     soil: Soil | None,
     heat: HeatMonth,
@@ -99,14 +101,17 @@ def methane_of(
     column: Column,
     design: Design,
 ) -> methane.Methane:
-    """Methane out of a month's decomposition (``respired``: of active pool and thawed layers, gC m-2), which stays what it is."""
+    """Methane out of a month's decomposition (``respired``: of active pool and thawed layers, gC m-2), which stays what it is.
+
+    Where ground thaws abruptly it is that of undisturbed ground, per area of the column.
+    """
     active, layered = respired
     if soil is None:
         return methane.Methane(*[jnp.zeros_like(active)] * len(methane.Methane._fields))
     p, hydraulics, layers = column.parameters.methane, column.hydraulics, layered.shape[0]
     wet = soil.upper_moisture if design.two_water_layers else soil.moisture
     filled = methane.filling(wet, hydraulics.wilting_point, hydraulics.field_capacity)
-    return methane.month(
+    gas = methane.month(
         inundated=column.inundated_fraction,
         filled=filled,
         respiration=active,
@@ -119,3 +124,22 @@ def methane_of(
         thawed_share=heat.freeze_thaw_factor,
         p=p,
     )
+    if ground is None:
+        return gas
+    share = ground.undisturbed_share
+    return methane.Methane(*(share * flux for flux in gas[:-1]), water_table=gas.water_table)
+
+
+# --- deep losses of nitrogen -------------------------------------------------------------------------------------------------
+
+
+def leaching(
+    layer_water: Float[Array, "layer *cells"], moist: water.WaterMonth, column: Column, design: Design
+) -> Float[Array, "layer *cells"] | None:
+    """Rate at which thawed layers lose available nitrogen with the water of the month, mean over a sub-step (month-1)."""
+    if not design.deep_nitrogen_losses:
+        return None
+    mobile = to_layers(column.parameters.nitrogen.mobile_share, layer_water.shape[0])
+    percolation = moist.rain_percolation + moist.snow_percolation
+    rate = nitrogen.leaching_rate(percolation, layer_water, mobile)
+    return litter.loss_rate(rate, 1.0 / design.carbon_substeps)
