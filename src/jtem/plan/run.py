@@ -85,6 +85,9 @@ class DomainSection:
     soil_organic_carbon: tuple[float, ...] = setting(
         "Soil carbon of a site in kg m-2, in 0-0.3, 0.3-1, 1-2 and 2-3 m.", (), gaps=True
     )
+    nitrogen_deposition: str = setting(
+        "Table of years and nitrogen deposition in gN m-2 a year, of all cells; needs nitrogen = open of [model].", ""
+    )
     fill: str = choice("What stands where months of a site's table are missing.", ("", "mean"), "")
 
 
@@ -398,6 +401,10 @@ def _check(plan: Plan) -> None:
             raise InputError(
                 f"{where}: stage name {name!r} must be unique and of letters, digits, '-', '_', '.'; choose another"
             )
+    if plan.domain.nitrogen_deposition and not plan.model.open_nitrogen:
+        raise InputError(
+            f'{where}: [domain] nitrogen_deposition enters only where nitrogen is open; set nitrogen = "open" in [model]'
+        )
     first, last = plan.spinup.cycle
     if last < first:
         raise InputError(f"{where}: [spinup] cycle [{first}, {last}] ends before it begins; swap the years")
@@ -432,7 +439,7 @@ def check_domain(part: DomainSection, climates: Collection[str], where: str) -> 
                 )
     for key in toml.keys(DomainSection):
         given = getattr(part, key.field) != key.default
-        if given and key.name not in ("source", *source.takes):
+        if given and key.name not in ("source", "nitrogen_deposition", *source.takes):
             users = [word for word, other in SOURCES.items() if key.name in other.takes]
             raise InputError(
                 f"{where}: [domain] source '{part.source}' does not take '{key.name}'; leave it out, or choose a source that "
