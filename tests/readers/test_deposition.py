@@ -6,7 +6,6 @@ import pytest
 from jtem import plan
 from jtem.assemble import course
 from jtem.errors import InputError
-from jtem.files import Inputs
 from jtem.readers import deposition
 
 TABLE = "year;ssp126;deposition\n2000;0,1;0,365\n2001;0,2;0,73\n"
@@ -50,7 +49,7 @@ def test_a_plan_adds_it_to_the_climate(table):
         "spinup": {"cycle": [2000, 2001]},
         "history": {"first": 2000, "last": 2001},
     }
-    prepared = course.prepare(plan.from_dict(sections), Inputs())
+    prepared = course.prepare(plan.from_dict(sections), None)
     history = prepared.experiment.stages[0].climate(np.array([0]))
     np.testing.assert_allclose(np.asarray(history.nitrogen_input).sum(axis=2), [[0.365, 0.73]])
     sections["model"] = {"permafrost": "none"}
