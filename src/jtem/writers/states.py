@@ -97,7 +97,8 @@ def restored(
             continue
         if name not in arrays:
             raise InputError(
-                f"{where}: state lacks '{name}'; it was made with another permafrost scheme, soil_water or version"
+                f"{where}: state lacks '{name}'; it was made with another permafrost scheme, other options of [model] "
+                "(soil_water, roots, abrupt_thaw) or version"
             )
         values = np.asarray(arrays[name])
         if values.shape != shape:
@@ -114,8 +115,8 @@ def restored(
     extra = set(arrays) - {name for name, _ in named}
     if extra:
         raise InputError(
-            f"{where}: state has '{sorted(extra)[0]}', which this run does not know; use the permafrost scheme and soil_water "
-            "of the state"
+            f"{where}: state has '{sorted(extra)[0]}', which this run does not know; use the permafrost scheme and the "
+            "options of [model] (soil_water, roots, abrupt_thaw) of the state"
         )
     return jax.tree.unflatten(jax.tree.structure(like), leaves)
 
