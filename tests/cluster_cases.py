@@ -107,3 +107,11 @@ def test_a_poisoned_chunk_is_named_and_the_others_are_kept(plan, client, capsys,
     assert main(["run", "tiny.toml", "--out", "out"]) == 0
     assert main(["run", "tiny.toml", "--out", "plain"]) == 0
     assert same_files(plan.parent / "plain", plan.parent / "out") == 4
+
+
+def test_workers_that_take_several_tasks_are_refused(plan, capsys):
+    with distributed.LocalCluster(
+        n_workers=1, threads_per_worker=3, processes=False, dashboard_address=None, worker_dashboard_address=None
+    ) as cluster:
+        assert main(["run", "tiny.toml", "--out", "out", "--dask", cluster.scheduler.address]) == 2
+    assert "start workers with --nthreads 1" in capsys.readouterr().err
