@@ -13,7 +13,7 @@ import numpy as np
 from jtem.assemble import store
 from jtem.constants import WATTS_TO_TEM_RADIATION
 from jtem.errors import InputError
-from jtem.files import here_or, resolve
+from jtem.files import Inputs
 from jtem.physics import radiation
 from jtem.readers import to_model
 from jtem.readers.catalogue import SOURCES, Domain
@@ -25,14 +25,14 @@ if TYPE_CHECKING:
 Loader = Callable[[np.ndarray], "Climate"]
 
 
-def domain_of(plan: Plan, data: Path | None) -> Domain:
+def domain_of(plan: Plan, inputs: Inputs) -> Domain:
     """The domain of a run: a store, or what its source opens; raises ``InputError``."""
     if not SOURCES[plan.domain.source].module:
-        return store.domain(plan)
-    return domain(plan.domain, list(plan.climate_years), data, plan.where)
+        return store.domain(plan, inputs)
+    return domain(plan.domain, list(plan.climate_years), inputs, plan.where)
 
 
-def domain(section: DomainSection, climates: Sequence[str], data: Path | None, where: str) -> Domain:
+def domain(section: DomainSection, climates: Sequence[str], inputs: Inputs, where: str) -> Domain:
     """What the section's source opens; ``climates``: names that the plan uses. Raises ``InputError``."""
     source = SOURCES[section.source]
     where = f"{where}: [domain]"
@@ -42,7 +42,7 @@ def domain(section: DomainSection, climates: Sequence[str], data: Path | None, w
         )
 
     def find(name: str, *, folder: bool = False, here: bool = False) -> Path:
-        return here_or(name, data, where) if here else resolve(name, data, where, folder=folder)
+        return inputs.here_or(name, where) if here else inputs.find(name, where, folder=folder)
 
     given: dict[str, object] = {key: getattr(section, key) for key in source.takes}
     if source.sun:

@@ -11,7 +11,7 @@ import numpy as np
 
 from jtem import parameters, step
 from jtem.errors import InputError, suggest
-from jtem.files import data_path, here_or
+from jtem.files import Inputs, data_path
 from jtem.physics import permafrost, radiation, snow
 from jtem.physics.soil_heat import FREEZING, GRIDS, ThermalDesign
 from jtem.readers import to_model
@@ -71,12 +71,12 @@ def functions(named: Mapping[str, str], where: str) -> dict[str, Callable]:
     return found
 
 
-def parameter_files(names: Sequence[str], data: Path | None, where: str) -> list[Path]:
+def parameter_files(names: Sequence[str], inputs: Inputs, where: str) -> list[Path]:
     """The defaults and overlays, packaged by name ("liu2024") or a path; raises ``InputError``."""
     files = [data_path("parameters", "defaults.toml")]
     for name in names:
         if name.endswith(".toml"):
-            files.append(here_or(name, data, where))
+            files.append(inputs.here_or(name, where))
             continue
         known = [p.stem for p in files[0].parent.glob("*.toml") if p.stem != "defaults"]
         if name not in known:
@@ -87,9 +87,9 @@ def parameter_files(names: Sequence[str], data: Path | None, where: str) -> list
     return files
 
 
-def table(names: Sequence[str], data: Path | None, where: str) -> parameters.ParameterTable:
+def table(names: Sequence[str], inputs: Inputs, where: str) -> parameters.ParameterTable:
     """The parameters of the defaults and overlays; raises ``InputError``."""
-    files = parameter_files(names, data, where)
+    files = parameter_files(names, inputs, where)
     return parameters.read_table(step.Parameters, files)
 
 

@@ -21,7 +21,7 @@ from typing import Any, NoReturn
 from jtem import __version__
 from jtem.commands import log
 from jtem.errors import DONE, STOPPED, TERMINATED, USER_ERROR, InputError, InputNote, Terminated, suggest
-from jtem.files import check_data_folder
+from jtem.files import Inputs
 from jtem.readers.catalogue import STAMPS
 
 
@@ -353,7 +353,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 def _done(arguments: argparse.Namespace) -> int:
     """Do what the command line says; the exit code."""
     try:
-        check_data_folder(getattr(arguments, "data", None))
+        Inputs(getattr(arguments, "data", None))  # is there
         module, _, name = arguments.action.partition(".")
         with _told_to_end(), _notes():
             return getattr(importlib.import_module(f"jtem.commands.{module}"), name)(arguments)
