@@ -115,3 +115,22 @@ def test_workers_that_take_several_tasks_are_refused(plan, capsys):
     ) as cluster:
         assert main(["run", "tiny.toml", "--out", "out", "--dask", cluster.scheduler.address]) == 2
     assert "start workers with --nthreads 1" in capsys.readouterr().err
+
+
+def test_a_model_and_an_ensemble_run_on_workers(plan, client):
+    """Bitwise the results of this process; members in other chunks than here, so to rounding."""
+    import jtem
+
+    model = jtem.open(plan)
+    here, there = model.run(), model.run(client=client)
+    for frequency in ("annual", "monthly"):
+        assert there.stages["historical"][frequency].equals(here.stages["historical"][frequency])
+    assert there.state.equals(here.state) and there.spin_up.equals(here.spin_up)
+    site = jtem.Model("US-Prr", permafrost="none")
+    short = {"years": (2011, 2012), "spin_up": {"method": "repeat", "heat_years": 12, "years": 20}}
+    values = {"soil_thermal.snow_density": [150.0, 250.0, 350.0]}
+    a, b = site.ensemble(values, **short), site.ensemble(values, **short, client=client)
+    for name, one in a.stages["historical"]["annual"].data_vars.items():
+        np.testing.assert_allclose(b.stages["historical"]["annual"][name], one, rtol=1e-6, err_msg=name)
+    with pytest.raises(jtem.InputError, match="give a distributed.Client"):
+        model.run(client="tcp://127.0.0.1:8786")
