@@ -33,14 +33,14 @@ def share_out(
 
     numbers, seen = left(), 0.0  # when a scheduler answered last
     meter, ended = driver.Meter(experiment, numbers, progress), driver.Ended()
-    logging.getLogger("distributed").setLevel(logging.CRITICAL)  # what matters is said below
+    for name in ("distributed", "distributed.client"):  # what matters is said below
+        logging.getLogger(name).setLevel(logging.CRITICAL)
     with driver.needed():
         while numbers:
             try:
                 with places.connected(place, workers) as (client, share):
                     if not seen:
                         say(f"{len(numbers)} of {len(every)} chunks to do; {client.dashboard_link or client.scheduler}")
-                    seen = time.monotonic()
                     try:
                         driver.run_chunks(client, experiment, store, numbers, ended, meter, share)
                         break
@@ -53,7 +53,7 @@ def share_out(
                     raise InputError(
                         f"--dask {place}: the scheduler is gone ({error}); the same command goes on from there"
                     ) from None
-                say(f"the scheduler does not answer ({str(error).splitlines()[0]}); waiting for it")
+                say(f"the scheduler does not answer ({type(error).__name__} {error}); waiting for it")
                 time.sleep(1)
             numbers = [n for n in left() if n not in ended.wrong]
     summary = work.together([part for part, _ in ended.parts.values()])
