@@ -172,7 +172,11 @@ def main():
             mine = seen & (channels == name)
             if name == "active_layer_thickness":
                 lost = mine & (simulated > LOST)
-                print(f"no permafrost: {100 * lost.sum() / mine.sum():.1f} % of {mine.sum()} site-years")
+                by = ", ".join(
+                    f"{kind} {100 * lost[mine & (group == kind)].mean():.0f} % of {(mine & (group == kind)).sum()}"
+                    for kind in sorted(set(group[mine]))
+                )
+                print(f"no permafrost: {100 * lost.sum() / mine.sum():.1f} % of {mine.sum()} site-years ({by})")
                 mine &= ~lost
             print(line(name, simulated[mine], o.value[mine], block[mine]))
             for kind in sorted(set(group[mine])):
@@ -182,7 +186,12 @@ def main():
             if name.startswith("soil_temperature"):
                 month = o.begin % 12
                 winter = mine & np.isin(month, (11, 0, 1, 2))
-                print(f"   winter bias {np.mean((simulated - o.value)[winter]):+.2f} K", flush=True)
+                error = simulated - o.value
+                by = ", ".join(
+                    f"{kind} {error[winter & (group == kind)].mean():+.1f} K of {(winter & (group == kind)).sum()}"
+                    for kind in sorted(set(group[winter]))
+                )
+                print(f"   winter bias {error[winter].mean():+.2f} K ({by})", flush=True)
 
 
 if __name__ == "__main__":
