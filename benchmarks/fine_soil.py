@@ -153,7 +153,7 @@ def _year(p, carry, surface, over, flux, delta, d, weight, dt):
             return t, segment + move, segment, count + 1
 
         start = search((t, segment, segment, 0))
-        t, segment, solved, count = jax.lax.while_loop(lambda x: jnp.any(x[1] != x[2]) & (x[3] < MOST), search, start)
+        t, segment, solved, _ = jax.lax.while_loop(lambda x: jnp.any(x[1] != x[2]) & (x[3] < MOST), search, start)
         c, o = lines(solved)
         content = c * t + o
         largest = jnp.maximum(largest, jnp.clip(content / total, 0, 1))

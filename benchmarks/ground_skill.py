@@ -5,13 +5,14 @@ community of its half-degree cell where no table says it, are run with their own
 (docs/calibration.md). R2 = 1 - SSE/SST; the standard error in brackets is that of a jackknife over blocks of 5 degrees of
 latitude and 10 of longitude. A site-year whose column has no permafrost within 10 m counts as lost and not in the depths.
 
-    python benchmarks/ground_skill.py --data DATA [--options default overlay fine settling curve ...]
+    python benchmarks/ground_skill.py --data DATA [--options default overlay fine settling ...]
 
-An option is words joined by "+": overlay (jtem_soil_heat), fine (with 10 sub-steps), settling, curve.
+An option is words joined by "+": overlay (jtem_soil_heat), fine (with 10 sub-steps), settling, files of parameters (.toml).
 """
 
 import argparse
 import csv
+import json
 import re
 from functools import lru_cache
 from pathlib import Path
@@ -54,14 +55,13 @@ def words(option: str) -> str:
     """Lines of [model]."""
     chosen = set(option.split("+"))
     lines = ['precision = "mixed"']
-    if "overlay" in chosen:
-        lines.append('parameters = ["jtem_soil_heat"]')
+    overlays = ["jtem_soil_heat"] * ("overlay" in chosen) + sorted(word for word in chosen if word.endswith(".toml"))
+    if overlays:
+        lines.append(f"parameters = {json.dumps(overlays)}")
     if "fine" in chosen:
         lines += ['soil_grid = "fine"', "heat_substeps = 10"]
     if "settling" in chosen:
         lines.append('snow = "settling"')
-    if "curve" in chosen:
-        lines.append('freezing = "curve"')
     return "\n".join(lines)
 
 
@@ -151,9 +151,7 @@ def main():
     """Print a block of lines for every option."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--data", type=Path, required=True)
-    parser.add_argument(
-        "--options", nargs="+", default=["default", "overlay", "fine", "fine+settling", "fine+settling+curve"]
-    )
+    parser.add_argument("--options", nargs="+", default=["default", "overlay", "fine", "fine+settling"])
     arguments = parser.parse_args()
     for option in arguments.options:
         made, places = usable(arguments.data, option)

@@ -21,16 +21,16 @@ from jtem.devices import use_all_cores
 
 use_all_cores()
 
-import jax
-import jax.numpy as jnp
-import numpy as np
+import jax  # noqa: E402
+import jax.numpy as jnp  # noqa: E402
+import numpy as np  # noqa: E402
 
 jax.config.update("jax_enable_x64", True)
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "tests/physics"))
 
-import fine_soil  # noqa: E402
 from soil_heat_columns import FIXED, random_rows  # noqa: E402
 
+import fine_soil  # noqa: E402
 from jtem import parameters, step  # noqa: E402
 from jtem.files import data_path  # noqa: E402
 from jtem.physics import snow  # noqa: E402
@@ -42,6 +42,8 @@ CLIMATES = (
     (-9.5, 29.0, 70.0),
     (-4.0, 19.0, 175.0),
 )  # mean, amplitude (degC), snow of seven months (mm)
+
+
 def grid(*runs: tuple[float, float]) -> tuple[float, ...]:
     """Layers of a thickness down to a depth (m), run by run; below 3 m those of the default."""
     edges = [0.0]
@@ -82,9 +84,7 @@ def columns(count: int, seed: int):
     """Known and random columns: parameters, air temperature and snowfall (column, 12), mean air temperature; count of known."""
     known, drawn = known_rows(), random_rows(count, seed)
     rows = {k: np.concatenate([known[0][k], drawn[0][k]]) for k in drawn[0]}
-    rows |= {
-        k: np.full_like(rows[k], v) for k, v in FIXED.items() if k not in ("freezing_depression", "freezing_exponent")
-    }
+    rows |= {k: np.full_like(rows[k], v) for k, v in FIXED.items()}
     mean, amplitude, largest = (np.concatenate(pair) for pair in zip(known[1:], drawn[1:], strict=True))
     air = mean[:, None] + amplitude[:, None] * np.cos(2 * np.pi * (np.arange(12) + 0.5 - 6.5) / 12)
     return rows, air, np.where(air < -1.0, largest[:, None] / 7, 0.0), mean, len(known[1])

@@ -52,8 +52,6 @@ FIXED = {
     "surface_factor_thaw": 1.0,
     "surface_factor_freeze": 1.0,
     "freezing_interval": 0.01,
-    "freezing_depression": 0.0017,
-    "freezing_exponent": 0.17,
     "deep_snow_density": 450.0,
     "snow_settling_time": 4.17,
 }
@@ -83,7 +81,7 @@ def random_rows(count, seed):
         geothermal_heat_flux=uniform(0.03, 0.09),
     )
     for name, value in FIXED.items():
-        rows[name] = np.full((count, 3) if name.startswith("freezing_d") or name.endswith("exponent") else count, value)
+        rows[name] = np.full(count, value)
     return rows, uniform(-22, 12), uniform(2, 32), uniform(0, 300)
 
 
@@ -101,8 +99,6 @@ def parameters(layers, snow_density=280.0, q_geo=0.05, *, delta=0.01, dtype=jnp.
         surface_factor_freeze=1.0,
         geothermal_heat_flux=q_geo,
         freezing_interval=delta,
-        freezing_depression=[0.0017] * len(layers),
-        freezing_exponent=[0.17] * len(layers),
         deep_snow_density=450.0,
         snow_settling_time=4.17,
     )

@@ -13,7 +13,7 @@ from jtem import parameters, step
 from jtem.errors import InputError, suggest
 from jtem.files import data_path, here_or
 from jtem.physics import permafrost, radiation, snow
-from jtem.physics.soil_heat import FREEZING, GRIDS, ThermalDesign
+from jtem.physics.soil_heat import GRIDS, ThermalDesign
 from jtem.readers import to_model
 
 if TYPE_CHECKING:
@@ -28,7 +28,6 @@ def design(section: ModelSection, where: str) -> step.Design:
         layer_edges=GRIDS[section.soil_grid],
         substeps=section.heat_substeps,
         sweeps="drd" if section.soil_grid == "fine" and section.heat_substeps >= 10 else "drdrd",
-        freezing_nodes=FREEZING[section.freezing],
         settling_snow=section.snow is snow.settling_cover,
         solved=section.solve_heat,
     )

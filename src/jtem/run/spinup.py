@@ -78,7 +78,7 @@ def periodic_heat(
 
     ``differentiable``: the search is not differentiated; the state before the last year carries the derivative of the
     periodic state (implicit, unknowns: enthalpy of every layer and thermal snow), and the last year is differentiated.
-    Where the design solves for the year that repeats, leaps follow the search (docs/model.md#h17).
+    Where the design solves for the year that repeats, leaps follow the search (docs/model.md#h14).
     """
     climate = _wrapped(climate)
     if _thermal_design(design).solved:

@@ -35,7 +35,6 @@ from jtem.physics.soil_heat.column import (
 )
 from jtem.physics.soil_heat.solver import (
     KEEP_PHASES,
-    CurveContents,
     HeatContents,
     contents_per_step,
     implicit_step,
@@ -221,7 +220,7 @@ def _add_sub_step(
     t: _Totals,
     surface: Float[Array, "*cells"],
     resistance: Float[Array, "*cells"],
-    contents: HeatContents | CurveContents,
+    contents: HeatContents,
     properties: ThermalProperties,
     design: ThermalDesign,
 ) -> _Totals:
@@ -230,13 +229,12 @@ def _add_sub_step(
         t.content, t.phi, surface, resistance, contents, properties, design.sweeps
     )
     phi = derivative_computed_once(contents.liquid_share(content))
-    thawed = contents.thawed_share(phi)
     return _Totals(
         content=content,
         phi=phi,
         temperature=t.temperature + temperature,
-        thawed=t.thawed + thawed,
-        largest=safe.maximum(t.largest, thawed),
+        thawed=t.thawed + phi,
+        largest=safe.maximum(t.largest, phi),
         at_10cm=t.at_10cm + face_temperature(temperature, above, below, 0.1, design),
         at_20cm=t.at_20cm + face_temperature(temperature, above, below, 0.2, design),
         flux=t.flux + (surface - temperature[0]) / (above[0] + below[0]),
