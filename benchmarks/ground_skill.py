@@ -7,7 +7,8 @@ latitude and 10 of longitude. A site-year whose column has no permafrost within 
 
     python benchmarks/ground_skill.py --data DATA [--options default overlay fine settling ...]
 
-An option is words joined by "+": overlay (jtem_soil_heat), fine (with 10 sub-steps), settling, files of parameters (.toml).
+An option is words joined by "+": overlay (jtem_soil_heat), fine (with 10 sub-steps), settling, light (surface), and files of
+parameters (.toml).
 """
 
 import argparse
@@ -62,6 +63,8 @@ def words(option: str) -> str:
         lines += ['soil_grid = "fine"', "heat_substeps = 10"]
     if "settling" in chosen:
         lines.append('snow = "settling"')
+    if "light" in chosen:
+        lines.append('surface = "light"')
     return "\n".join(lines)
 
 

@@ -53,7 +53,12 @@ FIXED = {
     "surface_factor_freeze": 1.0,
     "freezing_interval": 0.01,
     "deep_snow_density": 450.0,
+    "snow_load": 204.7,
     "snow_settling_time": 4.17,
+    "snowfall_ratio": 1.0,
+    "canopy_transmission": 1.0,
+    "surface_wetness": 0.5,
+    "aerodynamic_resistance": 42.0,
 }
 """Parameters that random columns share."""
 
@@ -91,17 +96,7 @@ def parameters(layers, snow_density=280.0, q_geo=0.05, *, delta=0.01, dtype=jnp.
     def column(j):
         return jnp.asarray([layer[j] for layer in layers], dtype)
 
-    values = dict(
-        snow_density=snow_density,
-        snow_melt_factor=4.0,
-        snow_half_cover=10.0,
-        surface_factor_thaw=1.0,
-        surface_factor_freeze=1.0,
-        geothermal_heat_flux=q_geo,
-        freezing_interval=delta,
-        deep_snow_density=450.0,
-        snow_settling_time=4.17,
-    )
+    values = FIXED | dict(snow_density=snow_density, geothermal_heat_flux=q_geo, freezing_interval=delta)
     return st.SoilThermalParameters(
         layer_thickness=jnp.asarray([layer[0] for layer in layers[:-1]], dtype),
         conductivity_thawed=column(1),

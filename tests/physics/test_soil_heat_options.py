@@ -71,7 +71,7 @@ def columns():
         layers = [(first[0] + 0.013, *first[1:]), (second[0] + 0.017, *second[1:]), third]
         rows.append(
             parameters(
-                layers, rho, q, deep_snow_density=470.0, snow_settling_time=9.0,
+                layers, rho, q, deep_snow_density=470.0, snow_load=190.0, snow_settling_time=9.0, snowfall_ratio=1.2,
             )
         )  # fmt: skip
     temperature = jnp.asarray(np.stack([air(c[0], c[1]) for c in COLUMNS.values()]))
@@ -121,7 +121,9 @@ def test_energy_closes_and_phases_settle_with_everything_on(everything):
 
 
 def test_snow_is_as_much_water_as_without_settling_and_lies_at_a_density_that_snow_has(everything):
-    plain, _ = jax.jit(jax.vmap(partial(simulated, design=dataclasses.replace(ALL, settling_snow=False))))(*columns())
+    rows, temperature, fall = columns()
+    constant = dataclasses.replace(ALL, settling_snow=False)
+    plain, _ = jax.jit(jax.vmap(partial(simulated, design=constant)))(rows, temperature, fall * 1.2)
     out, _ = everything
     np.testing.assert_allclose(out.snow_water_equivalent, plain.snow_water_equivalent, rtol=1e-12, atol=1e-12)
     lies = np.asarray(out.snow_water_equivalent) > 5
@@ -212,7 +214,7 @@ def test_a_plan_names_the_options():
 
     assert design("").thermal == st.ThermalDesign() == step.Design().thermal
     assert design("").processes.snow_cover is snow.cover
-    made = design('soil_grid = "fine"\nheat_substeps = 10\nsnow = "settling"\nsolve_heat = true')
-    assert made.thermal == dataclasses.replace(ALL, solved=True)
+    made = design('soil_grid = "fine"\nheat_substeps = 10\nsnow = "settling"\nsurface = "light"\nsolve_heat = true')
+    assert made.thermal == dataclasses.replace(ALL, lit=True, solved=True)
     assert made.processes.snow_cover is snow.settling_cover
     assert design('soil_grid = "fine"').thermal.sweeps == "drdrd"

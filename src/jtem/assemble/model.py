@@ -29,6 +29,7 @@ def design(section: ModelSection, where: str) -> step.Design:
         substeps=section.heat_substeps,
         sweeps="drd" if section.soil_grid == "fine" and section.heat_substeps >= 10 else "drdrd",
         settling_snow=section.snow is snow.settling_cover,
+        lit=section.lit_surface,
         solved=section.solve_heat,
     )
     made = step.Design(

@@ -31,9 +31,9 @@ class Model:
     ``place``: of :func:`jtem.site` or :func:`jtem.region` (or the name of a known site). ``permafrost``: "layered" (Liu et al.
     2024), "thaw_ratio" (Liu et al. 2022), "tem6", "none" and others. ``parameters``: overlays over the defaults, by name
     ("jtem_soil_heat") or path. ``precision``: "mixed" (soil heat of 32 bits), "float64" or "float32". ``nitrogen``: "closed" or
-    "open". ``snow``: "constant" density, or "settling". ``soil_grid``: layers of soil heat, "default" or "fine". ``solve_heat``:
-    whether its spin-up solves for the year that repeats. ``heat_substeps``, ``carbon_substeps``: of a month. Raises
-    ``InputError``.
+    "open". ``snow``: "constant" density, or "settling". ``surface``: as warm as the "air", or "light" warms snow-free ground.
+    ``soil_grid``: layers of soil heat, "default" or "fine". ``solve_heat``: whether its spin-up solves for the year that repeats.
+    ``heat_substeps``, ``carbon_substeps``: of a month. Raises ``InputError``.
 
     Nothing is computed and JAX does not start before a method asks for numbers. Compiled programs are shared: a second run of
     the same shape, of this or another model, compiles nothing.
@@ -57,6 +57,7 @@ class Model:
         precision: str = "mixed",
         nitrogen: str = "closed",
         snow: str = "constant",
+        surface: str = "air",
         soil_grid: str = "default",
         solve_heat: bool = False,
         heat_substeps: int = 6,
@@ -70,7 +71,7 @@ class Model:
             )
         model = {
             "permafrost": permafrost, "parameters": edits.files(parameters), "precision": precision, "nitrogen": nitrogen,
-            "snow": snow, "soil_grid": soil_grid, "solve_heat": solve_heat, "heat_substeps": heat_substeps,
+            "snow": snow, "surface": surface, "soil_grid": soil_grid, "solve_heat": solve_heat, "heat_substeps": heat_substeps,
             "carbon_substeps": carbon_substeps,
         }  # fmt: skip
         content = {"plan": {"name": plan_name(place)}, "domain": dict(place.section), "model": model}

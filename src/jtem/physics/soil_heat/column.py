@@ -85,8 +85,25 @@ class SoilThermalParameters(eqx.Module):
     deep_snow_density: Float[Array, "*types"] = parameter(
         unit="kg m-3", description="density that cold deep snow settles to", symbol="rho_d"
     )
+    snow_load: Float[Array, "*types"] = parameter(
+        unit="kg m-2",
+        description="what a shallow pack of snow lacks of the density of a deep one, times its depth",
+        symbol="L",
+    )
     snow_settling_time: Float[Array, "*types"] = parameter(
         unit="d", description="time in which snow settles", symbol="tau_s", scale="log"
+    )
+    snowfall_ratio: Float[Array, "*types"] = parameter(
+        unit="1", description="snow that reaches the ground over snowfall as measured", symbol="f_s", scale="log"
+    )
+    canopy_transmission: Float[Array, "*types"] = parameter(
+        unit="1", description="net radiation of the ground over that above the canopy", symbol="tau"
+    )
+    surface_wetness: Float[Array, "*types"] = parameter(
+        unit="1", description="evaporation of the ground over that of wet ground", symbol="beta"
+    )
+    aerodynamic_resistance: Float[Array, "*types"] = parameter(
+        unit="s m-1", description="resistance to turbulent heat from ground to air", symbol="r_a", scale="log"
     )
 
 
@@ -96,7 +113,8 @@ class ThermalDesign:
 
     ``layer_edges``: depths (m) of all layer faces from 0 down. ``substeps``: per month; 6 by default, 4 for spin-up,
     10 where accuracy counts. ``sweeps``: "d" and "r" (direct, relaxed) before the final solve.
-    ``settling_snow``: the depth of snow is a state. ``solved``: the spin-up solves for the year that repeats.
+    ``settling_snow``: the depth of snow is a state. ``lit``: light warms snow-free ground above the air. ``solved``: the
+    spin-up solves for the year that repeats.
     ``batched=False`` leaves the layout to plain ``vmap``. ``checkpoint``: keep only the chosen phases of a month, and redo
     the rest, in reverse mode.
     """
@@ -105,6 +123,7 @@ class ThermalDesign:
     substeps: int = 6
     sweeps: str = "drdrd"
     settling_snow: bool = False
+    lit: bool = False
     solved: bool = False
     batched: bool = True
     checkpoint: bool = True
@@ -199,8 +218,14 @@ class ThermalProperties(eqx.Module):
     """K."""
     deep_snow_density: Float[Array, "*cells"] | None = None
     """kg m-3, where snow settles."""
+    snow_load: Float[Array, "*cells"] | None = None
+    """kg m-2, where snow settles."""
     snow_settling_time: Float[Array, "*cells"] | None = None
     """d, where snow settles."""
+    snowfall_ratio: Float[Array, "*cells"] | None = None
+    """1, where snow settles."""
+    surface_excess: Float[Array, "*cells"] | None = None
+    """K, by which light warms snow-free ground above the air in a month, where it does."""
 
 
 def liquid_fraction(
@@ -348,7 +373,9 @@ def properties(p: SoilThermalParameters, design: ThermalDesign) -> ThermalProper
         geothermal_heat_flux=p.geothermal_heat_flux,
         freezing_interval=p.freezing_interval,
         deep_snow_density=p.deep_snow_density if design.settling_snow else None,
+        snow_load=p.snow_load if design.settling_snow else None,
         snow_settling_time=p.snow_settling_time if design.settling_snow else None,
+        snowfall_ratio=p.snowfall_ratio if design.settling_snow else None,
     )
 
 

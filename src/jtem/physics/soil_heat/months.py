@@ -163,8 +163,12 @@ def _month(
         pack = {
             "depth": state.snow_depth,
             "deep_density": properties.deep_snow_density,
+            "load": properties.snow_load,
             "settling_time": properties.snow_settling_time,
+            "snowfall_ratio": properties.snowfall_ratio,
         }
+    if properties.surface_excess is not None:
+        pack["excess"] = properties.surface_excess
     above = cover(
         state.snow,
         safe.clip(air, COLDEST_AIR, WARMEST_AIR),
