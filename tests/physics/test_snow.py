@@ -118,7 +118,7 @@ def test_s6_by_hand():
 def test_s6_keeps_the_water_of_s2_and_snow_only_grows_denser(pack, density, new, air, factor):
     end, mean = snow.degree_day_snow(a(pack), a(air), a(new), a(factor))
     water, depth, again, depths = snow.settling_snow(
-        a(pack), a(pack / density), a(air), a(new), a(factor), a(450.0), a(4.0)
+        a(pack), a(pack / density), a(air), a(new), a(factor), a(450.0), a(204.7), a(4.0)
     )
     close(water, end, atol=1e-12)
     close(again, mean, atol=1e-12)
@@ -136,6 +136,7 @@ def test_settling_cover_is_made_of_these():
         a(8.0),
         depth=a(0.25),
         deep_density=a(450.0),
+        load=a(204.7),
         settling_time=a(4.0),
         snowfall_ratio=a(1.5),
         **given_,

@@ -161,12 +161,7 @@ class ModelSection:
         {"constant": snow.cover, "settling": snow.settling_cover},
         snow.cover,
     )
-    lit_surface: bool = choice(
-        "Whether snow-free ground is as warm as the air, or light warms it.",
-        {"air": False, "light": True},
-        False,
-        key="surface",
-    )
+    lit_surface: bool = choice("What warms snow-free ground.", {"air": False, "light": True}, False, key="surface")
     soil_grid: str = choice("Layers of soil heat.", tuple(GRIDS), "default")
     solve_heat: bool = setting("Whether the spin-up of soil heat solves for the year that repeats.", False)
     heat_substeps: int = setting("Steps of soil heat in a month.", 6, low=1, high=60)
