@@ -13,7 +13,8 @@ from pathlib import Path
 from jtem.errors import InputError
 from jtem.physics.permafrost import SCHEMES, PermafrostScheme
 from jtem.plan import toml
-from jtem.plan.run import PRECISIONS, YEARS, DomainSection, ModelSection, Precision, check_domain
+from jtem.plan.model import PRECISIONS, ModelSection, Precision
+from jtem.plan.run import YEARS, DomainSection, check_domain
 from jtem.plan.toml import EMPTY, choice, setting
 from jtem.readers.catalogue import OBSERVATIONS, SITE_CLIMATES
 from jtem.study.calibration.problem import MODES, SCOPES
