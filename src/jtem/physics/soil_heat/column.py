@@ -109,7 +109,7 @@ class ThermalDesign:
     temperatures (degC, rising to 0) between which water freezes along a curve; none: in the freezing interval.
     ``settling_snow``: the depth of snow is a state. ``solved``: the spin-up solves for the year that repeats.
     ``batched=False`` leaves the layout to plain ``vmap``. ``checkpoint``: keep only the chosen phases of a month, and redo
-    the rest, in reverse mode.
+    the rest, in reverse mode. ``on_gpu``: sweeps and solve are kernels of their own where compiled for CUDA.
     """
 
     layer_edges: tuple[float, ...] = DEFAULT_EDGES
@@ -120,6 +120,7 @@ class ThermalDesign:
     solved: bool = False
     batched: bool = True
     checkpoint: bool = True
+    on_gpu: bool = False
 
     def __post_init__(self):
         edges = self.layer_edges
