@@ -315,7 +315,7 @@ class Chunk:
             state, outputs = self.work.call(
                 program,
                 self.e.parameters,
-                years.constant_controls(self.block, expose=stage.expose, follow=stage.follow),
+                stage.controls(self.block),
                 block.active,
                 state,
                 _years_of(climate, block.index),
@@ -461,7 +461,7 @@ class _Passes:
                 program,
                 chunk.e.parameters,
                 block.active,
-                years.constant_controls(chunk.block, expose=stage.expose, follow=stage.follow),
+                stage.controls(chunk.block),
                 self.wet[key],
                 climates[k],
                 heat[stage.thaw],
@@ -475,7 +475,7 @@ class _Passes:
         chunk = self.chunk
         filled = [*rows, *[rows[-1]] * (chunk.runs - len(rows))]
         stages = [self.stages[k] for k in filled]
-        switches = [years.constant_controls(chunk.block, expose=s.expose, follow=s.follow) for s in stages]
+        switches = [s.controls(chunk.block) for s in stages]
         states, outputs = chunk.work.call(
             batch.carbon_program(chunk.e.design, chunk.selection, chunk.devices, chunk.runs),
             chunk.e.parameters,
