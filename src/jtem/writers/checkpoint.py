@@ -111,7 +111,7 @@ class ChunkStore:
         path = self._path(columns) / f"done.{unit}.npz"
         if not path.is_file():
             return None
-        with path.open("rb") as file, np.load(file, allow_pickle=False) as arrays:
+        with _opened(path) as arrays:
             return {_plain(key): arrays[key] for key in arrays.files}
 
     def save(self, columns: slice, unit: str, arrays: dict[str, np.ndarray], failed: dict[int, str]) -> None:
@@ -159,7 +159,7 @@ class ChunkStore:
             for name in ("spinup", *by_name):
                 path = chunk / f"state.{name}.npz"
                 if path.is_file():
-                    with path.open("rb") as file, np.load(file, allow_pickle=False) as arrays:
+                    with _opened(path) as arrays:
                         leaves = [arrays[key] for key in sorted(arrays.files)]
                     sink.state(name, slice(start, stop), jax.tree.unflatten(structure, leaves))
 
@@ -172,7 +172,7 @@ class ChunkStore:
             if path.name != f"out.{stage.name}.{path.name.split('.')[-2]}.npz":
                 continue  # a stage whose name begins with this one's
             outputs: dict[str, dict[str, np.ndarray]] = {"monthly": {}, "annual": {}}
-            with path.open("rb") as file, np.load(file, allow_pickle=False) as arrays:
+            with _opened(path) as arrays:
                 _, _, first, last = (int(v) for v in arrays["slices"])
                 for key in arrays.files:
                     if key != "slices":
@@ -209,6 +209,11 @@ def _plain(key: str) -> str:
 
 def _listed(folder: Anywhere, pattern: str) -> list[Anywhere]:
     return sorted(folder.glob(pattern), key=str)
+
+
+def _opened(path: Anywhere) -> np.lib.npyio.NpzFile:
+    """The arrays of a piece, read whole: archives without arrays cannot be read from an object store bit by bit."""
+    return np.load(io.BytesIO(path.read_bytes()), allow_pickle=False)
 
 
 def _save(path: Anywhere, arrays: Mapping[str, np.ndarray]) -> None:
