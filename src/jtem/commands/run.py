@@ -256,7 +256,7 @@ def command_run(arguments: argparse.Namespace) -> int:
             raise InputError("--part and --distributed both share out the chunks; give one of them")
         use_all_cores()
         part, wait = joined_processes(arguments.distributed)
-    with output_folder(folder):
+    with output_folder(folder, part):
         prepared = started(plan, arguments.data, force=arguments.force)
         code, summary = execute(prepared, folder, force=arguments.force, part=part, resume=arguments.resume)
         if wait is not None and part[1] > 1:

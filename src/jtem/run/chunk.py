@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import time
-from collections.abc import Callable, Hashable, Iterator
-from dataclasses import dataclass
+from collections.abc import Hashable, Iterator
 from typing import NamedTuple, Protocol, runtime_checkable
 
 import jax
@@ -16,6 +14,7 @@ from jtem.physics.permafrost import Thaw
 from jtem.records import Selection, Sink
 from jtem.run import batch, course, overdrawn, spinup, years
 from jtem.run.course import THAW, Experiment, Leg, Spun, Stage, Unit
+from jtem.run.work import Work
 from jtem.state import Cell, Climate
 
 BUDGET_LIMIT = {"float64": 1e-9, "float32": 1e-5}
@@ -30,25 +29,6 @@ RESIDUALS = {
 
 
 # --- what a chunk talks to -----------------------------------------------------------------------------------------------------
-
-
-@dataclass(frozen=True)
-class Progress:
-    """One message to the progress callback.
-
-    ``seconds``: since the start; ``compile_seconds``: of those in calls that compiled. ``seconds_left``: from the speed of
-    work in which nothing compiled; None before there was any.
-    """
-
-    stage: str
-    columns: int
-    chunk: int
-    chunks: int
-    column_years_done: int
-    column_years_total: int
-    seconds: float
-    compile_seconds: float
-    seconds_left: float | None = None
 
 
 @runtime_checkable
@@ -70,56 +50,6 @@ class Checkpoint(Protocol):
     def failures(self, columns: slice) -> dict[int, str]:
         """Failed columns of the finished units of a chunk."""
         ...
-
-
-class Work:
-    """Column-years done and to do, the seconds they took, and how many of those went into compiling."""
-
-    def __init__(self, experiment: Experiment, report: Callable[[Progress], None] | None):
-        self.report = report or (lambda message: None)
-        self.chunks = len(course.chunks(experiment))
-        self.total = len(experiment.column_cell) * sum(unit.years for unit in course.itinerary(experiment))
-        self.done = 0
-        self.start = self.mark = time.perf_counter()
-        self.compile_seconds = 0.0
-        self.compiling = False
-        self.steady_seconds, self.steady_done = 0.0, 0
-
-    def call(self, program: batch.Program, *arguments: PyTree) -> PyTree:
-        """The result of a program, waited for. A call that compiles counts as compiling: what it ran for is small beside."""
-        begin, compiles = time.perf_counter(), program.compiles(*arguments)
-        result = jax.block_until_ready(program(*arguments))
-        if compiles:
-            self.compile_seconds += time.perf_counter() - begin
-            self.compiling = True
-        return result
-
-    def finished(self, column_years: int, stage: str, chunk: int, columns: int) -> None:
-        """Count a piece of work and tell of it."""
-        now = time.perf_counter()
-        self.done += column_years
-        if not self.compiling:
-            self.steady_seconds += now - self.mark
-            self.steady_done += column_years
-        self.mark, self.compiling = now, False
-        left = (self.total - self.done) * self.steady_seconds / self.steady_done if self.steady_done else None
-        self.report(
-            Progress(
-                stage=stage,
-                columns=columns,
-                chunk=chunk,
-                chunks=self.chunks,
-                column_years_done=self.done,
-                column_years_total=self.total,
-                seconds=now - self.start,
-                compile_seconds=self.compile_seconds,
-                seconds_left=left,
-            )
-        )
-
-    def skipped(self, column_years: int) -> None:
-        """Work that was finished by an earlier run."""
-        self.total -= column_years
 
 
 # --- one chunk -----------------------------------------------------------------------------------------------------------------

@@ -11,9 +11,10 @@ import numpy as np
 
 from jtem import step
 from jtem.records import Block, Selection, StageLike
-from jtem.run.chunk import RESIDUALS, Progress
+from jtem.run.chunk import RESIDUALS
 from jtem.run.course import Experiment
 from jtem.run.runner import SpinUpReport, Summary, run_experiment
+from jtem.run.work import Progress
 from jtem.run.years import Outputs
 
 

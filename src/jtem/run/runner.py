@@ -13,8 +13,9 @@ import numpy as np
 
 from jtem.records import Sink
 from jtem.run import course
-from jtem.run.chunk import Checkpoint, Chunk, Progress, Work
+from jtem.run.chunk import Checkpoint, Chunk
 from jtem.run.course import SOLVER, Experiment
+from jtem.run.work import Progress, Work
 
 
 @dataclass(frozen=True)

@@ -12,6 +12,7 @@ from __future__ import annotations
 import json
 import os
 import shutil
+import zipfile
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Protocol, runtime_checkable
@@ -73,7 +74,7 @@ class ChunkStore:
         self.resumed = known.is_file()
         wanted = json.loads(json.dumps(dict(identity)))
         if self.resumed:
-            found = json.loads(known.read_text(encoding="utf-8"))
+            found = _read(known)
             other = [key for key in {*wanted, *found} if wanted.get(key) != found.get(key)]
             if other:
                 raise InputError(
@@ -113,8 +114,7 @@ class ChunkStore:
         path = self._chunk(columns) / f"done.{unit}.npz"
         if not path.is_file():
             return None
-        with np.load(path, allow_pickle=False) as arrays:
-            return {_plain(key): arrays[key] for key in arrays.files}
+        return {_plain(key): value for key, value in _load(path).items()}
 
     def save(self, columns: slice, unit: str, arrays: dict[str, np.ndarray], failed: dict[int, str]) -> None:
         """Remember a finished unit and the failed columns so far."""
@@ -131,7 +131,7 @@ class ChunkStore:
         result: dict[int, str] = {}
         for path in sorted(self._chunk(columns).glob("failed.*.json")):
             if path.with_name(f"done.{path.name[7:-5]}.npz").is_file():
-                found = json.loads(path.read_text(encoding="utf-8"))["failed"]
+                found = _read(path)["failed"]
                 result.update({int(column): why for column, why in found.items()})
         return result
 
@@ -162,8 +162,7 @@ class ChunkStore:
             for name in ("spinup", *by_name):
                 path = chunk / f"state.{name}.npz"
                 if path.is_file():
-                    with np.load(path, allow_pickle=False) as arrays:
-                        leaves = [arrays[key] for key in sorted(arrays.files)]
+                    leaves = [leaf for _, leaf in sorted(_load(path).items())]
                     sink.state(name, slice(start, stop), jax.tree.unflatten(structure, leaves))
 
     def _blocks(self, chunk: Path, stage: StageLike, columns: slice) -> Iterator[tuple[slice, Block]]:
@@ -175,12 +174,11 @@ class ChunkStore:
             if path.name != f"out.{stage.name}.{path.name.split('.')[-2]}.npz":
                 continue  # a stage whose name begins with this one's
             outputs: dict[str, dict[str, np.ndarray]] = {"monthly": {}, "annual": {}}
-            with np.load(path, allow_pickle=False) as arrays:
-                _, _, first, last = (int(v) for v in arrays["slices"])
-                for key in arrays.files:
-                    if key != "slices":
-                        frequency, variable = _plain(key).split("/", 1)
-                        outputs[frequency][variable] = arrays[key]
+            arrays = _load(path)
+            _, _, first, last = (int(v) for v in arrays.pop("slices"))
+            for key, values in arrays.items():
+                frequency, variable = _plain(key).split("/", 1)
+                outputs[frequency][variable] = values
             yield slice(first, last), outputs
 
     def remove(self) -> None:
@@ -211,6 +209,27 @@ def _plain(key: str) -> str:
 def _save(path: Path, arrays: Mapping[str, np.ndarray]) -> None:
     with whole(path) as partial, partial.open("wb") as file:
         np.savez(file, **{key: np.asarray(value) for key, value in arrays.items()})  # pyright: ignore[reportArgumentType]
+
+
+def _load(path: Path) -> dict[str, np.ndarray]:
+    """What :func:`_save` wrote; raises ``InputError`` where it is damaged."""
+    try:
+        with np.load(path, allow_pickle=False) as arrays:
+            return {key: arrays[key] for key in arrays.files}
+    except (OSError, ValueError, KeyError, EOFError, NotImplementedError, zipfile.BadZipFile) as error:
+        raise _damaged(path, error) from None
+
+
+def _read(path: Path) -> dict:
+    """A JSON file of this folder; raises ``InputError`` where it is damaged."""
+    try:
+        return dict(json.loads(path.read_text(encoding="utf-8")))
+    except (OSError, ValueError, TypeError) as error:
+        raise _damaged(path, error) from None
+
+
+def _damaged(path: Path, error: Exception) -> InputError:
+    return InputError(f"{path}: unfinished work cannot be read ({error}); discard it with --force")
 
 
 def _write(path: Path, content: bytes) -> None:

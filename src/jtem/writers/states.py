@@ -37,7 +37,7 @@ def write_state(path: Path, state: PyTree, meta: Mapping[str, str | int | float]
                 dims.append(f"layer_{length}")
                 if dims[-1] not in target.dimensions:
                     target.createDimension(dims[-1], length)
-            target.createVariable(name, leaf.dtype, tuple(dims))[:] = leaf
+            target.createVariable(name, leaf.dtype, tuple(dims), fletcher32=True)[:] = leaf
         target.setncatts({"title": "state of jtem for a restart, house units", "source": f"jtem {__version__}", **meta})
 
 
@@ -55,13 +55,14 @@ def load_state(path: Path | str, like: PyTree, parameter_hash: str, *, force: bo
     permafrost scheme.
     """
     try:
-        source = netCDF4.Dataset(path)
+        with netCDF4.Dataset(path) as source:
+            source.set_auto_mask(False)
+            arrays = {name: np.asarray(source.variables[name][:]) for name in source.variables}
+            known = getattr(source, "parameter_hash", "none")
     except OSError as error:
         raise InputError(f"{path}: state file cannot be read ({error.strerror or error}); check the path") from None
-    with source:
-        source.set_auto_mask(False)
-        arrays = {name: np.asarray(source.variables[name][:]) for name in source.variables}
-        known = getattr(source, "parameter_hash", "none")
+    except RuntimeError as error:  # a checksum, or the file's structure
+        raise InputError(f"{path}: state file is damaged ({error}); make it again") from None
     return restored(arrays, known, like, parameter_hash, str(path), force=force)
 
 
@@ -132,3 +133,5 @@ def state_attributes(path: Path | str) -> dict[str, object]:
             return {name: source.getncattr(name) for name in source.ncattrs()}
     except OSError as error:
         raise InputError(f"{path}: state file cannot be read ({error.strerror or error}); check the path") from None
+    except RuntimeError as error:
+        raise InputError(f"{path}: state file is damaged ({error}); make it again") from None
