@@ -26,7 +26,7 @@ from jtem.errors import DONE, FAILED_CELLS, InputError
 from jtem.files import output_folder, prepare_folder
 from jtem.physics.soil_heat import DEFAULT_EDGES
 from jtem.records import Grid
-from jtem.run import Progress, SpinUpReport, Stage, Summary, tolerance_kind
+from jtem.run import Progress, SpinUpReport, Stage, Summary, limits, tolerance_kind
 from jtem.run.course import families
 from jtem.run.spinup import CLOSURE_TOLERANCE
 from jtem.writers.behind import Behind
@@ -165,8 +165,10 @@ def execute(
         ) as sink:  # fmt: skip
             structure = jax.tree.structure(work.state_like(experiment)) if plan.output.state else None
             store.replay(experiment.stages, structure, sink)
-            written = sink.finish(summary.failed, notes(summary))
-            for text in sink.implausible.values():
+            implausible = list(sink.implausible.values())
+            said = {**notes(summary), **({"implausible": "; ".join(implausible)} if implausible else {})}
+            written = sink.finish(summary.failed, said)
+            for text in [*implausible, *limits.sentences(summary.limits)]:
                 print(f"note: {text}", file=sys.stderr)
         store.remove()
         print(f"{len(written)} files in {folder}")

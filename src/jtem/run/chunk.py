@@ -12,7 +12,7 @@ from jaxtyping import Array, PyTree
 from jtem import step
 from jtem.physics.permafrost import Thaw
 from jtem.records import Selection, Sink
-from jtem.run import batch, course, overdrawn, spinup, years
+from jtem.run import batch, course, limits, overdrawn, spinup, years
 from jtem.run.course import THAW, Experiment, Leg, Spun, Stage, Unit
 from jtem.run.work import Work
 from jtem.state import Cell, Climate
@@ -88,11 +88,16 @@ class Chunk:
         self.selection = with_checks(experiment.selection)
         self.wanted = {name for name, _ in experiment.selection.annual}
         self.cells: Cell | None = None
+        self.limits: limits.Counts = {}
+        self.acted: list[limits.Counts] = []
 
     def run(self) -> dict[str, np.ndarray]:
         """All units in order; what the spin-up says of each column."""
         ends = {name: _End(self._rows(state), None) for name, state in self.e.initial_states.items()}
         report: dict[str, np.ndarray] = {}
+        self.limits = limits.of_columns(
+            self.e.parameters, jax.tree.map(lambda leaf: leaf[self.columns], self.e.columns)
+        )
         if self.memory is not None:
             self.failed.update(self.memory.failures(self.columns))
         units = course.itinerary(self.e)
@@ -102,7 +107,8 @@ class Chunk:
                 name, parent = unit.stages[0].name, unit.stages[0].parent
                 raise ValueError(f"stage '{name}' starts from '{parent}', which has not run")
             made, extra = self._remembered(unit) or self._done(unit, ends, set(last_use))
-            report.update(extra)
+            self.limits = limits.summed([self.limits, {n[6:]: v for n, v in extra.items() if n.startswith(_LIMIT)}])
+            report.update({name: value for name, value in extra.items() if not name.startswith(_LIMIT)})
             ends.update({name: end for name, end in made.items() if name in last_use})
             for name in [n for n in ends if last_use.get(n, -1) <= i]:
                 del ends[name]
@@ -111,6 +117,17 @@ class Chunk:
     def _done(self, unit: Unit, ends: dict[str, _End], used: set[str]) -> tuple[dict[str, _End], dict[str, np.ndarray]]:
         """Ends of a unit's stages, after its results and states went to the sink and into the memory."""
         made, extra = self._walk(unit, ends)
+        found = [
+            limits.of_state(jax.tree.map(lambda x: np.asarray(x)[: self.count], end.state)) for end in made.values()
+        ]
+        found += [
+            limits.of_thaw(made[stage.name].series[0][: self.count], self.e.design)
+            for stage in unit.stages
+            if stage.expose
+        ]
+        acted = limits.summed([*found, *self.acted])
+        self.acted = []
+        extra |= {f"{_LIMIT}{name}": counts for name, counts in acted.items()}
         for name, end in made.items():
             for row, pool in overdrawn.columns(end.state, self.count, self.e.design.pool_dtype):
                 self.failed.setdefault(self.columns.start + row, f"end of {name}: {pool} is below zero")
@@ -151,6 +168,7 @@ class Chunk:
         solver = {key: np.asarray(value)[: self.count] for key, value in spun.solver.items()}
         if solver and (failed := np.flatnonzero(solver["code"])).size:
             spun = self._repeat_some(failed, cells, first, spun._replace(solver={}))
+        self.acted.append(limits.of_ground(np.asarray(spun.ground)[: self.count]))
         self.work.finished(self.count * spin.heat_years, "spin-up", self.number, self.count)
         end = _End(spun.state, spun.thaw)
         if spin.cycle_years:
@@ -231,15 +249,19 @@ class Chunk:
     def _years(self, stages: tuple[Stage, ...], begin: _End, cycle: Climate | None = None) -> dict[str, _End]:
         """Years of a family of stages, inline or in passes; ``cycle``: host climate that is repeated and not written."""
         if self.e.splits:
-            climates = [
-                _cast(stage.climate(self.indices), self.e.design) if cycle is None else cycle for stage in stages
-            ]
+            climates = [self._climate(stage) if cycle is None else cycle for stage in stages]
             return _Passes(self, stages, begin, climates, cycle is not None).run()
         ends = {}
         for stage in stages:
-            climate = self.place(_cast(stage.climate(self.indices), self.e.design) if cycle is None else cycle)
+            climate = self.place(self._climate(stage) if cycle is None else cycle)
             ends[stage.name] = self._inline(stage, begin.state, climate, cycle is not None)
         return ends
+
+    def _climate(self, stage: Stage) -> Climate:
+        """Climate of a stage (column, year, ...) on the host, looked at for limits."""
+        climate = _cast(stage.climate(self.indices), self.e.design)
+        self.acted.append(limits.of_climate(climate))
+        return climate
 
     def _inline(self, stage: Stage, state: step.State, climate: Climate, cyclic: bool) -> _End:
         program = batch.inline_program(self.e.design, self.selection, self.devices)
@@ -463,6 +485,9 @@ def failures(annual: dict[str, np.ndarray], limit: float) -> Iterator[tuple[int,
         bad = np.asarray(np.abs(annual[residual]) > limit * np.maximum(np.abs(annual[scale]), 1.0))
         yield from rows(bad, f"{residual} exceeds {limit:g} of {scale}")
 
+
+_LIMIT = "limit:"
+"""Begins the names of counts of limits among the arrays of a unit."""
 
 _mean_years = jax.jit(jax.vmap(years.mean_year))
 

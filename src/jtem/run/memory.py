@@ -59,7 +59,12 @@ class Results:
         return Results(
             {name: dataclasses.replace(result, **stages[name]) for name, result in self.stages.items()},
             start,
-            dataclasses.replace(self.summary, spin_up=report, failed=failed),
+            dataclasses.replace(
+                self.summary,
+                spin_up=report,
+                failed=failed,
+                limits={name: counts[rows] for name, counts in self.summary.limits.items()},
+            ),
         )
 
     def _arrays(self) -> dict[str, dict]:

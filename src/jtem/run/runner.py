@@ -7,12 +7,12 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 
 from jtem.records import Sink
-from jtem.run import course
+from jtem.run import course, limits
 from jtem.run.chunk import Checkpoint, Chunk
 from jtem.run.course import SOLVER, Experiment
 from jtem.run.work import Progress, Work
@@ -37,13 +37,17 @@ class SpinUpReport:
 
 @dataclass(frozen=True)
 class Summary:
-    """What happened: wall seconds, compile seconds, column-years, spin-up report, failed columns with reason."""
+    """What happened: wall seconds, compile seconds, column-years, spin-up report, failed columns with reason.
+
+    ``limits``: how often each limit acted in each column (``run.limits``), in the order of the columns that were run.
+    """
 
     seconds: float
     compile_seconds: float
     column_years: int
     spin_up: SpinUpReport | None
     failed: dict[int, str]
+    limits: dict[str, np.ndarray] = field(default_factory=dict)
 
 
 def run_experiment(experiment: Experiment, sink: Sink, progress: Callable[[Progress], None] | None = None) -> Summary:
@@ -57,15 +61,19 @@ def run_experiment(experiment: Experiment, sink: Sink, progress: Callable[[Progr
     work = Work(experiment, progress)
     failed: dict[int, str] = {}
     reports: list[dict[str, np.ndarray]] = []
+    acted: list[limits.Counts] = []
     for number, columns in enumerate(course.chunks(experiment)):
         if memory is None or memory.wanted(number):
-            reports.append(Chunk(experiment, number, columns, sink, memory, work, failed).run())
+            chunk = Chunk(experiment, number, columns, sink, memory, work, failed)
+            reports.append(chunk.run())
+            acted.append(chunk.limits)
     return Summary(
         seconds=time.perf_counter() - work.start,
         compile_seconds=work.compile_seconds,
         column_years=work.done,
         spin_up=_joined(experiment, reports),
         failed=failed,
+        limits={name: np.concatenate([counts[name] for counts in acted]) for name in (acted[0] if acted else {})},
     )
 
 
