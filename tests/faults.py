@@ -141,6 +141,11 @@ def expect(holds: bool, otherwise: str) -> None:
 # --- commands and what they leave ------------------------------------------------------------------------------------
 
 
+def heeds_ctrl_c() -> None:
+    """Shells let what runs in the background ignore SIGINT; here it is sent on purpose."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+
 class Place:
     """A folder with the plans and inputs; results are in folders of their own."""
 
@@ -169,8 +174,9 @@ class Place:
         ending = "\nimport sys\nfrom jtem.commands.main import main\nsys.exit(main())"
         code = ["-c", patch + ending] if patch else ["-m", "jtem"]
         return subprocess.Popen(
-            [sys.executable, *code, *words], cwd=self.folder, env=self.environment, text=True, start_new_session=True,
-            stdout=subprocess.PIPE, stderr=subprocess.STDOUT, **more,
+            [sys.executable, *code, *words], cwd=self.folder, env=self.environment, text=True,
+            start_new_session=True,
+            preexec_fn=heeds_ctrl_c,             stdout=subprocess.PIPE, stderr=subprocess.STDOUT, **more,
         )  # fmt: skip
 
     def done(self, words: list[str], patch: str = "", **more) -> tuple[int, str]:
@@ -444,8 +450,9 @@ batch.Program.__call__ = call
         expect("does not hold 2 columns at once; the run goes on with 1 at a time" in said, said[-300:])
     finally:
         del place.environment["XLA_FLAGS"]
-    compare(halves, whole, other={"@plan"})
-    return "halved, said so, the bits of a run of chunks of that size"
+    # states differ in their last bits: the mean year of the spin-up is taken of all columns at once
+    compare(halves, whole, other={"@plan"}, besides=r"_state\.nc", whole=False)
+    return "halved, said so, the same results"
 
 
 def two_runs_into_one_folder(place: Place) -> str:
@@ -569,7 +576,8 @@ def damaged_state(place: Place) -> str:
             "from pathlib import Path", "import jax, numpy as np", "from jtem.assemble.course import open_plan",
             "from jtem.run import state_like", "from jtem.writers.states import load_state, state_attributes",
             "p = open_plan(Path('run.toml'), None)", "said = state_attributes('state.nc')",
-            "state = load_state('state.nc', state_like(p.experiment), p.table.hash())",
+            "like = jax.tree.map(lambda x: jax.ShapeDtypeStruct((2, *x.shape[1:]), x.dtype), state_like(p.experiment))",
+            "state = load_state('state.nc', like, p.table.hash())",
             "print([np.asarray(x).tolist() for x in jax.tree.leaves(state)])",
         )  # fmt: skip
         return _read_with("\n".join(lines), at)
