@@ -67,7 +67,7 @@ def test_sentences_name_how_often_and_where():
 
 
 def test_files_say_which_limits_acted(tmp_path, monkeypatch, capsys):
-    def limited(experiment, sink, progress=None):
+    def limited(experiment, sink, progress=None, only=None):
         counts = {"bare": np.array([1, 0]), "air": np.array([0, 0])}
         return dataclasses.replace(fake_run(experiment, sink, progress), limits=counts)
 

@@ -215,7 +215,9 @@ def test_at_any_input(name):
     @given(SHARES, ROWS)
     def holds(shares, rows):
         p = jax.tree.map(lambda leaf: leaf[rows], PARAMETERS)
-        x = low + shares[:, : low.size] * (high - low)
+        shares = shares[:, : low.size]
+        x = low + shares * (high - low)
+        inside = ((shares > 1e-9) & (shares < 1.0 - 1e-9)).all(axis=1)  # at the ends several kinks may meet
 
         def plain(*columns):
             found = process.call(p, *columns)
@@ -235,7 +237,7 @@ def test_at_any_input(name):
             _, forward = jax.jvp(plain, columns, tuple(ways))
             agrees = [np.zeros(POINTS, bool)] * len(found)
             for h in (step[j], step[j] / 50.0):  # the second for points that lie beside a kink
-                if all(one.all() for one in agrees):
+                if all((one | ~inside).all() for one in agrees):
                     break
                 above, below = (plain(*columns[:j], column + side * h, *columns[j + 1 :]) for side in (1.0, -1.0))
                 for k, value in enumerate(np.asarray(one) for one in found):
@@ -247,8 +249,13 @@ def test_at_any_input(name):
                     )
             for k, value in enumerate(np.asarray(one) for one in found):
                 slope = np.asarray(forward[k])
-                assert np.isfinite(slope).all() and agrees[k].all(), (list(process.ranges)[j], x[~agrees[k]][:3])
+                assert np.isfinite(slope).all() and (agrees[k] | ~inside).all(), (
+                    list(process.ranges)[j],
+                    x[~agrees[k]][:3],
+                )
                 scale = np.abs(value) + step[j] * np.abs(slope)
-                np.testing.assert_allclose(slope, reverse[k][j], rtol=1e-9, atol=float(1e-12 * scale.max() / step[j]))
+                np.testing.assert_allclose(
+                    slope, reverse[k][j], rtol=1e-9, atol=float(1e-12 * scale.max() / step[j] + 1e-14)
+                )
 
     holds()

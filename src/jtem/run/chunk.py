@@ -12,7 +12,7 @@ from jaxtyping import Array, PyTree
 from jtem import step
 from jtem.physics.permafrost import Thaw
 from jtem.records import Selection, Sink
-from jtem.run import batch, course, limits, overdrawn, spinup, years
+from jtem.run import batch, course, layout, limits, overdrawn, spinup, years
 from jtem.run.course import THAW, Experiment, Leg, Spun, Stage, Unit
 from jtem.run.work import Work
 from jtem.state import Cell, Climate
@@ -34,10 +34,6 @@ RESIDUALS = {
 @runtime_checkable
 class Checkpoint(Protocol):
     """A sink that remembers finished work (spin-up, families of stages) of a chunk, so that a killed run goes on."""
-
-    def wanted(self, chunk: int) -> bool:
-        """Whether this process works on the chunk."""
-        ...
 
     def load(self, columns: slice, unit: str) -> dict[str, np.ndarray] | None:
         """What :meth:`save` was given, or None where the unit is not finished."""
@@ -81,9 +77,9 @@ class Chunk:
         self.devices = tuple(jax.local_devices())
         self.indices = experiment.column_cell[columns]
         self.count = len(self.indices)
-        size = min(experiment.chunk_columns, len(experiment.column_cell))
-        self.size = size + (-size % len(self.devices))
-        self.runs = runs_together(experiment, self.size // len(self.devices))
+        each = layout.columns_a_device(experiment, len(self.devices))
+        self.size = each * len(self.devices)
+        self.runs = layout.runs_together(experiment, each)
         self.block = min(experiment.block_years, max(stage.years for stage in experiment.stages))
         self.selection = with_checks(experiment.selection)
         self.wanted = {name for name, _ in experiment.selection.annual}
@@ -270,7 +266,7 @@ class Chunk:
             state, outputs = self.work.call(
                 program,
                 self.e.parameters,
-                years.constant_controls(self.block, expose=stage.expose, follow=stage.follow),
+                stage.controls(self.block),
                 block.active,
                 state,
                 _years_of(climate, block.index),
@@ -416,7 +412,7 @@ class _Passes:
                 program,
                 chunk.e.parameters,
                 block.active,
-                years.constant_controls(chunk.block, expose=stage.expose, follow=stage.follow),
+                stage.controls(chunk.block),
                 self.wet[key],
                 climates[k],
                 heat[stage.thaw],
@@ -430,7 +426,7 @@ class _Passes:
         chunk = self.chunk
         filled = [*rows, *[rows[-1]] * (chunk.runs - len(rows))]
         stages = [self.stages[k] for k in filled]
-        switches = [years.constant_controls(chunk.block, expose=s.expose, follow=s.follow) for s in stages]
+        switches = [s.controls(chunk.block) for s in stages]
         states, outputs = chunk.work.call(
             batch.carbon_program(chunk.e.design, chunk.selection, chunk.devices, chunk.runs),
             chunk.e.parameters,
@@ -451,14 +447,6 @@ class _Passes:
 
 
 # --- help ----------------------------------------------------------------------------------------------------------------------
-
-
-def runs_together(experiment: Experiment, columns: int) -> int:
-    """How many runs of carbon go through one program, on ``columns`` columns a device: as many as fill a tile.
-
-    One number for all families, so that history and scenarios have the same program; a family with fewer stages fills up.
-    """
-    return min(max(map(len, course.families(experiment.stages))), max(1, batch.TILE // columns))
 
 
 def with_checks(selection: Selection) -> Selection:

@@ -81,6 +81,11 @@ def summed(counts: Sequence[Mapping[str, np.ndarray]]) -> Counts:
     return total
 
 
+def joined(parts: Sequence[Counts]) -> Counts:
+    """Counts of columns that follow each other."""
+    return {name: np.concatenate([counts[name] for counts in parts]) for name in (parts[0] if parts else {})}
+
+
 def sentences(counts: Mapping[str, np.ndarray]) -> list[str]:
     """A sentence for every limit that acted, with how often, in how many columns, and the first of them."""
     said = []

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import jax
@@ -36,10 +36,11 @@ class Progress:
 class Work:
     """Column-years done and to do, the seconds they took, and how many of those went into compiling."""
 
-    def __init__(self, experiment: Experiment, report: Callable[[Progress], None] | None):
+    def __init__(self, experiment: Experiment, chunks: Sequence[slice], report: Callable[[Progress], None] | None):
         self.report = report or (lambda message: None)
         self.chunks = len(course.chunks(experiment))
-        self.total = len(experiment.column_cell) * sum(unit.years for unit in course.itinerary(experiment))
+        columns = sum(chunk.stop - chunk.start for chunk in chunks)
+        self.total = columns * sum(unit.years for unit in course.itinerary(experiment))
         self.done = 0
         self.start = self.mark = time.perf_counter()
         self.compile_seconds = 0.0
