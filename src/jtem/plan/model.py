@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from jtem.physics import nitrogen, snow
 from jtem.physics.permafrost import SCHEMES, PermafrostScheme
-from jtem.physics.soil_heat import FREEZING, GRIDS
+from jtem.physics.soil_heat import GRIDS
 from jtem.plan import toml
 from jtem.plan.toml import EMPTY, choice, setting
 
@@ -49,7 +49,7 @@ class ModelSection:
         {"constant": snow.cover, "settling": snow.settling_cover},
         snow.cover,
     )
-    freezing: str = choice("Whether soil water freezes at one point, or along a curve.", tuple(FREEZING), "point")
+    lit_surface: bool = choice("What warms snow-free ground.", {"air": False, "light": True}, False, key="surface")
     soil_grid: str = choice("Layers of soil heat.", tuple(GRIDS), "default")
     solve_heat: bool = setting("Whether the spin-up of soil heat solves for the year that repeats.", False)
     heat_substeps: int = setting("Steps of soil heat in a month.", 6, low=1, high=60)
