@@ -42,7 +42,8 @@ ALLOWED = {
     "assemble": CORE | {"variables", "devices", "plan", "readers", "writers.states", "assemble"},
     "front": CORE | {"variables", "devices", "plan", "readers", "writers", "report", "cluster", "assemble", "front"},
     "commands": CORE - {"numerics", "state"} | {
-        "variables", "devices", "compile_cache", "plan", "readers", "writers", "report", "cluster", "assemble", "front", "commands",
+        "variables", "devices", "compile_cache", "plan", "readers", "writers", "report", "cluster", "assemble", "front",
+        "commands",
     },
     "__main__": {"commands"},
 }  # fmt: skip

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import contextlib
 import csv
+import functools
+import hashlib
 import os
 import shutil
 import tempfile
@@ -141,6 +143,23 @@ def place(name: str) -> Anywhere:
             "install 'jtem[distributed]' s3fs (gcsfs, adlfs)"
         ) from None
     return made
+
+
+@functools.cache
+def fetched(path: Anywhere) -> Path:
+    """A file, or the copy of an object that this machine keeps in its folder of temporary files; raises ``InputError``."""
+    if isinstance(path, Path):
+        return path
+    try:
+        version = hashlib.sha256(f"{path} {path.fs.ukey(path.path)}".encode()).hexdigest()[:20]
+        copy = Path(tempfile.gettempdir()) / f"jtem-{os.getuid()}" / f"{version}-{path.name}"
+        copy.parent.mkdir(mode=0o700, exist_ok=True)
+        if not copy.is_file():
+            with whole(copy) as partial:
+                path.fs.get(path.path, str(partial))
+    except OSError as error:
+        raise InputError(f"{path}: cannot be fetched ({error}); correct the address") from None
+    return copy
 
 
 def write_once(path: Anywhere, content: bytes) -> None:

@@ -112,8 +112,11 @@ def compiled(
 
     The first ``shared`` arguments are the same for all columns; the others and all results lead with the cell axis. ``each``:
     ``function`` is of one column; else of stacked columns, which it must treat alike, making ``per_cell`` columns of each.
-    Define ``function`` once, outside of other functions: it is part of the key under which the program is kept.
+    Define ``function`` once, outside of other functions: it is part of the key under which the program is kept. A ``design``
+    is made that of the devices' platform.
     """
+    if isinstance(design := fixed.get("design"), step.Design):
+        fixed["design"] = design.on(devices[0].platform)
 
     def tiled(*arguments: PyTree) -> PyTree:
         one = functools.partial(function, *arguments[:shared], **fixed)

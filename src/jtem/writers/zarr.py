@@ -46,6 +46,7 @@ class ZarrStore:
 
     def __init__(self, path: Anywhere, root: Group):
         self.path, self.root = path, root
+        self._arrays: dict[str, Any] = {}
         self.meta = dict(root.attrs)
         self.block_years, self.chunk_columns = int(self.meta["block_years"]), int(self.meta["chunk_columns"])
 
@@ -151,7 +152,7 @@ class ZarrStore:
             raise ValueError(f"columns {columns} and years {years} do not cover whole chunks of {self.path}")
         for frequency, fields in outputs.items():
             for name, values in fields.items():
-                array = self.root[f"{stage.name}/{frequency}/{name}"]
+                array = self._array(f"{stage.name}/{frequency}/{name}")
                 values = np.moveaxis(stream.joined_months(values, frequency), 0, -1)
                 array[stream.times(years, frequency), ..., columns] = values.astype(array.dtype)
 
@@ -161,7 +162,13 @@ class ZarrStore:
         for column in failed:
             if columns.start <= column < columns.stop:
                 status[column - columns.start] = FAILED
-        self.root["status"][columns] = status
+        self._array("status")[columns] = status
+
+    def _array(self, name: str) -> Any:
+        """An array, whose metadata are read once."""
+        if name not in self._arrays:
+            self._arrays[name] = self.root[name]
+        return self._arrays[name]
 
     # --- reading ----------------------------------------------------------------------------------------------------
 

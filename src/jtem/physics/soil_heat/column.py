@@ -116,7 +116,7 @@ class ThermalDesign:
     ``settling_snow``: the depth of snow is a state. ``lit``: light warms snow-free ground above the air. ``solved``: the
     spin-up solves for the year that repeats.
     ``batched=False`` leaves the layout to plain ``vmap``. ``checkpoint``: keep only the chosen phases of a month, and redo
-    the rest, in reverse mode.
+    the rest, in reverse mode. ``on_gpu``: sweeps and solve are kernels of their own where compiled for CUDA.
     """
 
     layer_edges: tuple[float, ...] = DEFAULT_EDGES
@@ -127,6 +127,7 @@ class ThermalDesign:
     solved: bool = False
     batched: bool = True
     checkpoint: bool = True
+    on_gpu: bool = False
 
     def __post_init__(self):
         edges = self.layer_edges

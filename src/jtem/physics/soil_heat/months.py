@@ -230,7 +230,7 @@ def _add_sub_step(
 ) -> _Totals:
     """Totals after one more sub-step."""
     content, temperature, above, below = implicit_step(
-        t.content, t.phi, surface, resistance, contents, properties, design.sweeps
+        t.content, t.phi, surface, resistance, contents, properties, design.sweeps, design.on_gpu
     )
     phi = derivative_computed_once(contents.liquid_share(content))
     return _Totals(

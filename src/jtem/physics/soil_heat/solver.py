@@ -10,6 +10,7 @@ Equations docs/model.md#h5.
 from __future__ import annotations
 
 import dataclasses
+import functools
 
 import equinox as eqx
 import jax
@@ -20,6 +21,7 @@ from jaxtyping import Array, Bool, Float, Int
 
 from jtem.numerics import safe
 from jtem.numerics.kernels import derivative_computed_once
+from jtem.physics.soil_heat import kernels
 from jtem.physics.soil_heat.column import ThermalDesign, ThermalProperties, per_layer
 
 INCONSISTENT = 0.1
@@ -181,6 +183,7 @@ def _solve(
     content: Float[Array, "layer *cells"],
     source: Float[Array, "*cells"],
     surface: Float[Array, "*cells"],
+    on_gpu: bool,
 ) -> tuple[Float[Array, "layer *cells"], Float[Array, "layer *cells"]]:
     """Linear solve ``L`` of the implicit step with the chosen phases: temperatures (degC) and heat contents D h.
 
@@ -197,6 +200,8 @@ def _solve(
         return c * temperature - flux + below
 
     def solve(_, load):
+        if on_gpu:
+            return lax.platform_dependent(c, conductance, load, cuda=kernels.tridiagonal, default=_tridiagonal)
         return _tridiagonal(c, conductance, load)
 
     temperature = lax.custom_linear_solve(conduct, load, solve, symmetric=True)
@@ -254,19 +259,33 @@ def implicit_step(
     column: HeatContents,
     properties: ThermalProperties,
     sweeps: str,
+    on_gpu: bool = False,
 ) -> tuple[
     Float[Array, "layer *cells"],
     Float[Array, "layer *cells"],
     Float[Array, "layer *cells"],
     Float[Array, "layer *cells"],
 ]:
-    """One implicit step of heat contents D h; returns the new ones, temperatures, and the resistances at the faces."""
+    """One implicit step of heat contents D h; returns the new ones, temperatures, and the resistances at the faces.
+
+    ``on_gpu``: sweeps and solve are kernels where the program is compiled for CUDA.
+    """
     above, below = derivative_computed_once(_conductances(phi, properties, snow_resistance))
     conductance = 1.0 / (above + below)
     source = properties.geothermal_heat_flux
-    phase = _choose_phases(*lax.stop_gradient((column, conductance, content, source, surface)), sweeps)
+    held = lax.stop_gradient((column, conductance, content, source, surface))
+    if on_gpu:
+        phase = lax.platform_dependent(
+            *held,
+            cuda=functools.partial(kernels.choose_phases, sweeps=sweeps),
+            default=functools.partial(_choose_phases, sweeps=sweeps),
+        )
+    else:
+        phase = _choose_phases(*held, sweeps)
     phase = checkpoint_name(phase, PHASE_CHOICE)
-    temperature, content = derivative_computed_once(_solve(phase, column, conductance, content, source, surface))
+    temperature, content = derivative_computed_once(
+        _solve(phase, column, conductance, content, source, surface, on_gpu)
+    )
     return content, temperature, above, below
 
 
@@ -300,7 +319,7 @@ def sub_step(
     column, content = contents_per_step(properties, per_step), enthalpy * per_step
     phi = column.liquid_share(content)
     content, temperature, above, below = implicit_step(
-        content, phi, surface_temperature, snow_resistance, column, properties, design.sweeps
+        content, phi, surface_temperature, snow_resistance, column, properties, design.sweeps, design.on_gpu
     )
     flux = (surface_temperature - temperature[0]) / (above[0] + below[0])
     return content / per_step, temperature, flux
