@@ -13,7 +13,7 @@ from jtem.physics.soil_heat import kernels, solver
 from jtem.physics.soil_heat.column import per_layer
 
 DESIGN = st.ThermalDesign()
-CURVE = st.ThermalDesign(freezing_nodes=st.FREEZING_NODES)
+FINE = st.ThermalDesign(layer_edges=st.FINE_EDGES)
 ON_GPU = dataclasses.replace(DESIGN, on_gpu=True)
 TIME_STEP = 0.4
 
@@ -33,7 +33,7 @@ def case(design, cells, dtype):
     return contents, draw(0.05, 5.0, design.layers), enthalpy * per_step, draw(0.04, 0.08), draw(-25.0, 20.0)
 
 
-@pytest.mark.parametrize("design", [DESIGN, CURVE], ids=["interval", "curve"])
+@pytest.mark.parametrize("design", [DESIGN, FINE], ids=["default", "fine"])
 @pytest.mark.parametrize(("cells", "dtype"), [((), "float64"), ((40,), "float32"), ((3, 17), "float64")])
 def test_kernels_give_the_numbers_of_the_plain_version(design, cells, dtype):
     contents, conductance, content, source, surface = case(design, cells, jnp.dtype(dtype))
