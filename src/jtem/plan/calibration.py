@@ -1,6 +1,6 @@
 """The plan of a calibration (TOML): which sites and streams, which years are fitted, which parameters are free.
 
-As strict as a run's plan (``run.py``). What needs the data or the parameter table is checked in ``readers/observed_sites.py`` and ``assemble/``.
+As strict as a run's plan (``run.py``). What needs the data or the parameter table is checked where they are read.
 """
 
 from __future__ import annotations
