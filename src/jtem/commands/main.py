@@ -310,17 +310,20 @@ def _told_to_end() -> Iterator[None]:
 
 
 GO_ON = {
-    "run": "finished work is kept in {out}; the same command goes on from there",
-    "calibrate": "finished work is kept in {out}; the same command with --resume goes on from there",
+    "run": (".jtem-work", "finished work is kept in {out}; the same command{unless} goes on from there"),
+    "calibrate": ("search.json", "finished work is kept in {out}; the same command with --resume goes on from there"),
 }
-"""How to go on with a command that was stopped; others start again."""
+"""What a command that was stopped may have left in its folder, and how to go on with it; without it, and others, start again."""
 
 
 def stopped(arguments: argparse.Namespace, by: str) -> str:
     """What to say when work was stopped: that nothing is half-written, and how to go on."""
-    out = getattr(arguments, "out", None) or "the output folder"
-    how = GO_ON.get(arguments.command, "nothing half-written is left; the same command starts again")
-    return f"jtem: stopped by {by}; {how.format(out=out)}"
+    out = getattr(arguments, "out", None)
+    left, how = GO_ON.get(arguments.command, ("", ""))
+    if not left or out is None or not (Path(out) / left).exists():
+        return f"jtem: stopped by {by}; nothing half-written is left; the same command starts again"
+    unless = " without --force" if getattr(arguments, "force", False) else ""
+    return f"jtem: stopped by {by}; {how.format(out=out, unless=unless)}"
 
 
 def main(argv: Sequence[str] | None = None) -> int:

@@ -112,12 +112,19 @@ def duration(seconds: float) -> str:
 
 
 def execute(
-    prepared: Prepared, folder: Path, *, force: bool, part: tuple[int, int] = (0, 1), resume: bool = False
+    prepared: Prepared,
+    folder: Path,
+    *,
+    force: bool,
+    part: tuple[int, int] = (0, 1),
+    resume: bool = False,
+    keep: bool = True,
 ) -> tuple[int, Summary]:
     """Run an experiment and write its files; returns the exit code and the summary.
 
     Work is kept in the folder chunk by chunk until all files are written, so that a killed run goes on (``resume``: refuse
-    where there is nothing to go on from). ``part`` (i, n): only every n-th chunk; then no files are written.
+    where there is nothing to go on from). ``part`` (i, n): only every n-th chunk; then no files are written. ``keep``: whether
+    finished work stays when the run is stopped.
     """
     plan, experiment, said = prepared.plan, prepared.experiment, attributes(prepared)
     same = identity(prepared)
@@ -145,8 +152,13 @@ def execute(
         print(f"going on with the unfinished run in {folder}", flush=True)
     progress = ProgressLine(experiment.stages, experiment.spin_up is not None)
     progress.start()
-    with Behind(store) as behind:
-        summary = work.run_experiment(experiment, behind, progress)
+    try:
+        with Behind(store) as behind:
+            summary = work.run_experiment(experiment, behind, progress)
+    except BaseException:
+        if part[1] == 1 and not (keep and store.begun):  # of several parts another may be at work
+            store.remove()
+        raise
     progress.end()
     print(
         f"{summary.column_years:,} cells x years in {summary.seconds:.1f} s, of which {summary.compile_seconds:.1f} s "
@@ -227,7 +239,7 @@ def command_demo(arguments: argparse.Namespace) -> int:
         plan = prepared.plan
         cells = f"{prepared.grid.latitude.size} cells ({prepared.grid.column_cell.size} columns)"
         print(f"jtem {__version__}: {plan.plan.title}; {cells}, emulated climate", flush=True)
-        code, summary = execute(prepared, arguments.out, force=True)
+        code, summary = execute(prepared, arguments.out, force=True, keep=False)
     print(spin_up_text(summary.spin_up))
     region_report(plan, arguments.out, arguments.out / f"{plan.plan.name}.png", None)
     print(f"done in {time.perf_counter() - begin:.0f} s; every number and figure here is from emulated climate")

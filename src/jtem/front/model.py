@@ -62,6 +62,8 @@ class Model:
         solve_heat: bool = False,
         heat_substeps: int = 6,
         carbon_substeps: int = 4,
+        soil_water: str = "one_layer",
+        tissue_nitrogen: str = "linear",
     ):
         if isinstance(place, str):
             place = site(place)
@@ -72,8 +74,9 @@ class Model:
         model = {
             "permafrost": permafrost, "parameters": edits.files(parameters), "precision": precision, "nitrogen": nitrogen,
             "snow": snow, "freezing": freezing, "soil_grid": soil_grid, "solve_heat": solve_heat, "heat_substeps": heat_substeps,
-            "carbon_substeps": carbon_substeps,
+            "carbon_substeps": carbon_substeps, "soil_water": soil_water, "tissue_nitrogen": tissue_nitrogen,
         }  # fmt: skip
+        edits.refuse_none(model)
         content = {"plan": {"name": plan_name(place)}, "domain": dict(place.section), "model": model}
         object.__setattr__(self, "setup", Setup.of(place, content, None))
 
