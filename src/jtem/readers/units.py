@@ -77,7 +77,7 @@ for _words, _factor, _powers in (
     ("kWh", 3.6e6, _ENERGY),
     ("cal calorie calories", 4.186, _ENERGY),
     ("kcal", 4186.0, _ENERGY),
-    ("ly langley langleys", 41860.0, (0, 1, -2, 0, 0, 0)),
+    ("ly langley langleys", 41840.0, (0, 1, -2, 0, 0, 0)),
     ("W watt watts", 1.0, _POWER),
     ("kW", 1e3, _POWER),
     ("mW", 1e-3, _POWER),
