@@ -92,6 +92,13 @@ def parser() -> argparse.ArgumentParser:
     looking = add("inspect", "inspect.command_inspect", "what is understood of netCDF files, before any plan")
     looking.add_argument("files", type=Path, nargs="+", metavar="FILE")
     looking.add_argument("--stamp", choices=STAMPS, default="", help="what a stamp between two months means")
+    bringing = add(
+        "fetch", "fetch.command_fetch", "fetch public data by name, with its checksum; without a name list them"
+    )
+    bringing.add_argument("name", nargs="?", metavar="NAME")
+    bringing.add_argument(
+        "--out", type=Path, default=Path(), metavar="DIR", help="folder of the file (the current one)"
+    )
     ready = add(
         "prepare", "prepare.command_prepare", "turn raw files into one prepared store, once; runs then start in seconds"
     )
