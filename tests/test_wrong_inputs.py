@@ -356,7 +356,7 @@ COMMANDS = {
     "report --profiles absent.csv": "absent.csv: file not found; check the name and the data folder",
     "export absent": "absent: no annual files of a finished run and no simulated.csv; give a folder that 'jtem run' or 'jtem calibrate' wrote",
     "export afolder --profile isimp": "--profile 'isimp' is unknown; did you mean 'isimip'? ('jtem export --help' lists what there is)",
-    "export afolder --profile netcdf": "afolder: holds 0 Zarr stores, expected one; give the folder of one run",
+    "export afolder --profile netcdf": "afolder: holds no Zarr store to turn into netCDF; a run writes one with [output] zarr = true (netCDF files come without)",
     "inspect absent.nc": "absent.nc: file not found; check the name and the data folder",
     "inspect afile": "afile: not a readable netCDF file ([Errno -51] NetCDF: Unknown file format: 'afile'); it may be cut short, fetch it again (other formats: convert to netCDF; a table of one site: jtem site)",
     "inspect afile --stamp midle": "--stamp 'midle' is unknown; did you mean 'middle'? ('jtem inspect --help' lists what there is)",

@@ -85,6 +85,12 @@ def parser() -> argparse.ArgumentParser:
         "--profile", choices=("grid", "isimip", "netcdf"), default="grid", help="what to write (grid)"
     )
     exporting.add_argument("--out", type=Path, metavar="DIR", help="folder of the files (default: RUN_DIR/PROFILE)")
+    exporting.add_argument(
+        "--plan",
+        type=Path,
+        metavar="PLAN.toml",
+        help="isimip: a plan whose words stand in place of the run's (institution and contact of [plan], [isimip])",
+    )
     exporting.add_argument("--double", action="store_true", help="netcdf: numbers of 64 bits")
     check = add(
         "check", "check.command_check", "validate a plan and all its inputs; estimate memory and time; run nothing"
