@@ -5,12 +5,16 @@ from __future__ import annotations
 import contextlib
 import csv
 import os
+import shutil
 import tempfile
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
 from jtem.errors import InputError
 
+Anywhere = Any
+"""A ``pathlib.Path``, or the path of an object store that has its methods (``upath.UPath``: :func:`place`)."""
 DATA_VARIABLE = "JTEM_DATA"
 _PACKAGE = Path(__file__).resolve().parent
 _ROOTS = (_PACKAGE / "_data", _PACKAGE.parents[1] / "data")
@@ -120,6 +124,57 @@ def read_table(*parts: str) -> list[dict[str, str]]:
     """Rows of a packaged CSV table by column; lines that begin with ``#`` are remarks. Raises ``InputError``."""
     with data_path(*parts).open(encoding="utf-8", newline="") as file:
         return list(csv.DictReader(line for line in file if not line.startswith("#")))
+
+
+def place(name: str) -> Anywhere:
+    """A folder by its name, or a place such as ``s3://bucket/run`` by its address; raises ``InputError``."""
+    if "://" not in name:
+        return Path(name).absolute()
+    try:
+        from upath import UPath
+
+        made = UPath(name)
+        made.exists()
+    except (ImportError, ValueError, OSError) as error:
+        raise InputError(
+            f"{name}: cannot be reached ({str(error).splitlines()[0]}); correct the address, or install what it needs: pip "
+            "install 'jtem[distributed]' s3fs (gcsfs, adlfs)"
+        ) from None
+    return made
+
+
+def write_once(path: Anywhere, content: bytes) -> None:
+    """Write a file whole, unless it is there: of processes that write the same file the first one wins."""
+    if path.is_file():
+        return
+    with contextlib.suppress(FileExistsError):
+        if not isinstance(path, Path):
+            path.fs.pipe_file(path.path, content, mode="create")
+            return
+        partial = partial_path(path)
+        try:
+            partial.write_bytes(content)
+            _link(partial, path)
+        finally:
+            partial.unlink(missing_ok=True)
+
+
+def _link(made: Path, path: Path) -> None:
+    """Give a file its name; raises ``FileExistsError`` where that is taken."""
+    try:
+        os.link(made, path)
+    except FileExistsError:
+        raise
+    except OSError:  # a file system without links
+        os.replace(made, path)
+
+
+def remove_tree(path: Anywhere) -> None:
+    """Remove a folder and all in it, if it is there."""
+    if isinstance(path, Path):
+        shutil.rmtree(path, ignore_errors=True)
+    elif path.exists():
+        path.fs.rm(path.path, recursive=True)
 
 
 def prepare_folder(folder: Path | str, files: Sequence[str] = (), force: bool = True) -> bool:

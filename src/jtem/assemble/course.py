@@ -102,7 +102,9 @@ def prepare(
         raise InputError(f"{plan.where}: [domain] community {named!r} is unknown; {suggest(named, table.communities)}")
     place = place or domain_of(plan, inputs)
     cells = model.columns(place.cells, table.communities, design.pool_dtype, place.inputs[0], plan.permafrost)
-    load = loaders(place, cells.count, plan.run.chunk_columns)
+    nitrogen = plan.domain.nitrogen_deposition
+    table_of = inputs.here_or(nitrogen, f"{plan.where}: [domain] nitrogen_deposition") if nitrogen else None
+    load = loaders(place, cells.count, plan.run.chunk_columns, table_of)
     experiment = Experiment(
         design=design,
         parameters=parameters.build(step.Parameters, table, design.pool_dtype),

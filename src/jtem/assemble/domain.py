@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import functools
 import importlib
 from collections.abc import Callable, Sequence
@@ -15,7 +16,7 @@ from jtem.constants import WATTS_TO_TEM_RADIATION
 from jtem.errors import InputError
 from jtem.files import Inputs
 from jtem.physics import radiation
-from jtem.readers import to_model
+from jtem.readers import deposition, to_model
 from jtem.readers.catalogue import SOURCES, Domain
 
 if TYPE_CHECKING:
@@ -68,7 +69,24 @@ def loader(
     return load
 
 
-def loaders(place: Domain, count: int, chunk: int) -> Callable[..., Loader]:
-    """:func:`loader` of one domain: (climate, years, asked, wrap=False) -> loader, one object for the same climate and years."""
-    made = functools.partial(loader, place, count, chunk)
+def loaders(place: Domain, count: int, chunk: int, nitrogen: Path | None = None) -> Callable[..., Loader]:
+    """:func:`loader` of one domain: (climate, years, asked, wrap=False) -> loader, one object for the same climate and years.
+
+    ``nitrogen``: table of deposition that is added to what the climate has.
+    """
+
+    def made(climate: str, years: tuple[int, int], asked: str, *, wrap: bool = False) -> Loader:
+        load = loader(place, count, chunk, climate, years, asked, wrap=wrap)
+        return load if nitrogen is None else _with_deposition(load, deposition.monthly(nitrogen, climate, *years))
+
     return functools.cache(made)
+
+
+def _with_deposition(load: Loader, monthly: np.ndarray) -> Loader:
+    """The loader with nitrogen (year, 12) added in every cell."""
+
+    def loaded(cells: np.ndarray) -> Climate:
+        climate = load(cells)
+        return dataclasses.replace(climate, nitrogen_input=np.asarray(climate.nitrogen_input) + monthly[None])
+
+    return loaded

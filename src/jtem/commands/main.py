@@ -178,9 +178,24 @@ def add_run_arguments(command: argparse.ArgumentParser) -> None:
         help="only every N-th chunk from the I-th (job array); then run without it",
     )
     command.add_argument(
-        "--distributed",
-        metavar="auto|HOST:PORT,I,N",
-        help="share the chunks among the processes of JAX's distributed runtime; the first one writes the files",
+        "--dask",
+        default="",
+        metavar="local|ADDRESS|FILE",
+        help="run the chunks on workers of Dask: processes here (local), those of a scheduler (its address, or the JSON file it "
+        "wrote), or jobs of Slurm or PBS (a TOML file)",
+    )
+    command.add_argument(
+        "--workers",
+        type=int,
+        default=0,
+        metavar="N",
+        help="with --dask local or TOML: how many (default: 1, or as it says)",
+    )
+    command.add_argument(
+        "--store",
+        default="",
+        metavar="PLACE",
+        help="where results of [output] zarr and unfinished work go (default: the output folder), e.g. s3://bucket/run",
     )
 
 
@@ -333,7 +348,8 @@ def stopped(arguments: argparse.Namespace, by: str) -> str:
     """What to say when work was stopped: that nothing is half-written, and how to go on."""
     out = getattr(arguments, "out", None)
     left, how = GO_ON.get(arguments.command, ("", ""))
-    if not left or out is None or not (Path(out) / left).exists():
+    where = str(getattr(arguments, "store", "") or out)
+    if not left or out is None or not ("://" in where or (Path(where) / left).exists()):
         return f"jtem: stopped by {by}; nothing half-written is left; the same command starts again"
     unless = " without --force" if getattr(arguments, "force", False) else ""
     return f"jtem: stopped by {by}; {how.format(out=out, unless=unless)}"

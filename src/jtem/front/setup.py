@@ -43,8 +43,9 @@ ALSO_ANNUAL = (
 CYCLE_YEARS = 30
 """The spin-up's climate is the mean of so many first years of the place's own, or of all where there are fewer."""
 WORDS = (
-    "permafrost", "precision", "nitrogen", "snow", "freezing", "soil_grid", "solve_heat", "heat_substeps", "carbon_substeps",
-    "soil_water", "tissue_nitrogen", "parameters",
+    "permafrost", "precision", "nitrogen", "soil_water", "roots", "abrupt_thaw", "methane", "deep_nitrogen_losses", "snow",
+    "surface", "soil_grid", "solve_heat", "heat_substeps", "carbon_substeps", "tissue_nitrogen",
+    "parameters",
 )  # fmt: skip
 """Words of a model that :meth:`Setup.replaced` changes."""
 

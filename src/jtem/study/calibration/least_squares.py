@@ -104,7 +104,9 @@ class Transform:
                     f"start value {found:g} of '{name}' is not inside its bounds [{low:g}, {high:g}]; move the start or the "
                     "bounds"
                 )
-        share = jnp.asarray((self.on_scale(np.asarray(values, dtype=np.float64)) - self.low) / self.width)
+        given = np.asarray(values, dtype=np.float64)
+        on_scale = np.where(self.logs, jnp.log(jnp.asarray(np.where(self.logs, given, 1.0))), given)
+        share = jnp.asarray((on_scale - self.low) / self.width)
         return np.asarray(jnp.log(share) - jnp.log1p(-share), dtype=np.float64)
 
     def values(self, free: np.ndarray) -> np.ndarray:
@@ -116,7 +118,9 @@ class Transform:
     def slope(self, free: np.ndarray) -> np.ndarray:
         """Derivative of the values by the free coordinates, (..., p)."""
         share = 1.0 / (1.0 + np.exp(-np.asarray(free, dtype=np.float64)))
-        return np.where(self.logs, self.values(free), 1.0) * self.width * share * (1.0 - share)
+        ratios = zip(self.lower, self.upper, self.logs, strict=True)
+        width = np.array([math.log(high / low) if log else high - low for low, high, log in ratios])
+        return np.where(self.logs, self.values(free), 1.0) * width * share * (1.0 - share)
 
     def at_bounds(self, values: np.ndarray, share: float = 0.01) -> list[tuple[str, str]]:
         """Names of parameters within ``share`` of the width (on their scale) of a bound: ``[(name, "lower")]``."""
