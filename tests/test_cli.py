@@ -63,7 +63,7 @@ def plan(tmp_path):
     return path
 
 
-def fake_run(experiment, sink, progress=None, chunks=None, *, failed=None, stop=None):
+def fake_run(experiment, sink, progress=None, only=None, failed=None, stop=None):
     """Plausible numbers without the model."""
     count = len(experiment.column_cell)
     for number, stage in enumerate(experiment.stages):
@@ -160,7 +160,7 @@ def test_the_demo_prints_the_table_and_draws_the_figure(tmp_path, capsys, monkey
 
 
 def test_failed_cells_give_exit_code_1(plan, tmp_path, capsys, monkeypatch):
-    def failing(experiment, sink, progress=None, chunks=None):
+    def failing(experiment, sink, progress=None, only=None):
         return fake_run(experiment, sink, progress, failed={1: "historical 2010: npp is not finite"})
 
     monkeypatch.setattr(run, "run_experiment", failing)
@@ -170,7 +170,7 @@ def test_failed_cells_give_exit_code_1(plan, tmp_path, capsys, monkeypatch):
 
 @pytest.mark.parametrize("stop", [KeyboardInterrupt(), MemoryError()])
 def test_a_stopped_run_leaves_only_its_unfinished_work(plan, tmp_path, capsys, monkeypatch, stop):
-    monkeypatch.setattr(run, "run_experiment", lambda e, s, p=None, c=None: fake_run(e, s, p, stop=stop))
+    monkeypatch.setattr(run, "run_experiment", lambda e, s, p, only: fake_run(e, s, p, only, stop=stop))
     out = tmp_path / "out"
     if isinstance(stop, KeyboardInterrupt):
         assert main(["run", str(plan), "--out", str(out)]) == 130
@@ -191,7 +191,7 @@ def test_a_stopped_run_leaves_only_its_unfinished_work(plan, tmp_path, capsys, m
 def test_a_run_that_is_stopped_before_anything_is_finished_leaves_nothing(plan, tmp_path, capsys, monkeypatch, command):
     """So does the demo always: it begins anew."""
 
-    def stopped(experiment, sink, progress=None, chunks=None):
+    def stopped(experiment, sink, progress=None, only=None):
         if command == "demo":
             sink.save(slice(0, 1), "spinup", {"state/spinup/0": np.zeros(1)}, {})
         raise KeyboardInterrupt
@@ -206,7 +206,7 @@ def test_a_run_that_is_stopped_before_anything_is_finished_leaves_nothing(plan, 
 
 
 def test_a_forced_run_goes_on_without_force(plan, tmp_path, capsys, monkeypatch):
-    monkeypatch.setattr(run, "run_experiment", lambda e, s, p=None, c=None: fake_run(e, s, p, stop=KeyboardInterrupt()))
+    monkeypatch.setattr(run, "run_experiment", lambda e, s, p, only: fake_run(e, s, p, only, stop=KeyboardInterrupt()))
     out = tmp_path / "out"
     assert main(["run", str(plan), "--force", "--out", str(out)]) == 130
     assert f"finished work is kept in {out}; the same command without --force goes on" in capsys.readouterr().err

@@ -21,6 +21,8 @@ from jtem.front.plans import Content
 from jtem.front.site import Place, site
 
 if TYPE_CHECKING:
+    from distributed import Client
+
     from jtem.assemble.course import Prepared
     from jtem.parameters import ParameterTable
     from jtem.plan.run import Plan
@@ -65,6 +67,7 @@ class RunWords(PlanWords, total=False):
 
     start: running.Start | None
     progress: bool
+    client: Client | None
 
 
 def plan_name(place: Place) -> str:
