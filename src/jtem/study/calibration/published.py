@@ -126,7 +126,8 @@ class Regional(Model):
 
         seeds = (steps, jax.tree.map(still, drivers))
         (scenario,) = model.drivers
-        size = max(1, model.chunk_columns // count)
+        chunks = -(-model.columns * count // model.chunk_columns)
+        size = -(-model.columns // chunks)
         y, code, slope = in_chunks(model, scenario, size, lambda chunk: chunk.tangent(seeds))
         usable = (code == 0) & np.isfinite(y).all(axis=(1, 2)) & np.isfinite(slope).all(axis=(1, 2, 3))
         self.skipped = int((~usable).sum())
