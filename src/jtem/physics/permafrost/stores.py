@@ -59,7 +59,9 @@ class PermafrostParameters(eqx.Module):
         symbol="-100 ln beta",
     )
     frozen_carbon_scale: Float[Array, "*types"] = parameter(
-        unit="1", description="carbon and nitrogen of layered permafrost over those of the observed profile", scale="log"
+        unit="1",
+        description="carbon and nitrogen of layered permafrost over those of the observed profile",
+        scale="log",
     )
 
 
