@@ -15,7 +15,7 @@ from jtem.physics import permafrost as pf
 
 P = branch(
     "permafrost", profile_half_depth=0.5, profile_reference_depth=3.0, profile_maximum_depth=10.0, minimum_active_layer=0.05,
-    tem6_share_maximum=1.2, tem6_share_half=0.24, e_folding_depth=0.75, inorganic_fraction=0.02, exposed_cn_scale=0.8, frozen_carbon_scale=1.0,
+    tem6_share_maximum=1.2, tem6_share_half=0.24, e_folding_depth=0.75, inorganic_fraction=0.02, exposed_cn_scale=0.8,
     deep_moisture_scale=1.0, frozen_moisture=0.05, root_density_decline=0.0,
 )  # fmt: skip
 ACTIVE = pf.ActivePools(a(10000.0), a(500.0), a(2.0))
@@ -177,11 +177,6 @@ def test_p8_nitrogen_of_the_profile_where_it_has_some():
     close(store.frozen_organic_nitrogen, expected * 0.98)
     close(store.frozen_available_nitrogen, expected * 0.02)
     close(store.frozen_carbon, layers(1.3).frozen_carbon)
-    less = pf.begin_layers(
-        pf.empty_store(25, a(1.3)), ACTIVE, thaw(1.3), observed, dataclasses.replace(P, frozen_carbon_scale=a(0.5))
-    )
-    for name in ("frozen_carbon", "frozen_organic_nitrogen", "frozen_available_nitrogen"):
-        close(getattr(less, name), 0.5 * getattr(store, name))
 
 
 def test_p8_thaw_by_hand():

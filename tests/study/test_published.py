@@ -228,6 +228,16 @@ def test_a_plan_gives_columns_runs_and_printed_numbers(tmp_path):
     assert sum(part.size for part in model.course.stages.values()) == model.course.years.size
 
 
+def test_profiles_of_frozen_ground_can_be_scaled(tmp_path):
+    plain, less = (
+        opened(tmp_path, text=RUN.replace("[permafrost]", f"[permafrost]\nprofile_scale = {scale}")).model.columns.cells
+        for scale in (1.0, 0.75)
+    )
+    np.testing.assert_array_equal(less.soil_carbon_profile, 0.75 * plain.soil_carbon_profile)
+    np.testing.assert_array_equal(less.soil_nitrogen_profile, 0.75 * plain.soil_nitrogen_profile)
+    assert plain.soil_carbon_profile.max() > 0
+
+
 @pytest.mark.parametrize(
     ("change", "text", "match"),
     [

@@ -51,8 +51,7 @@ def begin_layers(
     profile: Profile,
     p: PermafrostParameters,
 ) -> PermafrostStore:
-    """``layered``: inventory below the base active layer H, ``SOC_k (bottom - max(top, H))/dz`` times ``frozen_carbon_scale``
-    (docs/model.md#p8).
+    """``layered``: inventory below the base active layer H, ``SOC_k (bottom - max(top, H))/dz`` (docs/model.md#p8).
 
     Nitrogen: that of ``profile``, else C over the C:N of the active pool; over ``exposed_cn_scale``. ``inorganic_fraction`` of
     it is available once thawed.
@@ -60,12 +59,12 @@ def begin_layers(
     base = thaw.active_layer_thickness
     top, bottom = layer_edges(base)
     share = safe.maximum(0.0, bottom - safe.maximum(top, base)) / (bottom - top)
-    carbon = p.frozen_carbon_scale * profile.carbon * share
+    carbon = profile.carbon * share
     if profile.nitrogen is None:
         nitrogen_per_carbon = safe.divide(active.organic_nitrogen, active.carbon, floor=1e-6) / p.exposed_cn_scale
         nitrogen = carbon * nitrogen_per_carbon
     else:
-        nitrogen = p.frozen_carbon_scale * profile.nitrogen * share / p.exposed_cn_scale
+        nitrogen = profile.nitrogen * share / p.exposed_cn_scale
     zero = jnp.zeros_like(carbon)
     return PermafrostStore(
         frozen_carbon=carbon,

@@ -58,11 +58,6 @@ class PermafrostParameters(eqx.Module):
         description="decline of root density with depth; at 0 layers within the roots give plants all their nitrogen",
         symbol="-100 ln beta",
     )
-    frozen_carbon_scale: Float[Array, "*types"] = parameter(
-        unit="1",
-        description="carbon and nitrogen of layered permafrost over those of the observed profile",
-        scale="log",
-    )
 
 
 class PermafrostStore(eqx.Module):
