@@ -156,12 +156,15 @@ def test_factors_and_values_move_the_columns_of_their_communities():
 def test_thinned_columns_stand_for_all_of_their_community():
     names = ["forest"] * 30 + ["tundra"] * 12 + ["desert"]
     area = np.linspace(1.0, 2.0, 43)
-    rows, areas = published.thinned(names, area, 10)
+    air = np.random.default_rng(2).permutation(43).astype(float)
+    rows, areas = published.thinned(names, area, air, 10)
     assert 10 <= rows.size <= 12 and np.all(np.diff(rows) > 0)
+    ranks = np.argsort(np.argsort(air[:30]))[rows[rows < 30]]  # every fourth or fifth of the 30 from cold to warm
+    assert np.all(np.diff(np.sort(ranks)) >= 4) and np.all(np.diff(np.sort(ranks)) <= 5)
     for first, last in ((0, 30), (30, 42), (42, 43)):
         mine = (rows >= first) & (rows < last)
         np.testing.assert_allclose(areas[mine].sum(), area[first:last].sum())
-    np.testing.assert_array_equal(published.thinned(names, area, 0)[0], np.arange(43))
+    np.testing.assert_array_equal(published.thinned(names, area, air, 0)[0], np.arange(43))
 
 
 RUN = """

@@ -58,8 +58,9 @@ def case(plan: CalibrationPlan, data: Path | None, overlays: Sequence[str] = ())
     whole = model_of(prepared.experiment, table, [], annual, chunk_columns=TANGENTS)
     grid = prepared.grid
     area = 1e6 * np.asarray(grid.area)[grid.column_cell] * grid.column_fraction
-    rows, area = published.thinned(whole.communities, area, section.columns)
     (drivers,) = whole.drivers.values()
+    air = np.asarray(drivers.parts[0].air_temperature).mean(axis=(1, 2))
+    rows, area = published.thinned(whole.communities, area, air, section.columns)
     climates = [stages[name].climate(prepared.experiment.column_cell) for name in names.values()]
     dtype = whole.chain.design.pool_dtype
     climates = [jax.tree.map(lambda leaf: np.asarray(leaf, dtype), climate) for climate in climates]

@@ -25,9 +25,11 @@ from jtem.study.sensitivity.walk import in_chunks
 PETAGRAMS = 1e15  # g
 
 
-def thinned(community: Sequence[str], area: np.ndarray, count: int) -> tuple[np.ndarray, np.ndarray]:
-    """Rows of about ``count`` columns (0: all), evenly from each community in order, and their areas, scaled so that each
-    community keeps its own; ``area`` (column,).
+def thinned(
+    community: Sequence[str], area: np.ndarray, air: np.ndarray, count: int
+) -> tuple[np.ndarray, np.ndarray]:
+    """Rows of about ``count`` columns (0: all), evenly from the coldest to the warmest of each community, and their areas, scaled
+    so that each community keeps its own; ``area``, ``air`` (column,): mean temperature.
     """
     names = np.asarray(community)
     if not count or count >= names.size:
@@ -35,6 +37,7 @@ def thinned(community: Sequence[str], area: np.ndarray, count: int) -> tuple[np.
     rows, areas = [], []
     for name in dict.fromkeys(community):
         mine = np.flatnonzero(names == name)
+        mine = mine[np.argsort(air[mine], kind="stable")]
         number = max(1, round(count * mine.size / names.size))
         kept = mine[np.unique(np.round(np.linspace(0.0, mine.size - 1.0, 2 * number + 1)[1::2]).astype(int))]
         rows.append(kept)
