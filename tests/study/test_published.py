@@ -132,6 +132,16 @@ def test_derivatives_of_numbers_are_those_of_differences():
         np.testing.assert_allclose(slope[:, k], (up - down) / 2e-5, rtol=1e-5)
 
 
+def test_a_derivative_of_rough_heat_is_no_slope():
+    """1e19 m of thaw per unit in one column along one direction; the others stay."""
+    model: Any = object.__new__(published.Regional)
+    y, slope = np.full((3, 2, 4), 2.0), np.full((3, 2, 2, 4), 5.0)
+    slope[1, 0, 1, 2] = 1e19
+    np.testing.assert_array_equal(model.rough(np.array([1.0, 3.0]), y, slope), [[0, 0], [1, 0], [0, 0]])
+    slope[2, 1, 0, 3] = np.inf
+    assert model.rough(np.array([1.0, 3.0]), y, slope)[2].tolist() == [False, True]
+
+
 def test_factors_and_values_move_the_columns_of_their_communities():
     model: Any = object.__new__(published.Regional)
     vectors = np.array([[2.0, 5.0], [3.0, 5.0], [4.0, 5.0]])

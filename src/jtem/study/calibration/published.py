@@ -23,6 +23,9 @@ from jtem.study.sensitivity.model import Model as Columns
 from jtem.study.sensitivity.walk import in_chunks
 
 PETAGRAMS = 1e15  # g
+STEEPEST = 1e3
+"""Relative change of a column's output per relative change of a coordinate beyond which there is no slope: heat after a repeated
+spin-up is rough near 0 degC (docs/model.md#h17)."""
 
 
 def thinned(
@@ -132,6 +135,7 @@ class Regional(Model):
         chunks = -(-model.columns * count // model.chunk_columns)
         size = -(-model.columns // chunks)
         y, code, slope = in_chunks(model, scenario, size, lambda chunk: chunk.tangent(seeds))
+        slope[self.rough(values, y, slope)] = 0.0
         usable = (code == 0) & np.isfinite(y).all(axis=(1, 2)) & np.isfinite(slope).all(axis=(1, 2, 3))
         self.skipped = int((~usable).sum())
         if not usable.any():
@@ -140,6 +144,13 @@ class Regional(Model):
         area = self.area[usable] * self.area.sum() / self.area[usable].sum()
         found, by_values = self.reduce(y[usable], slope[usable], area, self.site_of[usable])
         return found, by_values, codes
+
+    def rough(self, values: np.ndarray, y: np.ndarray, slope: np.ndarray) -> np.ndarray:
+        """Where (column, coordinate) a derivative is no slope; ``y``, ``slope`` as in :meth:`reduce`. It counts as zero."""
+        size = np.maximum(np.abs(y).max(axis=-1), 1e-6)
+        with np.errstate(invalid="ignore"):
+            change = np.abs(slope).max(axis=-1) * np.abs(values)[:, None]
+            return (change > STEEPEST * size[:, None]).any(axis=-1)
 
     def reduce(
         self, y: np.ndarray, slope: np.ndarray, area: np.ndarray, site: np.ndarray
