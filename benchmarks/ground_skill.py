@@ -5,13 +5,15 @@ community of its half-degree cell where no table says it, are run with their own
 (docs/calibration.md). R2 = 1 - SSE/SST; the standard error in brackets is that of a jackknife over blocks of 5 degrees of
 latitude and 10 of longitude. A site-year whose column has no permafrost within 10 m counts as lost and not in the depths.
 
-    python benchmarks/ground_skill.py --data DATA [--options default overlay fine settling curve ...]
+    python benchmarks/ground_skill.py --data DATA [--options default overlay fine settling ...]
 
-An option is words joined by "+": overlay (jtem_soil_heat), fine (with 10 sub-steps), settling, curve.
+An option is words joined by "+": overlay (jtem_soil_heat), fine (with 10 sub-steps), settling, light (surface), and files of
+parameters (.toml).
 """
 
 import argparse
 import csv
+import json
 import re
 from functools import lru_cache
 from pathlib import Path
@@ -54,14 +56,15 @@ def words(option: str) -> str:
     """Lines of [model]."""
     chosen = set(option.split("+"))
     lines = ['precision = "mixed"']
-    if "overlay" in chosen:
-        lines.append('parameters = ["jtem_soil_heat"]')
+    overlays = ["jtem_soil_heat"] * ("overlay" in chosen) + sorted(word for word in chosen if word.endswith(".toml"))
+    if overlays:
+        lines.append(f"parameters = {json.dumps(overlays)}")
     if "fine" in chosen:
         lines += ['soil_grid = "fine"', "heat_substeps = 10"]
     if "settling" in chosen:
         lines.append('snow = "settling"')
-    if "curve" in chosen:
-        lines.append('freezing = "curve"')
+    if "light" in chosen:
+        lines.append('surface = "light"')
     return "\n".join(lines)
 
 
@@ -151,9 +154,7 @@ def main():
     """Print a block of lines for every option."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--data", type=Path, required=True)
-    parser.add_argument(
-        "--options", nargs="+", default=["default", "overlay", "fine", "fine+settling", "fine+settling+curve"]
-    )
+    parser.add_argument("--options", nargs="+", default=["default", "overlay", "fine", "fine+settling"])
     arguments = parser.parse_args()
     for option in arguments.options:
         made, places = usable(arguments.data, option)
@@ -172,7 +173,11 @@ def main():
             mine = seen & (channels == name)
             if name == "active_layer_thickness":
                 lost = mine & (simulated > LOST)
-                print(f"no permafrost: {100 * lost.sum() / mine.sum():.1f} % of {mine.sum()} site-years")
+                by = ", ".join(
+                    f"{kind} {100 * lost[mine & (group == kind)].mean():.0f} % of {(mine & (group == kind)).sum()}"
+                    for kind in sorted(set(group[mine]))
+                )
+                print(f"no permafrost: {100 * lost.sum() / mine.sum():.1f} % of {mine.sum()} site-years ({by})")
                 mine &= ~lost
             print(line(name, simulated[mine], o.value[mine], block[mine]))
             for kind in sorted(set(group[mine])):
@@ -182,7 +187,12 @@ def main():
             if name.startswith("soil_temperature"):
                 month = o.begin % 12
                 winter = mine & np.isin(month, (11, 0, 1, 2))
-                print(f"   winter bias {np.mean((simulated - o.value)[winter]):+.2f} K", flush=True)
+                error = simulated - o.value
+                by = ", ".join(
+                    f"{kind} {error[winter & (group == kind)].mean():+.1f} K of {(winter & (group == kind)).sum()}"
+                    for kind in sorted(set(group[winter]))
+                )
+                print(f"   winter bias {error[winter].mean():+.2f} K ({by})", flush=True)
 
 
 if __name__ == "__main__":

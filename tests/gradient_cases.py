@@ -17,11 +17,14 @@ OUTPUTS = (
     "heterotrophic_respiration",
     "active_layer_thickness",
     "soil_carbon",
+    "landscape_carbon_balance",
+    "wetland_methane",
+    "methane_soil_uptake",
     "runoff",
     "leaf_area_index",
 )
-"""Means over the ten years, soil carbon at their end. The first four are the acceptance quantities; the last two make
-parameters alive that act on nothing else.
+"""Means over the ten years, soil carbon at their end. The first six are the acceptance quantities, two of them of options that
+``layered_concentration`` has; the last three make parameters alive that act on nothing else.
 """
 SELECTION = run.Selection(
     annual=(
@@ -29,6 +32,9 @@ SELECTION = run.Selection(
         ("heterotrophic_respiration", "sum"),
         ("active_layer_thickness", "year"),
         ("soil_carbon", "last"),
+        ("landscape_carbon_balance", "year"),
+        ("wetland_methane", "sum"),
+        ("methane_soil_uptake", "sum"),
         ("runoff", "sum"),
         ("leaf_area_index", "mean"),
     )
@@ -49,19 +55,24 @@ CASES = {
 }
 CASES["layered_concentration"] = CASES["layered"]
 BASE_THAW = {"layered": (0.9, 1.1), "layered_concentration": (0.9, 1.1), "thaw_ratio": (1.2, 0.4), "tem6": (0.6, 0.7)}
-OF_GROUND_OPTIONS = ("freezing_depression", "freezing_exponent", "deep_snow_density", "snow_settling_time")
-"""Parameters of soil heat that act with the options ``freezing`` and ``snow`` only: ``physics/test_soil_heat_options.py``."""
+OF_GROUND_OPTIONS = ("deep_snow_density", "snow_load", "snow_settling_time", "snowfall_ratio")
+"""Parameters of soil heat that act with the option ``snow`` only: ``physics/test_soil_heat_options.py``."""
+OF_SURFACE = ("canopy_transmission", "surface_wetness", "aerodynamic_resistance")
+"""Those of the option ``surface``: ``physics/test_surface.py``."""
 TRAINABLE = tuple(name for name, entry in TABLE.entries.items() if entry.trainable)
 
 
 def design_of(scheme: str) -> step.Design:
     """All float64; nitrogen open in one of the cases so that its parameters are alive; ``layered_concentration`` comes with
-    C:N of tissue by photosynthesis, two layers of soil water (and observed nitrogen).
+    C:N of tissue by photosynthesis, two layers of soil water, roots that follow thaw, abrupt thaw and methane (and observed
+    nitrogen).
     """
     design = step.Design(permafrost=permafrost.SCHEMES[scheme], heat_dtype="float64", open_nitrogen=scheme == "tem6")
     if scheme != "layered_concentration":
         return design
-    design = dataclasses.replace(design, two_water_layers=True)
+    design = dataclasses.replace(
+        design, two_water_layers=True, roots_follow_thaw=True, abrupt_thaw=True, methane=True, deep_nitrogen_losses=True
+    )
     return step.with_processes(design, plant_cn=nitrogen.vegetation_cn_by_photosynthesis)
 
 
@@ -74,6 +85,7 @@ def base_rows(scheme: str):
         "soil_thermal.surface_factor_thaw": lambda v: v * 1.11,
         "nitrogen.loss_rate": lambda v: v + 0.2,
         "permafrost.root_density_decline": lambda v: v + 0.7,
+        "roots.construction_cost": lambda v: v + 200.0,
         "nitrogen.co2_effect_on_cn": lambda v: v + 2e-4,
         "nitrogen.production_cn_minimum": lambda v: v + 5.0,
         "nitrogen.vegetation_cn_slope": lambda v: v + 5.0,

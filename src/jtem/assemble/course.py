@@ -16,7 +16,7 @@ from jtem.assemble import model
 from jtem.assemble.domain import Loader, domain_of, loaders
 from jtem.devices import use_all_cores
 from jtem.errors import InputError, suggest
-from jtem.files import check_data_folder, here_or, inputs_found
+from jtem.files import Inputs
 from jtem.parameters import ParameterTable
 from jtem.plan.run import OutputSection, Plan, SpinUpSection
 from jtem.readers.catalogue import Domain
@@ -52,7 +52,13 @@ class Prepared:
         return len(self.experiment.column_cell) * (years + (spin.heat_years + spin.cycle_years if spin else 0))
 
     def memory_bytes(self) -> int:
-        """Rough memory of a run: climate of the longest stage of a chunk, a block of outputs, states kept for files."""
+        """Rough memory of a run: that of a chunk, and states kept for files."""
+        experiment = self.experiment
+        stages = len(experiment.stages) + 1 if self.plan.output.state else 0
+        return self.chunk_bytes() + len(experiment.column_cell) * STATE_BYTES * stages
+
+    def chunk_bytes(self) -> int:
+        """Rough memory of a process that runs a chunk: climate of its longest stage, a block of outputs, working arrays."""
         experiment = self.experiment
         lengths = {"": 1, "heat_layer": 33, "layer": experiment.design.permafrost.layers}
         columns = min(experiment.chunk_columns, len(experiment.column_cell))
@@ -60,9 +66,8 @@ class Prepared:
         monthly = sum(12 * lengths[variables.VARIABLES[name].layer] for name in experiment.selection.monthly)
         annual = sum(lengths[variables.VARIABLES[name].layer] for name, _ in experiment.selection.annual)
         block = columns * experiment.block_years * (monthly + annual) * 8 * 3
-        kept = len(experiment.column_cell) * STATE_BYTES * (len(experiment.stages) + 1 if self.plan.output.state else 0)
         working = columns * 33 * 8 * 200
-        return 500_000_000 + climate + block + kept + columns * STATE_BYTES * 8 + working
+        return 500_000_000 + climate + block + columns * STATE_BYTES * 8 + working
 
 
 def open_plan(path: Path, data: Path | None, *, force: bool = False, gradients: bool = False) -> Prepared:
@@ -91,34 +96,20 @@ def prepare(
     ``place``, ``table``, ``processes``: in place of what [domain], [model] parameters and [model.processes] name. ``force``:
     go on from a state of other parameters.
     """
-    check_data_folder(data)
-    with inputs_found() as files:
-        made = _prepared(plan, data, force=force, place=place, table=table, processes=processes)
-    known = place.files if place is not None else ()
-    return dataclasses.replace(made, files=tuple(dict.fromkeys((*known, *files))))
-
-
-def _prepared(
-    plan: Plan,
-    data: Path | None,
-    *,
-    force: bool,
-    place: Domain | None,
-    table: ParameterTable | None,
-    processes: step.Processes | None,
-) -> Prepared:
-    """:func:`prepare` without the list of files."""
+    inputs = Inputs(data)
     design = model.design(plan.model, plan.where)
     design = design if processes is None else dataclasses.replace(design, processes=processes)
-    read = model.parameter_files(plan.model.parameters, data, f"{plan.where}: [model]")
-    begin = here_or(plan.run.restart, data, f"{plan.where}: [run] restart") if plan.run.restart else None
+    read = model.parameter_files(plan.model.parameters, inputs, f"{plan.where}: [model]")
+    begin = inputs.here_or(plan.run.restart, f"{plan.where}: [run] restart") if plan.run.restart else None
     table = table or parameters.read_table(step.Parameters, read)
     named = plan.domain.community
     if named and named not in table.communities:
         raise InputError(f"{plan.where}: [domain] community {named!r} is unknown; {suggest(named, table.communities)}")
-    place = place or domain_of(plan, data)
+    place = place or domain_of(plan, inputs)
     cells = model.columns(place.cells, table.communities, design.pool_dtype, place.inputs[0], plan.permafrost)
-    load = loaders(place, cells.count, plan.run.chunk_columns)
+    nitrogen = plan.domain.nitrogen_deposition
+    table_of = here_or(nitrogen, data, f"{plan.where}: [domain] nitrogen_deposition") if nitrogen else None
+    load = loaders(place, cells.count, plan.run.chunk_columns, table_of)
     experiment = Experiment(
         design=design,
         parameters=parameters.build(step.Parameters, table, design.pool_dtype),
@@ -132,7 +123,15 @@ def _prepared(
     )
     if begin:
         experiment = restarted(plan, experiment, table.hash(), begin, force)
-    return Prepared(plan, experiment, grid(cells, table.communities), table, place.inputs, place.title)
+    return Prepared(
+        plan=plan,
+        experiment=experiment,
+        grid=grid(cells, table.communities),
+        table=table,
+        inputs=place.inputs,
+        title=place.title,
+        files=tuple(dict.fromkeys((*place.files, *inputs.found))),
+    )
 
 
 def spin_up(section: SpinUpSection, load: Load, where: str) -> SpinUp:

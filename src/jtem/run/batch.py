@@ -112,8 +112,11 @@ def compiled(
 
     The first ``shared`` arguments are the same for all columns; the others and all results lead with the cell axis. ``each``:
     ``function`` is of one column; else of stacked columns, which it must treat alike, making ``per_cell`` columns of each.
-    Define ``function`` once, outside of other functions: it is part of the key under which the program is kept.
+    Define ``function`` once, outside of other functions: it is part of the key under which the program is kept. A ``design``
+    is made that of the devices' platform.
     """
+    if isinstance(design := fixed.get("design"), step.Design):
+        fixed["design"] = design.on(devices[0].platform)
 
     def tiled(*arguments: PyTree) -> PyTree:
         one = functools.partial(function, *arguments[:shared], **fixed)
@@ -140,11 +143,9 @@ def in_tiles(function: Callable[..., PyTree], stacked: tuple, devices: tuple, *,
     it makes of each. The last tile is padded with copies of the last cell. Results do not depend on the tiles.
     """
     count = jax.tree.leaves(stacked)[0].shape[0]
-    tiles = -(-count * per_cell // TILE)
-    if tiles <= 1 or devices[0].platform != "cpu":
+    size = tile(count, per_cell)
+    if size == count or devices[0].platform != "cpu":
         return function(*stacked)
-    size = -(-count // tiles)
-    size += -size % max(1, LANES // per_cell)
     tiles = -(-count // size)
     extra = tiles * size - count
 
@@ -154,6 +155,15 @@ def in_tiles(function: Callable[..., PyTree], stacked: tuple, devices: tuple, *,
 
     out = jax.lax.map(lambda tile: function(*tile), jax.tree.map(split, stacked))
     return jax.tree.map(lambda leaf: leaf.reshape(tiles * size, *leaf.shape[2:])[:count], out)
+
+
+def tile(count: int, per_cell: int = 1) -> int:
+    """How many of ``count`` cells a CPU core takes at a time: all of them, or a tile."""
+    tiles = -(-count * per_cell // TILE)
+    if tiles <= 1:
+        return count
+    size = -(-count // tiles)
+    return size + -size % max(1, LANES // per_cell)
 
 
 def pad_cells(tree: PyTree, multiple: int) -> PyTree:

@@ -6,8 +6,6 @@
 from jtem.physics.soil_heat.column import (
     DEFAULT_EDGES,
     FINE_EDGES,
-    FREEZING,
-    FREEZING_NODES,
     GRIDS,
     LATENT_HEAT,
     SoilThermalParameters,
@@ -28,7 +26,6 @@ from jtem.physics.soil_heat.column import (
     temperature_from_enthalpy,
     temperature_of,
     thawed_thickness,
-    unfrozen_share,
 )
 from jtem.physics.soil_heat.months import (
     ThermalMonth,
@@ -42,8 +39,6 @@ from jtem.physics.soil_heat.solver import KEEP_PHASES, sub_step
 __all__ = [
     "DEFAULT_EDGES",
     "FINE_EDGES",
-    "FREEZING",
-    "FREEZING_NODES",
     "GRIDS",
     "KEEP_PHASES",
     "LATENT_HEAT",
@@ -71,5 +66,4 @@ __all__ = [
     "temperature_from_enthalpy",
     "temperature_of",
     "thawed_thickness",
-    "unfrozen_share",
 ]

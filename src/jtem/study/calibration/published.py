@@ -28,9 +28,7 @@ STEEPEST = 1e3
 spin-up is rough near 0 degC (docs/model.md#h17)."""
 
 
-def thinned(
-    community: Sequence[str], area: np.ndarray, air: np.ndarray, count: int
-) -> tuple[np.ndarray, np.ndarray]:
+def thinned(community: Sequence[str], area: np.ndarray, air: np.ndarray, count: int) -> tuple[np.ndarray, np.ndarray]:
     """Rows of about ``count`` columns (0: all), evenly from the coldest to the warmest of each community, and their areas, scaled
     so that each community keeps its own; ``area``, ``air`` (column,): mean temperature.
     """
