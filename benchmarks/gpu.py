@@ -29,6 +29,7 @@ import numpy as np
 
 from jtem import parameters, run, step
 from jtem.physics import permafrost
+from jtem.records import Block
 from throughput import PRECISIONS, SELECTION, TABLE, domain  # starts JAX as benchmarks do
 
 SIZES = {1_000: 20, 10_000: 10, 100_000: 4, 400_000: 2}
@@ -43,7 +44,7 @@ class Case:
     """A forward program or its gradient for cells of one device, compiled in a thread from shapes alone."""
 
     def __init__(
-        self, threads: ThreadPoolExecutor, device: jax.Device, cells: int, years: int, precision: str, gradient: bool
+        self, threads: ThreadPoolExecutor, device: Any, cells: int, years: int, precision: str, gradient: bool
     ):
         heat, pools = PRECISIONS[precision]
         self.design = step.Design(permafrost=permafrost.LAYERED, heat_dtype=heat, pool_dtype=pools)
@@ -102,7 +103,7 @@ class Nothing:
     def __init__(self):
         self.production = 0.0
 
-    def write(self, stage: Any, columns: slice, years: slice, outputs: dict) -> None:
+    def write(self, stage: Any, columns: slice, years: slice, outputs: Block) -> None:
         """Add the net primary production of a block."""
         self.production += float(outputs["annual"]["net_primary_production"].sum())
 

@@ -108,7 +108,7 @@ def prepare(
     place = place or domain_of(plan, inputs)
     cells = model.columns(place.cells, table.communities, design.pool_dtype, place.inputs[0], plan.permafrost)
     nitrogen = plan.domain.nitrogen_deposition
-    table_of = here_or(nitrogen, data, f"{plan.where}: [domain] nitrogen_deposition") if nitrogen else None
+    table_of = inputs.here_or(nitrogen, f"{plan.where}: [domain] nitrogen_deposition") if nitrogen else None
     load = loaders(place, cells.count, plan.run.chunk_columns, table_of)
     experiment = Experiment(
         design=design,

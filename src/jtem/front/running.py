@@ -211,6 +211,8 @@ def spin_up_report(summary: Summary) -> xr.Dataset | None:
 
 def tell_troubles(summary: Summary, implausible: Mapping[str, str], prepared: Prepared) -> None:
     """One warning for each kind of trouble."""
+    from jtem.run import limits
+
     columns = prepared.experiment.column_cell.size
     if summary.failed:
         column, why = next(iter(summary.failed.items()))
@@ -223,7 +225,7 @@ def tell_troubles(summary: Summary, implausible: Mapping[str, str], prepared: Pr
             "much); use spin_up='equilibrium', or more years of it",
             stacklevel=5,
         )
-    for text in implausible.values():
+    for text in (*implausible.values(), *limits.sentences(summary.limits)):
         warnings.warn(text, stacklevel=5)
 
 

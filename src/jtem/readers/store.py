@@ -146,8 +146,8 @@ def _write_climate(
 ) -> None:
     years = np.arange(entry.first, entry.last + 1)
     group.createDimension("year", years.size)
-    group.createVariable("year", "i4", ("year",))[:] = years
-    ppm = group.createVariable("co2", "f8", ("year",))
+    group.createVariable("year", "i4", ("year",), fletcher32=True)[:] = years
+    ppm = group.createVariable("co2", "f8", ("year",), fletcher32=True)
     ppm[:], ppm.units = entry.co2, "ppm"
     variables: Named = {}
     chunks = (min(CHUNK_CELLS, cells), min(CHUNK_YEARS, years.size), 12)
@@ -189,7 +189,10 @@ def open_store(path: Anywhere) -> Iterator[netCDF4.Dataset]:
                 f"{path}: not a store of 'jtem prepare' (format {found}, expected {FORMAT}); prepare it again"
             )
         data.set_auto_mask(False)
-        yield data
+        try:
+            yield data
+        except (RuntimeError, OSError, LookupError, AttributeError) as error:
+            raise InputError(f"{path}: the store is damaged ({error}); prepare it again") from None
 
 
 def settings(path: Anywhere) -> Named:

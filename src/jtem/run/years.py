@@ -11,7 +11,7 @@ from __future__ import annotations
 import dataclasses
 import functools
 from collections.abc import Callable, Hashable
-from typing import NamedTuple, TypeVar
+from typing import NamedTuple, TypeVar, cast
 
 import equinox as eqx
 import jax
@@ -219,7 +219,9 @@ def pools(
     With ``add_to`` what is kept of the months is added to it, one after the other, and not stacked.
     """
 
-    def month(carried: tuple[Pools, Y | None], forcing: Forcing, month_heat: step.HeatMonth) -> tuple:
+    def month(
+        carried: tuple[Pools, Y | None], forcing: Forcing, month_heat: step.HeatMonth
+    ) -> tuple[tuple[Pools, Y | None], Y | None]:
         (wet, carbon_), sums = carried
         wet, moist = step.water_month(wet, forcing, month_heat, column, design)
         carbon_, fluxes = step.carbon_month(carbon_, forcing, month_heat, moist, column, design)
@@ -231,7 +233,7 @@ def pools(
     ((wet, carbon_), sums), kept = months(month, (state, add_to), climate, cell, heat.months)
     wet, _ = step.water_close_year(wet, heat.thaw, column, controls, design)
     carbon_, closed = step.carbon_close_year(carbon_, heat.thaw, climate.co2, column, controls, design)
-    return (wet, carbon_), kept if add_to is None else sums, closed
+    return (wet, carbon_), cast(Y, kept if add_to is None else sums), closed
 
 
 def inline(

@@ -27,8 +27,8 @@ from jtem.writers import stream
 from jtem.writers.netcdf import CONVENTIONS
 
 NOT_FINISHED, DONE, FAILED = 0, 1, 2
-Group = Any
-"""``zarr.Group``: zarr is optional."""
+Group = Array = Any
+"""``zarr.Group`` and ``zarr.Array``: zarr is optional."""
 
 
 def _module():
@@ -206,10 +206,17 @@ class ZarrStore:
             for frequency in (f for f in stream.MONTHS if f in group):
                 for name, array in group[frequency].arrays():
                     if name in VARIABLES:
-                        values = np.asarray(array[stream.times(years, frequency), ..., columns])
+                        values = self._read(array, (stream.times(years, frequency), ..., columns))
                         split = stream.split_months(np.moveaxis(values, -1, 0), frequency)
                         outputs.setdefault(frequency, {})[name] = split
             yield years, outputs
+
+    def _read(self, array: Array, where: tuple) -> np.ndarray:
+        """Part of an array; raises ``InputError`` where a chunk is damaged: chunks have checksums."""
+        try:
+            return np.asarray(array[where])
+        except (RuntimeError, ValueError, OSError) as error:
+            raise InputError(f"{self.path}: '{array.path}' cannot be read ({error}); run the plan again") from None
 
     def replay(self, sink: Sink) -> None:
         """Hand everything to a sink: chunks in order, stages in order, blocks in order."""
@@ -329,6 +336,7 @@ class _Template:
             shape=(stage.years * months, *depth, self.grid.column_cell.size),
             dtype=self.kind,
             chunks=(min(self.block_years, stage.years) * months, *depth, self.size),
+            compressors=_module().codecs.ZstdCodec(level=0, checksum=True),
             fill_value=float("nan"),
             dimension_names=stream.dims(variable, "column"),
         )

@@ -8,20 +8,39 @@ needed: the phases have none, and the derivative of the solve is one more solve.
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from typing import Protocol, runtime_checkable
 
 import jax
 import jax.numpy as jnp
 from jax import lax
 from jaxtyping import Array, Float, Int, PyTree
 
+
+@runtime_checkable
+class Contents(Protocol):
+    """Heat contents of layers per time step (``solver.HeatContents``): lines of their phases."""
+
+    def line_of_content(self, x: Array) -> tuple[Array, Array]:
+        """Slope and offset of the phase that holds heat contents x."""
+        ...
+
+    def line_of_gain(self, gain: Array, a: Array) -> tuple[Array, Array]:
+        """Slope and offset of the phase in which ``h + a T = gain``."""
+        ...
+
+    def phase(self, x: Array) -> Array:
+        """Number of the phase that holds heat contents x."""
+        ...
+
+
+Kernel = Callable[[Callable[[Sequence], PyTree], int, tuple], None]
+"""What builds the tree of inputs of their references, how many these are, and the references of inputs and results."""
 WARP = 32
 """Columns of a block: one for each thread of a warp, so that few columns spread over many processors."""
 
 
-def _call(
-    kernel: Callable[..., None], inputs: PyTree, outputs: tuple[jnp.dtype, ...], interpret: bool
-) -> tuple[Array, ...]:
+def _call(kernel: Kernel, inputs: PyTree, outputs: tuple[jnp.dtype, ...], interpret: bool) -> tuple[Array, ...]:
     """Results (layer, cells) of a kernel on arrays (layer, cells) or (cells,), of which the first leaf has layers.
 
     Columns are padded to whole blocks with copies of the last; any axes of cells, also none, become one.
@@ -39,18 +58,18 @@ def _call(
         leaf = leaf.reshape(*lead, count)
         return jnp.pad(leaf, [(0, 0)] * len(lead) + [(0, padded - count)], mode="edge")
 
-    def block(rows: tuple[int, ...]):
+    def block(rows: tuple[int, ...]) -> pl.BlockSpec:
         return pl.BlockSpec((*rows, WARP), lambda k: (*(0 for _ in rows), k))
 
     columns = [flat(leaf) for leaf in leaves]
     made = pl.pallas_call(
-        functools.partial(kernel, structure, len(leaves)),
+        lambda *refs: kernel(functools.partial(jax.tree.unflatten, structure), len(leaves), refs),
         grid=(padded // WARP,),
         in_specs=[block(column.shape[:-1]) for column in columns],
         out_specs=[block((layers,)) for _ in outputs],
         out_shape=[jax.ShapeDtypeStruct((layers, padded), dtype) for dtype in outputs],
         interpret=interpret,
-        **({} if interpret else {"compiler_params": triton.CompilerParams(num_warps=1)}),
+        compiler_params=None if interpret else triton.CompilerParams(num_warps=1),
     )(*columns)
     return tuple(one[:, :count].reshape(layers, *cells) for one in made)
 
@@ -61,7 +80,7 @@ def _rows(count: int, body: Callable[[Array, PyTree], PyTree], start: PyTree) ->
 
 
 def choose_phases(
-    column: PyTree,
+    column: Contents,
     conductance: Float[Array, "layer *cells"],
     content: Float[Array, "layer *cells"],
     source: Float[Array, "*cells"],
@@ -77,12 +96,12 @@ def choose_phases(
     return _call(kernel, (content, conductance, source, surface, column), outputs, interpret)[0]
 
 
-def _phases_kernel(sweeps: str, structure: jax.tree_util.PyTreeDef, given: int, *refs) -> None:
-    content, conductance, source, surface, column = jax.tree.unflatten(structure, refs[:given])
+def _phases_kernel(sweeps: str, tree: Callable[[Sequence], PyTree], given: int, refs: tuple) -> None:
+    content, conductance, source, surface, column = tree(refs[:given])
     phase, x, p, r = refs[given:]
     layers = content.shape[0]
 
-    def of_layer(i: Array):
+    def of_layer(i: Array) -> Contents:
         return jax.tree.map(lambda ref: ref[i, :] if len(ref.shape) == 2 else ref[:], column)
 
     def begin(i: Array, none: Array) -> Array:
@@ -139,8 +158,8 @@ def tridiagonal(
     return _call(_tridiagonal_kernel, (load, c, conductance), outputs, interpret)[0]
 
 
-def _tridiagonal_kernel(structure: jax.tree_util.PyTreeDef, given: int, *refs) -> None:
-    load, c, conductance = jax.tree.unflatten(structure, refs[:given])
+def _tridiagonal_kernel(tree: Callable[[Sequence], PyTree], given: int, refs: tuple) -> None:
+    load, c, conductance = tree(refs[:given])
     y_all, e_all = refs[given:]
     layers = load.shape[0]
 
