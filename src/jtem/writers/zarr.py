@@ -329,6 +329,8 @@ class _Template:
             self._result(group, variable, stage, frequency, where)
 
     def _result(self, group: Group, variable: Variable, stage: StageLike, frequency: str, coordinates: str) -> None:
+        from zarr.codecs import ZstdCodec
+
         months = stream.MONTHS[frequency]
         depth = (stream.layer_edges(variable.layer, self.heat_edges).size - 1,) if variable.layer else ()
         array = group.create_array(
@@ -336,7 +338,7 @@ class _Template:
             shape=(stage.years * months, *depth, self.grid.column_cell.size),
             dtype=self.kind,
             chunks=(min(self.block_years, stage.years) * months, *depth, self.size),
-            compressors=_module().codecs.ZstdCodec(level=0, checksum=True),
+            compressors=ZstdCodec(level=0, checksum=True),
             fill_value=float("nan"),
             dimension_names=stream.dims(variable, "column"),
         )
