@@ -125,7 +125,7 @@ def test_a_model_and_an_ensemble_run_on_workers(plan, client):
     here, there = model.run(), model.run(client=client)
     for frequency in ("annual", "monthly"):
         assert there.stages["historical"][frequency].equals(here.stages["historical"][frequency])
-    assert there.state.equals(here.state) and there.spin_up.equals(here.spin_up)
+    assert there.state.equals(here.state) and there.spin_up is not None and there.spin_up.equals(here.spin_up)  # pyright: ignore
     site = jtem.Model("US-Prr", permafrost="none")
     short = {"years": (2011, 2012), "spin_up": {"method": "repeat", "heat_years": 12, "years": 20}}
     values = {"soil_thermal.snow_density": [150.0, 250.0, 350.0]}
