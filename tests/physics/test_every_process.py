@@ -179,8 +179,8 @@ PROCESSES = {
     ),
     "fresh snow": Process(lambda p, air: snow.fresh_snow_density(air), {"air": AIR}, ((60.0, 120.0),)),
     "settled snow": Process(
-        lambda p, depth, air, deep: snow.settled_density(depth, air, deep),
-        {"depth": (0.0, 20.0), "air": AIR, "deep": (350.0, 550.0)}, ((30.0, 900.0),),
+        lambda p, depth, air, deep, load: snow.settled_density(depth, air, deep, load),
+        {"depth": (0.0, 20.0), "air": AIR, "deep": (350.0, 550.0), "load": (50.0, 205.0)}, ((30.0, 900.0),),
     ),
     "carbon above a depth": Process(
         lambda p, depth, half: profile.hyperbolic_share(depth, half, jnp.full_like(depth, 3.0)),
