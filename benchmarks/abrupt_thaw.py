@@ -83,8 +83,10 @@ def solved(part: Mapping, scenario: str) -> tuple[np.ndarray, np.ndarray]:
         (part["rates_to_2000"], np.zeros(len(trend)), "fluxes_to_2000", TURN - FIRST),
         (part["rates_2000"], trend, "fluxes", LAST - TURN),
     ):
-        given = dict(method="LSODA", rtol=1e-10, atol=1e-9, t_eval=np.arange(1, years + 1))
-        found = solve_ivp(rates_of_change, (0, years), y, args=(rates, more, balance(part, when)), **given).y
+        found = solve_ivp(
+            rates_of_change, (0, years), y, args=(rates, more, balance(part, when)), method="LSODA", rtol=1e-10, atol=1e-9,
+            t_eval=np.arange(1, years + 1),
+        ).y  # fmt: skip
         parts.append(found.T)
         y = found[:, -1]
     both = np.concatenate(parts)

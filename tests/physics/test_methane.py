@@ -14,12 +14,10 @@ P = branch("methane", "wet_moist_tundra")
 NONE = jnp.zeros((0,))
 
 
-def month(
-    p=P, inundated=1.0, filled=1.0, respiration=20.0, temperature=10.0, leaf=1.0, thawed=1.0, layers=NONE, warm=NONE
-):
+def month(p=P, inundated=1.0, filled=1.0, respiration=20.0, temperature=10.0, leaf=1.0, thawed=1.0):
     return methane.month(
         inundated=a(inundated), filled=a(filled), respiration=a(respiration), temperature=a(temperature),
-        layer_respiration=a(layers), layer_temperature=a(warm), relative_leaf=a(leaf), thawed_share=a(thawed), p=p,
+        layer_respiration=NONE, layer_temperature=NONE, relative_leaf=a(leaf), thawed_share=a(thawed), p=p,
     )  # fmt: skip
 
 
