@@ -71,6 +71,7 @@ class Model:
         solve_heat: bool = False,
         heat_substeps: int = 6,
         carbon_substeps: int = 4,
+        tissue_nitrogen: str = "linear",
     ):
         if isinstance(place, str):
             place = site(place)
@@ -83,7 +84,9 @@ class Model:
             "soil_water": soil_water, "roots": roots, "abrupt_thaw": abrupt_thaw, "methane": methane,
             "deep_nitrogen_losses": deep_nitrogen_losses, "snow": snow, "surface": surface, "soil_grid": soil_grid,
             "solve_heat": solve_heat, "heat_substeps": heat_substeps, "carbon_substeps": carbon_substeps,
+            "tissue_nitrogen": tissue_nitrogen,
         }  # fmt: skip
+        edits.refuse_none(model)
         content = {"plan": {"name": plan_name(place)}, "domain": dict(place.section), "model": model}
         object.__setattr__(self, "setup", Setup.of(place, content, None))
 

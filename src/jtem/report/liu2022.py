@@ -47,7 +47,7 @@ def headline(f: Region, notes: dict[str, str]) -> tuple[list[Line], dict[str, Ce
     printed, ranges = regional.published("liu2022_headline"), regional.ranges("liu2022_ranges")
     lines: list[Line] = []
 
-    def add(quantity: str, key: str, scenario: str, values, unit: str) -> str:
+    def add(quantity: str, key: str, scenario: str, values: Sequence[float] | np.ndarray, unit: str) -> str:
         mean, sd = spread(values)
         why = notes.get(key.split(" ")[0], "")
         note = f"s.d. over members {sd:.3g}" + (f"; {why}" if why else "")

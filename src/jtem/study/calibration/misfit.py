@@ -29,6 +29,7 @@ from jtem.constants import MONTHS_PER_YEAR
 from jtem.physics.soil_heat import ThermalState
 from jtem.run import course, equilibrium, spinup, years
 from jtem.state import Cell, Climate, Controls
+from jtem.study.calibration.least_squares import bounded
 from jtem.study.calibration.problem import START, Channel, acts_on_heat
 
 Pools = tuple[step.WaterStateWithThaw, step.CarbonState]
@@ -317,8 +318,7 @@ def misfit(
     setting: Setting, x: jax.Array, site: SiteInputs, heat: Heat | None, target: Target
 ) -> tuple[jax.Array, jax.Array]:
     """Sum of squared residuals at x (coordinate,), and the log-density of the change of variables to x (for samplers)."""
-    on_scale = target.low + jax.nn.sigmoid(x) * target.width
-    values = jnp.where(target.logarithmic, jnp.exp(on_scale), on_scale)
+    values, on_scale = bounded(x, target.low, target.width, target.logarithmic)
     simulated, _ = jax.vmap(functools.partial(_site_values, setting))(values[target.index], site, heat)
     total = (((simulated - target.observed) * target.weight) ** 2).sum()
     total = total + (((on_scale - target.prior_mean) * target.prior_weight) ** 2).sum()

@@ -135,8 +135,7 @@ class Model:
         self.fitted = np.flatnonzero(o.fitted)
         self.with_prior = np.flatnonzero([p is not None for p in self.prior])
         transform = self.transform
-        logs = np.array([s == "log" for s in transform.scales])
-        low, high = (np.where(logs, np.log(np.where(logs, v, 1.0)), v) for v in (transform.lower, transform.upper))
+        logs = transform.logs
         mean = np.array([0.0 if p is None else p[0] for p in self.prior])
         observed, weight = np.zeros(shape), np.zeros(shape)
         at = (o.site[self.fitted], self.position[self.fitted])
@@ -145,8 +144,8 @@ class Model:
             index=self.index,
             observed=observed,
             weight=weight,
-            low=low,
-            width=high - low,
+            low=transform.low,
+            width=transform.width,
             logarithmic=logs,
             prior_mean=np.where(logs & (mean > 0), np.log(np.where(mean > 0, mean, 1.0)), mean),
             prior_weight=np.array([0.0 if p is None else 1.0 / p[1] for p in self.prior]),
@@ -212,10 +211,6 @@ class Model:
         assert self._last is not None
         return self._last[3]
 
-    def _on_scale(self, values: np.ndarray) -> np.ndarray:
-        logs = np.array([s == "log" for s in self.transform.scales])
-        return np.where(logs, np.log(np.where(logs, values, 1.0)), values)
-
     def residuals(self, x: np.ndarray) -> np.ndarray:
         """Residuals (start, residual) at x (start, coordinate).
 
@@ -225,7 +220,7 @@ class Model:
         simulated, _ = self.sensitivity(values)
         o, t = self.problem.observations, self.target
         made = (simulated[:, self.fitted] - o.value[self.fitted]) / o.error[self.fitted]
-        prior = (self._on_scale(values) - t.prior_mean) * t.prior_weight
+        prior = (self.transform.on_scale(values) - t.prior_mean) * t.prior_weight
         return np.concatenate([made, prior[:, self.with_prior]], axis=1)
 
     def jacobian(self, x: np.ndarray) -> np.ndarray:
@@ -234,7 +229,7 @@ class Model:
         _, by_values = self.sensitivity(values)
         o, t = self.problem.observations, self.target
         made = by_values[:, self.fitted] / o.error[self.fitted][:, None] * slope[:, None, :]
-        logs = np.array([s == "log" for s in self.transform.scales])
+        logs = self.transform.logs
         by_x = np.where(logs, slope / np.where(logs, values, 1.0), slope) * t.prior_weight
         rows = np.zeros((x.shape[0], self.with_prior.size, x.shape[1]))
         rows[:, np.arange(self.with_prior.size), self.with_prior] = by_x[:, self.with_prior]
