@@ -242,10 +242,11 @@ def test_a_plan_gives_columns_runs_and_printed_numbers(tmp_path):
 
 
 def test_profiles_of_frozen_ground_can_be_scaled(tmp_path):
-    plain, less = (
-        opened(tmp_path, text=RUN.replace("[permafrost]", f"[permafrost]\nprofile_scale = {scale}")).model.columns.cells
+    models: list[Any] = [
+        opened(tmp_path, text=RUN.replace("[permafrost]", f"[permafrost]\nprofile_scale = {scale}")).model
         for scale in (1.0, 0.75)
-    )
+    ]
+    plain, less = (model.columns.cells for model in models)
     np.testing.assert_array_equal(less.soil_carbon_profile, 0.75 * plain.soil_carbon_profile)
     np.testing.assert_array_equal(less.soil_nitrogen_profile, 0.75 * plain.soil_nitrogen_profile)
     assert plain.soil_carbon_profile.max() > 0
