@@ -41,7 +41,10 @@ CONVERGED = ("decrease", "gradient", "exact", "step", "rounding")
 
 
 def bounded(
-    free: jax.Array, low: np.ndarray | jax.Array, width: np.ndarray | jax.Array, logs: np.ndarray | jax.Array
+    free: jax.Array,
+    low: np.ndarray | np.floating | jax.Array,
+    width: np.ndarray | np.floating | jax.Array,
+    logs: np.ndarray | np.bool_ | jax.Array,
 ) -> tuple[jax.Array, jax.Array]:
     """Free coordinates (..., p) to values inside their bounds, and these on their scale.
 
@@ -49,6 +52,12 @@ def bounded(
     """
     on_scale = jnp.asarray(low) + jax.nn.sigmoid(free) * width
     return jnp.where(logs, jnp.exp(jnp.where(logs, on_scale, 0.0)), on_scale), on_scale
+
+
+def _unbounded(value: jax.Array, low: np.floating, width: np.floating, log: np.bool_) -> jax.Array:
+    """The inverse of :func:`bounded` for one parameter."""
+    share = ((jnp.log(value) if log else value) - low) / width
+    return jnp.log(share) - jnp.log1p(-share)
 
 
 @dataclass(frozen=True)
@@ -104,16 +113,21 @@ class Transform:
                     f"start value {found:g} of '{name}' is not inside its bounds [{low:g}, {high:g}]; move the start or the "
                     "bounds"
                 )
-        given = np.asarray(values, dtype=np.float64)
-        on_scale = np.where(self.logs, jnp.log(jnp.asarray(np.where(self.logs, given, 1.0))), given)
-        share = jnp.asarray((on_scale - self.low) / self.width)
-        return np.asarray(jnp.log(share) - jnp.log1p(-share), dtype=np.float64)
+        return self._each(_unbounded, values)
 
     def values(self, free: np.ndarray) -> np.ndarray:
         """Free coordinates (..., p) to values."""
-        x = jnp.asarray(np.asarray(free, dtype=np.float64))
-        made, _ = bounded(x, *(np.broadcast_to(part, x.shape) for part in (self.low, self.width, self.logs)))
-        return np.asarray(made, dtype=np.float64)
+        return self._each(lambda *given: bounded(*given)[0], free)
+
+    def _each(self, function: Callable[..., jax.Array], given: np.ndarray) -> np.ndarray:
+        """A parameter at a time, so that its last bits do not depend on how many there are."""
+        columns = np.moveaxis(np.asarray(given, dtype=np.float64), -1, 0)
+        made = [function(jnp.asarray(column), *part) for column, *part in zip(columns, *self._scaled, strict=True)]
+        return np.stack([np.asarray(column, dtype=np.float64) for column in made], axis=-1)
+
+    @property
+    def _scaled(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        return self.low, self.width, self.logs
 
     def slope(self, free: np.ndarray) -> np.ndarray:
         """Derivative of the values by the free coordinates, (..., p)."""
