@@ -50,6 +50,9 @@ class Cell(eqx.Module):
     top_of_atmosphere: Float[AnyArray, "*cells 12"]  # cal cm-2 d-1
     soil_carbon_profile: Float[AnyArray, "*cells layer"]  # gC m-2 in the 25 layers
     soil_nitrogen_profile: Float[AnyArray, "*cells layer"] | None = None  # gN m-2; None: by the C:N of the active pool
+    own: Float[AnyArray, "*cells parameter"] | None = (
+        None  # values of the parameters that follow the place (Design.own)
+    )
 
 
 class Controls(eqx.Module):

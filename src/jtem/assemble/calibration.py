@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import dataclasses
+import hashlib
 import math
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from pathlib import Path
 
 import jax
@@ -13,6 +14,7 @@ import xarray as xr
 
 from jtem import parameters, step
 from jtem.assemble import inversion, model
+from jtem.assemble.fields import known_of, with_own
 from jtem.assemble.free_parameters import check_names, free
 from jtem.assemble.sites import Sites, sites
 from jtem.devices import use_all_cores
@@ -20,7 +22,7 @@ from jtem.errors import InputError, suggest
 from jtem.physics import permafrost
 from jtem.plan import calibration as plans
 from jtem.plan import use_precision
-from jtem.plan.calibration import ALL, CalibrationModel, CalibrationPlan, FitSection
+from jtem.plan.calibration import ALL, CalibrationModel, CalibrationPlan, FitSection, ValidationSection
 from jtem.readers import observations
 from jtem.state import Cell, Climate
 from jtem.study.calibration import sampling
@@ -30,6 +32,8 @@ from jtem.study.calibration.problem import Channel, Observations, Problem
 
 SUMMED = ("net_primary_production", "nitrogen_uptake")
 """Streams that are totals of a year; others are means."""
+FROZEN = (3.0, 5.0)
+"""Depths (m) of ground that is permafrost where thaw ends 1 m or more above."""
 
 
 def open_case(path: Path, data: Path | None, *, overlays: Sequence[str] = ()) -> Case:
@@ -62,8 +66,12 @@ def case(plan: CalibrationPlan, data: Path | None, overlays: Sequence[str] = ())
     cells = columns(found, rows, table, made.pool_dtype, where)
     communities = [table.communities[int(c)] for c in cells.community]
     spin_up, history = climates(plan, found, rows, last)
+    followed = known(found, rows, cells, spin_up)
+    made, cells = with_own(made, cells, followed, table, not_free(plan, table))
     values = parameters.build(step.Parameters, table, made.pool_dtype)
-    seen, channels = observation_rows(plan.fit, observed, names, plan.history.first, where)
+    folds = None if plan.validation is None else folds_of(plan.validation, found, rows, names)
+    unseen = set() if folds is None else {n for n, fold in zip(names, folds, strict=True) if fold < 0}
+    seen, channels = observation_rows(plan.fit, observed, names, plan.history.first, where, unseen)
     problem = Problem(
         sites=tuple(names),
         communities=tuple(communities),
@@ -75,7 +83,10 @@ def case(plan: CalibrationPlan, data: Path | None, overlays: Sequence[str] = ())
         observations=seen,
         free=free(plan, names, communities, table),
         design=made,
+        covariates=followed,
         heat_years=plan.history.heat_years,
+        loss_scale=plan.search.loss_scale,
+        folds=folds,
         heat_differences=plan.search.heat_differences,
     )
     search = {f.name: getattr(plan.search, f.name) for f in dataclasses.fields(Settings)}
@@ -88,7 +99,9 @@ def case(plan: CalibrationPlan, data: Path | None, overlays: Sequence[str] = ())
         model=Model(problem),
         table=table,
         first_year=plan.history.first,
-        units=tuple(observations.STREAMS[channel.name.split(" ")[0]].unit for channel in channels),
+        units=tuple(
+            "degC" if channel.depth is not None else observations.STREAMS[channel.name].unit for channel in channels
+        ),
         inputs=tuple(part.provenance for part in found),
         notes=tuple(notes),
         search=Settings(**search),
@@ -153,6 +166,42 @@ def columns(
     return jax.tree.map(lambda *leaves: np.concatenate([np.asarray(leaf) for leaf in leaves]), *pieces)
 
 
+def known(found: Sequence[Sites], rows: Sequence[Sequence[int]], cells: Cell, year: Climate) -> dict[str, np.ndarray]:
+    """Covariates of the sites, from the mean year of the spin-up, as a run has them."""
+    chosen = [
+        part.cells.isel(cell=list(mine))[["sand", "clay"]] for part, mine in zip(found, rows, strict=True) if mine
+    ]
+    texture = xr.Dataset({n: ("cell", np.concatenate([c[n].values for c in chosen])) for n in ("sand", "clay")})
+    fields = (year.air_temperature, year.precipitation, year.shortwave_radiation)
+    return known_of(cells, np.arange(texture.sizes["cell"]), texture, fields)
+
+
+def not_free(plan: CalibrationPlan, table: parameters.ParameterTable) -> list[parameters.Field]:
+    """Fields of the overlays but for those of parameters that the plan sets free."""
+    free_ones = [parameters.Handle.of(name) for part in plan.parameter for name in part.name]
+    return [f for f in table.fields if not any(parameters.Handle.of(f.name).covered_by(one) for one in free_ones)]
+
+
+def folds_of(
+    section: ValidationSection, found: Sequence[Sites], rows: Sequence[Sequence[int]], names: Sequence[str]
+) -> np.ndarray:
+    """Fold of each site (site,): blocks in the order of their hash go round the folds; -1 for sites that no fit sees, by theirs
+    again.
+    """
+    parts = [part.cells.isel(cell=list(mine)) for part, mine in zip(found, rows, strict=True) if mine]
+    latitude, longitude = (np.concatenate([p[n].values for p in parts]) for n in ("latitude", "longitude"))
+    block = np.stack([latitude // section.block[0], longitude // section.block[1]], axis=1).astype(int)
+    order = sorted({tuple(b) for b in block.tolist()}, key=lambda b: hashed(f"{b[0]} {b[1]}"))
+    fold = np.array([order.index(tuple(b)) % section.folds for b in block.tolist()])
+    untouched = [section.untouched > 0 and hashed(name) % section.untouched == 0 for name in names]
+    return np.where(untouched, -1, fold)
+
+
+def hashed(name: str) -> int:
+    """A number of a name that is the same everywhere."""
+    return int(hashlib.sha256(name.encode()).hexdigest(), 16)
+
+
 def climates(
     plan: CalibrationPlan, found: Sequence[Sites], rows: Sequence[Sequence[int]], last: int
 ) -> tuple[Climate, Climate]:
@@ -173,7 +222,12 @@ def climates(
 
 
 def observation_rows(
-    section: FitSection, found: xr.Dataset, names: Sequence[str], first: int, where: str
+    section: FitSection,
+    found: xr.Dataset,
+    names: Sequence[str],
+    first: int,
+    where: str,
+    unseen: Collection[str] = (),
 ) -> tuple[Observations, tuple[Channel, ...]]:
     """Observations as pieces of monthly channels, with empty rows in between so that monthly series can be drawn.
 
@@ -197,10 +251,16 @@ def observation_rows(
         if key in rows and np.isfinite(rows[key][5]):
             continue  # the first of two entries for one moment
         how = "sum" if stream in SUMMED else "mean"
-        rows[key] = [*key, how, float(at["value"][k]), float(at["error"][k]), part == "fit"]
+        fit = part == "fit" and site not in unseen
+        rows[key] = [*key, how, float(at["value"][k]), float(at["error"][k]), fit, False]
+        depth = frozen_below(float(at["value"][k])) if stream == "active_layer_thickness" else 0.0
+        if section.permafrost_error and depth and fit:
+            deep = channels.setdefault(Channel(f"permafrost {depth:.0f} m", depth=depth), len(channels))
+            key = (key[0], deep, begin, end)
+            rows[key] = [*key, "mean", 0.0, section.permafrost_error, fit, True]
     for (site, channel), years in monthly.items():
         for month in range(12 * (min(years) - first), 12 * (max(years) - first) + 12):
-            empty = [site, channel, month, month + 1, "mean", math.nan, 1.0, False]
+            empty = [site, channel, month, month + 1, "mean", math.nan, 1.0, False, False]
             rows.setdefault((site, channel, month, month + 1), empty)
     if not any(np.isfinite(row[5]) and row[7] for row in rows.values()):
         raise InputError(
@@ -215,6 +275,11 @@ def observation_rows(
             )
     columns = [np.array(column) for column in zip(*(rows[key] for key in sorted(rows)), strict=True)]
     return Observations(*columns), tuple(channels)
+
+
+def frozen_below(thaw: float) -> float:
+    """Depth (m) at which ground under an observed thaw depth (m) is frozen all year; 0 where nothing is known so deep."""
+    return next((depth for depth in FROZEN if thaw < depth - 1.0), 0.0)
 
 
 def use(section: FitSection, site: str, stream: str, year: float) -> str:

@@ -14,6 +14,7 @@ from jtem import parameters, run, step, variables
 from jtem import plan as plans
 from jtem.assemble import model
 from jtem.assemble.domain import Loader, domain_of, loaders
+from jtem.assemble.fields import known_of, mean_year, with_own
 from jtem.devices import use_all_cores
 from jtem.errors import InputError, suggest
 from jtem.files import check_data_folder, here_or, inputs_found
@@ -119,6 +120,11 @@ def _prepared(
     place = place or domain_of(plan, data)
     cells = model.columns(place.cells, table.communities, design.pool_dtype, place.inputs[0], plan.permafrost)
     load = loaders(place, cells.count, plan.run.chunk_columns)
+    if table.fields:
+        cycle = load(plan.spinup.climate, plan.spinup.cycle, f"{plan.where}: [spinup] cycle", wrap=True)
+        known = known_of(cells.columns, cells.column_cell, place.cells, mean_year(cycle, cells.count))
+        design, own = with_own(design, cells.columns, known, table)
+        cells = dataclasses.replace(cells, columns=own)
     experiment = Experiment(
         design=design,
         parameters=parameters.build(step.Parameters, table, design.pool_dtype),

@@ -31,6 +31,7 @@ def design(section: ModelSection, where: str) -> step.Design:
         freezing_nodes=FREEZING[section.freezing],
         settling_snow=section.snow is snow.settling_cover,
         solved=section.solve_heat,
+        from_place=section.soil_columns,
     )
     made = step.Design(
         permafrost=section.permafrost,

@@ -142,7 +142,17 @@ def own_cells(
         for k, name in enumerate(names):
             if name not in elevations and not np.isfinite(found["elevation"].values[k]):
                 elevations[name] = float(site_climates.nearest_half_degree(root, found, k)["elevation"].values[0])
-    return places.cells(found, communities=part.communities, elevations=elevations)
+    if part.surface == "rule":
+        return places.cells(found, communities=part.communities, elevations=elevations)
+    root = resolve("climate_grid", data, where, folder=True).parent
+    communities = dict(part.communities)
+    for k, (name, own) in enumerate(zip(names, found["community"].values, strict=True)):
+        if not own and name not in communities:
+            cell = site_climates.nearest_half_degree(root, found, k)
+            largest = int(np.argmax(cell["community_area_fraction"].values[0]))
+            communities[name] = str(cell["community"].values[0, largest])
+    made = places.cells(found, communities=communities, elevations=elevations)
+    return site_climates.with_soil(root, found, made)
 
 
 def own_climate(
@@ -157,13 +167,17 @@ def own_climate(
     """Climate of sites by its word, and what it is called; raises ``InputError``."""
     names = [str(n) for n in found["place"].values]
     if word == "tower":
-        return site_climates.tower([towers[n] for n in names], cells, data), "the towers' own"
+        source = site_climates.tower(
+            [towers[n] for n in names], cells, data, observed=part.weather == "observed", raised=part.undercatch
+        )
+        return source, "the towers' own"
     if word == "climate_grid":
         root = resolve("climate_grid", data, where, folder=True).parent
         station: dict[str, dict[str, np.ndarray]] = {}
         if part.source == "alaska":
             station = ground.air_temperature(resolve(part.path, data, where), "ta_degC", names)
-        return site_climates.half_degree(root, found, cells, station), "half-degree fields"
+        observed = part.weather == "observed"
+        return site_climates.half_degree(root, found, cells, station, observed=observed), "half-degree fields"
     return site_climates.emulated(cells), "emulated"
 
 

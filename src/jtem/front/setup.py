@@ -171,7 +171,9 @@ class Setup:
                 new[community] = edits.checked(name, number, handle.element, new[community], entry, community)
             entries[handle.name] = dataclasses.replace(entry, values=new)
             changes[name] = edits.short(value)
-        table = dataclasses.replace(self.table, entries=entries)
+        given = [Handle.of(name) for name in edits.table_of(values, "with_parameters")]
+        fields = tuple(f for f in self.table.fields if not any(Handle.of(f.name).covered_by(one) for one in given))
+        table = dataclasses.replace(self.table, entries=entries, fields=fields)
         check_order(table, step.Parameters.ORDERED, "with_parameters")
         return dataclasses.replace(self, table=table, changes=changes)
 

@@ -1,6 +1,7 @@
 """Soil temperature, freezing and thawing: one-dimensional conduction in enthalpy form.
 
-``column``: what the ground is made of; ``solver``: one implicit step; ``months``: the month, the year, the spin-up's reset.
+``column``: what the ground is made of; ``place``: the same from data of a place; ``solver``: one implicit step; ``months``:
+the month, the year, the spin-up's reset.
 """
 
 from jtem.physics.soil_heat.column import (
@@ -37,6 +38,7 @@ from jtem.physics.soil_heat.months import (
     month,
     reset_deep_profile,
 )
+from jtem.physics.soil_heat.place import SoilColumnParameters, materials
 from jtem.physics.soil_heat.solver import KEEP_PHASES, sub_step
 
 __all__ = [
@@ -47,6 +49,7 @@ __all__ = [
     "GRIDS",
     "KEEP_PHASES",
     "LATENT_HEAT",
+    "SoilColumnParameters",
     "SoilThermalParameters",
     "ThermalDesign",
     "ThermalMonth",
@@ -62,6 +65,7 @@ __all__ = [
     "interpolate_air_temperature",
     "layer_temperature_at",
     "liquid_fraction",
+    "materials",
     "month",
     "properties",
     "reported_layers",

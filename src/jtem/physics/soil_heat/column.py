@@ -107,7 +107,8 @@ class ThermalDesign:
     ``layer_edges``: depths (m) of all layer faces from 0 down. ``substeps``: per month; 6 by default, 4 for spin-up,
     10 where accuracy counts. ``sweeps``: "d" and "r" (direct, relaxed) before the final solve. ``freezing_nodes``:
     temperatures (degC, rising to 0) between which water freezes along a curve; none: in the freezing interval.
-    ``settling_snow``: the depth of snow is a state. ``solved``: the spin-up solves for the year that repeats.
+    ``settling_snow``: the depth of snow is a state. ``solved``: the spin-up solves for the year that repeats. ``from_place``: the
+    materials of a column follow its soil carbon and texture, and not the table of its community.
     ``batched=False`` leaves the layout to plain ``vmap``. ``checkpoint``: keep only the chosen phases of a month, and redo
     the rest, in reverse mode.
     """
@@ -118,6 +119,7 @@ class ThermalDesign:
     freezing_nodes: tuple[float, ...] = ()
     settling_snow: bool = False
     solved: bool = False
+    from_place: bool = False
     batched: bool = True
     checkpoint: bool = True
 

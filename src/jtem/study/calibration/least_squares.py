@@ -43,7 +43,8 @@ CONVERGED = ("decrease", "gradient", "exact", "step", "rounding")
 class Transform:
     """Bounded parameter values and the free coordinates of the search.
 
-    ``names`` (p,), ``lower``, ``upper`` (p,) in the parameters' own units, ``scales`` (p,) "linear" or "log". Raises
+    ``names`` (p,), ``lower``, ``upper`` (p,) in the parameters' own units, ``scales`` (p,) "linear", "log", or "weight" of
+    what has no bounds and is its own coordinate. Raises
     ``InputError`` for empty or, on log scale, not positive intervals.
     """
 
@@ -55,6 +56,8 @@ class Transform:
     def __post_init__(self):
         """Refuse what cannot be transformed."""
         for name, low, high, scale in zip(self.names, self.lower, self.upper, self.scales, strict=True):
+            if scale == "weight":
+                continue
             if not (math.isfinite(low) and math.isfinite(high) and low < high):
                 raise InputError(f"bounds of '{name}' are [{low:g}, {high:g}]; give a finite low below high")
             if scale not in ("linear", "log"):
@@ -65,7 +68,9 @@ class Transform:
     def _each(self, function: Callable, values: np.ndarray) -> np.ndarray:
         columns = np.moveaxis(np.asarray(values, dtype=np.float64), -1, 0)
         made = [
-            np.asarray(function(jnp.asarray(column), float(low), float(high), scale), dtype=np.float64)
+            column
+            if scale == "weight"
+            else np.asarray(function(jnp.asarray(column), float(low), float(high), scale), dtype=np.float64)
             for column, low, high, scale in zip(columns, self.lower, self.upper, self.scales, strict=True)
         ]
         return np.stack(made, axis=-1)
@@ -95,7 +100,8 @@ class Transform:
             for low, h, s in zip(self.lower, self.upper, self.scales, strict=True)
         ]
         outer = np.where([s == "log" for s in self.scales], self.values(free), 1.0)
-        return outer * np.array(width) * share * (1.0 - share)
+        weight = np.array([s == "weight" for s in self.scales])
+        return np.where(weight, 1.0, outer * np.where(weight, 1.0, width) * share * (1.0 - share))
 
     def at_bounds(self, values: np.ndarray, share: float = 0.01) -> list[tuple[str, str]]:
         """Names of parameters within ``share`` of the width (on their scale) of a bound: ``[(name, "lower")]``."""

@@ -1,0 +1,48 @@
+"""Parameters that follow the covariates of a place, evaluated once when columns are made."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable, Sequence
+
+import numpy as np
+import xarray as xr
+
+from jtem import step
+from jtem.covariates import covariates
+from jtem.parameters import Field, ParameterTable
+from jtem.state import Cell, Climate
+
+CELLS = 2000
+"""Cells whose climate is read at a time."""
+
+
+def known_of(columns: Cell, column_cell: np.ndarray, cells: xr.Dataset, mean_year: Sequence[np.ndarray]) -> dict:
+    """Covariates of columns. ``mean_year``: air temperature, precipitation and radiation of the cells, (cell, 12) each."""
+    air, rain, light = (np.asarray(field, np.float64)[column_cell] for field in mean_year)
+    sand, clay = (np.asarray(cells[name].values, np.float64)[column_cell] for name in ("sand", "clay"))
+    return covariates(
+        air, rain, light, np.asarray(columns.elevation), sand, clay, np.asarray(columns.soil_carbon_profile)
+    )
+
+
+def mean_year(load: Callable[[np.ndarray], Climate], count: int) -> list[np.ndarray]:
+    """Mean year of the climate that ``load`` gives of cells: air temperature, precipitation, radiation, (cell, 12)."""
+    parts = []
+    for start in range(0, count, CELLS):
+        climate = load(np.arange(start, min(start + CELLS, count)))
+        fields = (climate.air_temperature, climate.precipitation, climate.shortwave_radiation)
+        parts.append([np.asarray(field).mean(axis=1) for field in fields])
+    return [np.concatenate(pieces) for pieces in zip(*parts, strict=True)]
+
+
+def with_own(
+    design: step.Design, columns: Cell, known: dict, table: ParameterTable, fields: Sequence[Field] | None = None
+) -> tuple[step.Design, Cell]:
+    """Design and columns whose cells carry the values of the table's fields (or of some of them)."""
+    fields = table.fields if fields is None else fields
+    if not fields:
+        return design, columns
+    community = [table.communities[int(k)] for k in np.asarray(columns.community)]
+    own = np.stack([field.values(known, community) for field in fields], axis=1)
+    return dataclasses.replace(design, own=tuple(field.name for field in fields)), dataclasses.replace(columns, own=own)
