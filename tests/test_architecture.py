@@ -41,7 +41,7 @@ ALLOWED = {
     },
     "assemble": CORE | {"variables", "devices", "plan", "readers", "writers.states", "assemble"},
     "front": CORE | {"variables", "devices", "plan", "readers", "writers", "report", "assemble", "front"},
-    "commands": CORE - {"numerics", "state"} | {
+    "commands": CORE - {"numerics", "state", "covariates"} | {
         "variables", "devices", "compile_cache", "plan", "readers", "writers", "report", "assemble", "front", "commands",
     },
     "__main__": {"commands"},

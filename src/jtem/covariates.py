@@ -33,8 +33,8 @@ COVARIATES: Mapping[str, Covariate] = {
     "topsoil_carbon": Covariate("log kg m-2", 2.3, 0.6),
     "subsoil_carbon": Covariate("log kg m-2", 2.3, 0.6),
 }
-"""``temperature_range``: warmest less coldest month; ``annual_snowfall``: precipitation of months below 0 degC; ``topsoil_carbon``:
-of 0-0.3 m, ``subsoil_carbon``: of 0.3-1 m. Those on log scale are at least 1 mm and 0.1 kg m-2."""
+"""``temperature_range``: warmest less coldest month; ``annual_snowfall``: precipitation of months below 0 degC; carbon of 0-0.3 m
+(``topsoil_carbon``) and of 0.3-1 m (``subsoil_carbon``). Those on log scale are at least 1 mm and 0.1 kg m-2."""
 Fields = Mapping[str, np.ndarray]
 
 

@@ -34,15 +34,15 @@ def test_published_conductivities():
     one = jnp.asarray(1.0)
     peat = (jnp.asarray(place.PEAT_POROSITY), jnp.asarray(place.PEAT_SOLIDS), jnp.asarray(place.DRY_PEAT))
     kappa = jnp.asarray(place.KERSTEN_PEAT[0])
-    assert place.conductivity(one, *peat, kappa, place.WATER) == pytest.approx(0.55, abs=0.03)
-    assert place.conductivity(one, *peat, kappa, place.ICE) == pytest.approx(1.84, abs=0.01)
-    assert place.conductivity(0.0 * one, *peat, kappa, place.WATER) == 0.05
+    assert place.soil_conductivity(one, *peat, kappa, place.WATER) == pytest.approx(0.55, abs=0.03)
+    assert place.soil_conductivity(one, *peat, kappa, place.ICE) == pytest.approx(1.84, abs=0.01)
+    assert place.soil_conductivity(0.0 * one, *peat, kappa, place.WATER) == 0.05
     assert place.dry_mineral(jnp.asarray(1.0 - 1600.0 / 2700.0)) == pytest.approx(0.237, abs=0.001)
     assert place.mineral_solids(one) == pytest.approx(7.7)
     assert place.mineral_solids(jnp.asarray(0.05)) == pytest.approx(3.0 * (7.7 / 3.0) ** 0.05)
     assert place.mineral_porosity(one) == pytest.approx(0.363)
     for kappa, expected in ((1.9, 0.655), (0.6, 0.375)):
-        made = place.conductivity(0.5 * one, 0.0 * one, one, 0.0 * one, jnp.asarray(kappa), place.WATER)
+        made = place.soil_conductivity(0.5 * one, 0.0 * one, one, 0.0 * one, jnp.asarray(kappa), place.WATER)
         assert made == pytest.approx(expected, abs=1e-3)
 
 

@@ -164,9 +164,7 @@ class ModelSection:
     freezing: str = choice("Whether soil water freezes at one point, or along a curve.", tuple(FREEZING), "point")
     soil_grid: str = choice("Layers of soil heat.", tuple(GRIDS), "default")
     soil_columns: bool = choice(
-        "Whether the ground's materials are those of the community, or follow soil carbon and texture of the place.",
-        {"community": False, "place": True},
-        False,
+        "Ground of the community, or by carbon and texture of the place.", {"community": False, "place": True}, False
     )
     solve_heat: bool = setting("Whether the spin-up of soil heat solves for the year that repeats.", False)
     heat_substeps: int = setting("Steps of soil heat in a month.", 6, low=1, high=60)

@@ -38,7 +38,15 @@ from jtem.physics.soil_heat.months import (
     month,
     reset_deep_profile,
 )
-from jtem.physics.soil_heat.place import SoilColumnParameters, materials
+from jtem.physics.soil_heat.place import (
+    SoilColumnParameters,
+    dry_mineral,
+    materials,
+    mineral_porosity,
+    mineral_solids,
+    peat_thickness,
+    soil_conductivity,
+)
 from jtem.physics.soil_heat.solver import KEEP_PHASES, sub_step
 
 __all__ = [
@@ -57,6 +65,7 @@ __all__ = [
     "ThermalState",
     "close_year",
     "column_temperature",
+    "dry_mineral",
     "enthalpy_from_temperature",
     "enthalpy_of",
     "face_temperature",
@@ -66,10 +75,14 @@ __all__ = [
     "layer_temperature_at",
     "liquid_fraction",
     "materials",
+    "mineral_porosity",
+    "mineral_solids",
     "month",
+    "peat_thickness",
     "properties",
     "reported_layers",
     "reset_deep_profile",
+    "soil_conductivity",
     "state_from_temperature",
     "sub_step",
     "temperature_from_enthalpy",

@@ -97,7 +97,7 @@ def dry_mineral(porosity: Float[Array, "*shape"]) -> Float[Array, "*shape"]:
     return (0.135 * density + 64.7) / (PARTICLES - 0.947 * density)
 
 
-def conductivity(
+def soil_conductivity(
     saturation: Float[Array, "*shape"],
     porosity: Float[Array, "*shape"],
     solids: Float[Array, "*shape"],
@@ -147,7 +147,7 @@ def materials(
 
     def conductivity_with(fluid: float, k: int) -> Array:
         kappa = mixed(KERSTEN_CLAY[k] + sand * (KERSTEN_SAND[k] - KERSTEN_CLAY[k]), KERSTEN_PEAT[k])
-        return conductivity(saturation, porosity, solids, dry, kappa, fluid)
+        return soil_conductivity(saturation, porosity, solids, dry, kappa, fluid)
 
     # boundaries from the soil's surface, moss above it; of each material the part below bedrock is rock
     top = jnp.concatenate([zero, peat[None], edges[TOPSOIL:]])

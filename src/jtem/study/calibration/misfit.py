@@ -330,6 +330,12 @@ class Target(NamedTuple):
     bound: jax.Array | np.ndarray | None = None
 
 
+def _with_fields(fields: Fields, values: jax.Array, design: jax.Array, local: jax.Array) -> jax.Array:
+    """Values of one site (slot,), those of scope field from its columns ``design`` (slot, coordinate)."""
+    on_scale = fields.low + jax.nn.sigmoid(design @ values) * fields.width
+    return jnp.where(fields.slot, jnp.where(fields.logarithmic, jnp.exp(on_scale), on_scale), local)
+
+
 def misfit(
     setting: Setting, x: jax.Array, site: SiteInputs, heat: Heat | None, target: Target
 ) -> tuple[jax.Array, jax.Array]:
@@ -342,9 +348,7 @@ def misfit(
     values = jnp.where(target.logarithmic, jnp.exp(on_scale), on_scale)
     local = values[target.index]
     if target.fields is not None:
-        f = target.fields
-        followed = f.low + jax.nn.sigmoid(f.design @ values) * f.width
-        local = jnp.where(f.slot, jnp.where(f.logarithmic, jnp.exp(followed), followed), local)
+        local = jax.vmap(functools.partial(_with_fields, target.fields, values))(target.fields.design, local)
     simulated, _ = jax.vmap(functools.partial(_site_values, setting))(local, site, heat)
     error = (simulated - target.observed) * target.weight
     if target.bound is not None:

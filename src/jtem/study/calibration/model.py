@@ -88,7 +88,7 @@ class Model:
         if not names:
             raise InputError("no parameter is free; name at least one that acts on the sites")
         self.design = np.pad(self.design, ((0, 0), (0, 0), (0, len(names) - self.design.shape[2])))
-        self.fields = np.flatnonzero([free.scope == "field" for free in problem.free])
+        self.fields = [k for k, free in enumerate(problem.free) if free.scope == "field"]
         self.transform = Transform(tuple(names), np.array(lower), np.array(upper), tuple(scales))
         self.start_values = np.array(start)
         self.transform.free(self.start_values)  # refuses a start outside the bounds
@@ -185,7 +185,7 @@ class Model:
         self.target = misfit.Target(
             bound=bound if o.bound is not None else None,
             fields=None
-            if not self.fields.size
+            if not self.fields
             else misfit.Fields(
                 self.design,
                 np.array([f.scope == "field" for f in problem.free]),

@@ -142,8 +142,8 @@ VALIDATION = "validation.json"
 
 @dataclass(frozen=True)
 class Validation:
-    """Blocked cross-validation: ``simulated`` (observation,) by the fit that did not see the block of the site (NaN at sites without
-    one), and where each fit ended, ``x`` (fold, coordinate).
+    """Blocked cross-validation: ``simulated`` (observation,) by the fit that did not see the block of the site (NaN at sites
+    without one), and where each fit ended, ``x`` (fold, coordinate).
     """
 
     simulated: np.ndarray
