@@ -6,13 +6,19 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+import xarray as xr
 
+import jtem
 from calibration_twins import HEAT, build, write_heat_table
-from jtem import parameters, step
+from jtem import parameters, plan, step
+from jtem.assemble import calibration, course, sites
 from jtem.covariates import COVARIATES, LIMIT, covariates, design_matrix
 from jtem.errors import InputError
 from jtem.files import data_path
-from jtem.study.calibration import misfit, results
+from jtem.plan.calibration import ValidationSection
+from jtem.study.calibration import least_squares, misfit, results, search
+from jtem.study.calibration import problem as problems
+from jtem.study.calibration.case import Settings
 from sites import TABLE, TOOLIK, make, parameter_tree
 
 OVERLAY = """
@@ -194,3 +200,120 @@ def test_reverse_misfit_is_the_squares_of_the_residuals(twin, monkeypatch):
     counted, _ = model._lost(((simulated[model.fitted] - o.value[model.fitted]) / o.error[model.fitted])[None])
     prior = (model._on_scale(values) - model.target.prior_mean) * model.target.prior_weight
     assert float(total) == pytest.approx(float((counted**2).sum() + (prior**2).sum()), rel=1e-12)
+
+
+PLAN = """
+[plan]
+name = "place"
+[domain]
+source = "embedded"
+sites = ["Toolik"]
+[model]
+parameters = ["OVERLAY"]
+soil_columns = "place"
+[spinup]
+cycle = [1961, 1990]
+[history]
+first = 1901
+last = 1902
+"""
+
+
+def test_a_run_and_a_calibration_give_a_place_the_same_value(twin, tmp_path):
+    """The same site, the same mean year: the columns of a run carry what the calibration had. Covariates agree to rounding."""
+    values = twin.model.transform.values(twin.model.start + 0.2)
+    path = tmp_path / "fitted.toml"
+    path.write_text("\n".join(results.field_lines(twin, values, "test")))
+    prepared = course.prepare(plan.parse(PLAN.replace("OVERLAY", str(path))), None)
+    design, own = prepared.experiment.design, prepared.experiment.columns.own
+    assert design.own == ("soil_thermal.surface_factor_thaw",) and design.thermal.from_place
+    np.testing.assert_allclose(own, twin.model._local(values)[:, 3:], rtol=1e-10)
+    without = course.prepare(plan.parse(PLAN.replace('parameters = ["OVERLAY"]', "")), None)
+    assert without.experiment.columns.own is None and without.experiment.design.own == ()
+
+
+def test_a_field_gives_way_to_what_is_said_later(twin, tmp_path):
+    """``with_parameters`` of the front door, and a free parameter of a calibration, take the place of a field."""
+    path = tmp_path / "fitted.toml"
+    path.write_text("\n".join(results.field_lines(twin, twin.model.start_values, "test")))
+    model = jtem.Model("Toolik", parameters=[str(path)])
+    assert len(model.setup.table.fields) == 1
+    changed = model.with_parameters({"soil_thermal.surface_factor_thaw": 1.2})
+    assert changed.setup.table.fields == ()
+    text = HEAT.replace("heat_substeps = 4", f'heat_substeps = 4\nparameters = ["{path}"]')
+    table = write_heat_table(tmp_path / "heat.csv")
+    assert build(text, table).problem.design.own == ("soil_thermal.surface_factor_thaw",)
+    assert build(text + FIELD, table).problem.design.own == ()
+
+
+# --- validation -------------------------------------------------------------------------------------------------------
+
+
+def line(case, matrix, problem):
+    """The case with a model that is linear in two weights: residuals of ``matrix @ x - value`` and two priors, and what it was
+    asked.
+    """
+    model, asked = object.__new__(type(case.model)), []
+    fitted = np.flatnonzero(problem.observations.fitted)
+    model.fitted, model.with_prior, model.start_values = fitted, np.arange(2), np.zeros(2)
+    model.transform = least_squares.Transform(("a", "b"), np.full(2, -20.0), np.full(2, 20.0), ("weight", "weight"))
+
+    def sensitivity(values):
+        asked.append(values)
+        return values @ matrix.T, np.broadcast_to(matrix, (len(values), *matrix.shape))
+
+    def residuals(x):
+        return np.concatenate([sensitivity(x)[0][:, fitted] - problem.observations.value[fitted], 0.1 * x], axis=1)
+
+    def jacobian(x):
+        one = np.concatenate([matrix[fitted], 0.1 * np.eye(2)])
+        return np.broadcast_to(one, (len(x), *one.shape))
+
+    model.sensitivity, model.residuals, model.jacobian = sensitivity, residuals, jacobian
+    settings = Settings(iterations=20)
+    return dataclasses.replace(case, problem=problem, model=model, search=settings, text="plan"), asked
+
+
+def test_each_block_is_simulated_by_a_fit_that_has_not_seen_it(twin, tmp_path):
+    """Folds equal ridge regressions without their rows, sites that no fit sees are in none, and finished folds are kept."""
+    random = np.random.default_rng(3)
+    count = 60
+    matrix, site = random.normal(size=(count, 2)), np.arange(count) % 6
+    value = matrix @ [1.0, -2.0] + random.normal(size=count)
+    folds = np.array([0, 1, 0, 2, -1, 1])
+    o = problems.Observations(
+        site, np.zeros(count, int), np.zeros(count, int), np.ones(count, int), np.array(["mean"] * count), value,
+        np.ones(count), folds[site] >= 0,
+    )  # fmt: skip
+    problem = dataclasses.replace(twin.problem, observations=o, folds=folds)
+    made, _ = line(twin, matrix, problem)
+    found = search.validate(made, tmp_path, say=lambda line: None)
+    for fold in range(3):
+        rows = o.fit & (folds[site] != fold)
+        ridge = np.linalg.solve(matrix[rows].T @ matrix[rows] + 0.01 * np.eye(2), matrix[rows].T @ value[rows])
+        np.testing.assert_allclose(found.x[fold], ridge, rtol=1e-4, atol=1e-6)
+        np.testing.assert_allclose(
+            found.simulated[folds[site] == fold], (matrix @ ridge)[folds[site] == fold], rtol=1e-4
+        )
+    assert np.isnan(found.simulated[folds[site] < 0]).all()
+    again, asked = line(twin, matrix, problem)
+    np.testing.assert_array_equal(search.validate(again, tmp_path, resume=True, say=lambda line: None).x, found.x)
+    assert len(asked) == 4  # the first Jacobian, and each fold where it ended
+    with pytest.raises(InputError, match="another plan"):
+        search.validate(dataclasses.replace(again, text="other"), tmp_path, resume=True)
+
+
+def test_blocks_stay_whole_and_every_third_site_is_left():
+    random = np.random.default_rng(1)
+    latitude, longitude = random.uniform(50, 75, 300), random.uniform(-180, 180, 300)
+    names = [f"site {k}" for k in range(300)]
+    cells = xr.Dataset({"latitude": ("cell", latitude), "longitude": ("cell", longitude)})
+    part = sites.Sites(tuple(names), cells, xr.Dataset(), lambda *_: xr.Dataset(), 0, "")
+    folds = calibration.folds_of(ValidationSection(), [part], [list(range(300))], names)
+    assert 70 < (folds == -1).sum() < 130
+    np.testing.assert_array_equal(folds == -1, [calibration.hashed(name) % 3 == 0 for name in names])
+    block = [(a // 5, b // 10) for a, b in zip(latitude, longitude, strict=True)]
+    for one in set(block):
+        mine = folds[[b == one for b in block]]
+        assert len(set(mine[mine >= 0])) <= 1
+    assert set(folds) == {-1, 0, 1, 2, 3, 4}

@@ -27,7 +27,7 @@ COVARIATES: Mapping[str, Covariate] = {
     "annual_precipitation": Covariate("log mm", 6.0, 0.45),
     "annual_snowfall": Covariate("log mm", 5.0, 0.5),
     "annual_radiation": Covariate("W m-2", 110.0, 20.0),
-    "elevation": Covariate("m", 400.0, 500.0),
+    "elevation": Covariate("m", 500.0, 800.0),
     "sand": Covariate("percent", 50.0, 18.0),
     "clay": Covariate("percent", 18.0, 8.0),
     "topsoil_carbon": Covariate("log kg m-2", 2.3, 0.6),

@@ -10,6 +10,7 @@ import xarray as xr
 
 from jtem import step
 from jtem.covariates import covariates
+from jtem.errors import InputError
 from jtem.parameters import Field, ParameterTable
 from jtem.state import Cell, Climate
 
@@ -43,6 +44,12 @@ def with_own(
     fields = table.fields if fields is None else fields
     if not fields:
         return design, columns
+    placed = design.thermal is not None and design.thermal.from_place
+    lost = [field.name for field in fields if field.name.startswith("soil_column.") and not placed]
+    if lost:
+        raise InputError(
+            f"field '{lost[0]}' of an overlay is of columns that follow the place; set [model] soil_columns = 'place' with it"
+        )
     community = [table.communities[int(k)] for k in np.asarray(columns.community)]
     own = np.stack([field.values(known, community) for field in fields], axis=1)
     return dataclasses.replace(design, own=tuple(field.name for field in fields)), dataclasses.replace(columns, own=own)

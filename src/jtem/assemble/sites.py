@@ -176,8 +176,10 @@ def own_climate(
         station: dict[str, dict[str, np.ndarray]] = {}
         if part.source == "alaska":
             station = ground.air_temperature(resolve(part.path, data, where), "ta_degC", names)
+        depths = ground.air_temperature(resolve(part.path, data, where), "snow_depth_m", names) if part.snow else None
         observed = part.weather == "observed"
-        return site_climates.half_degree(root, found, cells, station, observed=observed), "half-degree fields"
+        source = site_climates.half_degree(root, found, cells, station, observed=observed, snow=depths)
+        return source, "half-degree fields"
     return site_climates.emulated(cells), "emulated"
 
 

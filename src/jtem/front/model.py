@@ -32,8 +32,9 @@ class Model:
     2024), "thaw_ratio" (Liu et al. 2022), "tem6", "none" and others. ``parameters``: overlays over the defaults, by name
     ("jtem_soil_heat") or path. ``precision``: "mixed" (soil heat of 32 bits), "float64" or "float32". ``nitrogen``: "closed" or
     "open". ``snow``: "constant" density, or "settling". ``freezing`` of soil water: at one "point", or along a "curve".
-    ``soil_grid``: layers of soil heat, "default" or "fine". ``solve_heat``: whether its spin-up solves for the year that
-    repeats. ``heat_substeps``, ``carbon_substeps``: of a month. Raises ``InputError``.
+    ``soil_grid``: layers of soil heat, "default" or "fine". ``soil_columns``: the ground's materials, by "community" or from soil
+    carbon and texture of the "place". ``solve_heat``: whether its spin-up solves for the year that repeats. ``heat_substeps``,
+    ``carbon_substeps``: of a month. Raises ``InputError``.
 
     Nothing is computed and JAX does not start before a method asks for numbers. Compiled programs are shared: a second run of
     the same shape, of this or another model, compiles nothing.
@@ -59,6 +60,7 @@ class Model:
         snow: str = "constant",
         freezing: str = "point",
         soil_grid: str = "default",
+        soil_columns: str = "community",
         solve_heat: bool = False,
         heat_substeps: int = 6,
         carbon_substeps: int = 4,
@@ -71,8 +73,8 @@ class Model:
             )
         model = {
             "permafrost": permafrost, "parameters": edits.files(parameters), "precision": precision, "nitrogen": nitrogen,
-            "snow": snow, "freezing": freezing, "soil_grid": soil_grid, "solve_heat": solve_heat, "heat_substeps": heat_substeps,
-            "carbon_substeps": carbon_substeps,
+            "snow": snow, "freezing": freezing, "soil_grid": soil_grid, "soil_columns": soil_columns,
+            "solve_heat": solve_heat, "heat_substeps": heat_substeps, "carbon_substeps": carbon_substeps,
         }  # fmt: skip
         content = {"plan": {"name": plan_name(place)}, "domain": dict(place.section), "model": model}
         object.__setattr__(self, "setup", Setup.of(place, content, None))

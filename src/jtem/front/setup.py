@@ -43,7 +43,8 @@ ALSO_ANNUAL = (
 CYCLE_YEARS = 30
 """The spin-up's climate is the mean of so many first years of the place's own, or of all where there are fewer."""
 WORDS = (
-    "permafrost", "precision", "nitrogen", "snow", "freezing", "soil_grid", "solve_heat", "heat_substeps", "carbon_substeps",
+    "permafrost", "precision", "nitrogen", "snow", "freezing", "soil_grid", "soil_columns", "solve_heat", "heat_substeps",
+    "carbon_substeps",
     "parameters",
 )  # fmt: skip
 """Words of a model that :meth:`Setup.replaced` changes."""

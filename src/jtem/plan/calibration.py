@@ -77,6 +77,11 @@ class DataSection:
         {"as_measured": False, "normal": True},
         False,
     )
+    snow: bool = choice(
+        "Precipitation of cold months at stations: as it is, or what makes the depth of snow that was measured (source alaska).",
+        {"normal": False, "measured": True},
+        False,
+    )
     surface: str = choice(
         "Texture and topsoil carbon of sites, and the community of those without: by rule (no community), or of the nearest "
         "half-degree cell.",
@@ -249,6 +254,8 @@ def _check(plan: CalibrationPlan) -> None:
             raise InputError(
                 f"{where}: [[data]] {i}: source '{part.source}' has no climate of its own; use climate_grid"
             )
+        if part.snow and part.source != "alaska":
+            raise InputError(f"{where}: [[data]] {i}: snow 'measured' is of source 'alaska'; leave it out")
         for site, (latitude, longitude) in part.places.items():
             if not (-90.0 <= latitude <= 90.0 and -180.0 <= longitude <= 360.0):
                 raise InputError(

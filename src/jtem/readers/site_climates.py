@@ -21,6 +21,10 @@ LAPSE_RATE = 6.5e-3  # degC m-1, from a grid cell's elevation to the site's
 LAST_OBSERVED_YEAR = 2014
 MEMBER = {False: "gfdl_like", True: "observed_history"}
 """Climate member whose past a site has, by whether it is observed."""
+SNOW_DENSITY = 250.0
+"""kg m-3, between taiga (217) and tundra (285) of Sturm et al. (2010)."""
+SNOW_SHARES = 0.05, 4.0
+"""Least and largest snow at a station over that of its cell."""
 LATER = "ssp126"  # the scenario of years since
 
 Fields = dict[str, np.ndarray]
@@ -118,9 +122,13 @@ def half_degree(
     station: Mapping[str, Mapping[str, np.ndarray]],
     *,
     observed: bool = False,
+    snow: Mapping[str, Mapping[str, np.ndarray]] | None = None,
 ) -> ClimateSource:
     """The half-degree cell's climate, moved to the site's elevation; where the station measured air temperature its
     months are used, and their mean offset in the other months. ``observed``: the past has observed anomalies of the zone.
+
+    ``snow``: depths measured (m). The months below 0 degC from October to March of the normal then get the precipitation that
+    makes their mean depth of February and March, at :data:`SNOW_DENSITY`: ground that wind sweeps has less snow than its cell.
     """
 
     def site(k: int, first: int, last: int) -> Fields:
@@ -141,9 +149,24 @@ def half_degree(
                         air[:, m] += offset[month == m].mean()
                 air[year - first, month] = value
         rain, light = (np.asarray(made[n].values[0], np.float64) for n in ("precipitation", "shortwave_radiation"))
+        depth = (snow or {}).get(str(places["place"].values[k]))
+        if depth is not None:
+            rain = rain * np.where(air < 0.0, _share_of_snow(depth, root, cell), 1.0)
         return _fields(air, rain, light)
 
     return _source(site)
+
+
+def _share_of_snow(depth: Mapping[str, np.ndarray], root: Path, cell: xr.Dataset) -> float:
+    """Snow that lies at a station over what the normal's months below 0 degC bring; 1 where no late winter was measured."""
+    late = np.isin(depth["month"], (2, 3))
+    if not late.any():
+        return 1.0
+    normal = climate_grid.climate(root, cell, "historical", 1961, 1990)
+    air, rain = (normal[name].values[0].mean(axis=0) for name in ("air_temperature", "precipitation"))
+    winter = np.isin(np.arange(12), (9, 10, 11, 0, 1, 2)) & (air < 0.0)
+    fallen = max(float(rain[winter].sum()), 1.0)
+    return float(np.clip(SNOW_DENSITY * depth["value"][late].mean() / fallen, *SNOW_SHARES))
 
 
 def emulated(cells: xr.Dataset) -> ClimateSource:
