@@ -33,7 +33,7 @@ from jtem.assemble.course import prepare
 from jtem.assemble.model import parameter_files
 from jtem.constants import CARBON_LAYERS
 from jtem.devices import use_all_cores
-from jtem.files import data_path
+from jtem.files import Inputs, data_path
 from jtem.physics import permafrost, radiation
 from jtem.run import equilibrium, spinup
 from jtem.state import Cell, Climate
@@ -67,7 +67,7 @@ class Columns(NamedTuple):
 
 def tree_of_parameters() -> step.Parameters:
     """Defaults with the overlay of the demonstration plan, float64."""
-    table = parameters.read_table(step.Parameters, parameter_files(PARAMETERS_OF, None, "benchmark"))
+    table = parameters.read_table(step.Parameters, parameter_files(PARAMETERS_OF, Inputs(), "benchmark"))
     return parameters.build(step.Parameters, table, "float64")
 
 

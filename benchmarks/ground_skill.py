@@ -26,7 +26,8 @@ jax.config.update("jax_enable_x64", True)
 
 import xarray as xr  # noqa: E402
 
-from jtem.assemble.calibration import case, hashed  # noqa: E402
+from jtem.assemble.calibration import case  # noqa: E402
+from jtem.assemble.validation import hashed  # noqa: E402
 from jtem.errors import InputError  # noqa: E402
 from jtem.plan import calibration as calibration_plan  # noqa: E402
 from jtem.readers.site_climates import nearest_half_degree  # noqa: E402

@@ -17,11 +17,14 @@ OUTPUTS = (
     "heterotrophic_respiration",
     "active_layer_thickness",
     "soil_carbon",
+    "landscape_carbon_balance",
+    "wetland_methane",
+    "methane_soil_uptake",
     "runoff",
     "leaf_area_index",
 )
-"""Means over the ten years, soil carbon at their end. The first four are the acceptance quantities; the last two make
-parameters alive that act on nothing else.
+"""Means over the ten years, soil carbon at their end. The first six are the acceptance quantities, two of them of options that
+``layered_concentration`` has; the last three make parameters alive that act on nothing else.
 """
 SELECTION = run.Selection(
     annual=(
@@ -29,6 +32,9 @@ SELECTION = run.Selection(
         ("heterotrophic_respiration", "sum"),
         ("active_layer_thickness", "year"),
         ("soil_carbon", "last"),
+        ("landscape_carbon_balance", "year"),
+        ("wetland_methane", "sum"),
+        ("methane_soil_uptake", "sum"),
         ("runoff", "sum"),
         ("leaf_area_index", "mean"),
     )
@@ -56,12 +62,15 @@ TRAINABLE = tuple(name for name, entry in TABLE.entries.items() if entry.trainab
 
 def design_of(scheme: str) -> step.Design:
     """All float64; nitrogen open in one of the cases so that its parameters are alive; ``layered_concentration`` comes with
-    C:N of tissue by photosynthesis, two layers of soil water (and observed nitrogen).
+    C:N of tissue by photosynthesis, two layers of soil water, roots that follow thaw, abrupt thaw and methane (and observed
+    nitrogen).
     """
     design = step.Design(permafrost=permafrost.SCHEMES[scheme], heat_dtype="float64", open_nitrogen=scheme == "tem6")
     if scheme != "layered_concentration":
         return design
-    design = dataclasses.replace(design, two_water_layers=True)
+    design = dataclasses.replace(
+        design, two_water_layers=True, roots_follow_thaw=True, abrupt_thaw=True, methane=True, deep_nitrogen_losses=True
+    )
     return step.with_processes(design, plant_cn=nitrogen.vegetation_cn_by_photosynthesis)
 
 
@@ -74,6 +83,7 @@ def base_rows(scheme: str):
         "soil_thermal.surface_factor_thaw": lambda v: v * 1.11,
         "nitrogen.loss_rate": lambda v: v + 0.2,
         "permafrost.root_density_decline": lambda v: v + 0.7,
+        "roots.construction_cost": lambda v: v + 200.0,
         "nitrogen.co2_effect_on_cn": lambda v: v + 2e-4,
         "nitrogen.production_cn_minimum": lambda v: v + 5.0,
         "nitrogen.vegetation_cn_slope": lambda v: v + 5.0,

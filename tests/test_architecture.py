@@ -39,10 +39,12 @@ ALLOWED = {
         "errors", "variables", "readers.catalogue", "physics.permafrost", "physics.nitrogen", "physics.snow",
         "physics.soil_heat", "run", "run.factorial", "study.calibration.problem", "covariates", "plan",
     },
+    "cluster": GROUND | {"run", "devices", "writers", "cluster"},
     "assemble": CORE | {"variables", "devices", "plan", "readers", "writers.states", "assemble"},
-    "front": CORE | {"variables", "devices", "plan", "readers", "writers", "report", "assemble", "front"},
+    "front": CORE | {"variables", "devices", "plan", "readers", "writers", "report", "cluster", "assemble", "front"},
     "commands": CORE - {"numerics", "state", "covariates"} | {
-        "variables", "devices", "compile_cache", "plan", "readers", "writers", "report", "assemble", "front", "commands",
+        "variables", "devices", "compile_cache", "plan", "readers", "writers", "report", "cluster", "assemble", "front",
+        "commands",
     },
     "__main__": {"commands"},
 }  # fmt: skip

@@ -24,11 +24,13 @@ MONTHLY = (
     "heterotrophic_respiration_thawed_permafrost", "net_nitrogen_mineralization", "layer_net_nitrogen_mineralization",
     "net_nitrogen_mineralization_active_layer", "vegetation_carbon", "soil_carbon", "available_nitrogen",
     "labile_nitrogen", "structural_nitrogen", "nitrogen_uptake", "nitrogen_uptake_thawed_permafrost",
-    "volumetric_moisture", "volumetric_moisture_20cm",
+    "volumetric_moisture", "volumetric_moisture_20cm", "methane_production", "methane_oxidation", "wetland_methane",
+    "methane_plant_transport", "nitrogen_loss_thawed_permafrost", "methane_ebullition", "methane_diffusion",
 )  # fmt: skip
 ANNUAL = (
     "exposed_carbon", "exposed_nitrogen", "exposed_water", "year_carbon_residual", "year_nitrogen_residual",
-    "year_water_residual", "baseline_nitrogen", "layer_exposed_carbon",
+    "year_water_residual", "baseline_nitrogen", "layer_exposed_carbon", "rooting_depth", "abrupt_thaw_area",
+    "landscape_carbon_balance", "abrupt_thaw_carbon", "abrupt_thaw_exposed_carbon",
 )  # fmt: skip
 SELECTION = run.Selection(MONTHLY, tuple((name, "year") for name in ANNUAL))
 SITES = [
@@ -78,11 +80,11 @@ def random_state(design, cells, climate, parameters, seed=3):
     return step.State(state.thermal, step.WaterStateWithThaw(stores, state.water.reference_thaw), carbon)
 
 
-def design_of(scheme, heat, pools, open_nitrogen, two_water_layers=False):
+def design_of(scheme, heat, pools, open_nitrogen, two_water_layers=False, **options):
     """``layered_concentration`` comes with C:N of tissue by photosynthesis (and observed nitrogen)."""
     plain = step.Design(
         permafrost=permafrost.SCHEMES[scheme], heat_dtype=heat, pool_dtype=pools, open_nitrogen=open_nitrogen,
-        two_water_layers=two_water_layers,
+        two_water_layers=two_water_layers, **options,
     )  # fmt: skip
     if scheme != "layered_concentration":
         return plain
@@ -90,9 +92,10 @@ def design_of(scheme, heat, pools, open_nitrogen, two_water_layers=False):
 
 
 def simulate(
-    scheme, heat, pools, open_nitrogen=False, baseline=False, root_density_decline=0.0, two=False, observed=True
-):
-    design = design_of(scheme, heat, pools, open_nitrogen, two)
+    scheme, heat, pools, open_nitrogen=False, baseline=False, root_density_decline=0.0, two=False, observed=True,
+    cost_of_roots=0.0, **options,
+):  # fmt: skip
+    design = design_of(scheme, heat, pools, open_nitrogen, two, **options)
     cells, climate = scattered()
     if scheme == "layered_concentration" and observed:
         cells = dataclasses.replace(cells, soil_nitrogen_profile=cells.soil_carbon_profile / 12.0)
@@ -106,6 +109,8 @@ def simulate(
     parameters = dataclasses.replace(
         parameters, permafrost=dataclasses.replace(parameters.permafrost, root_density_decline=roots)
     )
+    deep = dataclasses.replace(parameters.roots, construction_cost=parameters.roots.construction_cost + cost_of_roots)
+    parameters = dataclasses.replace(parameters, roots=deep)
     climate = dataclasses.replace(climate, nitrogen_input=climate.nitrogen_input + jnp.asarray(0.02, pools))
     before = random_state(design, cells, climate, parameters)
     thaw = jnp.linspace(0.2, 1.5, cells.elevation.shape[0]).astype(pools)
@@ -231,6 +236,70 @@ def test_thinning_roots_take_less_of_deep_nitrogen_and_budgets_close():
     assert (taken <= whole + 1e-9).all() and taken.sum() < 0.5 * whole.sum()
     left = np.asarray(spread[1].carbon.store.thawed_available_nitrogen)
     assert left.max() > 0.1 and left.min() >= -1e-9
+
+
+@pytest.fixture(
+    scope="module",
+    params=["layered", *(pytest.param(s, marks=pytest.mark.slow) for s in ("thaw_ratio", "layered_concentration"))],
+)
+def beyond(request):
+    """Roots that follow thaw at a cost, abrupt thaw and methane together."""
+    options = {"roots_follow_thaw": True, "abrupt_thaw": True, "methane": True}
+    if permafrost.SCHEMES[request.param].decomposes_layers:
+        options["deep_nitrogen_losses"] = True
+    result = simulate(request.param, "float32", "float64", cost_of_roots=200.0, **options)
+    check_budgets(*result, 1e-9)
+    _, _, _, month, year = result
+    for name in ("year_carbon_residual", "year_nitrogen_residual"):
+        assert np.abs(year[name]).max() <= 1e-9 * month["ecosystem_carbon"].max()
+    return result
+
+
+def test_roots_follow_thaw_no_further_than_their_maximum(beyond):
+    before, after, _, _, year = beyond
+    depth = year["rooting_depth"]
+    maximum = np.asarray(parameter_tree().roots.maximum_depth)[np.asarray(scattered()[0].community)]
+    assert (depth > 0.0).all() and (depth <= maximum[:, None] + 1e-12).all()
+    np.testing.assert_array_equal(depth[:, -1], np.asarray(after.carbon.rooting_depth))
+    assert np.abs(depth[:, -1] - np.asarray(before.carbon.rooting_depth)).max() > 0.1
+
+
+def test_budgets_of_the_landscape_close_where_ground_thaws_abruptly(beyond):
+    """Column and disturbed ground together, from states alone."""
+    before, after, _, month, year = beyond
+    ground = after.carbon.ground
+    share = np.asarray(jax.vmap(lambda g: g.undisturbed_share)(ground))
+    assert 0.9 < share.min() < 0.995 and share.max() <= 1.0  # the warmest has no permafrost
+    lies = np.asarray((ground.exposed_carbon + ground.deep_carbon).sum(axis=(1, 2)))
+    np.testing.assert_allclose(lies, year["abrupt_thaw_carbon"][:, -1], rtol=1e-12)
+    begun, ended = total(step.total_carbon, before.carbon), share * total(step.total_carbon, after.carbon) + lies
+    np.testing.assert_allclose(ended - begun, year["landscape_carbon_balance"].sum(axis=1), atol=1e-9 * begun.max())
+    exposed = year["abrupt_thaw_exposed_carbon"]
+    assert exposed.min() >= -1e-9 and exposed.max() > 5.0
+    undisturbed = 1.0 - np.concatenate([np.zeros((share.size, 1)), year["abrupt_thaw_area"][:, :-1]], axis=1)
+    flux = (undisturbed * (month["nitrogen_input"] - month["nitrogen_loss"]).sum(axis=2)).sum(axis=1)
+    ended = share * total(step.total_nitrogen, after.carbon) + np.asarray(ground.nitrogen.sum(axis=(1, 2)))
+    begun = total(step.total_nitrogen, before.carbon)
+    np.testing.assert_allclose(ended - begun, flux, atol=1e-9 * begun.max())
+
+
+def test_thawed_layers_lose_nitrogen(beyond):
+    _, after, _, month, _ = beyond
+    lost = month["nitrogen_loss_thawed_permafrost"]
+    assert lost.min() >= 0.0 and (lost <= month["nitrogen_loss"] + 1e-12).all()
+    if after.carbon.store.thawed_carbon.shape[1] > 1:
+        assert lost.max() > 1e-4
+        assert np.asarray(after.carbon.store.thawed_available_nitrogen).min() >= -1e-9
+
+
+def test_methane_is_part_of_what_was_decomposed(beyond):
+    _, _, _, month, _ = beyond
+    made, emitted = month["methane_production"], month["wetland_methane"]
+    np.testing.assert_allclose(made, month["methane_oxidation"] + emitted, atol=1e-9)
+    ways = sum(month[f"methane_{way}"] for way in ("plant_transport", "ebullition", "diffusion"))
+    np.testing.assert_allclose(ways, emitted, atol=1e-9)
+    assert emitted.min() >= 0.0 and emitted.max() > 0.0
+    assert (made <= 0.5 * 0.14 * month["heterotrophic_respiration"] + 1e-9).all()
 
 
 def test_root_access_of_layers():

@@ -11,11 +11,12 @@ import xarray as xr
 import jtem
 from calibration_twins import HEAT, build, write_heat_table
 from jtem import parameters, plan, step
-from jtem.assemble import calibration, course, sites
+from jtem.assemble import course, sites, validation
 from jtem.covariates import COVARIATES, LIMIT, covariates, design_matrix
 from jtem.errors import InputError
 from jtem.files import data_path
 from jtem.plan.calibration import ValidationSection
+from jtem.readers.observed_sites import ObservedSites
 from jtem.study.calibration import least_squares, misfit, results, search
 from jtem.study.calibration import problem as problems
 from jtem.study.calibration.case import Settings
@@ -308,10 +309,11 @@ def test_blocks_stay_whole_and_every_third_site_is_left():
     latitude, longitude = random.uniform(50, 75, 300), random.uniform(-180, 180, 300)
     names = [f"site {k}" for k in range(300)]
     cells = xr.Dataset({"latitude": ("cell", latitude), "longitude": ("cell", longitude)})
-    part = sites.Sites(tuple(names), cells, xr.Dataset(), lambda *_: xr.Dataset(), 0, "")
-    folds = calibration.folds_of(ValidationSection(), [part], [list(range(300))], names)
+    part = ObservedSites(tuple(names), cells, xr.Dataset(), lambda *_: xr.Dataset(), 0, "")
+    found = sites.Sites(tuple(names), (part,), (tuple(range(300)),), xr.Dataset())
+    folds = validation.folds_of(ValidationSection(), found)
     assert 70 < (folds == -1).sum() < 130
-    np.testing.assert_array_equal(folds == -1, [calibration.hashed(name) % 3 == 0 for name in names])
+    np.testing.assert_array_equal(folds == -1, [validation.hashed(name) % 3 == 0 for name in names])
     block = [(a // 5, b // 10) for a, b in zip(latitude, longitude, strict=True)]
     for one in set(block):
         mine = folds[[b == one for b in block]]

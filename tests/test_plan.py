@@ -9,7 +9,7 @@ import pytest
 
 from jtem import plan
 from jtem.errors import InputError
-from jtem.files import data_path, resolve
+from jtem.files import Inputs, data_path
 from jtem.physics import permafrost
 from jtem.plan import calibration, schema, toml
 
@@ -97,13 +97,13 @@ def test_a_wrong_plan_ends_with_one_sentence(old, new, says):
 def test_files_are_relative_to_the_data_folder(tmp_path, monkeypatch):
     monkeypatch.delenv("JTEM_DATA", raising=False)
     (tmp_path / "a.nc").write_text("x")
-    assert resolve("a.nc", tmp_path, "p") == tmp_path / "a.nc"
+    assert Inputs(tmp_path).find("a.nc", "p") == tmp_path / "a.nc"
     with pytest.raises(InputError, match="--data DIR or the variable JTEM_DATA"):
-        resolve("a.nc", None, "p")
+        Inputs().find("a.nc", "p")
     monkeypatch.setenv("JTEM_DATA", str(tmp_path))
-    assert resolve("a.nc", None, "p").is_file()
+    assert Inputs().find("a.nc", "p").is_file()
     with pytest.raises(InputError, match=r"b.nc not found"):
-        resolve("b.nc", None, "p")
+        Inputs().find("b.nc", "p")
 
 
 def test_missing_file_is_one_sentence(tmp_path):

@@ -1,7 +1,6 @@
 """Protocols as data, passes run apart, work that survives a kill."""
 
 import importlib.util
-import json
 import os
 import signal
 import subprocess
@@ -293,7 +292,6 @@ def test_a_stopped_run_goes_on_bitwise_and_repeats_nothing(tmp_path):
     for (key, expected), (other, found) in zip(sorted_items(plain), sorted_items(copy), strict=True):
         assert key == other
         np.testing.assert_array_equal(expected, found, err_msg=str(key))
-    assert json.loads((tmp_path / "a" / ".jtem-work" / "status.json").read_text())
     with pytest.raises(InputError, match="another run"):
         ChunkStore(tmp_path / "a", {"plan": 2})
     assert not ChunkStore(tmp_path / "a", {"plan": 2}, fresh=True).resumed
@@ -315,8 +313,8 @@ def test_parts_of_a_job_array_make_the_whole(tmp_path):
     whole = experiment(chunk=8)
     run.run_experiment(whole, plain)
     for part in (1, 0):
-        store = ChunkStore(tmp_path, {}, part=(part, 2))
-        run.run_experiment(whole, store)
+        store = ChunkStore(tmp_path, {})
+        run.run_experiment(whole, store, only=range(part, 2, 2))
     assert not store.unfinished(run.chunks(whole), run.units(whole))
     store.replay(whole.stages, jax.tree.structure(run.state_like(whole)), copy)
     for (key, expected), (other, found) in zip(sorted_items(plain), sorted_items(copy), strict=True):

@@ -342,7 +342,7 @@ COMMANDS = {
     "run good.toml --part x": "argument --part: 'x' is not I/N, e.g. 2/8 ('jtem run --help' lists what there is)",
     "run good.toml --out afile": "afile: is a file, not a folder; choose another with --out DIR",
     "run good.toml --resume": "small: holds no unfinished run to resume; leave out --resume to start one",
-    "run good.toml --distributed x --part 1/2": "--part and --distributed both share out the chunks; give one of them",
+    "run good.toml --dask local --part 1/2": "--part and --dask both share out the chunks; give one of them",
     "run good.toml --data absent": "absent: data folder not found; correct --data or the variable JTEM_DATA",
     "run good.toml --outt x": "unrecognized arguments: --outt x ('jtem --help' lists what there is)",
     "run good.toml --log absent/log": "--log absent/log: cannot be written (No such file or directory); choose another file",

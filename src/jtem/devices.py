@@ -41,20 +41,20 @@ LATE = (
 """What it costs when JAX has started already."""
 
 
-def use_all_cores(gradients: bool = False) -> bool:
-    """One JAX CPU device a core and compiler options for CPUs (those for ``gradients``), if JAX has not started yet.
+def use_all_cores(gradients: bool = False, devices: int = 0) -> bool:
+    """One JAX CPU device a core (or ``devices``) and compiler options for CPUs (those for ``gradients``), if JAX has not started.
 
     An accelerator stays the default where there is one. ``XLA_FLAGS`` of the environment is kept and added to; where it says
     how many CPU devices there are, that number stays. Compiled programs are kept for later processes (``compile_cache``).
     Returns whether JAX runs, or will run, like that.
     """
-    done = _set_up(gradients)
+    done = _set_up(gradients, devices or usable_cores())
     if done:
         compile_cache.use(usable_cores())
     return done
 
 
-def _set_up(gradients: bool) -> bool:
+def _set_up(gradients: bool, devices: int) -> bool:
     """Set devices and options of JAX if that is possible; returns whether they are set."""
     import jax
 
@@ -63,10 +63,10 @@ def _set_up(gradients: bool) -> bool:
     if "xla_force_host_platform_device_count" in given:
         os.environ["XLA_FLAGS"] = wanted
         return True
-    if getattr(jax.config, "jax_num_cpu_devices", 0) == usable_cores() and wanted == given:
+    if getattr(jax.config, "jax_num_cpu_devices", 0) == devices and wanted == given:
         return True  # done before: JAX may have started since, with these options
     try:
-        jax.config.update("jax_num_cpu_devices", usable_cores())
+        jax.config.update("jax_num_cpu_devices", devices)
     except RuntimeError:  # JAX has started: keep its devices
         return False
     os.environ["XLA_FLAGS"] = wanted

@@ -5,13 +5,16 @@ from __future__ import annotations
 import contextlib
 import csv
 import os
+import shutil
 import tempfile
 from collections.abc import Iterable, Iterator, Sequence
-from contextvars import ContextVar
 from pathlib import Path
+from typing import Any
 
 from jtem.errors import InputError
 
+Anywhere = Any
+"""A ``pathlib.Path``, or the path of an object store that has its methods (``upath.UPath``: :func:`place`)."""
 DATA_VARIABLE = "JTEM_DATA"
 _PACKAGE = Path(__file__).resolve().parent
 _ROOTS = (_PACKAGE / "_data", _PACKAGE.parents[1] / "data")
@@ -37,66 +40,50 @@ def data_folder(given: Path | str | None) -> Path | None:
     return Path(named) if named else None
 
 
-def check_data_folder(given: Path | str | None) -> None:
-    """Raise ``InputError`` where the data folder that is given (or named by ``JTEM_DATA``) is none."""
-    folder = data_folder(given)
-    if folder is not None and not folder.is_dir():
-        raise InputError(f"{folder}: data folder not found; correct --data or the variable {DATA_VARIABLE}")
+class Inputs:
+    """Where the input files that a plan names are looked for, and which were found.
 
-
-def resolve(name: str, data: Path | str | None, where: str, *, folder: bool = False) -> Path:
-    """Path of an input file (or ``folder``) relative to the data folder (``data`` or ``JTEM_DATA``).
-
-    Raises ``InputError`` where it is absent.
+    ``folder``: of input files: as given, else the variable ``JTEM_DATA``, else none. ``found``: each file once, in order, for the
+    provenance of what is made of them. Raises ``InputError`` where the folder is none.
     """
-    path = Path(name)
-    if not path.is_absolute():
-        base = data_folder(data)
-        if base is None:
+
+    def __init__(self, data: Path | str | None = None):
+        self.folder, self.found = data_folder(data), dict[Path, None]()
+        if self.folder is not None and not self.folder.is_dir():
+            raise InputError(f"{self.folder}: data folder not found; correct --data or the variable {DATA_VARIABLE}")
+
+    def note(self, path: Path) -> Path:
+        """Remember an input file; returns it."""
+        if path.is_file():
+            self.found[path] = None
+        return path
+
+    def find(self, name: str, where: str, *, folder: bool = False) -> Path:
+        """Path of an input file (or ``folder``) relative to the data folder; raises ``InputError`` where it is absent."""
+        path = Path(name)
+        if not path.is_absolute():
+            if self.folder is None:
+                raise InputError(
+                    f"{where}: {name} is relative to a data folder; give it with --data DIR or the variable {DATA_VARIABLE}"
+                )
+            path = self.folder / name
+        if not (path.is_dir() if folder else path.is_file()):
+            what = "folder" if folder else "file"
             raise InputError(
-                f"{where}: {name} is relative to a data folder; give it with --data DIR or the variable {DATA_VARIABLE}"
+                f"{where}: {what} {path} not found; check the name and the data folder (--data or {DATA_VARIABLE})"
             )
-        path = base / name
-    if not (path.is_dir() if folder else path.is_file()):
-        what = "folder" if folder else "file"
-        raise InputError(
-            f"{where}: {what} {path} not found; check the name and the data folder (--data or {DATA_VARIABLE})"
-        )
-    return note_input(path)
+        return self.note(path)
 
-
-_FOUND: ContextVar[dict[Path, None] | None] = ContextVar("files found", default=None)
-
-
-@contextlib.contextmanager
-def inputs_found() -> Iterator[dict[Path, None]]:
-    """Collect the input files that are found inside, each once and in order, for the provenance of what is made of them."""
-    files: dict[Path, None] = {}
-    token = _FOUND.set(files)
-    try:
-        yield files
-    finally:
-        _FOUND.reset(token)
-
-
-def note_input(path: Path) -> Path:
-    """Tell :func:`inputs_found` of an input; returns it."""
-    files = _FOUND.get()
-    if files is not None and path.is_file():
-        files[path] = None
-    return path
-
-
-def here_or(name: str, data: Path | str | None, where: str) -> Path:
-    """Path of an input file as written from the current folder where there is one, else of the data folder (:func:`resolve`)."""
-    if Path(name).is_file():
-        return note_input(Path(name))
-    if not Path(name).is_absolute() and data_folder(data) is None:
-        raise InputError(
-            f"{where}: {name} is not in the current folder; correct its name, or give the folder of the data with --data DIR or "
-            f"the variable {DATA_VARIABLE}"
-        )
-    return resolve(name, data, where)
+    def here_or(self, name: str, where: str) -> Path:
+        """Path of an input file as written from the current folder where there is one, else of the data folder (:meth:`find`)."""
+        if Path(name).is_file():
+            return self.note(Path(name))
+        if not Path(name).is_absolute() and self.folder is None:
+            raise InputError(
+                f"{where}: {name} is not in the current folder; correct its name, or give the folder of the data with --data "
+                f"DIR or the variable {DATA_VARIABLE}"
+            )
+        return self.find(name, where)
 
 
 def partial_path(path: Path) -> Path:
@@ -137,6 +124,57 @@ def read_table(*parts: str) -> list[dict[str, str]]:
     """Rows of a packaged CSV table by column; lines that begin with ``#`` are remarks. Raises ``InputError``."""
     with data_path(*parts).open(encoding="utf-8", newline="") as file:
         return list(csv.DictReader(line for line in file if not line.startswith("#")))
+
+
+def place(name: str) -> Anywhere:
+    """A folder by its name, or a place such as ``s3://bucket/run`` by its address; raises ``InputError``."""
+    if "://" not in name:
+        return Path(name).absolute()
+    try:
+        from upath import UPath
+
+        made = UPath(name)
+        made.exists()
+    except (ImportError, ValueError, OSError) as error:
+        raise InputError(
+            f"{name}: cannot be reached ({str(error).splitlines()[0]}); correct the address, or install what it needs: pip "
+            "install 'jtem[distributed]' s3fs (gcsfs, adlfs)"
+        ) from None
+    return made
+
+
+def write_once(path: Anywhere, content: bytes) -> None:
+    """Write a file whole, unless it is there: of processes that write the same file the first one wins."""
+    if path.is_file():
+        return
+    with contextlib.suppress(FileExistsError):
+        if not isinstance(path, Path):
+            path.fs.pipe_file(path.path, content, mode="create")
+            return
+        partial = partial_path(path)
+        try:
+            partial.write_bytes(content)
+            _link(partial, path)
+        finally:
+            partial.unlink(missing_ok=True)
+
+
+def _link(made: Path, path: Path) -> None:
+    """Give a file its name; raises ``FileExistsError`` where that is taken."""
+    try:
+        os.link(made, path)
+    except FileExistsError:
+        raise
+    except OSError:  # a file system without links
+        os.replace(made, path)
+
+
+def remove_tree(path: Anywhere) -> None:
+    """Remove a folder and all in it, if it is there."""
+    if isinstance(path, Path):
+        shutil.rmtree(path, ignore_errors=True)
+    elif path.exists():
+        path.fs.rm(path.path, recursive=True)
 
 
 def prepare_folder(folder: Path | str, files: Sequence[str] = (), force: bool = True) -> bool:

@@ -50,6 +50,7 @@ class Cell(eqx.Module):
     top_of_atmosphere: Float[AnyArray, "*cells 12"]  # cal cm-2 d-1
     soil_carbon_profile: Float[AnyArray, "*cells layer"]  # gC m-2 in the 25 layers
     soil_nitrogen_profile: Float[AnyArray, "*cells layer"] | None = None  # gN m-2; None: by the C:N of the active pool
+    inundated_fraction: Float[AnyArray, "*cells"] | None = None  # of a map; NaN and None: that of the community
     own: Float[AnyArray, "*cells parameter"] | None = (
         None  # values of the parameters that follow the place (Design.own)
     )
@@ -63,3 +64,5 @@ class Controls(eqx.Module):
     follow: Bool[
         AnyArray, "*cells"
     ]  # without moving matter, accessible shares follow the active layer (else it is held)
+    roots: Bool[AnyArray, "*cells"] | None = None  # where roots follow thaw: whether they do (None: yes)
+    abrupt: Bool[AnyArray, "*cells"] | None = None  # where abrupt thaw may happen: whether it does (None: yes)

@@ -35,6 +35,10 @@ class Conversion:
 CONVERSIONS = {
     "gC m-2 month-1": Conversion("kg m-2 s-1", 1e-3, rate=True),
     "gN m-2 month-1": Conversion("kg m-2 s-1", 1e-3, rate=True),
+    "gC(CH4) m-2 month-1": Conversion(
+        "kg m-2 s-1", 1e-3 * 16.043 / 12.011, rate=True
+    ),  # files have the mass of methane
+    "gC(CH4) m-2 year-1": Conversion("kg m-2 s-1", 1e-3 * 16.043 / 12.011, rate=True),
     "mm month-1": Conversion("kg m-2 s-1", rate=True),
     "gC m-2 year-1": Conversion("kg m-2 s-1", 1e-3, rate=True),
     "gN m-2 year-1": Conversion("kg m-2 s-1", 1e-3, rate=True),

@@ -142,3 +142,10 @@ def test_slopes_at_the_edges():
     finite_slopes(lambda c: couple(vegetation_carbon=c, structural_nitrogen=0.0).resorption, 0.0, 1e-6)
     finite_slopes(lambda g: couple(potential_gpp=g).labile_uptake, 0.0, 20.0, 100.0)
     finite_slopes(lambda w: nitrogen.conductivity_per_water(a(0.0), w), 0.0, 0.01)
+
+
+def test_n10_n11_deep_losses_by_hand():
+    """A tenth moves; 20 mm through 50 mm of water: 0.04 a month; a hundredth of 2 gN mineralised leaves as gas, of -1 nothing."""
+    rate = nitrogen.leaching_rate(a(20.0), a([50.0, 0.0]), a([0.1, 0.1]))
+    close(rate, [0.04, 2.0])  # at least 1 mm of water
+    close(nitrogen.gaseous_loss(a([2.0, -1.0]), a([0.01, 0.01])), [0.02, 0.0])

@@ -136,6 +136,18 @@ def test_unsigned_bytes_in_the_old_form(tmp_path):
     assert shares["boreal_forest"].tolist() == [0.0] + [1.0] * 11
 
 
+@pytest.mark.parametrize(("unit", "factor"), [("1", 1.0), ("percent", 100.0)])
+def test_a_map_of_wetland(tmp_path, unit, factor):
+    wet = np.full(SHAPE, 0.25 * factor)
+    wet[0, 0] = np.nan
+    found = cells(tmp_path, fixed(inundated_fraction=(GRID, wet, {"units": unit})))
+    values = found["inundated_fraction"].values
+    assert np.isnan(values[0]) and (values[1:] == 0.25).all()
+    with pytest.raises(InputError, match=r"'inundated_fraction' is .* not a share from 0 to 1"):
+        cells(tmp_path, fixed(inundated_fraction=(GRID, 8.0 * wet, {"units": unit})))
+    assert "inundated_fraction" not in cells(tmp_path, fixed())
+
+
 def test_soil_carbon_observed_in_part_stays(tmp_path):
     stocks = np.broadcast_to(np.array([10.0, 20.0, np.nan, np.nan]), (*SHAPE, 4)).copy()
     stocks[0, 0] = np.nan

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from jtem.assemble import calibration
+from jtem.assemble import calibration, validation
 from jtem.plan import calibration as plans
 from jtem.readers import climate_grid
 
@@ -68,7 +68,7 @@ def test_forcing_and_soil_of_sites(shared_data):
     o = plain.observations
     deep = np.flatnonzero(o.bound)
     assert {plain.sites[s] for s in o.site[deep]} <= {"U27"} and np.all(o.value[deep] == 0)  # M11 thaws 4.8 m
-    untouched = [calibration.hashed(name) % 3 == 0 for name in plain.sites]
+    untouched = [validation.hashed(name) % 3 == 0 for name in plain.sites]
     assert not o.fit[np.array(untouched)[o.site]].any()
     assert plain.covariates["annual_snowfall"].shape == (6,)
 

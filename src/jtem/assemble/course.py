@@ -17,7 +17,7 @@ from jtem.assemble.domain import Loader, domain_of, loaders
 from jtem.assemble.fields import known_of, mean_year, with_own
 from jtem.devices import use_all_cores
 from jtem.errors import InputError, suggest
-from jtem.files import check_data_folder, here_or, inputs_found
+from jtem.files import Inputs
 from jtem.parameters import ParameterTable
 from jtem.plan.run import OutputSection, Plan, SpinUpSection
 from jtem.readers.catalogue import Domain
@@ -92,37 +92,25 @@ def prepare(
     ``place``, ``table``, ``processes``: in place of what [domain], [model] parameters and [model.processes] name. ``force``:
     go on from a state of other parameters.
     """
-    check_data_folder(data)
-    with inputs_found() as files:
-        made = _prepared(plan, data, force=force, place=place, table=table, processes=processes)
-    known = place.files if place is not None else ()
-    return dataclasses.replace(made, files=tuple(dict.fromkeys((*known, *files))))
-
-
-def _prepared(
-    plan: Plan,
-    data: Path | None,
-    *,
-    force: bool,
-    place: Domain | None,
-    table: ParameterTable | None,
-    processes: step.Processes | None,
-) -> Prepared:
-    """:func:`prepare` without the list of files."""
+    inputs = Inputs(data)
     design = model.design(plan.model, plan.where)
     design = design if processes is None else dataclasses.replace(design, processes=processes)
-    read = model.parameter_files(plan.model.parameters, data, f"{plan.where}: [model]")
-    begin = here_or(plan.run.restart, data, f"{plan.where}: [run] restart") if plan.run.restart else None
+    read = model.parameter_files(plan.model.parameters, inputs, f"{plan.where}: [model]")
+    begin = inputs.here_or(plan.run.restart, f"{plan.where}: [run] restart") if plan.run.restart else None
     table = table or parameters.read_table(step.Parameters, read)
     named = plan.domain.community
     if named and named not in table.communities:
         raise InputError(f"{plan.where}: [domain] community {named!r} is unknown; {suggest(named, table.communities)}")
-    place = place or domain_of(plan, data)
+    place = place or domain_of(plan, inputs)
     cells = model.columns(place.cells, table.communities, design.pool_dtype, place.inputs[0], plan.permafrost)
-    load = loaders(place, cells.count, plan.run.chunk_columns)
+    nitrogen = plan.domain.nitrogen_deposition
+    table_of = here_or(nitrogen, data, f"{plan.where}: [domain] nitrogen_deposition") if nitrogen else None
+    load = loaders(place, cells.count, plan.run.chunk_columns, table_of)
     if table.fields:
         cycle = load(plan.spinup.climate, plan.spinup.cycle, f"{plan.where}: [spinup] cycle", wrap=True)
-        known = known_of(cells.columns, cells.column_cell, place.cells, mean_year(cycle, cells.count))
+        year = [field[cells.column_cell] for field in mean_year(cycle, cells.count)]
+        sand, clay = (np.asarray(place.cells[name].values, np.float64)[cells.column_cell] for name in ("sand", "clay"))
+        known = known_of(cells.columns, year, sand, clay)
         design, own = with_own(design, cells.columns, known, table)
         cells = dataclasses.replace(cells, columns=own)
     experiment = Experiment(
@@ -138,7 +126,15 @@ def _prepared(
     )
     if begin:
         experiment = restarted(plan, experiment, table.hash(), begin, force)
-    return Prepared(plan, experiment, grid(cells, table.communities), table, place.inputs, place.title)
+    return Prepared(
+        plan=plan,
+        experiment=experiment,
+        grid=grid(cells, table.communities),
+        table=table,
+        inputs=place.inputs,
+        title=place.title,
+        files=tuple(dict.fromkeys((*place.files, *inputs.found))),
+    )
 
 
 def spin_up(section: SpinUpSection, load: Load, where: str) -> SpinUp:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import functools
 import importlib
 from collections.abc import Callable, Sequence
@@ -13,9 +14,9 @@ import numpy as np
 from jtem.assemble import store
 from jtem.constants import WATTS_TO_TEM_RADIATION
 from jtem.errors import InputError
-from jtem.files import here_or, resolve
+from jtem.files import Inputs
 from jtem.physics import radiation
-from jtem.readers import to_model
+from jtem.readers import deposition, to_model
 from jtem.readers.catalogue import SOURCES, Domain
 
 if TYPE_CHECKING:
@@ -25,14 +26,14 @@ if TYPE_CHECKING:
 Loader = Callable[[np.ndarray], "Climate"]
 
 
-def domain_of(plan: Plan, data: Path | None) -> Domain:
+def domain_of(plan: Plan, inputs: Inputs) -> Domain:
     """The domain of a run: a store, or what its source opens; raises ``InputError``."""
     if not SOURCES[plan.domain.source].module:
-        return store.domain(plan)
-    return domain(plan.domain, list(plan.climate_years), data, plan.where)
+        return store.domain(plan, inputs)
+    return domain(plan.domain, list(plan.climate_years), inputs, plan.where)
 
 
-def domain(section: DomainSection, climates: Sequence[str], data: Path | None, where: str) -> Domain:
+def domain(section: DomainSection, climates: Sequence[str], inputs: Inputs, where: str) -> Domain:
     """What the section's source opens; ``climates``: names that the plan uses. Raises ``InputError``."""
     source = SOURCES[section.source]
     where = f"{where}: [domain]"
@@ -42,7 +43,7 @@ def domain(section: DomainSection, climates: Sequence[str], data: Path | None, w
         )
 
     def find(name: str, *, folder: bool = False, here: bool = False) -> Path:
-        return here_or(name, data, where) if here else resolve(name, data, where, folder=folder)
+        return inputs.here_or(name, where) if here else inputs.find(name, where, folder=folder)
 
     given: dict[str, object] = {key: getattr(section, key) for key in source.takes}
     if source.sun:
@@ -68,7 +69,24 @@ def loader(
     return load
 
 
-def loaders(place: Domain, count: int, chunk: int) -> Callable[..., Loader]:
-    """:func:`loader` of one domain: (climate, years, asked, wrap=False) -> loader, one object for the same climate and years."""
-    made = functools.partial(loader, place, count, chunk)
+def loaders(place: Domain, count: int, chunk: int, nitrogen: Path | None = None) -> Callable[..., Loader]:
+    """:func:`loader` of one domain: (climate, years, asked, wrap=False) -> loader, one object for the same climate and years.
+
+    ``nitrogen``: table of deposition that is added to what the climate has.
+    """
+
+    def made(climate: str, years: tuple[int, int], asked: str, *, wrap: bool = False) -> Loader:
+        load = loader(place, count, chunk, climate, years, asked, wrap=wrap)
+        return load if nitrogen is None else _with_deposition(load, deposition.monthly(nitrogen, climate, *years))
+
     return functools.cache(made)
+
+
+def _with_deposition(load: Loader, monthly: np.ndarray) -> Loader:
+    """The loader with nitrogen (year, 12) added in every cell."""
+
+    def loaded(cells: np.ndarray) -> Climate:
+        climate = load(cells)
+        return dataclasses.replace(climate, nitrogen_input=np.asarray(climate.nitrogen_input) + monthly[None])
+
+    return loaded

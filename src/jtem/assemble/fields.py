@@ -6,7 +6,6 @@ import dataclasses
 from collections.abc import Callable, Sequence
 
 import numpy as np
-import xarray as xr
 
 from jtem import step
 from jtem.covariates import covariates
@@ -18,10 +17,11 @@ CELLS = 2000
 """Cells whose climate is read at a time."""
 
 
-def known_of(columns: Cell, column_cell: np.ndarray, cells: xr.Dataset, mean_year: Sequence[np.ndarray]) -> dict:
-    """Covariates of columns. ``mean_year``: air temperature, precipitation and radiation of the cells, (cell, 12) each."""
-    air, rain, light = (np.asarray(field, np.float64)[column_cell] for field in mean_year)
-    sand, clay = (np.asarray(cells[name].values, np.float64)[column_cell] for name in ("sand", "clay"))
+def known_of(columns: Cell, year: Sequence[np.ndarray], sand: np.ndarray, clay: np.ndarray) -> dict[str, np.ndarray]:
+    """Covariates of columns. ``year``: air temperature, precipitation and radiation of a mean year, (column, 12) each; sand and
+    clay percent (column,).
+    """
+    air, rain, light = (np.asarray(field, np.float64) for field in year)
     return covariates(
         air, rain, light, np.asarray(columns.elevation), sand, clay, np.asarray(columns.soil_carbon_profile)
     )

@@ -14,7 +14,7 @@ from jtem import variables
 from jtem.assemble import course, model
 from jtem.assemble.free_parameters import check_names, free
 from jtem.errors import InputError, suggest
-from jtem.files import read_table, resolve
+from jtem.files import Inputs, read_table
 from jtem.parameters import ParameterTable
 from jtem.plan import run as run_plans
 from jtem.plan.calibration import ALL, CalibrationPlan
@@ -38,13 +38,14 @@ def case(plan: CalibrationPlan, data: Path | None, overlays: Sequence[str] = ())
     (section,) = plan.data
     if not section.path:
         raise InputError(f"{where}: source 'published' needs 'path', the run plan of the factorial; add it")
+    inputs = Inputs(data)
     beside = Path(plan.where).parent / section.path
-    run_plan = run_plans.read(beside if beside.is_file() else resolve(section.path, data, where))
+    run_plan = run_plans.read(beside if beside.is_file() else inputs.find(section.path, where))
     if run_plan.paper not in PRINTED:
         raise InputError(
             f"{run_plan.where}: numbers of paper '{run_plan.paper}' cannot be fitted; {suggest(run_plan.paper, PRINTED)}"
         )
-    table = model.table((*plan.model.parameters, *overlays), data, f"{plan.where}: [model]")
+    table = model.table((*plan.model.parameters, *overlays), inputs, f"{plan.where}: [model]")
     check_names(plan, table)
     prepared = course.prepare(dataclasses.replace(run_plan, model=plan.model), data, table=table)
     stages = {stage.name: stage for stage in prepared.experiment.stages}

@@ -11,7 +11,7 @@ import numpy as np
 
 from jtem import parameters, step
 from jtem.errors import InputError, suggest
-from jtem.files import data_path, here_or
+from jtem.files import Inputs, data_path
 from jtem.physics import permafrost, radiation, snow
 from jtem.physics.soil_heat import FREEZING, GRIDS, ThermalDesign
 from jtem.readers import to_model
@@ -19,11 +19,23 @@ from jtem.readers import to_model
 if TYPE_CHECKING:
     import xarray as xr
 
-    from jtem.plan.run import ModelSection, PermafrostSection
+    from jtem.plan.model import ModelSection
+    from jtem.plan.run import PermafrostSection
 
 
 def design(section: ModelSection, where: str) -> step.Design:
     """The design that a section asks for, with the plan's own functions in their slots; raises ``InputError``."""
+    needing = {'roots = "follow_thaw"': section.roots_follow_thaw, 'abrupt_thaw = "areas"': section.abrupt_thaw}
+    if section.deep_nitrogen_losses and not section.permafrost.decomposes_layers:
+        raise InputError(
+            f"{where}: [model] deep_nitrogen_losses needs layers of thawed ground, which permafrost = "
+            f'"{section.permafrost.name}" has not; use layered, or leave it out'
+        )
+    for words in [words for words, asked in needing.items() if asked and not section.permafrost.layers]:
+        raise InputError(
+            f'{where}: [model] {words} needs matter below the active pool, which permafrost = "{section.permafrost.name}" '
+            "has not; use layered or thaw_ratio, or leave it out"
+        )
     thermal = ThermalDesign(
         layer_edges=GRIDS[section.soil_grid],
         substeps=section.heat_substeps,
@@ -39,6 +51,10 @@ def design(section: ModelSection, where: str) -> step.Design:
         carbon_substeps=section.carbon_substeps,
         open_nitrogen=section.open_nitrogen,
         two_water_layers=section.two_water_layers,
+        roots_follow_thaw=section.roots_follow_thaw,
+        abrupt_thaw=section.abrupt_thaw,
+        methane=section.methane,
+        deep_nitrogen_losses=section.deep_nitrogen_losses,
         heat_dtype=section.precision.heat_dtype,
         pool_dtype=section.precision.pool_dtype,
     )
@@ -72,12 +88,12 @@ def functions(named: Mapping[str, str], where: str) -> dict[str, Callable]:
     return found
 
 
-def parameter_files(names: Sequence[str], data: Path | None, where: str) -> list[Path]:
+def parameter_files(names: Sequence[str], inputs: Inputs, where: str) -> list[Path]:
     """The defaults and overlays, packaged by name ("liu2024") or a path; raises ``InputError``."""
     files = [data_path("parameters", "defaults.toml")]
     for name in names:
         if name.endswith(".toml"):
-            files.append(here_or(name, data, where))
+            files.append(inputs.here_or(name, where))
             continue
         known = [p.stem for p in files[0].parent.glob("*.toml") if p.stem != "defaults"]
         if name not in known:
@@ -88,9 +104,9 @@ def parameter_files(names: Sequence[str], data: Path | None, where: str) -> list
     return files
 
 
-def table(names: Sequence[str], data: Path | None, where: str) -> parameters.ParameterTable:
+def table(names: Sequence[str], inputs: Inputs, where: str) -> parameters.ParameterTable:
     """The parameters of the defaults and overlays; raises ``InputError``."""
-    files = parameter_files(names, data, where)
+    files = parameter_files(names, inputs, where)
     return parameters.read_table(step.Parameters, files)
 
 

@@ -16,7 +16,7 @@ import numpy as np
 from jtem import __version__
 from jtem.assemble.course import Prepared
 from jtem.devices import usable_cores
-from jtem.run import Summary
+from jtem.run import Summary, layout
 
 LIBRARIES = ("jax", "jaxlib", "equinox", "numpy", "xarray", "netCDF4")
 """What a run's numbers and files may depend on, beside jtem and Python."""
@@ -148,6 +148,6 @@ def identity(prepared: Prepared) -> dict[str, object]:
         "version": __version__,
         "inputs": list(prepared.inputs),
         "checksums": checksums(prepared.files),
-        "devices": f"{len(devices)} {devices[0].platform}",
+        "layout": f"{devices[0].platform}, {layout.described(prepared.experiment, len(devices))}",
         "columns": len(prepared.experiment.column_cell),
     }

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from jtem.errors import InputError
-from jtem.files import note_input, resolve
+from jtem.files import Inputs
 from jtem.readers import prepare
 from jtem.readers import store as stores
 from jtem.readers.catalogue import Domain
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from jtem.plan import Plan
 
 
-def domain(plan: Plan) -> Domain:
+def domain(plan: Plan, inputs: Inputs) -> Domain:
     """The store that ``jtem prepare`` made, as a domain; raises ``InputError`` where it was made with other settings."""
     path = plan.store
     again = f"run: jtem prepare {plan.where}"
@@ -36,16 +36,16 @@ def domain(plan: Plan) -> Domain:
                 f"{path}: climate '{name}' has {have[name][0]}-{have[name][1]}, the plan needs {first}-{last}; "
                 f"{again} --force"
             )
-    cells, inputs = stores.read_cells(note_input(path)), (str(path), stores.provenance(path))
+    cells, said = stores.read_cells(inputs.note(path)), (str(path), stores.provenance(path))
     if plan.domain.source == "isimip" or plan.domain.stride == 1:
-        return Domain(cells, lambda climate: stores.source(path, climate), inputs, stored=True)
+        return Domain(cells, lambda climate: stores.source(path, climate), said, stored=True)
     kept = np.arange(cells.sizes["cell"])[:: plan.domain.stride]
 
     def strided(climate: str):
         source, where = stores.source(path, climate)
         return lambda rows, first, last: source(kept[rows], first, last), where
 
-    return Domain(cells.isel(cell=kept), strided, inputs, stored=True)
+    return Domain(cells.isel(cell=kept), strided, said, stored=True)
 
 
 def recipe_words(plan: Plan) -> dict[str, object]:
@@ -67,23 +67,23 @@ def recipe_words(plan: Plan) -> dict[str, object]:
     }  # fmt: skip
 
 
-def isimip_recipe(plan: Plan, data: Path | None) -> prepare.Recipe:
+def isimip_recipe(plan: Plan, inputs: Inputs) -> prepare.Recipe:
     """The recipe of a plan with source "isimip", all paths found."""
     d, part = plan.domain, plan.prepare
     where = f"{plan.where}: [prepare]"
 
     def find(name: str) -> Path | None:
-        return resolve(name, data, where) if name else None
+        return inputs.find(name, where) if name else None
 
     def need(name: str, folder: bool = False) -> Path:
-        return resolve(name, data, where, folder=folder)
+        return inputs.find(name, where, folder=folder)
 
     climates = {
         name: prepare.Request(d.climate.get(name, (name,)), first, last, part.nitrogen.get(name, ()))
         for name, (first, last) in plan.climate_years.items()
     }
     return prepare.Recipe(
-        folder=resolve(part.folder, data, where, folder=True),
+        folder=inputs.find(part.folder, where, folder=True),
         climates=climates,
         vegetation=need(part.vegetation),
         texture=need(part.texture, folder=not Path(part.texture).suffix),
@@ -96,7 +96,7 @@ def isimip_recipe(plan: Plan, data: Path | None) -> prepare.Recipe:
         land_mask=find(part.land_mask),
         permafrost_map=find(part.permafrost_map),
         permafrost_codes=part.permafrost_codes,
-        soil_carbon=tuple(resolve(n, data, where, folder=not Path(n).suffix) for n in part.soil_carbon),
+        soil_carbon=tuple(inputs.find(n, where, folder=not Path(n).suffix) for n in part.soil_carbon),
         climate_elevation=find(part.climate_elevation),
         lapse_rate=part.lapse_rate,
         box=part.box,

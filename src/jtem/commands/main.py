@@ -21,7 +21,7 @@ from typing import Any, NoReturn
 from jtem import __version__
 from jtem.commands import log
 from jtem.errors import DONE, STOPPED, TERMINATED, USER_ERROR, InputError, InputNote, Terminated, suggest
-from jtem.files import check_data_folder
+from jtem.files import Inputs
 from jtem.readers.catalogue import STAMPS
 
 
@@ -165,9 +165,24 @@ def add_run_arguments(command: argparse.ArgumentParser) -> None:
         help="only every N-th chunk from the I-th (job array); then run without it",
     )
     command.add_argument(
-        "--distributed",
-        metavar="auto|HOST:PORT,I,N",
-        help="share the chunks among the processes of JAX's distributed runtime; the first one writes the files",
+        "--dask",
+        default="",
+        metavar="local|ADDRESS|FILE",
+        help="run the chunks on workers of Dask: processes here (local), those of a scheduler (its address, or the JSON file it "
+        "wrote), or jobs of Slurm or PBS (a TOML file)",
+    )
+    command.add_argument(
+        "--workers",
+        type=int,
+        default=0,
+        metavar="N",
+        help="with --dask local or TOML: how many (default: 1, or as it says)",
+    )
+    command.add_argument(
+        "--store",
+        default="",
+        metavar="PLACE",
+        help="where results of [output] zarr and unfinished work go (default: the output folder), e.g. s3://bucket/run",
     )
 
 
@@ -343,7 +358,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 def _done(arguments: argparse.Namespace) -> int:
     """Do what the command line says; the exit code."""
     try:
-        check_data_folder(getattr(arguments, "data", None))
+        Inputs(getattr(arguments, "data", None))  # is there
         module, _, name = arguments.action.partition(".")
         with _told_to_end(), _notes():
             return getattr(importlib.import_module(f"jtem.commands.{module}"), name)(arguments)

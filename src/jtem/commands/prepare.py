@@ -14,6 +14,7 @@ from jtem.assemble.domain import domain
 from jtem.assemble.model import table
 from jtem.assemble.store import isimip_recipe, recipe_words
 from jtem.errors import DONE, InputError
+from jtem.files import Inputs
 from jtem.readers import prepare, to_model
 from jtem.readers import store as stores
 
@@ -21,7 +22,7 @@ from jtem.readers import store as stores
 def command_prepare(arguments: argparse.Namespace) -> int:
     """Raw files to one prepared store, once."""
     begin = time.perf_counter()
-    plan, data = plans.read(arguments.plan), arguments.data
+    plan, found = plans.read(arguments.plan), Inputs(arguments.data)
     path, words = plan.store, recipe_words(plan)
     if plan.domain.source == "prepared":
         raise InputError(f"{plan.where}: [domain] source is 'prepared' already; run the plan, or name the raw source")
@@ -37,14 +38,14 @@ def command_prepare(arguments: argparse.Namespace) -> int:
         raise InputError(
             f"{path}: exists, prepared with other settings ({what}); use --force or another [prepare] store"
         )
-    communities = table(plan.model.parameters, data, f"{plan.where}: [model]").communities
+    communities = table(plan.model.parameters, found, f"{plan.where}: [model]").communities
     files: list[Path] = []
     if plan.domain.source == "isimip":
-        recipe = isimip_recipe(plan, data)
+        recipe = isimip_recipe(plan, found)
         cells, notes = prepare.isimip_cells(recipe, communities)
         inputs = [str(recipe.vegetation)]
     else:
-        place = domain(plan.domain, list(plan.climate_years), data, plan.where)
+        place = domain(plan.domain, list(plan.climate_years), found, plan.where)
         cells, notes, inputs = place.cells, [], place.inputs
     to_model.check_cells(cells, communities, inputs[0])
     climate_cell, offset = None, None

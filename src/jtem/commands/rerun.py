@@ -9,7 +9,7 @@ from pathlib import Path
 from jtem import plan as plans
 from jtem.assemble import provenance
 from jtem.assemble.course import started
-from jtem.commands.run import execute
+from jtem.commands.run import Way, execute
 from jtem.errors import DIFFERENT, DONE, InputError
 from jtem.files import data_folder, output_folder
 from jtem.writers import compare
@@ -32,7 +32,7 @@ def command_rerun(arguments: argparse.Namespace) -> int:
                 f"{path}: was made with parameters {said['parameter_hash']} ({said.get('parameter_files', '')}), its plan now "
                 f"gives {now['parameter_hash']}; find the parameter files that it was made with"
             )
-        execute(prepared, folder, force=False)
+        execute(prepared, folder, Way())
     return compared(path, folder, said)
 
 

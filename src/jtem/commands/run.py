@@ -8,7 +8,8 @@ import io
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Hashable, Sequence
+from collections.abc import Hashable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TextIO
 
@@ -20,17 +21,18 @@ from jtem import plan as plans
 from jtem import run as work
 from jtem.assemble.course import Prepared, open_plan, started
 from jtem.assemble.provenance import attributes, identity, notes
+from jtem.commands import cluster
 from jtem.commands.report import region_report
 from jtem.devices import use_all_cores
 from jtem.errors import DONE, FAILED_CELLS, InputError
-from jtem.files import output_folder, prepare_folder
+from jtem.files import output_folder, place, prepare_folder
 from jtem.physics.soil_heat import DEFAULT_EDGES
 from jtem.records import Grid
 from jtem.run import Progress, SpinUpReport, Stage, Summary, tolerance_kind
 from jtem.run.course import families
 from jtem.run.spinup import CLOSURE_TOLERANCE
 from jtem.writers.behind import Behind
-from jtem.writers.checkpoint import ChunkStore
+from jtem.writers.checkpoint import FOLDER, ChunkStore
 from jtem.writers.netcdf import NetcdfSink, file_names
 from jtem.writers.zarr import ZarrStore
 
@@ -77,10 +79,8 @@ class ProgressLine:
         rate = message.column_years_done / running
         left = (message.column_years_total - message.column_years_done) / max(rate, 1e-9) + self.compiling_left(message)
         chunk = f", chunk {message.chunk + 1}/{message.chunks}" if message.chunks > 1 else ""
-        text = (
-            f"{100 * share:3.0f} %  {message.stage}{chunk}  {rate:,.0f} cells x years/s  {duration(left)} left  "
-            f"(compiled in {message.compile_seconds:.0f} s)"
-        )
+        compiled = f"  (compiled in {message.compile_seconds:.0f} s)" if message.compile_seconds else ""
+        text = f"{100 * share:3.0f} %  {message.stage}{chunk}  {rate:,.0f} cells x years/s  {duration(left)} left{compiled}"
         if self.live:
             self.stream.write("\r" + text.ljust(self.width))
             self.width = len(text)
@@ -94,7 +94,7 @@ class ProgressLine:
             self.seen.add(self.programs[message.stage])
         else:
             self.seen |= {"spin-up"} if message.stage in ("spinup", "spin-up") else self.together
-        return message.compile_seconds / len(self.seen) * len(self.expected - self.seen)
+        return message.compile_seconds / max(len(self.seen), 1) * len(self.expected - self.seen)
 
     def end(self) -> None:
         """Leave the line."""
@@ -111,56 +111,88 @@ def duration(seconds: float) -> str:
     return f"{seconds / 3600:.1f} h"
 
 
-def execute(
-    prepared: Prepared, folder: Path, *, force: bool, part: tuple[int, int] = (0, 1), resume: bool = False
-) -> tuple[int, Summary]:
-    """Run an experiment and write its files; returns the exit code and the summary.
+@dataclass(frozen=True)
+class Way:
+    """How a run is done. ``force``: discard what is there; ``resume``: refuse where there is nothing to go on from.
 
-    Work is kept in the folder chunk by chunk until all files are written, so that a killed run goes on (``resume``: refuse
-    where there is nothing to go on from). ``part`` (i, n): only every n-th chunk; then no files are written.
+    ``part`` (i, n): only every n-th chunk, and no files. ``dask``: where workers are that run the chunks, ``workers`` of them.
+    ``store``: where results and unfinished work go, if not into the output folder.
     """
-    plan, experiment, said = prepared.plan, prepared.experiment, attributes(prepared)
-    same = identity(prepared)
+
+    force: bool = False
+    resume: bool = False
+    part: tuple[int, int] = (0, 1)
+    dask: str = ""
+    workers: int = 0
+    store: str = ""
+
+
+def begun_work(prepared: Prepared, folder: Path, way: Way) -> ChunkStore:
+    """The work of a run, new or to go on with; refuses folders that hold other things, in one sentence each."""
+    plan, experiment = prepared.plan, prepared.experiment
+    where = place(way.store) if way.store else folder.absolute()
     frequencies = [
         f for f, names in (("monthly", experiment.selection.monthly), ("annual", experiment.selection.annual)) if names
     ]
     stages = [stage.name for stage in experiment.stages]
     names = file_names(plan.plan.name, stages, frequencies, plan.output.state) if plan.output.netcdf else []
-    begun = (folder / ".jtem-work").is_dir() and not force
-    if resume and not begun:
-        raise InputError(f"{folder}: holds no unfinished run to resume; leave out --resume to start one")
-    prepare_folder(folder, names, force or begun)
+    begun = (where / FOLDER).is_dir() and not way.force
+    if way.resume and not begun:
+        raise InputError(f"{way.store or folder}: holds no unfinished run to resume; leave out --resume to start one")
+    prepare_folder(folder, names, way.force or begun)
     results = None
     if plan.output.zarr:
         results = ZarrStore.begin(
-            folder / f"{plan.plan.name}.zarr", prepared.grid, experiment.stages, experiment.selection, fresh=force,
-            known=begun or part[1] > 1, chunk_columns=experiment.chunk_columns, block_years=experiment.block_years,
-            attributes=said, heat_edges=DEFAULT_EDGES, double=plan.output.double,
+            where / f"{plan.plan.name}.zarr", prepared.grid, experiment.stages, experiment.selection, fresh=way.force,
+            known=begun or way.part[1] > 1, chunk_columns=experiment.chunk_columns, block_years=experiment.block_years,
+            attributes=attributes(prepared), heat_edges=DEFAULT_EDGES, double=plan.output.double,
         )  # fmt: skip
-    units = work.units(experiment)
     store = ChunkStore(
-        folder, same, part=part, fresh=force, keep_states=plan.output.state, results=results, units=units
-    )
+        where, identity(prepared), fresh=way.force, keep_states=plan.output.state, results=results,
+        units=work.units(experiment),
+    )  # fmt: skip
     if store.resumed:
-        print(f"going on with the unfinished run in {folder}", flush=True)
+        print(f"going on with the unfinished run in {way.store or folder}", flush=True)
+    return store
+
+
+def execute(prepared: Prepared, folder: Path, way: Way) -> tuple[int, Summary]:
+    """Run an experiment and write its files; returns the exit code and the summary.
+
+    Work is kept chunk by chunk until all files are written, so that a killed run goes on, here or in other processes.
+    """
+    plan, experiment = prepared.plan, prepared.experiment
+    store = begun_work(prepared, folder, way)
+    every = work.chunks(experiment)
     progress = ProgressLine(experiment.stages, experiment.spin_up is not None)
-    progress.start()
-    with Behind(store) as behind:
-        summary = work.run_experiment(experiment, behind, progress)
+    if way.dask:
+        progress = ProgressLine()
+        wrong = cluster.share_out(experiment, store, way.dask, way.workers, progress)
+        progress.end()
+        if wrong:
+            cluster.report_unfinished(prepared.grid, every, wrong)
+            return FAILED_CELLS, Summary(0.0, 0.0, 0, None, {})
+    else:
+        progress.start()
+    with Behind(store) as behind:  # after Dask everything is remembered, and this only says how it ended
+        summary = work.run_experiment(experiment, behind, progress, range(way.part[0], len(every), way.part[1]))
     progress.end()
-    print(
-        f"{summary.column_years:,} cells x years in {summary.seconds:.1f} s, of which {summary.compile_seconds:.1f} s "
-        "compiling",
-        flush=True,
-    )
-    if part[1] > 1:
-        left = len(store.unfinished(work.chunks(experiment), units))
-        print(f"part {part[0] + 1} of {part[1]} is done; {left} chunks left; without --part the files are written")
+    if not way.dask:
+        print(
+            f"{summary.column_years:,} cells x years in {summary.seconds:.1f} s, of which {summary.compile_seconds:.1f} s "
+            "compiling",
+            flush=True,
+        )
+    if way.part[1] > 1:
+        left = len(store.unfinished(every, store.units))
+        print(
+            f"part {way.part[0] + 1} of {way.part[1]} is done; {left} chunks left; without --part the files are written"
+        )
     else:
         for left in folder.glob(f".{plan.plan.name}_*.partial-*"):  # of a process that was killed while it wrote files
             left.unlink(missing_ok=True)
         with NetcdfSink(
-            folder, plan.plan.name, prepared.grid, attributes=said, heat_edges=DEFAULT_EDGES,
+            folder, plan.plan.name, prepared.grid, attributes=attributes(prepared), heat_edges=DEFAULT_EDGES,
             write_files=plan.output.netcdf, write_states=plan.output.state, double=plan.output.double,
         ) as sink:  # fmt: skip
             structure = jax.tree.structure(work.state_like(experiment)) if plan.output.state else None
@@ -227,7 +259,7 @@ def command_demo(arguments: argparse.Namespace) -> int:
         plan = prepared.plan
         cells = f"{prepared.grid.latitude.size} cells ({prepared.grid.column_cell.size} columns)"
         print(f"jtem {__version__}: {plan.plan.title}; {cells}, emulated climate", flush=True)
-        code, summary = execute(prepared, arguments.out, force=True)
+        code, summary = execute(prepared, arguments.out, Way(force=True))
     print(spin_up_text(summary.spin_up))
     region_report(plan, arguments.out, arguments.out / f"{plan.plan.name}.png", None)
     print(f"done in {time.perf_counter() - begin:.0f} s; every number and figure here is from emulated climate")
@@ -241,7 +273,7 @@ def command_warm(arguments: argparse.Namespace) -> int:
     if compile_cache.current().folder is None:
         raise InputError(f"nothing to warm: compiled programs are not kept ({compile_cache.current().reason})")
     with tempfile.TemporaryDirectory() as folder, contextlib.redirect_stdout(io.StringIO()):
-        code, _ = execute(open_plan(demo_plan(), None), Path(folder), force=True)
+        code, _ = execute(open_plan(demo_plan(), None), Path(folder), Way(force=True))
     print(f"cache: {compile_cache.described()}")
     return code
 
@@ -250,45 +282,11 @@ def command_run(arguments: argparse.Namespace) -> int:
     """Run a plan."""
     plan = plans.read(arguments.plan)
     folder = arguments.out = arguments.out or Path(plan.plan.name)
-    part, wait = arguments.part or (0, 1), None
-    if arguments.distributed:
-        if arguments.part:
-            raise InputError("--part and --distributed both share out the chunks; give one of them")
-        use_all_cores()
-        part, wait = joined_processes(arguments.distributed)
+    a = arguments
+    if a.dask and a.part:
+        raise InputError("--part and --dask both share out the chunks; give one of them")
+    way = Way(a.force, a.resume, a.part or (0, 1), a.dask, a.workers, a.store)
     with output_folder(folder):
-        prepared = started(plan, arguments.data, force=arguments.force)
-        code, summary = execute(prepared, folder, force=arguments.force, part=part, resume=arguments.resume)
-        if wait is not None and part[1] > 1:
-            wait()
-            if part[0] == 0:  # everything is remembered: this only writes the files
-                code, summary = execute(prepared, folder, force=False)
+        code, summary = execute(started(plan, a.data, force=a.force), folder, way)
     print(spin_up_text(summary.spin_up))
     return code
-
-
-def joined_processes(words: str) -> tuple[tuple[int, int], Callable[[], None]]:
-    """Join JAX's distributed runtime: this process's share of the chunks (i, n), and how to leave it.
-
-    ``words``: "auto" (a cluster that JAX knows, such as Slurm) or "HOST:PORT,I,N" with I from 0. Cells do not speak to one
-    another, so processes share nothing but the folder; the runtime tells each its number and stops all if one dies. Leaving
-    waits for the others, for as long as they work (collectives would give up after seconds).
-    """
-    patience = 30 * 86400
-    try:
-        if words == "auto":
-            jax.distributed.initialize(shutdown_timeout_seconds=patience)
-        else:
-            address, index, count = words.split(",")
-            jax.distributed.initialize(
-                coordinator_address=address,
-                num_processes=int(count),
-                process_id=int(index),
-                shutdown_timeout_seconds=patience,
-            )
-    except (ValueError, RuntimeError) as error:
-        raise InputError(
-            f"--distributed {words!r}: JAX's processes could not be joined ({str(error).splitlines()[0]}); give 'auto' on a "
-            "cluster that JAX knows, or HOST:PORT,I,N with I from 0"
-        ) from None
-    return (jax.process_index(), jax.process_count()), jax.distributed.shutdown

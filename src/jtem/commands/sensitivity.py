@@ -17,7 +17,7 @@ from jtem.assemble.course import Prepared, open_plan
 from jtem.assemble.provenance import attributes
 from jtem.commands.run import duration
 from jtem.errors import DONE, FAILED_CELLS, InputError
-from jtem.files import output_folder, resolve
+from jtem.files import Inputs, output_folder
 from jtem.plan.run import SensitivitySection
 from jtem.records import Propagated
 from jtem.report import page
@@ -172,7 +172,7 @@ def feedback(
     """Uncertainty of parameters carried to the quantities, by derivatives and by an ensemble; raises ``InputError``."""
     if part.covariance:
         path = Path(part.covariance)
-        uncertainty = read_covariance(path if path.is_file() else resolve(part.covariance, None, where))
+        uncertainty = read_covariance(path if path.is_file() else Inputs().find(part.covariance, where))
     else:
         uncertainty = ensembles.prior(settled, factors_of(part.parameters, where), part.prior)
     units = {q.unit for q in quantities}

@@ -13,6 +13,7 @@ from jtem import __version__, compile_cache
 from jtem.assemble.model import parameter_files
 from jtem.devices import usable_cores, use_all_cores
 from jtem.errors import DONE
+from jtem.files import Inputs
 from jtem.parameters import Numbers
 
 
@@ -28,7 +29,7 @@ def command_parameters(arguments: argparse.Namespace) -> int:
     """The table of parameters."""
     from jtem import parameters, step
 
-    table = parameters.read_table(step.Parameters, parameter_files(arguments.overlay, None, "--overlay"))
+    table = parameters.read_table(step.Parameters, parameter_files(arguments.overlay, Inputs(), "--overlay"))
     communities = [arguments.community] if arguments.community else list(table.communities)
     for name in communities:
         table.index(name)

@@ -28,13 +28,15 @@ if TYPE_CHECKING:
 class Model:
     """The model at a place.
 
-    ``place``: of :func:`jtem.site` or :func:`jtem.region` (or the name of a known site). ``permafrost``: "layered" (Liu et al.
-    2024), "thaw_ratio" (Liu et al. 2022), "tem6", "none" and others. ``parameters``: overlays over the defaults, by name
-    ("jtem_soil_heat") or path. ``precision``: "mixed" (soil heat of 32 bits), "float64" or "float32". ``nitrogen``: "closed" or
-    "open". ``snow``: "constant" density, or "settling". ``freezing`` of soil water: at one "point", or along a "curve".
-    ``soil_grid``: layers of soil heat, "default" or "fine". ``soil_columns``: the ground's materials, by "community" or from soil
-    carbon and texture of the "place". ``solve_heat``: whether its spin-up solves for the year that repeats. ``heat_substeps``,
-    ``carbon_substeps``: of a month. Raises ``InputError``.
+    ``place``: of :func:`jtem.site` or :func:`jtem.region` (or the name of a known site). ``permafrost``: "layered" (Liu et
+    al. 2024), "thaw_ratio" (Liu et al. 2022), "tem6", "none" and others. ``parameters``: overlays over the defaults, by
+    name ("jtem_soil_heat") or path. ``precision``: "mixed" (soil heat of 32 bits), "float64" or "float32". ``nitrogen``:
+    "closed" or "open". ``soil_water``: of the root zone, "one_layer" or "two_layers". ``roots``: "fixed", or "follow_thaw".
+    ``abrupt_thaw``: "none", or "areas". ``methane``: "none", or "wetlands". ``deep_nitrogen_losses``: whether thawed layers
+    lose nitrogen. ``snow``: "constant" density, or "settling". ``freezing`` of soil water: at one "point", or along a
+    "curve". ``soil_grid``: layers of soil heat, "default" or "fine". ``soil_columns``: the ground's materials, by
+    "community" or from soil carbon and texture of the "place". ``solve_heat``: whether its spin-up solves for the year that
+    repeats. ``heat_substeps``, ``carbon_substeps``: of a month. Raises ``InputError``.
 
     Nothing is computed and JAX does not start before a method asks for numbers. Compiled programs are shared: a second run of
     the same shape, of this or another model, compiles nothing.
@@ -57,6 +59,11 @@ class Model:
         parameters: str | Path | Sequence[str | Path] = (),
         precision: str = "mixed",
         nitrogen: str = "closed",
+        soil_water: str = "one_layer",
+        roots: str = "fixed",
+        abrupt_thaw: str = "none",
+        methane: str = "none",
+        deep_nitrogen_losses: bool = False,
         snow: str = "constant",
         freezing: str = "point",
         soil_grid: str = "default",
@@ -73,8 +80,10 @@ class Model:
             )
         model = {
             "permafrost": permafrost, "parameters": edits.files(parameters), "precision": precision, "nitrogen": nitrogen,
-            "snow": snow, "freezing": freezing, "soil_grid": soil_grid, "soil_columns": soil_columns,
-            "solve_heat": solve_heat, "heat_substeps": heat_substeps, "carbon_substeps": carbon_substeps,
+            "soil_water": soil_water, "roots": roots, "abrupt_thaw": abrupt_thaw, "methane": methane,
+            "deep_nitrogen_losses": deep_nitrogen_losses, "snow": snow, "freezing": freezing, "soil_grid": soil_grid,
+            "soil_columns": soil_columns, "solve_heat": solve_heat, "heat_substeps": heat_substeps,
+            "carbon_substeps": carbon_substeps,
         }  # fmt: skip
         content = {"plan": {"name": plan_name(place)}, "domain": dict(place.section), "model": model}
         object.__setattr__(self, "setup", Setup.of(place, content, None))

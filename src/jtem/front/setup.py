@@ -15,7 +15,7 @@ import numpy as np
 import xarray as xr
 
 from jtem.errors import InputError, suggest
-from jtem.files import check_data_folder
+from jtem.files import Inputs
 from jtem.front import edits, plans, running
 from jtem.front.plans import Content
 from jtem.front.site import Place, site
@@ -43,9 +43,8 @@ ALSO_ANNUAL = (
 CYCLE_YEARS = 30
 """The spin-up's climate is the mean of so many first years of the place's own, or of all where there are fewer."""
 WORDS = (
-    "permafrost", "precision", "nitrogen", "snow", "freezing", "soil_grid", "soil_columns", "solve_heat", "heat_substeps",
-    "carbon_substeps",
-    "parameters",
+    "permafrost", "precision", "nitrogen", "soil_water", "roots", "abrupt_thaw", "methane", "deep_nitrogen_losses", "snow",
+    "freezing", "soil_grid", "soil_columns", "solve_heat", "heat_substeps", "carbon_substeps", "parameters",
 )  # fmt: skip
 """Words of a model that :meth:`Setup.replaced` changes."""
 
@@ -97,7 +96,7 @@ class Setup:
     def of_plan(cls, content: Content, where: str, data: Path | None) -> Setup:
         """The setup of a whole plan, checked; raises ``InputError``."""
         _parsed(plans.text_of(content), where)
-        check_data_folder(data)
+        Inputs(data)  # is there
         return cls.of(None, content, data)
 
     # --- what it is ---------------------------------------------------------------------------------------------------
@@ -338,7 +337,7 @@ def _table(content: Content, data: Path | None) -> ParameterTable:
     section = dict(content.get("model", {}))
     named = section.get("parameters", [])
     _check_words(section)
-    return assembled.table([named] if isinstance(named, str) else named, data, "the model")
+    return assembled.table([named] if isinstance(named, str) else named, Inputs(data), "the model")
 
 
 def _parsed(text: str, where: str) -> Plan:

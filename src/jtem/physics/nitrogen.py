@@ -59,6 +59,12 @@ class NitrogenParameters(eqx.Module):
     loss_rate: Float[Array, "*types"] = parameter(
         unit="1", description="loss of available N with drained water", symbol="NLOSS"
     )
+    mobile_share: Float[Array, "*types"] = parameter(
+        unit="1", description="share of the available nitrogen of thawed layers that moves with water, deep losses only"
+    )
+    gaseous_share: Float[Array, "*types"] = parameter(
+        unit="1", description="share of the net mineralisation of thawed layers that leaves as gas, deep losses only"
+    )
     fixation_slope: Float[Array, "*types"] = parameter(
         unit="gN m-2 mm-1", description="biological fixation per EET, open nitrogen only", symbol="BNF slope"
     )
@@ -200,6 +206,22 @@ def drained_loss(
     root_zone = 1000.0 * rooting_depth
     flush = safe.maximum(0.0, (water_input - evapotranspiration + root_zone) / root_zone)
     return p.loss_rate * available_nitrogen / safe.maximum(soil_water, 0.01) * flush
+
+
+def leaching_rate(
+    percolation: Float[Array, "*cells"], water: Float[Array, "layer *cells"], mobile: Float[Array, "layer *cells"]
+) -> Float[Array, "layer *cells"]:
+    """``m q/W`` (month-1): water that percolates, q (mm month-1), takes the mobile share m of a layer's nitrogen with it as it
+    renews the layer's water W (at least 1 mm; docs/model.md#n10).
+    """
+    return mobile * percolation[None] / safe.maximum(water, 1.0)
+
+
+def gaseous_loss(
+    mineralized: Float[Array, "layer *cells"], share: Float[Array, "layer *cells"]
+) -> Float[Array, "layer *cells"]:
+    """``g max(0, net)`` (gN m-2 month-1): what nitrifiers and denitrifiers lose of net mineralisation (docs/model.md#n11)."""
+    return share * safe.maximum(0.0, mineralized)
 
 
 def fixation(evapotranspiration: Float[Array, "*cells"], p: NitrogenParameters) -> Float[Array, "*cells"]:

@@ -1,6 +1,7 @@
 """The plan of a calibration (TOML): which sites and streams, which years are fitted, which parameters are free.
 
-As strict as a run's plan (``run.py``). What needs the data or the parameter table is checked in ``assemble/sites.py``.
+As strict as a run's plan (``run.py``). What needs the data or the parameter table is checked
+in ``readers/observed_sites.py`` and ``assemble/``.
 """
 
 from __future__ import annotations
@@ -14,7 +15,8 @@ from jtem.covariates import COVARIATES
 from jtem.errors import InputError, suggest
 from jtem.physics.permafrost import SCHEMES, PermafrostScheme
 from jtem.plan import toml
-from jtem.plan.run import PRECISIONS, YEARS, DomainSection, ModelSection, Precision, check_domain
+from jtem.plan.model import PRECISIONS, ModelSection, Precision
+from jtem.plan.run import YEARS, DomainSection, check_domain
 from jtem.plan.toml import EMPTY, choice, setting
 from jtem.readers.catalogue import OBSERVATIONS, SITE_CLIMATES
 from jtem.study.calibration.problem import MODES, SCOPES

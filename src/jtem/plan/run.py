@@ -7,16 +7,14 @@ Paths stay as written; they are relative to the data folder (``--data`` or the v
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 from jtem import variables
 from jtem.errors import InputError, suggest
-from jtem.physics import nitrogen, snow
-from jtem.physics.permafrost import SCHEMES, PermafrostScheme
-from jtem.physics.soil_heat import FREEZING, GRIDS
 from jtem.plan import toml
+from jtem.plan.model import ModelSection
 from jtem.plan.toml import EMPTY, NAME, choice, setting
 from jtem.readers.catalogue import LAYOUTS, SOIL_CARBON, SOURCES, STAMPS, VEGETATION_KINDS
 from jtem.run import METHODS
@@ -42,32 +40,6 @@ DEFAULT_ANNUAL = (
     "ecosystem_carbon",
     "exposed_carbon",
 )
-
-
-@dataclass(frozen=True)
-class Precision:
-    """Dtypes of the heat model and of the pools, and whether JAX must run with 64 bits."""
-
-    name: str
-    heat_dtype: str
-    pool_dtype: str
-    enable_x64: bool
-
-
-PRECISIONS = {
-    "mixed": Precision("mixed", "float32", "float64", True),
-    "float64": Precision("float64", "float64", "float64", True),
-    "float32": Precision("float32", "float32", "float32", False),
-}
-
-
-def use_precision(word: str) -> Precision:
-    """Set JAX to 64 or 32 bits for "mixed", "float64" or "float32"; call it before any array is made."""
-    import jax
-
-    precision = toml.choose(word, PRECISIONS, "precision", "use_precision")
-    jax.config.update("jax_enable_x64", precision.enable_x64)
-    return precision
 
 
 @dataclass(frozen=True)
@@ -113,6 +85,9 @@ class DomainSection:
     soil_organic_carbon: tuple[float, ...] = setting(
         "Soil carbon of a site in kg m-2, in 0-0.3, 0.3-1, 1-2 and 2-3 m.", (), gaps=True
     )
+    nitrogen_deposition: str = setting(
+        "Table of years and nitrogen deposition in gN m-2 a year, of all cells; needs nitrogen = open of [model].", ""
+    )
     fill: str = choice("What stands where months of a site's table are missing.", ("", "mean"), "")
 
 
@@ -148,44 +123,6 @@ class PrepareSection:
         entries=("south", "north", "west", "east"),
     )
     names: Mapping[str, str] = setting("What the maps call vegetation, texture parts, elevation, masks.", EMPTY)
-
-
-@dataclass(frozen=True)
-class ModelSection:
-    """Processes, precision and parameters. ``permafrost`` and ``precision`` are objects already."""
-
-    permafrost: PermafrostScheme = choice("Permafrost scheme.", SCHEMES, SCHEMES["layered"])
-    precision: Precision = choice("Numbers of heat and of pools.", PRECISIONS, PRECISIONS["mixed"])
-    snow: Callable = choice(
-        "Whether snow has one density, or settles.",
-        {"constant": snow.cover, "settling": snow.settling_cover},
-        snow.cover,
-    )
-    freezing: str = choice("Whether soil water freezes at one point, or along a curve.", tuple(FREEZING), "point")
-    soil_grid: str = choice("Layers of soil heat.", tuple(GRIDS), "default")
-    soil_columns: bool = choice(
-        "Ground of the community, or by carbon and texture of the place.", {"community": False, "place": True}, False
-    )
-    solve_heat: bool = setting("Whether the spin-up of soil heat solves for the year that repeats.", False)
-    heat_substeps: int = setting("Steps of soil heat in a month.", 6, low=1, high=60)
-    carbon_substeps: int = setting("Steps of carbon and nitrogen in a month.", 4, low=1, high=60)
-    open_nitrogen: bool = choice(
-        "Whether nitrogen enters and leaves the ecosystem.", {"closed": False, "open": True}, False, key="nitrogen"
-    )
-    two_water_layers: bool = choice(
-        "Whether the water of the root zone is one layer, or 0-20 cm and what lies below.",
-        {"one_layer": False, "two_layers": True},
-        False,
-        key="soil_water",
-    )
-    plant_cn: Callable = choice(
-        "How CO2 changes the C:N of plant tissue: by a line, or as it changes photosynthesis.",
-        {"linear": nitrogen.vegetation_cn, "photosynthesis": nitrogen.vegetation_cn_by_photosynthesis},
-        nitrogen.vegetation_cn,
-        key="tissue_nitrogen",
-    )
-    parameters: tuple[str, ...] = setting("Overlays of parameters in order: packaged names or TOML files.", ())
-    processes: Mapping[str, str] = setting('Own functions for processes: slot = "module:function".', EMPTY)
 
 
 @dataclass(frozen=True)
@@ -232,7 +169,7 @@ class FactorialSection:
     """Runs under each of several scenarios, all from the end of history."""
 
     runs: tuple[str, ...] = setting(
-        'A protocol (liu2024, liu2024_all_pairs, liu2022), or held factors: "" for the transient run, "co2+temperature".',
+        'A protocol (liu2024, liu2024_all_pairs, liu2022, beyond), or held factors: "" for the transient run, "co2+temperature".',
         (),
     )
     scenarios: tuple[str, ...] = setting("Climates after history.", ())
@@ -390,6 +327,7 @@ class Plan:
         """The paper that the run repeats, "" for none: as [report] says, else that of the protocol."""
         runs = self.factorial.runs
         protocol = runs[0].split("_")[0] if len(runs) == 1 and runs[0] in PROTOCOLS else ""
+        protocol = protocol if protocol in PAPERS else ""
         return {"": protocol, "none": ""}.get(self.report.paper, self.report.paper)
 
     @property
@@ -463,6 +401,10 @@ def _check(plan: Plan) -> None:
             raise InputError(
                 f"{where}: stage name {name!r} must be unique and of letters, digits, '-', '_', '.'; choose another"
             )
+    if plan.domain.nitrogen_deposition and not plan.model.open_nitrogen:
+        raise InputError(
+            f'{where}: [domain] nitrogen_deposition enters only where nitrogen is open; set nitrogen = "open" in [model]'
+        )
     first, last = plan.spinup.cycle
     if last < first:
         raise InputError(f"{where}: [spinup] cycle [{first}, {last}] ends before it begins; swap the years")
@@ -497,7 +439,7 @@ def check_domain(part: DomainSection, climates: Collection[str], where: str) -> 
                 )
     for key in toml.keys(DomainSection):
         given = getattr(part, key.field) != key.default
-        if given and key.name not in ("source", *source.takes):
+        if given and key.name not in ("source", "nitrogen_deposition", *source.takes):
             users = [word for word, other in SOURCES.items() if key.name in other.takes]
             raise InputError(
                 f"{where}: [domain] source '{part.source}' does not take '{key.name}'; leave it out, or choose a source that "
@@ -549,6 +491,15 @@ def _check_factorial(plan: Plan) -> None:
         lost = [part for part in word.split("+") if part and part not in FACTORS]
         if lost and not (len(f.runs) == 1 and word in PROTOCOLS):
             raise InputError(f"{where}: run {word!r} is unknown; {suggest(lost[0], (*FACTORS, *PROTOCOLS))}")
+    held = {factor for row in f.protocol for factor in row.held}
+    for factor, moves, key in (
+        ("roots", plan.model.roots_follow_thaw, 'roots = "follow_thaw"'),
+        ("abrupt", plan.model.abrupt_thaw, 'abrupt_thaw = "areas"'),
+    ):
+        if factor in held and not moves:
+            raise InputError(
+                f"{where}: a run holds {factor!r}, which nothing moves; set {key} in [model], or leave it out"
+            )
     if f.first != plan.history.last + 1:
         raise InputError(
             f"{where}: begins in {f.first} but history ends in {plan.history.last}; set its 'first' to "

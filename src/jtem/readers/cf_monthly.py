@@ -17,7 +17,6 @@ import numpy as np
 import xarray as xr
 
 from jtem.errors import InputError, note, suggest
-from jtem.files import note_input
 from jtem.readers import cf, contract, embedded, layouts, monthly_series, static_fields
 from jtem.readers import co2 as carbon_dioxide
 from jtem.readers.catalogue import Domain, Find
@@ -266,7 +265,9 @@ def find_all(find: Find, names: Sequence[str]) -> list[Path]:
         fitting = sorted(path for path in folder.glob(str(Path(*parts[len(fixed) :]))) if path.is_file())
         if not fitting:
             raise InputError(f"{folder}: no file fits '{name}'; check the pattern and the folder")
-        result += map(note_input, fitting)
+        result += fitting
+        for path in fitting:
+            find(str(path.absolute()))
     return list(dict.fromkeys(result))
 
 

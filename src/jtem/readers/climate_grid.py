@@ -22,7 +22,6 @@ import numpy as np
 import xarray as xr
 
 from jtem.errors import InputError, suggest
-from jtem.files import note_input
 from jtem.readers import co2, contract, embedded, fields, regrid, soil_carbon, vegetation
 from jtem.readers.catalogue import SOIL_CARBON, Domain, Find
 
@@ -393,7 +392,7 @@ def open_domain(
     folder = find("climate_grid", folder=True).parent
     for part in ("climate_grid/*.nc", "climate_change/*.*", "co2/co2_annual.csv", "soil_carbon/*.csv"):
         for path in sorted(folder.glob(part)):
-            note_input(path)
+            find(str(path.absolute()))
     places = cells(folder, domain, stride=stride, soil=soil_carbon, subdivide=subdivide)
 
     def source(name: str):

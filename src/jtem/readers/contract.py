@@ -40,6 +40,7 @@ def cells(
     soil_organic_carbon: np.ndarray | None = None,
     soil_nitrogen: np.ndarray | None = None,
     soil_carbon_observed: np.ndarray | None = None,
+    inundated_fraction: np.ndarray | None = None,
     **attributes: object,
 ) -> xr.Dataset:
     """Cells of a run.
@@ -47,7 +48,8 @@ def cells(
     ``fields``: each of :data:`CELL_UNITS` in its unit, (cell,) or one number for all cells. ``community``, ``fraction`` (cell,
     share): names of communities ("" for none) and their shares of the cell's area. ``soil_organic_carbon`` (cell, 4): kg m-2 in
     0-0.3, 0.3-1, 1-2 and 2-3 m, NaN where nothing was observed; ``soil_nitrogen`` likewise. ``soil_carbon_observed`` (cell,):
-    whether the carbon is observed and not by rule (absent: where no interval is NaN). ``attributes``: of the dataset.
+    whether the carbon is observed and not by rule (absent: where no interval is NaN). ``inundated_fraction`` (cell,): share of
+    the ground that is wetland, NaN where unknown. ``attributes``: of the dataset.
     """
     count = community.shape[0]
     result: Named = {
@@ -63,6 +65,8 @@ def cells(
         result["soil_nitrogen"] = (("cell", "interval"), soil_nitrogen, {"units": "kg m-2", "long_name": NITROGEN})
     if soil_carbon_observed is not None:
         result["soil_carbon_observed"] = ("cell", soil_carbon_observed)
+    if inundated_fraction is not None:
+        result["inundated_fraction"] = ("cell", inundated_fraction, {"units": "1"})
     return xr.Dataset(result, coords={"cell": np.arange(count)}, attrs={"title": title} | attributes)
 
 

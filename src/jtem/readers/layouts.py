@@ -39,6 +39,7 @@ STATIC_NAMES = {
     "vegetation": "vegetation",
     "area": "area",
     "soil_organic_carbon": "soil_organic_carbon",
+    "inundated_fraction": "inundated_fraction",
 }
 
 

@@ -180,15 +180,19 @@ def emulated(cells: xr.Dataset) -> ClimateSource:
     return _source(site)
 
 
-def of_domain(domain: Domain, climate: str, rows: np.ndarray) -> ClimateSource:
-    """The climate of a plan's domain at some of its cells, CO2 with it."""
-    source, _ = domain.source(climate)
+def of_domain(domain: Domain, climate: str, places: xr.Dataset, within: float) -> tuple[np.ndarray, ClimateSource, str]:
+    """The cells of a plan's domain nearest to the places, their climate, CO2 with it, and what it is called.
+
+    Raises ``InputError`` for a place further than ``within`` degrees from all of them.
+    """
+    source, said = domain.source(climate)
+    rows = np.array([nearest(domain.cells, places, k, within, "[domain]") for k in range(places.sizes["place"])])
 
     def at_sites(wanted: np.ndarray, first: int, last: int) -> xr.Dataset:
         cells, back = np.unique(rows[wanted], return_inverse=True)
         return source(cells, first, last).isel(cell=back)
 
-    return at_sites
+    return rows, at_sites, said
 
 
 # --- the nearest cell ------------------------------------------------------------------------------------------------
@@ -212,6 +216,26 @@ def nearest_half_degree(root: Path, places: xr.Dataset, k: int) -> xr.Dataset:
     """The half-degree cell nearest to a place; raises ``InputError``."""
     every = _half_degree_cells(str(root))
     return every.isel(cell=[nearest(every, places, k, 1.5, "the half-degree fields")])
+
+
+def heights(root: Path, places: xr.Dataset) -> dict[str, float]:
+    """Elevation (m) of the half-degree cells of places that have none."""
+    unknown = np.flatnonzero(~np.isfinite(places["elevation"].values))
+    return {
+        str(places["place"].values[k]): float(nearest_half_degree(root, places, int(k))["elevation"].values[0])
+        for k in unknown
+    }
+
+
+def communities(root: Path, places: xr.Dataset) -> dict[str, str]:
+    """Largest community of the half-degree cells of places that have none."""
+    found = {}
+    for k, own in enumerate(places["community"].values):
+        if not own:
+            cell = nearest_half_degree(root, places, k)
+            largest = int(np.argmax(cell["community_area_fraction"].values[0]))
+            found[str(places["place"].values[k])] = str(cell["community"].values[0, largest])
+    return found
 
 
 def with_soil(root: Path, places: xr.Dataset, cells: xr.Dataset) -> xr.Dataset:

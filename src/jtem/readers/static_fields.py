@@ -25,7 +25,8 @@ def read_cells(
     Needs elevation (m, or another length or a geopotential by its units), sand, silt, clay (percent, or fractions by their
     units) and a vegetation field: TEM vegetation numbers 1-35, or flags whose ``flag_meanings`` are community names; without
     the field ``community`` names one for all cells. Optional: area (m2 or km2; see ``cell_area.area`` otherwise),
-    soil_organic_carbon (kg m-2; 0-0.3, 0.3-1, 1-2, 2-3 m in a dimension of four). Dimensions of length one are dropped.
+    soil_organic_carbon (kg m-2; 0-0.3, 0.3-1, 1-2, 2-3 m in a dimension of four), inundated_fraction (share of wetland, in "1" or
+    percent). Dimensions of length one are dropped.
     ``names``: what the file calls them, and its ``latitude`` and ``longitude``. Raises ``InputError``.
     """
     where, given = str(path), layouts.check_names(names)
@@ -51,6 +52,9 @@ def read_cells(
         stocks = None
         if called["soil_organic_carbon"] in data.variables:
             stocks = _stocks(data.variables[called["soil_organic_carbon"]], here, where)
+        wetland = None
+        if called["inundated_fraction"] in data.variables:
+            wetland = _share(*field("inundated_fraction"), called["inundated_fraction"], where)
     land = np.nonzero((share_names != "").any(axis=1))[0]
     lost = land[~np.isfinite(here.latitude[land] + here.longitude[land])]
     if lost.size:
@@ -64,7 +68,12 @@ def read_cells(
     flat = {name: values[land] for name, values in fields.items()} | {"area": area[land]}
     flat |= {"latitude": here.latitude[land], "longitude": here.longitude[land]}
     return contract.cells(
-        flat, share_names[land], shares[land], Path(path).name, None if stocks is None else stocks[land]
+        flat,
+        share_names[land],
+        shares[land],
+        Path(path).name,
+        None if stocks is None else stocks[land],
+        inundated_fraction=None if wetland is None else wetland[land],
     )
 
 
@@ -91,6 +100,19 @@ def _in_house(name: str, values: np.ndarray, said: Attributes, called: str, wher
         return values * units.height_factor(unit, where, called)
     values = values * (100.0 * units.factor_to("1", unit, where, called, hint=" or 'percent'"))
     return values
+
+
+def _share(values: np.ndarray, said: Attributes, called: str, where: str) -> np.ndarray:
+    """A share (0-1) by the units of the file; raises ``InputError`` for values outside."""
+    unit = str(said.get("units", "1")).strip() or "1"
+    share = values * units.factor_to("1", unit, where, called, hint=" or 'percent'")
+    wrong = (share < 0.0) | (share > 1.0)
+    if wrong.any():
+        raise InputError(
+            f"{where}: '{called}' is {values[wrong][0]:g} {unit} in {int(wrong.sum())} cells, not a share from 0 to 1; correct "
+            "the values or the units (1 or percent)"
+        )
+    return share
 
 
 def _shares(values: np.ndarray, said: Attributes, called: str, where: str) -> tuple[np.ndarray, np.ndarray]:

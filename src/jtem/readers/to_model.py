@@ -190,6 +190,7 @@ def model_cells(
         top_of_atmosphere=np.asarray(top_of_atmosphere(latitude), dtype=np.float64)[column_cell],
         soil_carbon_profile=profile,
         soil_nitrogen_profile=_nitrogen(cells, column_cell, name, stocks, profile, where) if nitrogen else None,
+        inundated_fraction=per_column("inundated_fraction") if "inundated_fraction" in cells else None,
     )
     return ModelCells(
         columns=columns,

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from jtem.errors import InputError, suggest
 from jtem.files import data_path
-from jtem.report import liu2022, liu2024, page, region_page, regional
+from jtem.report import beyond, liu2022, liu2024, page, region_page, regional
 from jtem.report.regional import BASE_YEARS, Region, Report
 
 
@@ -63,11 +63,16 @@ def own_report(f: Region, held: Mapping[str, Sequence[str]]) -> Report:
     tables = {"runs": runs}
     if known and len(f.names) > 1:
         tables["effects"] = region_page.effects_table(f)
+    further = all(r.has(*beyond.NEEDED) for r in f.runs.values()) and set(f.names) == set(beyond.COLUMNS)
+    if further:
+        tables["beyond_the_papers"] = beyond.table(f)
 
     def draw(region: Region, folder: Path) -> list[Path]:
         written = [region_page.draw(region, folder / "overview.png", region.title)]
         if "effects" in tables:
             written.append(region_page.effects_figure(region, folder / "effects.png"))
+        if further:
+            written.append(beyond.figure(region, folder / "beyond_the_papers.png"))
         return written
 
     return Report(region_page.headline(f, {}), tables, draw)

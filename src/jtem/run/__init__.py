@@ -5,7 +5,7 @@ is), ``chunk``, ``runner`` and ``memory`` (run it), ``factorial`` (experiments t
 """
 
 from jtem.records import Selection, Sink
-from jtem.run import batch, chunk, course, equilibrium, factorial, memory, runner, spinup, years
+from jtem.run import batch, chunk, course, equilibrium, factorial, layout, memory, runner, spinup, years
 from jtem.run.batch import in_tiles, inline_program, pad_cells, place, simulate_cells
 from jtem.run.chunk import Checkpoint, Progress
 from jtem.run.course import (
@@ -23,7 +23,7 @@ from jtem.run.course import (
     units,
 )
 from jtem.run.memory import Memory, Results, StageResult, run_in_memory
-from jtem.run.runner import SpinUpReport, Summary, run_experiment, tolerance_kind
+from jtem.run.runner import SpinUpReport, Summary, run_experiment, together, tolerance_kind
 from jtem.run.years import (
     constant_controls,
     forcing_fields,
@@ -62,6 +62,7 @@ __all__ = [
     "in_tiles",
     "initial_states",
     "inline_program",
+    "layout",
     "mean_year",
     "memory",
     "month_fields",
@@ -74,6 +75,7 @@ __all__ = [
     "simulate_cells",
     "spinup",
     "state_like",
+    "together",
     "tolerance_kind",
     "units",
     "year_forcing",

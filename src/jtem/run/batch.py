@@ -140,11 +140,9 @@ def in_tiles(function: Callable[..., PyTree], stacked: tuple, devices: tuple, *,
     it makes of each. The last tile is padded with copies of the last cell. Results do not depend on the tiles.
     """
     count = jax.tree.leaves(stacked)[0].shape[0]
-    tiles = -(-count * per_cell // TILE)
-    if tiles <= 1 or devices[0].platform != "cpu":
+    size = tile(count, per_cell)
+    if size == count or devices[0].platform != "cpu":
         return function(*stacked)
-    size = -(-count // tiles)
-    size += -size % max(1, LANES // per_cell)
     tiles = -(-count // size)
     extra = tiles * size - count
 
@@ -154,6 +152,15 @@ def in_tiles(function: Callable[..., PyTree], stacked: tuple, devices: tuple, *,
 
     out = jax.lax.map(lambda tile: function(*tile), jax.tree.map(split, stacked))
     return jax.tree.map(lambda leaf: leaf.reshape(tiles * size, *leaf.shape[2:])[:count], out)
+
+
+def tile(count: int, per_cell: int = 1) -> int:
+    """How many of ``count`` cells a CPU core takes at a time: all of them, or a tile."""
+    tiles = -(-count * per_cell // TILE)
+    if tiles <= 1:
+        return count
+    size = -(-count // tiles)
+    return size + -size % max(1, LANES // per_cell)
 
 
 def pad_cells(tree: PyTree, multiple: int) -> PyTree:

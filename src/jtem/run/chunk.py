@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Hashable, Iterator
+from collections.abc import Callable, Hashable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple, Protocol, runtime_checkable
 
@@ -14,7 +14,7 @@ from jaxtyping import Array, PyTree
 from jtem import step
 from jtem.physics.permafrost import Thaw
 from jtem.records import Selection, Sink
-from jtem.run import batch, course, overdrawn, spinup, years
+from jtem.run import batch, course, layout, overdrawn, spinup, years
 from jtem.run.course import THAW, Experiment, Leg, Spun, Stage, Unit
 from jtem.state import Cell, Climate
 
@@ -55,10 +55,6 @@ class Progress:
 class Checkpoint(Protocol):
     """A sink that remembers finished work (spin-up, families of stages) of a chunk, so that a killed run goes on."""
 
-    def wanted(self, chunk: int) -> bool:
-        """Whether this process works on the chunk."""
-        ...
-
     def load(self, columns: slice, unit: str) -> dict[str, np.ndarray] | None:
         """What :meth:`save` was given, or None where the unit is not finished."""
         ...
@@ -75,10 +71,11 @@ class Checkpoint(Protocol):
 class Work:
     """Column-years done and to do, the seconds they took, and how many of those went into compiling."""
 
-    def __init__(self, experiment: Experiment, report: Callable[[Progress], None] | None):
+    def __init__(self, experiment: Experiment, chunks: Sequence[slice], report: Callable[[Progress], None] | None):
         self.report = report or (lambda message: None)
         self.chunks = len(course.chunks(experiment))
-        self.total = len(experiment.column_cell) * sum(unit.years for unit in course.itinerary(experiment))
+        columns = sum(chunk.stop - chunk.start for chunk in chunks)
+        self.total = columns * sum(unit.years for unit in course.itinerary(experiment))
         self.done = 0
         self.start = self.mark = time.perf_counter()
         self.compile_seconds = 0.0
@@ -151,9 +148,9 @@ class Chunk:
         self.devices = tuple(jax.local_devices())
         self.indices = experiment.column_cell[columns]
         self.count = len(self.indices)
-        size = min(experiment.chunk_columns, len(experiment.column_cell))
-        self.size = size + (-size % len(self.devices))
-        self.runs = runs_together(experiment, self.size // len(self.devices))
+        each = layout.columns_a_device(experiment, len(self.devices))
+        self.size = each * len(self.devices)
+        self.runs = layout.runs_together(experiment, each)
         self.block = min(experiment.block_years, max(stage.years for stage in experiment.stages))
         self.selection = with_checks(experiment.selection)
         self.wanted = {name for name, _ in experiment.selection.annual}
@@ -318,7 +315,7 @@ class Chunk:
             state, outputs = self.work.call(
                 program,
                 self.e.parameters,
-                years.constant_controls(self.block, expose=stage.expose, follow=stage.follow),
+                stage.controls(self.block),
                 block.active,
                 state,
                 _years_of(climate, block.index),
@@ -464,7 +461,7 @@ class _Passes:
                 program,
                 chunk.e.parameters,
                 block.active,
-                years.constant_controls(chunk.block, expose=stage.expose, follow=stage.follow),
+                stage.controls(chunk.block),
                 self.wet[key],
                 climates[k],
                 heat[stage.thaw],
@@ -478,7 +475,7 @@ class _Passes:
         chunk = self.chunk
         filled = [*rows, *[rows[-1]] * (chunk.runs - len(rows))]
         stages = [self.stages[k] for k in filled]
-        switches = [years.constant_controls(chunk.block, expose=s.expose, follow=s.follow) for s in stages]
+        switches = [s.controls(chunk.block) for s in stages]
         states, outputs = chunk.work.call(
             batch.carbon_program(chunk.e.design, chunk.selection, chunk.devices, chunk.runs),
             chunk.e.parameters,
@@ -499,14 +496,6 @@ class _Passes:
 
 
 # --- help ----------------------------------------------------------------------------------------------------------------------
-
-
-def runs_together(experiment: Experiment, columns: int) -> int:
-    """How many runs of carbon go through one program, on ``columns`` columns a device: as many as fill a tile.
-
-    One number for all families, so that history and scenarios have the same program; a family with fewer stages fills up.
-    """
-    return min(max(map(len, course.families(experiment.stages))), max(1, batch.TILE // columns))
 
 
 def with_checks(selection: Selection) -> Selection:

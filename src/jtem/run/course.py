@@ -22,8 +22,8 @@ from jtem import step
 from jtem.errors import InputError, suggest
 from jtem.physics.permafrost import Thaw
 from jtem.records import Selection
-from jtem.run import equilibrium, spinup
-from jtem.state import Cell, Climate
+from jtem.run import equilibrium, spinup, years
+from jtem.state import Cell, Climate, Controls
 
 ClimateLoader = Callable[[np.ndarray], Climate]
 """Cell indices -> stacked climate of the stage as host arrays (cell, year, 12); called once a chunk and stage."""
@@ -73,6 +73,7 @@ class Stage:
 
     Stages with equal ``heat_key`` have the same air temperature and precipitation, with equal ``water_key`` the same
     climate but for CO2: their heat and water run once. Without keys a stage shares with those that have its loader.
+    ``roots``: where roots may follow thaw, whether they do; ``abrupt``: where ground may thaw abruptly, whether it does.
     ``thaw_climate``: water and photosynthesis see the thaw of ground under this climate in place of the stage's own;
     ``thaw_key`` as ``heat_key``.
     """
@@ -84,6 +85,8 @@ class Stage:
     parent: str = "spinup"
     expose: bool = False
     follow: bool = True
+    roots: bool = True
+    abrupt: bool = True
     begin: str = ""
     base_years: tuple[int, int] | None = None
     heat_key: Hashable = None
@@ -95,6 +98,12 @@ class Stage:
     def years(self) -> int:
         """Number of years."""
         return self.last_year - self.first_year + 1
+
+    def controls(self, length: int) -> Controls:
+        """Its switches in each of ``length`` years."""
+        return years.constant_controls(
+            length, expose=self.expose, follow=self.follow, roots=self.roots, abrupt=self.abrupt
+        )
 
     @property
     def heat(self) -> Hashable:

@@ -22,7 +22,7 @@ from jaxtyping import Array, Float
 from jtem import step
 from jtem.numerics import fixed_point
 from jtem.numerics.anderson import anderson_step, push
-from jtem.physics import phenology
+from jtem.physics import phenology, roots
 from jtem.physics.water import WaterMonth
 from jtem.run import spinup, years
 from jtem.run.spinup import Drift, PeriodicHeat
@@ -359,6 +359,14 @@ def _with_derivative(found: Equilibrium, cycle: Cycle, controls: Controls, desig
             (air[11], air[10]),
         )
         carbon = eqx.tree_at(lambda c: c.store, held_carbon, store)
+        if carbon.rooting_depth is not None:
+            carbon = dataclasses.replace(
+                carbon, rooting_depth=roots.depth_towards(thaw.active_layer_thickness, p.roots)
+            )
+        if carbon.ground is not None:
+            carbon = eqx.tree_at(
+                lambda c: c.ground.reference_temperature, carbon, cycle_.climate.air_temperature.mean()
+            )
         wet, carbon = eqx.tree_at(lambda s: _all_unknowns(*s), (wet, carbon), tuple(values))
         return wet, _with_slow(carbon, values[-len(LOWEST) :], cycle_.column)
 

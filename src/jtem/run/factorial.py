@@ -16,8 +16,9 @@ from jtem.errors import note
 from jtem.run.course import Stage
 from jtem.state import AnyArray, Climate
 
-FACTORS = ("permafrost", "co2", "temperature", "precipitation")
-"""What can be held. "permafrost": no matter moves and the accessible shares keep the active layer they refer to."""
+FACTORS = ("permafrost", "co2", "temperature", "precipitation", "roots", "abrupt")
+"""What can be held. "permafrost": no matter moves and the accessible shares keep the active layer they refer to. "roots": they
+keep their depth. "abrupt": no ground thaws abruptly."""
 
 GROUND = frozenset({"temperature", "precipitation"})
 """What ground feels of the factors."""
@@ -72,10 +73,15 @@ LIU2024 = _runs(
 """Table 2 of Liu et al. (2024): the transient run and nine that hold factors at 2015."""
 LIU2022 = _runs(S_T="", S_R="permafrost")
 """Liu et al. (2022): the transient run and the one whose active layer is kept from 2021 on."""
+BEYOND = _runs(S_Trans="", S_Gradual="roots abrupt", S_Abrupt="roots", S_Roots="abrupt")
+"""What the papers lack: everything, gradual thaw alone, with abrupt thaw, with roots that follow thaw. Methane needs no run of
+its own: it changes no pool.
+"""
 PROTOCOLS = {
     "liu2024": LIU2024,
     "liu2024_all_pairs": (*LIU2024, *_runs(S_PF_Temp="permafrost temperature")),  # the pair that the paper lacks
     "liu2022": LIU2022,
+    "beyond": BEYOND,
 }
 
 
@@ -181,6 +187,8 @@ def expand(
                         parent=parent,
                         expose=run.exposes and layers,
                         follow=run.exposes,
+                        roots="roots" not in run.held,
+                        abrupt="abrupt" not in run.held,
                         heat_key=heat,
                         water_key=(heat, free),
                         thaw_climate=_held_loader(own, base, GROUND) if keeps else None,

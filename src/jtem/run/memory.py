@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import jax
 import numpy as np
 
 from jtem import step
-from jtem.records import Block, Selection, StageLike
+from jtem.records import Block, Selection, Sink, StageLike
 from jtem.run.chunk import RESIDUALS, Progress
 from jtem.run.course import Experiment
-from jtem.run.runner import SpinUpReport, Summary, run_experiment
+from jtem.run.runner import Summary, report_arrays, run_experiment
 from jtem.run.years import Outputs
 
 
@@ -50,7 +50,7 @@ class Results:
         count = jax.tree.leaves(one)[0].shape[0] // of
         rows = slice(k * count, (k + 1) * count)
         stages, start, spin_up = jax.tree.map(
-            lambda leaf: leaf[rows], (self._arrays(), self.start, _report_arrays(self.summary.spin_up))
+            lambda leaf: leaf[rows], (self._arrays(), self.start, report_arrays(self.summary.spin_up))
         )
         failed = {c - rows.start: why for c, why in self.summary.failed.items() if rows.start <= c < rows.stop}
         report = self.summary.spin_up
@@ -64,13 +64,6 @@ class Results:
     def _arrays(self) -> dict[str, dict]:
         kept = ("monthly", "annual", "residuals", "state")
         return {name: {field: getattr(result, field) for field in kept} for name, result in self.stages.items()}
-
-
-def _report_arrays(report: SpinUpReport | None) -> dict:
-    if report is None:
-        return {}
-    kept = ("drift", "closed", "code", "residual", "iterations")
-    return {field: getattr(report, field) for field in kept}
 
 
 class Memory:
@@ -89,6 +82,17 @@ class Memory:
         """Keep the state at a stage's end."""
         self.states.setdefault(stage_name, []).append(state)
 
+    def replay(self, sink: Sink, stages: Sequence[StageLike], columns: slice) -> None:
+        """Hand what was kept of a chunk of columns to another sink."""
+        by_name = {stage.name: stage for stage in stages}
+        for name, blocks in self.outputs.items():
+            for _, first, outputs in blocks:
+                count = jax.tree.leaves(outputs)[0].shape[1]
+                sink.write(by_name[name], columns, slice(first, first + count), outputs)
+        for name, states in self.states.items():
+            for state in states:
+                sink.state(name, columns, state)
+
     def joined(self, stage: str) -> Outputs:
         """All outputs of a stage: columns and years put together."""
         blocks = self.outputs[stage]
@@ -104,7 +108,13 @@ class Memory:
         return jax.tree.map(lambda *leaves: np.concatenate(leaves), *parts) if parts else None
 
 
-def run_in_memory(experiment: Experiment, progress: Callable[[Progress], None] | None = None) -> Results:
+Runner = Callable[[Experiment, Sink, Callable[[Progress], None] | None], Summary]
+"""What runs an experiment into a sink: :func:`jtem.run.runner.run_experiment`, or one that hands its chunks to others."""
+
+
+def run_in_memory(
+    experiment: Experiment, progress: Callable[[Progress], None] | None = None, runner: Runner = run_experiment
+) -> Results:
     """Run an experiment and return what it makes: the outputs of its selection by stage, states, budgets, spin-up report.
 
     Columns that failed are named in ``Results.summary.failed``; their numbers are returned as they are. Everything is held in
@@ -114,7 +124,7 @@ def run_in_memory(experiment: Experiment, progress: Callable[[Progress], None] |
     checks = tuple((name, "max") for name in RESIDUALS if name not in dict(asked.annual))
     sink = Memory()
     selection = Selection(asked.monthly, (*asked.annual, *checks))
-    summary = run_experiment(dataclasses.replace(experiment, selection=selection), sink, progress)
+    summary = runner(dataclasses.replace(experiment, selection=selection), sink, progress)
     stages, extra = {}, {name for name, _ in checks}
     for stage in experiment.stages:
         outputs, state = sink.joined(stage.name), sink.end(stage.name)

@@ -5,10 +5,12 @@ Pure of files: climate comes from loaders, results go to a sink, progress to a c
 
 from __future__ import annotations
 
+import dataclasses
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
+import jax
 import numpy as np
 
 from jtem.records import Sink
@@ -45,26 +47,54 @@ class Summary:
     failed: dict[int, str]
 
 
-def run_experiment(experiment: Experiment, sink: Sink, progress: Callable[[Progress], None] | None = None) -> Summary:
+def run_experiment(
+    experiment: Experiment,
+    sink: Sink,
+    progress: Callable[[Progress], None] | None = None,
+    only: Sequence[int] | None = None,
+) -> Summary:
     """Run all stages for all columns, chunk by chunk; memory is bounded by the chunk whatever the domain.
+
+    ``only``: numbers of the chunks to run (all): processes that share them out run one each.
 
     Every stage of every chunk goes through one compiled program (blocks of ``block_years``; years beyond a stage's end rest).
     Columns whose outputs are not finite, or whose budgets do not close, are named in ``Summary.failed``; they do not touch their
     neighbours.
     """
     memory = sink if isinstance(sink, Checkpoint) else None
-    work = Work(experiment, progress)
+    every = course.chunks(experiment)
+    numbers = range(len(every)) if only is None else only
+    work = Work(experiment, [every[number] for number in numbers], progress)
     failed: dict[int, str] = {}
-    reports: list[dict[str, np.ndarray]] = []
-    for number, columns in enumerate(course.chunks(experiment)):
-        if memory is None or memory.wanted(number):
-            reports.append(Chunk(experiment, number, columns, sink, memory, work, failed).run())
+    reports = [Chunk(experiment, n, every[n], sink, memory, work, failed).run() for n in numbers]
     return Summary(
         seconds=time.perf_counter() - work.start,
         compile_seconds=work.compile_seconds,
         column_years=work.done,
         spin_up=_joined(experiment, reports),
         failed=failed,
+    )
+
+
+def report_arrays(report: SpinUpReport | None) -> dict:
+    """The arrays of a report, which lead with the column axis."""
+    kept = ("drift", "closed", "code", "residual", "iterations")
+    return {} if report is None else {field: getattr(report, field) for field in kept}
+
+
+def together(parts: Sequence[Summary]) -> Summary:
+    """One summary of runs of chunks that follow each other; ``seconds`` are those of all processes."""
+    reports = [part.spin_up for part in parts if part.spin_up is not None]
+    spin_up = None
+    if reports:
+        joined = jax.tree.map(lambda *values: np.concatenate(values), *map(report_arrays, reports))
+        spin_up = dataclasses.replace(reports[0], **joined)
+    return Summary(
+        seconds=sum(part.seconds for part in parts),
+        compile_seconds=sum(part.compile_seconds for part in parts),
+        column_years=sum(part.column_years for part in parts),
+        spin_up=spin_up,
+        failed={column: why for part in parts for column, why in part.failed.items()},
     )
 
 

@@ -410,11 +410,18 @@ def with_thaw(heat: HeatYear, thaw: HeatYear) -> HeatYear:
 # --- small things ----------------------------------------------------------------------------------------------------------
 
 
-def constant_controls(years: int, *, baseline: bool = False, expose: bool = False, follow: bool = True) -> Controls:
+def constant_controls(
+    years: int,
+    *,
+    baseline: bool = False,
+    expose: bool = False,
+    follow: bool = True,
+    roots: bool = True,
+    abrupt: bool = True,
+) -> Controls:
     """The same switches in every year."""
-    return Controls(
-        baseline=np.full((years,), baseline), expose=np.full((years,), expose), follow=np.full((years,), follow)
-    )
+    given = {"baseline": baseline, "expose": expose, "follow": follow, "roots": roots, "abrupt": abrupt}
+    return Controls(**{name: np.full((years,), value) for name, value in given.items()})
 
 
 def mean_year(climate: Climate) -> Climate:

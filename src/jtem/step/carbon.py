@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from typing import NamedTuple
 
 import equinox as eqx
@@ -13,15 +14,29 @@ from jtem.constants import CARBON_LAYERS, DAYS_IN_MONTH
 from jtem.numerics import safe
 from jtem.numerics.kernels import derivative_stored
 from jtem.numerics.layers import over_layers, to_layers
-from jtem.physics import initial, litter, permafrost, phenology, photosynthesis, radiation, water
+from jtem.physics import (
+    abrupt_thaw,
+    initial,
+    litter,
+    methane,
+    permafrost,
+    phenology,
+    photosynthesis,
+    radiation,
+    water,
+)
 from jtem.state import Cell, Controls, Forcing
+from jtem.step import options
 from jtem.step.column import Column, Design
 from jtem.step.heat import HeatMonth
 from jtem.step.substep import Drivers, Fluxes, Pools, substep
 
 
 class CarbonState(eqx.Module):
-    """Carbon and nitrogen pools (g m-2) and the memory of the year."""
+    """Carbon and nitrogen pools (g m-2) and the memory of the year.
+
+    ``rooting_depth`` (m): None where roots do not move; ``ground``: what abrupt thaw disturbed, None without it.
+    """
 
     vegetation_carbon: Float[Array, "*cells"]
     structural_nitrogen: Float[Array, "*cells"]
@@ -36,6 +51,8 @@ class CarbonState(eqx.Module):
     year_litter_nitrogen: Float[Array, "*cells"]
     year_evapotranspiration: Float[Array, "*cells"]
     year_potential_evapotranspiration: Float[Array, "*cells"]
+    rooting_depth: Float[Array, "*cells"] | None = None
+    ground: abrupt_thaw.Ground | None = None
 
 
 class CarbonMonth(eqx.Module):
@@ -66,6 +83,7 @@ class CarbonMonth(eqx.Module):
     nitrogen_immobilization: Float[Array, "*cells"]
     nitrogen_input: Float[Array, "*cells"]
     nitrogen_loss: Float[Array, "*cells"]
+    nitrogen_loss_thawed_permafrost: Float[Array, "*cells"]
     relative_leaf: Float[Array, "*cells"]
     foliage: Float[Array, "*cells"]
     leaf_area_index: Float[Array, "*cells"]
@@ -84,6 +102,14 @@ class CarbonMonth(eqx.Module):
     ecosystem_nitrogen: Float[Array, "*cells"]
     carbon_residual: Float[Array, "*cells"]
     nitrogen_residual: Float[Array, "*cells"]
+    methane_production: Float[Array, "*cells"]
+    methane_oxidation: Float[Array, "*cells"]
+    methane_plant_transport: Float[Array, "*cells"]
+    methane_ebullition: Float[Array, "*cells"]
+    methane_diffusion: Float[Array, "*cells"]
+    methane_soil_uptake: Float[Array, "*cells"]
+    wetland_methane: Float[Array, "*cells"]
+    wetland_water_table: Float[Array, "*cells"]
     layer_respiration: Float[Array, "layer *cells"]
     layer_net_nitrogen_mineralization: Float[Array, "layer *cells"]
     layer_nitrogen_uptake: Float[Array, "layer *cells"]
@@ -132,6 +158,8 @@ def start(
         year_litter_nitrogen=jnp.zeros_like(psi),
         year_evapotranspiration=jnp.zeros_like(psi),
         year_potential_evapotranspiration=jnp.zeros_like(psi),
+        rooting_depth=p.roots.maximum_depth if design.roots_follow_thaw else None,
+        ground=abrupt_thaw.no_ground(air_temperature.mean()) if design.abrupt_thaw else None,
     )
 
 
@@ -181,8 +209,17 @@ def month(
         year_litter_nitrogen=state.year_litter_nitrogen + mean.litterfall_nitrogen,
         year_evapotranspiration=state.year_evapotranspiration + moist.evapotranspiration,
         year_potential_evapotranspiration=state.year_potential_evapotranspiration + moist.potential_evapotranspiration,
+        rooting_depth=state.rooting_depth,
+        ground=state.ground,
     )
-    return new_state, _outputs(state, new_state, mean, leaf, par, column, design)
+    soil = _soil_environment(heat, moist, forcing.air_temperature, design) if design.methane else None
+    respired = mean.heterotrophic_respiration_active_layer, state.store.thawed_carbon - new_state.store.thawed_carbon
+    gas = options.methane_of(state.ground, respired, soil, heat, leaf, column, design)
+    outputs = _outputs(state, new_state, mean, leaf, par, gas, column, design)
+    if state.ground is not None:
+        ground = abrupt_thaw.remembered(state.ground, forcing.air_temperature, outputs.net_ecosystem_production)
+        new_state = dataclasses.replace(new_state, ground=ground)
+    return new_state, outputs
 
 
 def _outputs(
@@ -191,6 +228,7 @@ def _outputs(
     f: Fluxes,
     leaf: Float[Array, "*cells"],
     par: Float[Array, "*cells"],
+    gas: methane.Methane,
     column: Column,
     design: Design,
 ) -> CarbonMonth:
@@ -200,6 +238,8 @@ def _outputs(
     layer_respiration = before.store.thawed_carbon - after.store.thawed_carbon
     layer_net = before.store.thawed_organic_nitrogen - after.store.thawed_organic_nitrogen
     gained = after.store.thawed_available_nitrogen - before.store.thawed_available_nitrogen
+    if f.layer_nitrogen_loss is not None:
+        gained = gained + f.layer_nitrogen_loss
     layer_uptake = safe.maximum(0.0, layer_net - gained)  # below 0 by rounding only
     layered_respiration = over_layers(layer_respiration)
     respired = f.heterotrophic_respiration_active_layer + layered_respiration
@@ -207,8 +247,10 @@ def _outputs(
     leaf_area = process.leaf_area_index(foliage, leaf, p.phenology)
     npp = f.net_primary_production
     carbon, nitrogen_ = total_carbon(after), total_nitrogen(after)
+    lost = jnp.zeros_like(npp) if f.layer_nitrogen_loss is None else over_layers(f.layer_nitrogen_loss)
     return CarbonMonth(
-        **f._asdict(),
+        **{name: value for name, value in f._asdict().items() if name != "layer_nitrogen_loss"},
+        nitrogen_loss_thawed_permafrost=lost,
         autotrophic_respiration=f.maintenance_respiration + f.growth_respiration,
         heterotrophic_respiration=respired,
         heterotrophic_respiration_thawed_permafrost=layered_respiration,
@@ -234,6 +276,14 @@ def _outputs(
         ecosystem_nitrogen=nitrogen_,
         carbon_residual=carbon - total_carbon(before) - (npp - respired),
         nitrogen_residual=nitrogen_ - total_nitrogen(before) - (f.nitrogen_input - f.nitrogen_loss),
+        methane_production=gas.production,
+        methane_oxidation=gas.oxidation,
+        methane_plant_transport=gas.plant_transport,
+        methane_ebullition=gas.ebullition,
+        methane_diffusion=gas.diffusion,
+        methane_soil_uptake=gas.soil_uptake,
+        wetland_methane=gas.plant_transport + gas.ebullition + gas.diffusion,
+        wetland_water_table=gas.water_table,
         layer_respiration=layer_respiration,
         layer_net_nitrogen_mineralization=layer_net,
         layer_nitrogen_uptake=layer_uptake,
@@ -241,32 +291,23 @@ def _outputs(
     )
 
 
-class _Soil(NamedTuple):
-    """What decomposition and roots feel in a month."""
-
-    temperature: Array  # degC
-    moisture: Array  # of the root zone, m3 m-3
-    upper_moisture: Array  # of its upper 20 cm, m3 m-3: that of the root zone where soil water is one layer
-    water: Array  # of the root zone, mm
-
-
 @derivative_stored
 def _soil_environment(
     heat: HeatMonth, moist: water.WaterMonth, air_temperature: Float[Array, "*cells"], design: Design
-) -> _Soil:
+) -> options.Soil:
     if design.thermal is None:
         bare = 1.0 - water.snow_on_ground(moist.snowpack)
         soil_temperature = bare * air_temperature  # 0 degC under snow
     else:
         soil_temperature = heat.surface_soil_temperature
     if design.month_mean_moisture:
-        return _Soil(
+        return options.Soil(
             soil_temperature,
             moist.volumetric_moisture_mean,
             moist.volumetric_moisture_20cm_mean,
             moist.soil_water_mean,
         )
-    return _Soil(
+    return options.Soil(
         soil_temperature,
         2.0 * moist.volumetric_moisture_mean - moist.volumetric_moisture,
         2.0 * moist.volumetric_moisture_20cm_mean - moist.volumetric_moisture_20cm,
@@ -275,7 +316,9 @@ def _soil_environment(
 
 
 @derivative_stored
-def _layer_environment(heat: HeatMonth, soil: _Soil, column: Column, design: Design) -> permafrost.LayerEnvironment:
+def _layer_environment(
+    heat: HeatMonth, soil: options.Soil, column: Column, design: Design
+) -> permafrost.LayerEnvironment:
     """Moisture and water of the thawed layers."""
     p, moisture, upper = column.parameters.permafrost, soil.moisture, None
     if design.two_water_layers:
@@ -345,11 +388,15 @@ def _drivers(
         litter_carbon_loss=litter.loss_rate(carbon_rate, h),
         litter_nitrogen_loss=litter.loss_rate(nitrogen_rate, h),
         labile_loss=litter.loss_rate(jnp.ones_like(soil_rate), h),
-        access=design.permafrost.access(state.store, column.hydraulics.rooting_depth, p.permafrost),
+        access=design.permafrost.access(
+            state.store, options.rooting_depth(state.rooting_depth, column, design), p.permafrost
+        ),
+        root_access=options.root_access(state.rooting_depth, column, design),
         soil_water=soil.water,
         conductivity=process.nitrogen_conductivity(soil.moisture, soil.water),
         layer_conductivity=process.nitrogen_conductivity(layers.moisture, layers.water),
         layer_loss=litter.loss_rate(layer_rate, h),
+        layer_leaching=options.leaching(layers.water, moist, column, design),
         nitrogen_input=inputs,
         water_input=moist.rain + moist.snowmelt,
         evapotranspiration=moist.evapotranspiration,
@@ -389,6 +436,8 @@ class CarbonYear(NamedTuple):
     """What the carbon pass does at a year's end."""
 
     exposure: permafrost.Exposure
+    rooting_depth: Array  # m; 0 where roots do not move
+    abrupt: abrupt_thaw.AbruptYear  # 0 without abrupt thaw
     baseline_nitrogen: Array
     carbon_residual: Array
     nitrogen_residual: Array
@@ -424,8 +473,13 @@ def close_year(
         state.store, active, thaw, controls.expose, controls.follow, p.permafrost
     )
     zero = jnp.zeros_like(state.year_litter_carbon)
+    rooting_depth, grown = options.roots_after(state.rooting_depth, state.vegetation_carbon, thaw, controls, p)
+    vegetation_carbon = state.vegetation_carbon
+    if grown is not None:
+        vegetation_carbon = vegetation_carbon - grown
+        active = eqx.tree_at(lambda s: s.carbon, active, active.carbon + grown)
     new_state = CarbonState(
-        vegetation_carbon=state.vegetation_carbon,
+        vegetation_carbon=vegetation_carbon,
         structural_nitrogen=state.structural_nitrogen,
         labile_nitrogen=state.labile_nitrogen,
         soil=active,
@@ -442,10 +496,22 @@ def close_year(
         year_litter_nitrogen=zero,
         year_evapotranspiration=zero,
         year_potential_evapotranspiration=zero,
+        rooting_depth=rooting_depth,
+        ground=state.ground,
     )
+    carbon_residual = total_carbon(new_state) - total_carbon(state)
+    nitrogen_residual = total_nitrogen(new_state) - total_nitrogen(state) - baseline
+    totals = total_carbon(new_state), total_nitrogen(new_state)
+    ground, abrupt = options.abrupt_year(state.ground, store, totals, thaw, controls, column, design)
+    if ground is not None:
+        new_state = dataclasses.replace(new_state, ground=ground)
+        carbon_residual = carbon_residual + abrupt.carbon_residual
+        nitrogen_residual = nitrogen_residual + abrupt.nitrogen_residual
     return new_state, CarbonYear(
         exposure=exposure,
+        rooting_depth=zero if rooting_depth is None else rooting_depth,
+        abrupt=abrupt,
         baseline_nitrogen=baseline,
-        carbon_residual=total_carbon(new_state) - total_carbon(state),
-        nitrogen_residual=total_nitrogen(new_state) - total_nitrogen(state) - baseline,
+        carbon_residual=carbon_residual,
+        nitrogen_residual=nitrogen_residual,
     )

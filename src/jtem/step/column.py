@@ -15,15 +15,18 @@ from jaxtyping import Array, Float, Int
 from jtem.errors import InputError, suggest
 from jtem.parameters import Handle
 from jtem.physics import (
+    abrupt_thaw,
     decomposition,
     initial,
     litter,
+    methane,
     nitrogen,
     permafrost,
     phenology,
     photosynthesis,
     radiation,
     respiration,
+    roots,
     soil_heat,
     water,
 )
@@ -57,6 +60,9 @@ class Parameters(eqx.Module):
     nitrogen: nitrogen.NitrogenParameters
     decomposition: decomposition.DecompositionParameters
     permafrost: permafrost.PermafrostParameters
+    roots: roots.RootParameters
+    abrupt_thaw: abrupt_thaw.AbruptThawParameters
+    methane: methane.MethaneParameters
     initial: initial.InitialParameters
 
 
@@ -66,6 +72,10 @@ class Design:
 
     ``thermal=None``: no soil heat (TEM's snow rule instead). ``heat_dtype`` and ``pool_dtype`` are the two precisions.
     ``two_water_layers``: the water of the root zone stands in two layers, 0-20 cm and below, with drainage between them.
+    ``roots_follow_thaw``: rooting depth is a state that the active layer moves, and plants reach nitrogen by root density.
+    ``abrupt_thaw``: part of the ground collapses and emits apart.
+    ``methane``: decomposition in wetland gives methane.
+    ``deep_nitrogen_losses``: thawed layers lose available nitrogen with water and as gas.
     ``own``: names of the parameters whose values are those of the cell (``Cell.own``) and not of its community.
     ``month_mean_moisture=False``: decomposition and uptake see the moisture of the month's beginning, as TEM does.
     """
@@ -75,6 +85,10 @@ class Design:
     carbon_substeps: int = 4
     open_nitrogen: bool = False
     two_water_layers: bool = False
+    roots_follow_thaw: bool = False
+    abrupt_thaw: bool = False
+    methane: bool = False
+    deep_nitrogen_losses: bool = False
     month_mean_moisture: bool = True
     heat_dtype: str = "float32"
     pool_dtype: str = "float64"
@@ -120,6 +134,7 @@ class Column(eqx.Module):
     immobilization: Float[Array, "*cells"]
     decay: Float[Array, "*cells"]
     layers: permafrost.LayerConstants
+    inundated_fraction: Float[Array, "*cells"]  # share of the ground that is wetland
 
 
 def select_community(parameters: Parameters, community: int | Int[Array, ""]) -> Parameters:
@@ -175,4 +190,12 @@ def derive(parameters: Parameters, cell: Cell, design: Design) -> Column:
             hydraulics.field_capacity,
             row.permafrost,
         ),
+        inundated_fraction=_inundated(cell, row),
     )
+
+
+def _inundated(cell: Cell, row: Parameters) -> Float[Array, "*cells"]:
+    """Wetland's share of a column: of the map where there is one, else that of the community."""
+    if cell.inundated_fraction is None:
+        return row.methane.inundated_fraction
+    return jnp.where(jnp.isnan(cell.inundated_fraction), row.methane.inundated_fraction, cell.inundated_fraction)

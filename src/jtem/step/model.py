@@ -46,6 +46,15 @@ class YearOutput(eqx.Module):
     exposed_water: Float[Array, "*cells"]
     layer_exposed_carbon: Float[Array, "layer *cells"]
     layer_exposed_nitrogen: Float[Array, "layer *cells"]
+    rooting_depth: Float[Array, "*cells"]
+    abrupt_thaw_carbon_dioxide: Float[Array, "*cells"]
+    abrupt_thaw_methane: Float[Array, "*cells"]
+    abrupt_thaw_exposed_carbon: Float[Array, "*cells"]
+    abrupt_thaw_area: Float[Array, "*cells"]
+    abrupt_thaw_active_area: Float[Array, "*cells"]
+    abrupt_thaw_carbon: Float[Array, "*cells"]
+    undisturbed_production: Float[Array, "*cells"]
+    landscape_carbon_balance: Float[Array, "*cells"]
     baseline_nitrogen: Float[Array, "*cells"]
     decomposition_rate: Float[Array, "*cells"]
     optimum_temperature: Float[Array, "*cells"]
@@ -115,6 +124,15 @@ def year_values(
         exposed_water=exposed_water,
         layer_exposed_carbon=year.exposure.carbon,
         layer_exposed_nitrogen=exposed_nitrogen,
+        rooting_depth=year.rooting_depth,
+        abrupt_thaw_carbon_dioxide=year.abrupt.carbon_dioxide,
+        abrupt_thaw_methane=year.abrupt.methane,
+        abrupt_thaw_exposed_carbon=year.abrupt.exposed_carbon,
+        abrupt_thaw_area=year.abrupt.area,
+        abrupt_thaw_active_area=year.abrupt.active_area,
+        abrupt_thaw_carbon=year.abrupt.carbon,
+        undisturbed_production=year.abrupt.production,
+        landscape_carbon_balance=year.abrupt.production - year.abrupt.carbon_dioxide - year.abrupt.methane,
         baseline_nitrogen=year.baseline_nitrogen,
         decomposition_rate=state.decomposition_rate,
         optimum_temperature=state.phenology.optimum_temperature,

@@ -39,10 +39,14 @@ class Drivers(NamedTuple):
     litter_nitrogen_loss: Array
     labile_loss: Array
     access: permafrost.Access
+    root_access: Array  # share of each layer's nitrogen that roots reach
     soil_water: Array
     conductivity: Array  # relative conductivity per water, mm-1
     layer_conductivity: Array
     layer_loss: Array  # month-1 per layer
+    layer_leaching: (
+        Array | None
+    )  # of available nitrogen, mean over a sub-step, month-1 per layer; None without deep losses
     nitrogen_input: Array
     water_input: Array
     evapotranspiration: Array
@@ -71,6 +75,7 @@ class Fluxes(NamedTuple):
     nitrogen_resorption: Array
     heterotrophic_respiration_active_layer: Array
     structural_nitrogen_uptake: Array
+    layer_nitrogen_loss: Array | None  # by layer; None without deep losses
 
 
 class _Plants(NamedTuple):
@@ -104,6 +109,7 @@ class _Uptake(NamedTuple):
     active: Array
     layers: Array
     loss: Array
+    layer_loss: Array | None
 
 
 def substep(pools: Pools, month: Drivers, column: Column, design: Design) -> tuple[Pools, Fluxes]:
@@ -136,7 +142,8 @@ def substep(pools: Pools, month: Drivers, column: Column, design: Design) -> tup
         gross_nitrogen_mineralization=soil.gross + over_layers(soil.layer_gross),
         nitrogen_immobilization=soil.immobilized + over_layers(soil.layer_immobilized),
         nitrogen_input=month.nitrogen_input,
-        nitrogen_loss=uptake.loss,
+        nitrogen_loss=uptake.loss if uptake.layer_loss is None else uptake.loss + over_layers(uptake.layer_loss),
+        layer_nitrogen_loss=uptake.layer_loss,
     )
 
 
@@ -248,7 +255,7 @@ def _coupled(
 
 def _uptake(pools: Pools, plants: _Plants, soil: _Soil, month: Drivers, column: Column, design: Design) -> _Uptake:
     """What plants can take is the active pool's accessible share and the thawed layers within the roots."""
-    h, access = 1.0 / design.carbon_substeps, column.layers.root_access
+    h, access = 1.0 / design.carbon_substeps, month.root_access
     available, thawed = pools.soil.available_nitrogen, pools.store.thawed_available_nitrogen
     share = month.access.plant_nitrogen
     accessible = share * available + over_layers(access * thawed)
@@ -272,12 +279,23 @@ def _uptake(pools: Pools, plants: _Plants, soil: _Soil, month: Drivers, column: 
         active=active,
         layers=layers,
         loss=safe.minimum(drained, safe.maximum(0.0, available / h + month.nitrogen_input + soil.net - active)),
+        layer_loss=_layer_loss(thawed, layers, soil, month, column, h),
     )
+
+
+def _layer_loss(thawed: Array, taken: Array, soil: _Soil, month: Drivers, column: Column, h: float) -> Array | None:
+    """Available nitrogen that thawed layers lose with water and as gas (gN m-2 month-1), no more than plants left."""
+    if month.layer_leaching is None:
+        return None
+    share = to_layers(column.parameters.nitrogen.gaseous_share, thawed.shape[0])
+    wanted = month.layer_leaching * thawed + nitrogen.gaseous_loss(soil.layer_net, share)
+    return safe.minimum(wanted, safe.maximum(0.0, thawed / h + soil.layer_net - taken))
 
 
 def _after(pools: Pools, plants: _Plants, soil: _Soil, uptake: _Uptake, month: Drivers, h: float) -> Pools:
     """Pools after a sub-step of ``h`` months."""
     plant, active, store = uptake.plant, pools.soil, pools.store
+    leaving = uptake.layers if uptake.layer_loss is None else uptake.layers + uptake.layer_loss
     return Pools(
         vegetation_carbon=pools.vegetation_carbon + h * (plant.net_primary_production - plants.litter_carbon),
         structural_nitrogen=pools.structural_nitrogen
@@ -295,7 +313,7 @@ def _after(pools: Pools, plants: _Plants, soil: _Soil, uptake: _Uptake, month: D
             (
                 store.thawed_carbon - h * soil.layer_respired,
                 store.thawed_organic_nitrogen - h * soil.layer_net,
-                store.thawed_available_nitrogen + h * (soil.layer_net - uptake.layers),
+                store.thawed_available_nitrogen + h * (soil.layer_net - leaving),
             ),
         ),
     )

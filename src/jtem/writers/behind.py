@@ -55,10 +55,6 @@ class Behind:
         """Remember a finished unit, after everything handed over before."""
         self._later(lambda: self.store.save(columns, unit, arrays, failed))
 
-    def wanted(self, chunk: int) -> bool:
-        """As the store says."""
-        return self.store.wanted(chunk)
-
     def load(self, columns: slice, unit: str) -> dict[str, np.ndarray] | None:
         """As the store says: of units that an earlier run finished."""
         return self.store.load(columns, unit)

@@ -3,15 +3,15 @@
 A run writes every block of results and every finished unit (spin-up, history, a family of scenarios) of a chunk under a
 temporary name and renames it, so that what has its name is whole. Killed at any moment, the next run with the same
 plan, parameters and version skips what is finished and does the rest again, bitwise. Several processes may share a
-folder, each with its own chunks. When all chunks are there, :meth:`ChunkStore.replay` hands them to a sink that writes
-the files, in the order in which one process would have written them.
+folder, which may be in an object store; of two that did the same unit, the first one's files stay. When all chunks are there,
+:meth:`ChunkStore.replay` hands them to a sink that writes the files, in the order in which one process would have written them.
 """
 
 from __future__ import annotations
 
+import io
 import json
 import os
-import shutil
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Protocol, runtime_checkable
@@ -21,7 +21,7 @@ import numpy as np
 from jaxtyping import PyTree
 
 from jtem.errors import InputError
-from jtem.files import whole
+from jtem.files import Anywhere, remove_tree, write_once
 from jtem.records import Block, Sink, StageLike
 
 FOLDER = ".jtem-work"
@@ -45,32 +45,34 @@ class BlockStore(Protocol):
 
 
 class ChunkStore:
-    """A sink with a memory (``run.chunk.Sink`` and ``Checkpoint``).
+    """A sink with a memory (``run.chunk.Sink`` and ``Checkpoint``), which may be sent to other processes.
 
-    ``identity``: what must be the same to go on (plan, parameters, version, devices). ``part``: (i, n), this process works
-    on every n-th chunk from the i-th (0-based). Raises ``InputError`` where the folder holds unfinished work of another
-    identity, unless ``fresh``, which discards it. ``results``: a store that takes the results instead of this folder, which
-    then remembers only what a restart needs; ``units``: all units of a chunk, after which it is marked as finished there.
+    ``identity``: what must be the same to go on (plan, parameters, version, layout). Raises ``InputError`` where the folder
+    holds unfinished work of another identity, unless ``fresh``, which discards it. ``results``: a store that takes the results
+    instead of this folder, which then remembers only what a restart needs; ``units``: all units of a chunk, after which it is
+    marked as finished there.
     """
 
     def __init__(
         self,
-        folder: Path | str,
+        folder: Anywhere,
         identity: Mapping[str, object],
         *,
-        part: tuple[int, int] = (0, 1),
         fresh: bool = False,
         keep_states: bool = True,
         results: BlockStore | None = None,
         units: Sequence[str] = (),
     ):
         self.results, self.units = results, tuple(units)
-        self.folder = Path(folder) / FOLDER
-        self.part, self.keep_states = part, keep_states
+        folder = Path(folder) if isinstance(folder, str) else folder
+        self.folder = folder / FOLDER
+        self.keep_states = keep_states
         known = self.folder / "identity.json"
-        if fresh and self.folder.exists():
-            shutil.rmtree(self.folder)
-        self.resumed = known.is_file()
+        self.resumed = known.is_file() and not fresh
+        if fresh or not (
+            self.resumed or isinstance(folder, Path)
+        ):  # an object store is left without its identity first
+            remove_tree(self.folder)
         wanted = json.loads(json.dumps(dict(identity)))
         if self.resumed:
             found = json.loads(known.read_text(encoding="utf-8"))
@@ -82,7 +84,7 @@ class ChunkStore:
                 )
         else:
             self.folder.mkdir(parents=True, exist_ok=True)
-            _write(known, json.dumps(wanted, indent=1).encode())
+            write_once(known, json.dumps(wanted, indent=1).encode())
 
     # --- run.chunk.Sink ------------------------------------------------------------------------------------------
 
@@ -104,32 +106,27 @@ class ChunkStore:
 
     # --- run.chunk.Checkpoint --------------------------------------------------------------------------------------
 
-    def wanted(self, chunk: int) -> bool:
-        """Whether this process works on the chunk."""
-        return chunk % self.part[1] == self.part[0]
-
     def load(self, columns: slice, unit: str) -> dict[str, np.ndarray] | None:
         """Arrays of a finished unit, or None."""
-        path = self._chunk(columns) / f"done.{unit}.npz"
+        path = self._path(columns) / f"done.{unit}.npz"
         if not path.is_file():
             return None
-        with np.load(path, allow_pickle=False) as arrays:
+        with path.open("rb") as file, np.load(file, allow_pickle=False) as arrays:
             return {_plain(key): arrays[key] for key in arrays.files}
 
     def save(self, columns: slice, unit: str, arrays: dict[str, np.ndarray], failed: dict[int, str]) -> None:
         """Remember a finished unit and the failed columns so far."""
         chunk = self._chunk(columns)
         status = {"columns": [columns.start, columns.stop], "failed": {str(c): why for c, why in failed.items()}}
-        _write(chunk / f"failed.{unit}.json", json.dumps(status).encode())
-        _save(chunk / f"done.{unit}.npz", arrays)
-        if self.results is not None and not self.unfinished([columns], self.units):
+        write_once(chunk / f"failed.{unit}.json", json.dumps(status).encode())
+        if self.results is not None and unit == self.units[-1]:
             self.results.mark(columns, failed)
-        self._write_status()
+        _save(chunk / f"done.{unit}.npz", arrays)
 
     def failures(self, columns: slice) -> dict[int, str]:
         """Failed columns of the finished units of a chunk."""
         result: dict[int, str] = {}
-        for path in sorted(self._chunk(columns).glob("failed.*.json")):
+        for path in _listed(self._path(columns), "failed.*.json"):
             if path.with_name(f"done.{path.name[7:-5]}.npz").is_file():
                 found = json.loads(path.read_text(encoding="utf-8"))["failed"]
                 result.update({int(column): why for column, why in found.items()})
@@ -140,9 +137,9 @@ class ChunkStore:
     def status(self) -> dict[str, dict[str, object]]:
         """Of every chunk begun: finished units and failed columns."""
         result = {}
-        for chunk in sorted(self.folder.glob("columns.*")):
+        for chunk in _listed(self.folder, "columns.*"):
             start, stop = (int(word) for word in chunk.name.split(".")[1:])
-            units = sorted(path.name[5:-4] for path in chunk.glob("done.*.npz"))
+            units = [path.name[5:-4] for path in _listed(chunk, "done.*.npz")]
             failed = self.failures(slice(start, stop))
             result[chunk.name] = {"done": units, "failed": {str(c): why for c, why in failed.items()}}
         return result
@@ -154,7 +151,7 @@ class ChunkStore:
     def replay(self, stages: Sequence[StageLike], structure: PyTree | None, sink: Sink) -> None:
         """Hand all kept results to ``sink``: chunks in order, stages in order, blocks in order; one block in memory."""
         by_name = {stage.name: stage for stage in stages}
-        for chunk in sorted(self.folder.glob("columns.*")):
+        for chunk in _listed(self.folder, "columns.*"):
             start, stop = (int(word) for word in chunk.name.split(".")[1:])
             for stage in stages:
                 for years, outputs in self._blocks(chunk, stage, slice(start, stop)):
@@ -162,20 +159,20 @@ class ChunkStore:
             for name in ("spinup", *by_name):
                 path = chunk / f"state.{name}.npz"
                 if path.is_file():
-                    with np.load(path, allow_pickle=False) as arrays:
+                    with path.open("rb") as file, np.load(file, allow_pickle=False) as arrays:
                         leaves = [arrays[key] for key in sorted(arrays.files)]
                     sink.state(name, slice(start, stop), jax.tree.unflatten(structure, leaves))
 
-    def _blocks(self, chunk: Path, stage: StageLike, columns: slice) -> Iterator[tuple[slice, Block]]:
+    def _blocks(self, chunk: Anywhere, stage: StageLike, columns: slice) -> Iterator[tuple[slice, Block]]:
         """Blocks of a stage in order, from the folder of a chunk or from the store of results."""
         if self.results is not None:
             yield from self.results.blocks(stage, columns)
             return
-        for path in sorted(chunk.glob(f"out.{stage.name}.[0-9]*.npz")):
+        for path in _listed(chunk, f"out.{stage.name}.[0-9]*.npz"):
             if path.name != f"out.{stage.name}.{path.name.split('.')[-2]}.npz":
                 continue  # a stage whose name begins with this one's
             outputs: dict[str, dict[str, np.ndarray]] = {"monthly": {}, "annual": {}}
-            with np.load(path, allow_pickle=False) as arrays:
+            with path.open("rb") as file, np.load(file, allow_pickle=False) as arrays:
                 _, _, first, last = (int(v) for v in arrays["slices"])
                 for key in arrays.files:
                     if key != "slices":
@@ -185,34 +182,36 @@ class ChunkStore:
 
     def remove(self) -> None:
         """Forget everything: the files are written. Renamed first, so that a kill leaves no half of it to go on from."""
-        done = self.folder.with_name(f"{FOLDER}-done")
-        shutil.rmtree(done, ignore_errors=True)
-        os.replace(self.folder, done)
-        shutil.rmtree(done, ignore_errors=True)
+        done = self.folder
+        if isinstance(done, Path):
+            done = self.folder.with_name(f"{FOLDER}-done")
+            remove_tree(done)
+            os.replace(self.folder, done)
+        else:
+            (done / "identity.json").unlink()
+        remove_tree(done)
 
     # --- help ---------------------------------------------------------------------------------------------------------
 
-    def _path(self, columns: slice) -> Path:
+    def _path(self, columns: slice) -> Anywhere:
         return self.folder / f"columns.{columns.start:09d}.{columns.stop:09d}"
 
-    def _chunk(self, columns: slice) -> Path:
+    def _chunk(self, columns: slice) -> Anywhere:
         path = self._path(columns)
-        path.mkdir(exist_ok=True)
+        if isinstance(path, Path):
+            path.mkdir(exist_ok=True)
         return path
-
-    def _write_status(self) -> None:
-        _write(self.folder / "status.json", json.dumps(self.status(), indent=1).encode())
 
 
 def _plain(key: str) -> str:
     return key.replace("\\", "/")
 
 
-def _save(path: Path, arrays: Mapping[str, np.ndarray]) -> None:
-    with whole(path) as partial, partial.open("wb") as file:
-        np.savez(file, **{key: np.asarray(value) for key, value in arrays.items()})  # pyright: ignore[reportArgumentType]
+def _listed(folder: Anywhere, pattern: str) -> list[Anywhere]:
+    return sorted(folder.glob(pattern), key=str)
 
 
-def _write(path: Path, content: bytes) -> None:
-    with whole(path) as partial:
-        partial.write_bytes(content)
+def _save(path: Anywhere, arrays: Mapping[str, np.ndarray]) -> None:
+    file = io.BytesIO()
+    np.savez(file, **{key: np.asarray(value) for key, value in arrays.items()})  # pyright: ignore[reportArgumentType]
+    write_once(path, file.getvalue())

@@ -3,7 +3,7 @@
 One group a stage and frequency (``historical/annual``), one array a variable, dimensions ``(time, [depth,] column)`` in house
 units exactly as the model gives them, with the coordinates and attributes of the files, so that xarray opens a group as a
 dataset. Chunks are one block of years times one chunk of columns, so that every write covers whole chunks, processes with
-different chunks of columns never touch the same file, and a block that a killed run left is simply written again. The root
+different chunks of columns never touch the same file; a chunk that is there is never written again. The root
 holds the cells (degrees, m2), the cell and share of every column, and ``status`` of every column: 0 not finished, 1 done,
 2 failed. zarr is optional: ``pip install 'jtem[distributed]'``.
 """
@@ -12,16 +12,15 @@ from __future__ import annotations
 
 import json
 import os
-import shutil
 import warnings
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from jtem.errors import InputError
-from jtem.files import partial_path
+from jtem.files import Anywhere, partial_path, remove_tree
 from jtem.records import Block, Grid, Selection, Sink, StageInfo, StageLike
 from jtem.variables import VARIABLES, Variable
 from jtem.writers import stream
@@ -45,15 +44,19 @@ def _module():
 class ZarrStore:
     """A run's results in ``path``; see the module. Use :meth:`create` for a run, :meth:`open` for one that exists."""
 
-    def __init__(self, path: Path, root: Group):
+    def __init__(self, path: Anywhere, root: Group):
         self.path, self.root = path, root
         self.meta = dict(root.attrs)
         self.block_years, self.chunk_columns = int(self.meta["block_years"]), int(self.meta["chunk_columns"])
 
+    def __reduce__(self) -> tuple[Callable[[Anywhere], ZarrStore], tuple[Anywhere]]:
+        """Opened again by the process that it is sent to."""
+        return ZarrStore.open, (self.path,)
+
     @classmethod
     def begin(
         cls,
-        path: Path,
+        path: Anywhere,
         grid: Grid,
         stages: Sequence[StageLike],
         selection: Selection,
@@ -71,7 +74,7 @@ class ZarrStore:
         Raises ``InputError`` for one that is there already or that another plan made.
         """
         if fresh and path.exists():
-            shutil.rmtree(path)
+            remove_tree(path)
         another = "choose another folder with --out or overwrite with --force"
         if path.exists() and not known:
             raise InputError(f"{path}: exists already; {another}")
@@ -86,7 +89,7 @@ class ZarrStore:
     @classmethod
     def create(
         cls,
-        path: Path | str,
+        path: Anywhere,
         grid: Grid,
         stages: Sequence[StageLike],
         selection: Selection,
@@ -99,14 +102,15 @@ class ZarrStore:
     ) -> ZarrStore:
         """The whole template (all arrays, nothing in them), or the store that is there already.
 
-        It is made under another name and renamed, so that several processes may start at once: the first one wins.
+        It is made under another name and renamed, so that several processes may start at once: the first one wins. In an object
+        store, which has no renaming, one process makes it, and what was left of one that was killed is made again.
         """
-        zarr, path = _module(), Path(path)
-        if path.is_dir():
+        zarr, path = _module(), Path(path) if isinstance(path, str) else path
+        if _is_whole(path):
             return cls.open(path)
-        temporary = partial_path(path)
-        shutil.rmtree(temporary, ignore_errors=True)
-        root = zarr.open_group(str(temporary), mode="w")
+        temporary = partial_path(path) if isinstance(path, Path) else path
+        remove_tree(temporary)
+        root = zarr.open_group(_store(temporary), mode="w")
         size = min(chunk_columns, int(grid.column_cell.size))
         said = {k: v if isinstance(v, str) else float(v) for k, v in attributes.items()}
         _write_root(root, grid, stages, {**said, "block_years": block_years, "chunk_columns": size}, heat_edges)
@@ -119,19 +123,22 @@ class ZarrStore:
                 template.fill(group, stage, frequency, names)
                 _consolidate(group)
         _consolidate(root)
-        try:
-            os.rename(temporary, path)
-        except OSError:  # another process was first
-            shutil.rmtree(temporary, ignore_errors=True)
+        if temporary != path:
+            try:
+                os.rename(temporary, path)
+            except OSError:  # another process was first
+                remove_tree(temporary)
         return cls.open(path)
 
     @classmethod
-    def open(cls, path: Path | str) -> ZarrStore:
-        """A store that exists; raises ``InputError``."""
-        zarr, path = _module(), Path(path)
+    def open(cls, path: Anywhere) -> ZarrStore:
+        """A store that exists, to be read and for what is not there yet; raises ``InputError``."""
+        zarr, path = _module(), Path(path) if isinstance(path, str) else path
         if not (path / "zarr.json").is_file():
             raise InputError(f"{path}: no Zarr store of a run; give the folder that 'jtem run' wrote")
-        return cls(path, zarr.open_group(str(path), mode="r+"))
+        from jtem.writers.once import WriteOnce
+
+        return cls(path, zarr.open_group(WriteOnce(_store(path)), mode="r+"))
 
     # --- writing ----------------------------------------------------------------------------------------------------
 
@@ -209,6 +216,28 @@ class ZarrStore:
         status = np.asarray(self.root["status"][:])
         words = {FAILED: "failed in the run", NOT_FINISHED: "not finished"}
         return {int(c): words[int(status[c])] for c in np.nonzero(status != DONE)[0]}
+
+
+# --- where ----------------------------------------------------------------------------------------------------------------
+
+
+def _store(path: Anywhere) -> Any:
+    """Zarr's store of a folder or of a place in an object store."""
+    from zarr import storage
+
+    if isinstance(path, Path):
+        return storage.LocalStore(path)
+    return storage.FsspecStore.from_url(str(path), storage_options=dict(path.storage_options))
+
+
+def _is_whole(path: Anywhere) -> bool:
+    """Whether the template is there: what is consolidated last stands in the root."""
+    root = path / "zarr.json"
+    return (
+        path.is_dir()
+        and root.is_file()
+        and bool(json.loads(root.read_text(encoding="utf-8")).get("consolidated_metadata"))
+    )
 
 
 # --- the template ----------------------------------------------------------------------------------------------------

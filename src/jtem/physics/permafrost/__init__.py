@@ -14,6 +14,7 @@ from jtem.physics.permafrost.layered import (
     expose_layers,
     layer_constants,
     layer_environment,
+    layers_above,
     thawed_share,
 )
 from jtem.physics.permafrost.profile import (
@@ -49,6 +50,7 @@ from jtem.physics.permafrost.stores import (
     empty_store,
     expose_nothing,
     no_exposure,
+    nothing_above,
 )
 from jtem.physics.permafrost.thaw_ratio import (
     access_root_zone_concentration,
@@ -58,6 +60,7 @@ from jtem.physics.permafrost.thaw_ratio import (
     frozen_per_active,
     profile_ratio,
     ratio_thaw,
+    reservoir_above,
 )
 
 __all__ = [
@@ -97,10 +100,13 @@ __all__ = [
     "layer_constants",
     "layer_edges",
     "layer_environment",
+    "layers_above",
     "layers_from_intervals",
     "no_exposure",
+    "nothing_above",
     "profile_ratio",
     "profile_share",
     "ratio_thaw",
+    "reservoir_above",
     "thawed_share",
 ]

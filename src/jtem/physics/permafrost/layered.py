@@ -112,6 +112,14 @@ def expose_layers(
     return new_store, active, exposure
 
 
+def layers_above(
+    store: PermafrostStore, depth: Float[Array, "*cells"], p: PermafrostParameters
+) -> Float[Array, "layer *cells"]:
+    """``layered``: share of each layer's frozen matter above a depth (m); evenly below the thaw (docs/model.md#t5)."""
+    top, bottom = layer_edges(depth)
+    return thawed_share(depth, store.reference_thaw, top, bottom)
+
+
 def layer_constants(
     layers: int,
     rooting_depth: Float[Array, "*cells"],

@@ -5,13 +5,20 @@ from functools import partial
 from typing import Literal, NamedTuple
 
 from jtem.constants import CARBON_LAYERS
-from jtem.physics.permafrost.layered import begin_layers, expose_layers
-from jtem.physics.permafrost.stores import access_all, access_root_zone_share, begin_empty, expose_nothing
+from jtem.physics.permafrost.layered import begin_layers, expose_layers, layers_above
+from jtem.physics.permafrost.stores import (
+    access_all,
+    access_root_zone_share,
+    begin_empty,
+    expose_nothing,
+    nothing_above,
+)
 from jtem.physics.permafrost.thaw_ratio import (
     access_root_zone_concentration,
     access_rooting_share,
     begin_reservoir,
     expose_by_ratio,
+    reservoir_above,
 )
 
 
@@ -26,6 +33,8 @@ class PermafrostScheme(NamedTuple):
     """``(store, rooting_depth, p) -> Access``: shares of the active pool."""
     expose: Callable
     """``(store, active, thaw, move, follow, p) -> (store, active, Exposure)``: what a year's thaw moves."""
+    above: Callable = nothing_above
+    """``(store, depth, p) -> share``: of the frozen matter of each layer that lies above a depth (m)."""
     layers: int = 0
     """Layers of its stores."""
     fills: Literal["never", "start", "base_years"] = "never"
@@ -43,7 +52,14 @@ class PermafrostScheme(NamedTuple):
 NONE = PermafrostScheme("none", begin_empty, access_all, expose_nothing, needs_heat=False)
 TEM6 = PermafrostScheme("tem6", begin_empty, access_root_zone_share, expose_nothing)
 THAW_RATIO = PermafrostScheme(
-    "thaw_ratio", begin_reservoir, access_rooting_share, expose_by_ratio, layers=1, fills="start", moves_water=True
+    "thaw_ratio",
+    begin_reservoir,
+    access_rooting_share,
+    expose_by_ratio,
+    reservoir_above,
+    layers=1,
+    fills="start",
+    moves_water=True,
 )
 THAW_RATIO_IRREVERSIBLE = THAW_RATIO._replace(
     name="thaw_ratio_irreversible", expose=partial(expose_by_ratio, irreversible=True)
@@ -57,6 +73,7 @@ LAYERED = PermafrostScheme(
     begin_layers,
     access_all,
     expose_layers,
+    layers_above,
     layers=CARBON_LAYERS,
     fills="base_years",
     decomposes_layers=True,

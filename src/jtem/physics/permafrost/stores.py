@@ -162,3 +162,10 @@ def expose_nothing(
     """``none`` and ``tem6``: no matter moves; the reference thaw follows the year's active layer unless held."""
     reference = jnp.where(move | follow, thaw.active_layer_thickness, store.reference_thaw)
     return eqx.tree_at(lambda s: s.reference_thaw, store, reference), active, no_exposure(store, reference)
+
+
+def nothing_above(
+    store: PermafrostStore, depth: Float[Array, "*cells"], p: PermafrostParameters
+) -> Float[Array, "layer *cells"]:
+    """``none`` and ``tem6``: nothing is frozen apart."""
+    return jnp.zeros_like(store.frozen_carbon)

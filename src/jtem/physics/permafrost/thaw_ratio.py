@@ -134,3 +134,12 @@ def expose_by_ratio(
         available_nitrogen=active.available_nitrogen + available,
     )
     return new_store, new_active, Exposure(carbon[None], organic[None], available[None])
+
+
+def reservoir_above(
+    store: PermafrostStore, depth: Float[Array, "*cells"], p: PermafrostParameters
+) -> Float[Array, "layer *cells"]:
+    """``thaw_ratio``: ``(F(z) - F(ALT))/(F(z_max) - F(ALT))`` of the reservoir lies above a depth (m; docs/model.md#t5)."""
+    thawed, whole = profile_share(store.reference_thaw, p), profile_share(p.profile_maximum_depth, p)
+    share = safe.divide(profile_share(depth, p) - thawed, whole - thawed, floor=1e-9)
+    return safe.smooth_unit(share)[None]

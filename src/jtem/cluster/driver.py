@@ -1,0 +1,149 @@
+"""Chunks handed out to Dask's workers and waited for; results put together where tasks return them."""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import time
+import uuid
+from collections.abc import Callable, Iterator, Sequence
+from typing import TYPE_CHECKING
+
+from jtem.errors import InputError
+from jtem.records import Sink
+from jtem.run import Experiment, Progress, Summary, chunks, course, together
+
+if TYPE_CHECKING:
+    from distributed import Client
+
+    from jtem.cluster.worker import Part
+    from jtem.writers.checkpoint import ChunkStore
+
+RETRIES = 2
+"""A chunk that ends in an error is tried so many times again, on any worker."""
+
+
+Report = Callable[[Progress], None]
+"""What is told of the progress."""
+
+
+class Lost(Exception):
+    """The scheduler went away; what is not finished must be handed out again."""
+
+
+class Ended:
+    """What came of the chunks: a part of each that was finished, the error of each that was not."""
+
+    def __init__(self):
+        """Nothing has ended yet."""
+        self.parts: dict[int, Part] = {}
+        self.wrong: dict[int, BaseException] = {}
+
+
+class Meter:
+    """Sums up what workers tell of their progress."""
+
+    def __init__(self, experiment: Experiment, numbers: Sequence[int], report: Report | None):
+        self.report = report or (lambda message: None)
+        every = chunks(experiment)
+        columns = sum(every[n].stop - every[n].start for n in numbers)
+        self.total = columns * sum(unit.years for unit in course.itinerary(experiment))
+        self.done, self.finished, self.failed, self.chunks = 0, 0, 0, len(numbers)
+        self.start = time.perf_counter()
+
+    def told(self, event: tuple[float, dict[str, float]]) -> None:
+        """Take what a worker says, and say how far the run is."""
+        self.done += int(event[1]["done"])
+        seconds = time.perf_counter() - self.start
+        failed = f", {self.failed} columns failed" if self.failed else ""
+        self.report(
+            Progress(
+                stage=f"{self.finished} of {self.chunks} chunks{failed}",
+                columns=0,
+                chunk=0,
+                chunks=1,
+                column_years_done=self.done,
+                column_years_total=self.total,
+                seconds=seconds,
+                compile_seconds=0.0,
+                seconds_left=(self.total - self.done) * seconds / self.done if self.done else None,
+            )
+        )
+
+
+def run_chunks(
+    client: Client,
+    experiment: Experiment,
+    store: ChunkStore | None,
+    numbers: Sequence[int],
+    ended: Ended,
+    meter: Meter,
+    share: int = 0,
+) -> None:
+    """Run chunks on the workers of ``client``; what comes of them goes into ``ended`` as it comes.
+
+    ``store``: where tasks write; None: they return results. ``share``: see :class:`jtem.cluster.worker.ChunkWork`. Raises
+    :class:`Lost`, and ``InputError`` for workers that take several tasks at a time.
+    """
+    from distributed import as_completed
+
+    from jtem.cluster.worker import ChunkWork, run_chunk
+
+    wide = [address for address, threads in client.nthreads().items() if threads > 1]
+    if wide:
+        raise InputError(
+            f"worker {wide[0]} takes several tasks at a time; start workers with --nthreads 1, as a task uses all cores of its "
+            "worker"
+        )
+    name = f"jtem-{uuid.uuid4().hex[:12]}"
+    work = ChunkWork(name, experiment, store, share)
+    client.subscribe_topic(name, meter.told)
+    client.register_plugin(work, name=name)
+    futures = {client.submit(run_chunk, name, n, key=f"{name}-{n}", retries=RETRIES, pure=False): n for n in numbers}
+    waiting = as_completed(list(futures))
+    for future in waiting:
+        number = futures.pop(future)
+        if future.status == "finished":
+            ended.parts[number] = future.result()
+            meter.finished += 1
+            meter.failed += len(ended.parts[number][0].failed)
+        elif future.status == "error":
+            error = future.exception()
+            assert error is not None
+            ended.wrong[number] = error
+        else:
+            raise Lost(f"the scheduler at {client.scheduler} does not answer")
+    client.unsubscribe_topic(name)
+    client.unregister_worker_plugin(name)
+
+
+def run_in_workers(client: Client) -> Callable[[Experiment, Sink, Report | None], Summary]:
+    """A runner like :func:`jtem.run.run_experiment` whose chunks run on the workers of ``client`` and come back to the sink."""
+
+    def run(experiment: Experiment, sink: Sink, progress: Report | None = None) -> Summary:
+        begin, ended, every = time.perf_counter(), Ended(), chunks(experiment)
+        numbers = range(len(every))
+        run_chunks(client, experiment, None, numbers, ended, Meter(experiment, numbers, progress))
+        for number, error in sorted(ended.wrong.items()):
+            raise RuntimeError(f"columns {every[number].start} to {every[number].stop - 1}: {error}") from error
+        for number in numbers:
+            memory = ended.parts[number][1]
+            assert memory is not None
+            memory.replay(sink, experiment.stages, every[number])
+        summary = together([ended.parts[number][0] for number in numbers])
+        return dataclasses.replace(summary, seconds=time.perf_counter() - begin)
+
+    return run
+
+
+@contextlib.contextmanager
+def needed() -> Iterator[None]:
+    """Raise ``InputError`` where Dask is not installed."""
+    try:
+        import cloudpickle
+        import distributed  # noqa: F401
+
+        del cloudpickle
+    except ImportError:
+        raise InputError("this needs Dask, which is not installed; run: pip install 'jtem[distributed]'") from None
+    yield

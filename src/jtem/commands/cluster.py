@@ -1,0 +1,76 @@
+"""``jtem run --dask``: the chunks of a run on other processes, until all are finished or some cannot be."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Sequence
+
+from jtem import run as work
+from jtem.cluster import driver, places
+from jtem.errors import InputError
+from jtem.records import Grid
+from jtem.run import Experiment
+from jtem.writers.checkpoint import ChunkStore
+
+PATIENCE = 600.0
+"""Seconds to wait for a scheduler that was lost: whoever started it may start it again."""
+
+
+def share_out(
+    experiment: Experiment, store: ChunkStore, place: str, workers: int, progress: driver.Report
+) -> dict[int, BaseException]:
+    """Run every chunk that ``store`` lacks on the workers at ``place``; the errors of those that could not be run.
+
+    A scheduler elsewhere that goes away is waited for, and what is not finished is handed out again. Raises ``InputError``.
+    """
+    every, units = work.chunks(experiment), work.units(experiment)
+
+    def left() -> list[int]:
+        missing = {chunk.start for chunk in store.unfinished(every, units)}
+        return [n for n, chunk in enumerate(every) if chunk.start in missing]
+
+    numbers, seen, first = left(), time.monotonic(), True
+    meter, ended = driver.Meter(experiment, numbers, progress), driver.Ended()
+    with driver.needed():
+        while numbers:
+            try:
+                with places.connected(place, workers) as (client, share):
+                    if first:
+                        say(f"{len(numbers)} of {len(every)} chunks to do; {client.dashboard_link or client.scheduler}")
+                    driver.run_chunks(client, experiment, store, numbers, ended, meter, share)
+                break
+            except (driver.Lost, OSError) as error:
+                if first and not isinstance(error, driver.Lost):
+                    raise InputError(f"--dask {place}: no scheduler answers ({error}); correct the address") from None
+                if not places.is_elsewhere(place) or time.monotonic() > seen + PATIENCE:
+                    raise InputError(
+                        f"--dask {place}: the scheduler is gone ({error}); the same command goes on from there"
+                    ) from None
+                if isinstance(error, driver.Lost):
+                    seen = time.monotonic()
+                    say(f"{error}; waiting for it")
+                time.sleep(1)
+            first = False
+            numbers = [n for n in left() if n not in ended.wrong]
+    summary = work.together([part for part, _ in ended.parts.values()])
+    say(
+        f"{summary.column_years:,} cells x years in {time.perf_counter() - meter.start:.1f} s; workers were busy for "
+        f"{summary.seconds:.1f} s, of which {summary.compile_seconds:.1f} s compiling"
+    )
+    return ended.wrong
+
+
+def say(text: str) -> None:
+    """A line for people."""
+    print(text, file=sys.stderr, flush=True)
+
+
+def report_unfinished(grid: Grid, every: Sequence[slice], wrong: dict[int, BaseException]) -> None:
+    """Name chunks that could not be run."""
+    say(f"{len(wrong)} of {len(every)} chunks could not be run, the others are finished; the same command tries again:")
+    for number, error in sorted(wrong.items())[:20]:
+        rows, cell = every[number], grid.column_cell[every[number].start]
+        text = " ".join(str(error).split()) or type(error).__name__
+        where = f"from ({grid.latitude[cell]:.3f}, {grid.longitude[cell]:.3f})"
+        say(f"  columns {rows.start} to {rows.stop - 1}, {where}: {type(error).__name__}: {text[:300]}")

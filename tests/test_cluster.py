@@ -1,0 +1,100 @@
+"""Chunks of columns as tasks of Dask: bitwise a plain run, whoever did which part of it."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from cluster_cases import TINY, plan, same_files
+from jtem.cluster import driver, places
+from jtem.commands.main import main
+from jtem.errors import InputError
+from jtem.run import layout
+
+ROOT = Path(__file__).resolve().parents[1]
+ENVIRONMENT = {**os.environ, "PYTHONPATH": os.pathsep.join([str(ROOT / "src"), *sys.path])}
+ENVIRONMENT.pop("XLA_FLAGS", None)
+pytest.importorskip("distributed", reason="needs the extra 'distributed' (Dask)")
+__all__ = ["plan"]
+
+
+def test_cases_on_workers():
+    """The cases of ``cluster_cases.py``, in a process without the checks of shapes."""
+    command = [sys.executable, "-m", "pytest", "-n", "0", "--noconftest", "-p", "no:logging", "tests/cluster_cases.py"]
+    done = subprocess.run(command, cwd=ROOT, env=ENVIRONMENT, capture_output=True, text=True, timeout=900)
+    assert done.returncode == 0, done.stdout[-5000:] + done.stderr[-2000:]
+
+
+def test_layouts_with_the_same_bits():
+    from dataclasses import replace
+
+    from jtem.assemble.course import prepare
+    from jtem.plan import parse
+
+    experiment = prepare(parse(TINY, "tiny"), None).experiment
+    experiment = replace(experiment, column_cell=np.zeros(5000, int), chunk_columns=1024)
+    assert layout.described(experiment, 1) == layout.described(experiment, 4) == "tiles of 128 columns, 1 runs"
+    assert layout.described(experiment, 8) == "128 columns, 1 runs" != layout.described(experiment, 16)
+
+
+def test_words_that_are_refused(plan, tmp_path, capsys, monkeypatch):
+    monkeypatch.setattr(places, "CONNECT_SECONDS", 1)
+    for place, words in {
+        "tcp://127.0.0.1:1": "no scheduler answers",
+        "nonsense://x": "give local, a scheduler's address",
+        "none.toml": "is no TOML file that can be read",
+    }.items():
+        assert main(["run", "tiny.toml", "--out", "out", "--dask", place]) == 2
+        assert words in capsys.readouterr().err
+
+
+def test_workers_that_take_several_tasks_are_refused():
+    class Wide:
+        def nthreads(self):
+            return {"tcp://a:1": 4}
+
+    with pytest.raises(InputError, match="--nthreads 1"):
+        driver.run_chunks(Wide(), None, None, [], driver.Ended(), None)  # pyright: ignore
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ('system = "slrum"', "did you mean 'slurm'"),
+        ('system = "slurm"\nworker = 2', "did you mean 'workers'"),
+        ('system = "slurm"\n[job]\nqeue = "long"', "did you mean 'queue'"),
+        ('system = "pbs"\n[job]\ncores = 4', "cores and memory"),
+    ],
+)
+def test_a_batch_file_with_a_slip(text, words, tmp_path):
+    pytest.importorskip("dask_jobqueue", reason="needs dask-jobqueue")
+    path = tmp_path / "jobs.toml"
+    path.write_text(text)
+    with pytest.raises(InputError, match=words):
+        places.batch(path, 0)
+
+
+def test_a_job_asks_for_one_task_at_a_time(tmp_path):
+    pytest.importorskip("dask_jobqueue", reason="needs dask-jobqueue")
+    path = tmp_path / "jobs.toml"
+    path.write_text('system = "slurm"\nworkers = 0\n[job]\ncores = 16\nmemory = "32GB"\nqueue = "long"\n')
+    with places.batch(path, 0) as cluster:
+        script = cluster.job_script()
+    assert "#SBATCH -p long" in script and "--cpus-per-task=16" in script
+    assert (
+        script.index("--nthreads 1 ") > script.index("--nthreads 16")
+        if "--nthreads 16" in script
+        else "--nthreads 1" in script
+    )
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("workers", [1, 2, 4])
+def test_processes_give_bitwise_the_files_of_one(workers, plan):
+    for out, more in (("plain", []), ("many", ["--dask", "local", "--workers", str(workers)])):
+        command = [sys.executable, "-m", "jtem", "run", str(plan), "--out", out, *more]
+        subprocess.run(command, env=ENVIRONMENT, check=True, timeout=900)
+    assert same_files(plan.parent / "plain", plan.parent / "many") == 4
