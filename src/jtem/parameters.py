@@ -135,7 +135,10 @@ class Field:
         """The parameter of columns (column,), from their covariates (:func:`jtem.covariates.covariates`) and communities."""
         matrix = design_matrix(known, community, tuple(self.weights), tuple(self.communities))
         sum_ = matrix @ np.array([self.constant, *self.weights.values(), *self.communities.values()])
-        return np.asarray(constrain(jnp.asarray(sum_), self.lower, self.upper, self.scale), dtype=np.float64)
+        share = 1.0 / (1.0 + np.exp(-sum_))
+        if self.scale == "log":
+            return self.lower * (self.upper / self.lower) ** share
+        return self.lower + share * (self.upper - self.lower)
 
 
 @dataclasses.dataclass(frozen=True)
