@@ -8,13 +8,14 @@ latitude and 10 of longitude. A site-year whose column has no permafrost within 
     python benchmarks/ground_skill.py --data DATA [--options default overlay ...] [--measured] [--sites untouched]
 
 An option is words joined by "+": overlay (jtem_soil_heat), fine (with 10 sub-steps), settling, curve, place (columns from carbon
-and texture), ground (jtem_ground, with place). ``--measured``: observed anomalies, gauges of towers without undercatch, measured
-snow of stations, texture, topsoil carbon and community of the half-degree cell, as jtem_ground was fitted. ``--sites``: those
-that no fit of jtem_ground saw ("untouched": every third by the hash of its name), or the others ("seen").
+and texture), and the path of an overlay (PATH.toml). ``--measured``: observed anomalies, gauges of towers without undercatch,
+measured snow of stations, texture, topsoil carbon and community of the half-degree cell, as experiments/ground fits.
+``--sites``: those that its fit has not seen ("untouched": every third by the hash of its name), or the others ("seen").
 """
 
 import argparse
 import csv
+import json
 import re
 from functools import lru_cache
 from pathlib import Path
@@ -70,11 +71,11 @@ def words(option: str) -> str:
     """Lines of [model]."""
     chosen = set(option.split("+"))
     lines = ['precision = "mixed"']
-    if "overlay" in chosen:
-        lines.append('parameters = ["jtem_soil_heat"]')
-    if "ground" in chosen:
-        lines.append('parameters = ["jtem_ground"]')
-    if chosen & {"place", "ground"}:
+    overlays = ["jtem_soil_heat"] if "overlay" in chosen else []
+    overlays += [word for word in option.split("+") if word.endswith(".toml")]
+    if overlays:
+        lines.append(f"parameters = {json.dumps(overlays)}")
+    if "place" in chosen:
         lines.append('soil_columns = "place"')
     if "fine" in chosen:
         lines += ['soil_grid = "fine"', "heat_substeps = 10"]

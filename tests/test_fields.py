@@ -20,6 +20,7 @@ from jtem.readers.observed_sites import ObservedSites
 from jtem.study.calibration import least_squares, misfit, results, search
 from jtem.study.calibration import problem as problems
 from jtem.study.calibration.case import Settings
+from jtem.study.sensitivity.model import vector_of
 from sites import TABLE, TOOLIK, make, parameter_tree
 
 OVERLAY = """
@@ -97,6 +98,11 @@ def test_a_wrong_field_is_refused(tmp_path, old, new, said):
     with pytest.raises(InputError) as error:
         read(tmp_path, OVERLAY.replace(old, new))
     assert said in str(error.value)
+
+
+def test_a_sensitivity_refuses_what_its_parameters_do_not_move(tmp_path):
+    with pytest.raises(InputError, match="'soil_thermal.deep_snow_density' follows the place"):
+        vector_of(read(tmp_path, OVERLAY), parameter_tree())
 
 
 def test_the_column_has_the_cell_s_own_values():
