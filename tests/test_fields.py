@@ -101,7 +101,7 @@ def test_a_wrong_field_is_refused(tmp_path, old, new, said):
 
 
 def test_a_sensitivity_refuses_what_its_parameters_do_not_move(tmp_path):
-    with pytest.raises(InputError, match="'soil_thermal.deep_snow_density' follows the place"):
+    with pytest.raises(InputError, match=r"'soil_thermal\.deep_snow_density' follows the place"):
         vector_of(read(tmp_path, OVERLAY), parameter_tree())
 
 
