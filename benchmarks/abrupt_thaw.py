@@ -96,8 +96,29 @@ def arguments(part: Mapping, scenario: str) -> tuple[jax.Array, jax.Array]:
     return jnp.asarray([part["rates_to_2000"], part["rates_2000"]]), jnp.asarray(part["trend"][scenario])
 
 
+def elasticities(scenario: str) -> list[tuple[float, str]]:
+    """Percent of all emission 2000-2300 per percent of each rate at 2000 and of its trend, the largest first."""
+    found, total = [], 0.0
+    for part in networks(scenario):
+
+        def since(rates: jax.Array, trend: jax.Array, part: Mapping = part) -> jax.Array:
+            emitted = by_jtem(part, rates, trend)[1]
+            return emitted[-1, 0] - emitted[TURN - FIRST - 1, 0]
+
+        given = arguments(part, scenario)
+        value, (by_rate, by_trend) = jax.jit(jax.value_and_grad(since, argnums=(0, 1)))(*given)
+        total += float(value)
+        for k, (donor, receiver) in enumerate(part["between"]):
+            words = f"{part['name']}: {part['states'][donor]} to {part['states'][receiver]}"
+            found += [
+                (float(by_rate[1, k] * given[0][1, k]), words),
+                (float(by_trend[k] * given[1][k]), f"{words}, trend"),
+            ]
+    return sorted(((effect / total, words) for effect, words in found), key=lambda one: -abs(one[0]))
+
+
 def main() -> None:
-    """Both solutions of every network, and the totals."""
+    """Both solutions of every network, the totals, and what they depend on."""
     jax.config.update("jax_enable_x64", True)
     paper = published()
     for scenario in ("rcp85", "rcp45"):
@@ -117,6 +138,9 @@ def main() -> None:
             )
             print(f"  {part['name']}: {states}; {since[0]:.2f}, {since[1]:.2f}; {off:.1e}")
         print(f"  all: {total[0]:.1f} Pg C, of it CH4 {total[1]:.1f}")
+    print("percent of all emission per percent of a rate, RCP8.5:")
+    for effect, words in elasticities("rcp85")[:8]:
+        print(f"  {effect:+.2f}  {words}")
     print(
         f"paper: {paper['total_2300_rcp85']:.0f} +- {paper['total_2300_rcp85_deviation']:.0f} Pg C by 2300 under RCP8.5, "
         f"{100 * paper['hillslope_share']:.0f} % of it from slopes"

@@ -7,9 +7,9 @@ latitude and 10 of longitude. A site-year whose column has no permafrost within 
 
     python benchmarks/ground_skill.py --data DATA [--options default overlay ...] [--measured] [--sites untouched]
 
-An option is words joined by "+": overlay (jtem_soil_heat), fine (with 10 sub-steps), settling, curve, place (columns from carbon
-and texture), and the path of an overlay (PATH.toml). ``--measured``: observed anomalies, gauges of towers without undercatch,
-measured snow of stations, texture, topsoil carbon and community of the half-degree cell, as experiments/ground fits.
+An option is words joined by "+": overlay (jtem_soil_heat), fine (with 10 sub-steps), settling, light (surface), place (columns
+from carbon and texture), and files of parameters (.toml). ``--measured``: observed anomalies, gauges of towers without
+undercatch, measured snow of stations, texture, topsoil carbon and community of the half-degree cell, as experiments/ground fits.
 ``--sites``: those that its fit has not seen ("untouched": every third by the hash of its name), or the others ("seen").
 """
 
@@ -71,8 +71,7 @@ def words(option: str) -> str:
     """Lines of [model]."""
     chosen = set(option.split("+"))
     lines = ['precision = "mixed"']
-    overlays = ["jtem_soil_heat"] if "overlay" in chosen else []
-    overlays += [word for word in option.split("+") if word.endswith(".toml")]
+    overlays = ["jtem_soil_heat"] * ("overlay" in chosen) + sorted(word for word in chosen if word.endswith(".toml"))
     if overlays:
         lines.append(f"parameters = {json.dumps(overlays)}")
     if "place" in chosen:
@@ -81,8 +80,8 @@ def words(option: str) -> str:
         lines += ['soil_grid = "fine"', "heat_substeps = 10"]
     if "settling" in chosen:
         lines.append('snow = "settling"')
-    if "curve" in chosen:
-        lines.append('freezing = "curve"')
+    if "light" in chosen:
+        lines.append('surface = "light"')
     return "\n".join(lines)
 
 
@@ -199,9 +198,7 @@ def main():
     """Print a block of lines for every option."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--data", type=Path, required=True)
-    parser.add_argument(
-        "--options", nargs="+", default=["default", "overlay", "fine", "fine+settling", "fine+settling+curve"]
-    )
+    parser.add_argument("--options", nargs="+", default=["default", "overlay", "fine", "fine+settling"])
     parser.add_argument("--measured", action="store_true")
     parser.add_argument("--sites", choices=("all", "untouched", "seen"), default="all")
     arguments = parser.parse_args()
@@ -228,7 +225,11 @@ def main():
             mine = seen & (channels == name)
             if name == "active_layer_thickness":
                 lost = mine & (simulated > LOST)
-                print(f"no permafrost: {100 * lost.sum() / mine.sum():.1f} % of {mine.sum()} site-years")
+                by = ", ".join(
+                    f"{kind} {100 * lost[mine & (group == kind)].mean():.0f} % of {(mine & (group == kind)).sum()}"
+                    for kind in sorted(set(group[mine]))
+                )
+                print(f"no permafrost: {100 * lost.sum() / mine.sum():.1f} % of {mine.sum()} site-years ({by})")
                 mine &= ~lost
             print(line(name, simulated[mine], o.value[mine], block[mine]))
             for sort in (group, area):

@@ -229,8 +229,6 @@ def tem6_parameters(reference: Reference) -> step.Parameters:
             heat_capacity_thawed=layered("spht", scale=1e-3),
             heat_capacity_frozen=layered("sphf", scale=1e-3),
             water_content=layered("WATER"),
-            freezing_depression=[0.0017] * 5,  # of the freezing curve, which TEM 6 has not: read by nothing here
-            freezing_exponent=[0.2] * 5,
         ),
     )
 

@@ -4,9 +4,9 @@ Ten columns near 0 degC (an alpine meadow like CN-HaM; three communities at thre
 repeats. Their annual mean temperature at 1 m is read at 11 values of a parameter 1e-6 apart (as factors): the largest step
 beyond the line through them is the jump. The exact derivative of the periodic state is put beside the slope over +-0.5 %.
 
-    python benchmarks/soil_smoothness.py [--options point curve ...] [--years 80]
+    python benchmarks/soil_smoothness.py [--options point ...] [--years 80]
 
-An option is words joined by "+": curve, settling, fine, solved.
+An option is words joined by "+": point, settling, fine, solved.
 """
 
 import argparse
@@ -44,7 +44,6 @@ def design_of(option: str) -> step.Design:
     thermal = st.ThermalDesign(
         layer_edges=st.GRIDS["fine" if "fine" in words else "default"],
         substeps=10 if "fine" in words else 6,
-        freezing_nodes=st.FREEZING_NODES if "curve" in words else (),
         settling_snow="settling" in words,
         solved="solved" in words,
     )
@@ -75,7 +74,7 @@ def mean_temperature(design: step.Design, years: int, name: str):
 def main():
     """Print a line for every option and parameter."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--options", nargs="+", default=["point", "point+solved", "curve+solved"])
+    parser.add_argument("--options", nargs="+", default=["point", "point+solved", "fine+settling+solved"])
     parser.add_argument("--years", type=int, default=60)
     arguments = parser.parse_args()
     index = jnp.asarray([TABLE.index(c[0]) for c in CASES])

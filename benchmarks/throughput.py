@@ -22,7 +22,7 @@ parser.add_argument("--scheme", default="layered")
 parser.add_argument("--devices", type=int, default=0, help="CPU devices (default: all cores)")
 parser.add_argument("--seconds", type=float, default=3.0, help="aim for about this long a measurement")
 parser.add_argument("--no-gradient", action="store_true")
-arguments = parser.parse_args()
+arguments = parser.parse_args(None if __name__ == "__main__" else [])
 
 os.environ["JTEM_CACHE"] = "off"  # compiling is measured
 

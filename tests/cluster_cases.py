@@ -107,3 +107,75 @@ def test_a_poisoned_chunk_is_named_and_the_others_are_kept(plan, client, capsys,
     assert main(["run", "tiny.toml", "--out", "out"]) == 0
     assert main(["run", "tiny.toml", "--out", "plain"]) == 0
     assert same_files(plan.parent / "plain", plan.parent / "out") == 4
+
+
+def test_workers_that_take_several_tasks_are_refused(plan, capsys):
+    with distributed.LocalCluster(
+        n_workers=1, threads_per_worker=3, processes=False, dashboard_address=None, worker_dashboard_address=None
+    ) as cluster:
+        assert main(["run", "tiny.toml", "--out", "out", "--dask", cluster.scheduler.address]) == 2
+    assert "start workers with --nthreads 1" in capsys.readouterr().err
+
+
+def test_a_model_and_an_ensemble_run_on_workers(plan, client):
+    """Bitwise the results of this process; members in other chunks than here, so to rounding."""
+    import jtem
+
+    model = jtem.open(plan)
+    here, there = model.run(), model.run(client=client)
+    for frequency in ("annual", "monthly"):
+        assert there.stages["historical"][frequency].equals(here.stages["historical"][frequency])
+    assert there.state.equals(here.state) and there.spin_up.equals(here.spin_up)
+    site = jtem.Model("US-Prr", permafrost="none")
+    short = {"years": (2011, 2012), "spin_up": {"method": "repeat", "heat_years": 12, "years": 20}}
+    values = {"soil_thermal.snow_density": [150.0, 250.0, 350.0]}
+    a, b = site.ensemble(values, **short), site.ensemble(values, **short, client=client)
+    for name, one in a.stages["historical"]["annual"].data_vars.items():
+        np.testing.assert_allclose(b.stages["historical"]["annual"][name], one, rtol=1e-6, err_msg=name)
+    with pytest.raises(jtem.InputError, match="give a distributed"):
+        model.run(client="tcp://127.0.0.1:8786")
+
+
+def test_results_and_unfinished_work_in_an_object_store(plan, client, capsys):
+    """All that workers write goes to another place than the folder; a first try ends in the middle and is gone on with."""
+    pytest.importorskip("upath", reason="needs the extra 'distributed' (universal-pathlib)")
+    zarr = plan.parent / "zarr.toml"
+    zarr.write_text(TINY.replace("state = true", "state = true\ndouble = true\nzarr = true"))
+    store = ["--store", "memory://place/run"]
+    assert main(["run", "zarr.toml", "--out", "plain"]) == 0
+    assert main(["run", "zarr.toml", "--out", "remote", "--part", "1/2", *store]) == 0
+    assert main(["run", "zarr.toml", "--out", "remote", "--dask", client.scheduler.address, *store]) == 0
+    assert "2 of 4 chunks to do" in capsys.readouterr().err
+    assert same_files(plan.parent / "plain", plan.parent / "remote") == 4
+    assert not (plan.parent / "remote" / "tiny.zarr").exists() and not list((plan.parent / "remote").glob(".jtem*"))
+    from upath import UPath
+
+    from jtem.writers.zarr import ZarrStore
+
+    place = UPath("memory://place/run")
+    assert [path.name for path in place.iterdir()] == ["tiny.zarr"]
+    here, there = ZarrStore.open(plan.parent / "plain" / "tiny.zarr"), ZarrStore.open(place / "tiny.zarr")
+    assert there.root["status"][:].tolist() == [1] * 15
+    for name in ("annual/soil_carbon", "monthly/gross_primary_production"):
+        np.testing.assert_array_equal(here.root[f"historical/{name}"][:], there.root[f"historical/{name}"][:])
+    assert main(["run", "zarr.toml", "--out", "remote2", *store]) == 2
+    assert "exists already" in capsys.readouterr().err
+
+
+def test_a_prepared_store_that_lies_in_an_object_store(plan, capsys):
+    pytest.importorskip("upath", reason="needs the extra 'distributed' (universal-pathlib)")
+    from upath import UPath
+
+    prepared = TINY + '[prepare]\nstore = "climate.nc"\n'
+    Path("raw.toml").write_text(prepared)
+    assert main(["prepare", "raw.toml"]) == 0
+    near = prepared.replace('source = "embedded"\ndomain = "pan_arctic"\nstride = 19', 'source = "prepared"')
+    Path("near.toml").write_text(near)
+    Path("far.toml").write_text(near.replace("climate.nc", "memory://inputs/climate.nc"))
+    UPath("memory://inputs/climate.nc").write_bytes(Path("climate.nc").read_bytes())
+    assert main(["run", "near.toml", "--out", "near"]) == 0 and main(["run", "far.toml", "--out", "far"]) == 0
+    assert same_files(plan.parent / "near", plan.parent / "far") == 4
+    Path("raw.toml").write_text(prepared.replace("climate.nc", "s3://bucket/climate.nc"))
+    capsys.readouterr()
+    assert main(["prepare", "raw.toml"]) == 2
+    assert "prepare to a file" in capsys.readouterr().err

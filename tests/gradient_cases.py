@@ -55,8 +55,10 @@ CASES = {
 }
 CASES["layered_concentration"] = CASES["layered"]
 BASE_THAW = {"layered": (0.9, 1.1), "layered_concentration": (0.9, 1.1), "thaw_ratio": (1.2, 0.4), "tem6": (0.6, 0.7)}
-OF_GROUND_OPTIONS = ("freezing_depression", "freezing_exponent", "deep_snow_density", "snow_settling_time")
-"""Parameters of soil heat that act with the options ``freezing`` and ``snow`` only: ``physics/test_soil_heat_options.py``."""
+OF_GROUND_OPTIONS = ("deep_snow_density", "snow_load", "snow_settling_time", "snowfall_ratio")
+"""Parameters of soil heat that act with the option ``snow`` only: ``physics/test_soil_heat_options.py``."""
+OF_SURFACE = ("canopy_transmission", "surface_wetness", "aerodynamic_resistance")
+"""Those of the option ``surface``: ``physics/test_surface.py``."""
 TRAINABLE = tuple(name for name, entry in TABLE.entries.items() if entry.trainable)
 
 

@@ -90,7 +90,7 @@ def some_climate(rng: np.random.Generator, cells: Cell, years: int, hottest: flo
 
     late = (year >= years // 2)[None, :, None]
     air = np.where(of("coldest"), -70.0 + 0.0 * air, air)
-    air = np.where(of("hottest"), 45.0 - rng.uniform(0, 5, air.shape), air)
+    air = np.where(of("hottest"), hottest - rng.uniform(0, 5, air.shape), air)
     air = np.where(of("first thaw"), np.where(late, 5.0 + air, -30.0 + 0.2 * air), air)
     air = np.where(of("refreezing"), np.where(late, -40.0 + 0.2 * air, 8.0 + 0.2 * air), air)
     air = np.where(of("jumps"), rng.uniform(-70.0, 45.0, air.shape), air)
@@ -143,15 +143,11 @@ def design_of(scheme: str, open_nitrogen: bool = False, heat: str = "float32", t
     return step.with_processes(plain, plant_cn=nitrogen.vegetation_cn_by_photosynthesis) if own else plain
 
 
-def faults(design: step.Design, seed: int, count: int, years: int = YEARS, hottest: float = 25.0) -> list[str]:
-    """What is wrong in a batch of random columns, a sentence each; none where all holds.
-
-    ``hottest`` (degC): in warmer months tundra and desert types may respire more than they hold; a run names such columns as
-    failed (``run.overdrawn``).
-    """
+def faults(design: step.Design, seed: int, count: int, years: int = YEARS) -> list[str]:
+    """What is wrong in a batch of random columns, a sentence each; none where all holds."""
     rng = np.random.default_rng(seed)
     parameters, cells = some_parameters(rng, count), some_cells(rng, count)
-    climate = some_climate(rng, cells, years, hottest)
+    climate = some_climate(rng, cells, years)
     before = some_state(rng, run.initial_states(parameters, cells, climate, design=design))
     thaw = jnp.asarray(rng.choice([0.0, 0.1, 1.0, 3.0, 6.5, 11.0], count))
     before = run.begin_permafrost(before, cells, parameters, Thaw(thaw, thaw), design=design)

@@ -282,8 +282,9 @@ def test_the_model_page_names_every_function_of_the_physics_and_no_other():
 
 
 NOT_EQUATIONS = {
-    "permafrost.begin_empty", "permafrost.empty_store", "permafrost.no_exposure", "soil_heat.column_temperature",
-    "soil_heat.contents_per_step", "soil_heat.enthalpy_at_nodes", "soil_heat.freezing_curve", "soil_heat.implicit_step",
+    "permafrost.begin_empty", "permafrost.empty_store", "permafrost.no_exposure", "soil_heat.choose_phases",
+    "soil_heat.column_temperature", "soil_heat.tridiagonal",
+    "soil_heat.contents_per_step", "soil_heat.freezing_curve", "soil_heat.implicit_step",
     "soil_heat.per_layer", "soil_heat.state_from_temperature", "soil_heat.unsettled",
 }  # fmt: skip
 """Functions that carry an equation named elsewhere, or none."""

@@ -63,7 +63,7 @@ def plan(tmp_path):
     return path
 
 
-def fake_run(experiment, sink, progress=None, failed=None, stop=None):
+def fake_run(experiment, sink, progress=None, only=None, failed=None, stop=None):
     """Plausible numbers without the model."""
     count = len(experiment.column_cell)
     for number, stage in enumerate(experiment.stages):
@@ -159,7 +159,7 @@ def test_the_demo_prints_the_table_and_draws_the_figure(tmp_path, capsys, monkey
 
 
 def test_failed_cells_give_exit_code_1(plan, tmp_path, capsys, monkeypatch):
-    def failing(experiment, sink, progress=None):
+    def failing(experiment, sink, progress=None, only=None):
         return fake_run(experiment, sink, progress, failed={1: "historical 2010: npp is not finite"})
 
     monkeypatch.setattr(run, "run_experiment", failing)
@@ -169,7 +169,7 @@ def test_failed_cells_give_exit_code_1(plan, tmp_path, capsys, monkeypatch):
 
 @pytest.mark.parametrize("stop", [KeyboardInterrupt(), MemoryError()])
 def test_a_stopped_run_leaves_only_its_unfinished_work(plan, tmp_path, capsys, monkeypatch, stop):
-    monkeypatch.setattr(run, "run_experiment", lambda e, s, p=None: fake_run(e, s, p, stop=stop))
+    monkeypatch.setattr(run, "run_experiment", lambda e, s, p, only: fake_run(e, s, p, only, stop=stop))
     out = tmp_path / "out"
     if isinstance(stop, KeyboardInterrupt):
         assert main(["run", str(plan), "--out", str(out)]) == 130

@@ -10,7 +10,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from gradient_cases import CASES, OF_GROUND_OPTIONS, OUTPUTS, inputs, program
+from gradient_cases import CASES, OF_GROUND_OPTIONS, OF_SURFACE, OUTPUTS, inputs, program
 from sites import TABLE
 
 ACCEPTANCE = 6  # the first outputs: GPP, RH, active layer, soil carbon, balance of the landscape, methane
@@ -141,7 +141,7 @@ def forward_equals_reverse(d):
 
 def test_no_parameter_is_dead():
     """Every trainable parameter moves an output in at least one scheme; those of options of soil heat are tried there."""
-    alive = {f"soil_thermal.{name}" for name in OF_GROUND_OPTIONS}
+    alive = {f"soil_thermal.{name}" for name in (*OF_GROUND_OPTIONS, *OF_SURFACE)}
     alive |= {name for name in TABLE.entries if name.startswith("soil_column.")}  # physics/test_soil_columns.py
     for scheme in CASES:
         moved = np.abs(reverse(scheme)).max(axis=(0, 1)) > 0

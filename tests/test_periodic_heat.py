@@ -1,4 +1,4 @@
-"""Soil heat solved for the year that repeats (docs/model.md#h17), at a column near 0 degC where 60 years do not find it."""
+"""Soil heat solved for the year that repeats (docs/model.md#h14), at a column near 0 degC where 60 years do not find it."""
 
 import dataclasses
 

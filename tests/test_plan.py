@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from jtem import plan
+from jtem.assemble.model import design
 from jtem.errors import InputError
 from jtem.files import Inputs, data_path
 from jtem.physics import permafrost
@@ -43,6 +44,72 @@ expose = false
 [output]
 monthly = ["gpp"]
 """
+
+
+BEYOND = """
+[plan]
+name = "beyond"
+[domain]
+source = "embedded"
+[model]
+roots = "follow_thaw"
+abrupt_thaw = "areas"
+methane = "wetlands"
+[history]
+first = 1991
+last = 2015
+[factorial]
+runs = "beyond"
+scenarios = ["ssp126", "ssp585"]
+first = 2016
+[output]
+annual = ["wetlandCH4", "landscape_carbon_balance", "rooting_depth"]
+"""
+
+
+def test_beyond_holds_what_its_runs_lack():
+    made = plan.parse(BEYOND)
+    assert made.paper == ""  # of no paper
+    assert {run.name: set(run.held) for run in made.factorial.protocol} == {
+        "S_Trans": set(), "S_Gradual": {"roots", "abrupt"}, "S_Abrupt": {"roots"}, "S_Roots": {"abrupt"},
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("line", "said"),
+    [
+        (
+            'roots = "follow_thaw"\n',
+            r"a run holds 'roots', which nothing moves; set roots = \"follow_thaw\" in \[model\]",
+        ),
+        (
+            'abrupt_thaw = "areas"\n',
+            r"a run holds 'abrupt', which nothing moves; set abrupt_thaw = \"areas\" in \[model\]",
+        ),
+        ('methane = "wetlands"\n', r"\[output\] 'wetlandCH4' needs methane = \"wetlands\" in \[model\]"),
+    ],
+)
+def test_options_that_a_plan_needs_and_lacks(line, said):
+    with pytest.raises(InputError, match=said):
+        plan.parse(BEYOND.replace(line, ""))
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (
+            {"roots": "follow_thaw"},
+            r"roots = \"follow_thaw\" needs matter below the active pool, which permafrost = \"tem6\"",
+        ),
+        ({"abrupt_thaw": "areas"}, r"abrupt_thaw = \"areas\" needs matter below the active pool"),
+        ({"deep_nitrogen_losses": True}, r"deep_nitrogen_losses needs layers of thawed ground"),
+    ],
+)
+def test_options_that_a_scheme_has_no_matter_for(words, said):
+    sections = {"plan": {"name": "a"}, "domain": {"source": "embedded"}, "history": {"first": 2000, "last": 2001}}
+    section = plan.from_dict(sections | {"model": {"permafrost": "tem6", **words}}).model
+    with pytest.raises(InputError, match=said):
+        design(section, "the plan")
 
 
 def test_words_become_objects():

@@ -386,13 +386,11 @@ def _same_files(folder: Path, other: Path) -> int:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("how", ["job array", "distributed", "zarr"])
+@pytest.mark.parametrize("how", ["job array", "zarr"])
 def test_two_processes_give_bitwise_the_states_of_one(how, tmp_path):
-    """Two processes at once, each with its own chunks: as two parts of a job array, joined by JAX's runtime, or streaming
-    into one Zarr store; all states and results are those of one process.
+    """Two parts of a job array at once, each with its own chunks, into pieces or streaming into one Zarr store: all states and
+    results are those of one process.
     """
-    import socket
-
     if how == "zarr" and importlib.util.find_spec("zarr") is None:
         pytest.skip("needs the extra 'distributed' (zarr)")
     # 32-bit numbers from the store are rounded once more on their way to the file's units: compare 64-bit ones
@@ -424,16 +422,9 @@ def test_two_processes_give_bitwise_the_states_of_one(how, tmp_path):
         return said
 
     end(start("one.toml", "one"))
-    if how == "distributed":
-        with socket.socket() as free:
-            free.bind(("127.0.0.1", 0))
-            port = free.getsockname()[1]
-        said = end(*(start("two.toml", "two", "--distributed", f"127.0.0.1:{port},{i},2") for i in (0, 1)))
-        assert "files in" in said[0] and "files in" not in said[1]
-    else:
-        said = end(*(start("two.toml", "two", "--part", f"{i}/2") for i in (1, 2)))
-        assert all("is done" in text for text in said)
-        end(start("two.toml", "two"))
+    said = end(*(start("two.toml", "two", "--part", f"{i}/2") for i in (1, 2)))
+    assert all("is done" in text for text in said)
+    end(start("two.toml", "two"))
     assert (
         _same_files(tmp_path / "one", tmp_path / "two") == 2 * 21 + 1
     )  # annual and state of every stage, and the spin-up

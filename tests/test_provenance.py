@@ -113,7 +113,7 @@ def test_rerun_of_what_is_no_file_of_a_run(tmp_path, capsys):
 
 @pytest.mark.parametrize(("number", "code", "by"), [(signal.SIGTERM, 143, "SIGTERM"), (signal.SIGINT, 130, "Ctrl-C")])
 def test_a_stopped_run_keeps_its_work_and_says_how_to_go_on(tmp_path, monkeypatch, capsys, number, code, by):
-    def told(experiment, sink, progress=None):
+    def told(experiment, sink, progress=None, only=None):
         sink.save(slice(0, 2), "spinup", {"state/spinup/0": np.zeros(2)}, {})
         os.kill(os.getpid(), number)
         return fake_run(experiment, sink, progress)
@@ -133,7 +133,7 @@ def test_a_stopped_run_keeps_its_work_and_says_how_to_go_on(tmp_path, monkeypatc
 
 
 def test_unfinished_work_of_changed_inputs_is_refused(made, tmp_path, monkeypatch, capsys):
-    def killed(experiment, sink, progress=None):
+    def killed(experiment, sink, progress=None, only=None):
         raise KeyboardInterrupt
 
     monkeypatch.setattr(run, "run_experiment", killed)
@@ -147,7 +147,7 @@ def test_unfinished_work_of_changed_inputs_is_refused(made, tmp_path, monkeypatc
 
 
 def test_a_log_has_all_that_was_said_and_each_warning_once(tmp_path, monkeypatch, capsys):
-    def noisy(experiment, sink, progress=None):
+    def noisy(experiment, sink, progress=None, only=None):
         for _ in range(3):
             warnings.warn("the soil is odd", InputNote, stacklevel=1)
         return fake_run(experiment, sink, progress)

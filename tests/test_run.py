@@ -178,6 +178,29 @@ def test_two_layers_of_soil_water_go_on_from_a_file(whole, tmp_path):
         load_state(tmp_path / "one.nc", start, "abc")
 
 
+@pytest.mark.slow
+def test_roots_and_disturbed_ground_go_on_from_a_file(whole, tmp_path):
+    """Six years of all options, and three from the state that three left in a file: bitwise; a state without them is refused."""
+    cells, climate, parameters, plain = whole
+    design = dataclasses.replace(
+        DESIGN, roots_follow_thaw=True, abrupt_thaw=True, methane=True, deep_nitrogen_losses=True
+    )
+    start = run.initial_states(parameters, cells, climate, design=design)
+    thaw = jnp.full((len(CASES),), 0.5)
+    start = run.begin_permafrost(start, cells, parameters, permafrost.Thaw(thaw, thaw), design=design)
+    state, first = go((cells, climate, parameters, start), years=slice(0, 3), design=design)
+    save_state(tmp_path / "state.nc", state, {"parameter_hash": "abc"})
+    state = load_state(tmp_path / "state.nc", state, "abc")
+    assert float(state.carbon.ground.area.max()) > 0.0
+    end, second = go((cells, climate, parameters, state), years=slice(3, 6), design=design)
+    whole_end, whole_out = go((cells, climate, parameters, start), design=design)
+    equal(end, whole_end)
+    equal(jax.tree.map(lambda a, b: jnp.concatenate([a, b], axis=1), first, second), whole_out)
+    save_state(tmp_path / "plain.nc", plain, {"parameter_hash": "abc"})
+    with pytest.raises(InputError, match=r"lacks 'carbon\.rooting_depth'"):
+        load_state(tmp_path / "plain.nc", start, "abc")
+
+
 def test_resting_years_leave_the_state_alone(whole):
     active = jnp.arange(YEARS) < 3
     state, out = go(whole, active=active)

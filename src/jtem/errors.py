@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import errno
 import re
 import warnings
 from collections.abc import Iterable
@@ -13,6 +14,8 @@ scheduler's SIGTERM.
 """
 DIFFERENT = 1
 """Exit code of ``jtem rerun`` where the files are not the same."""
+CURABLE = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EACCES, errno.EPERM, errno.EIO}
+"""Errors of writing files that are not the program's."""
 MANY = 60
 """Most known words that a message lists."""
 
@@ -42,6 +45,15 @@ def _other_number(word: str, similar: str) -> bool:
     letters = [re.sub(r"\d\d+", "", text).lower() for text in (word, similar)]
     swapped = sorted("".join(mine)) == sorted("".join(other))
     return bool(mine) and not swapped and letters[0] == letters[1]
+
+
+def not_written(error: OSError | RuntimeError) -> str:
+    """Words for an error of writing files that the user can cure (a full disk, a quota); empty for any other."""
+    if isinstance(error, OSError) and error.errno in CURABLE:
+        return f"a file that cannot be written ({error.strerror}{f': {error.filename}' if error.filename else ''})"
+    if "NetCDF: " in str(error):  # what the netCDF library makes of a full disk
+        return f"a file that cannot be written or read ({error}; is the disk full?)"
+    return ""
 
 
 class Terminated(BaseException):

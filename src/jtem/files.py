@@ -4,14 +4,21 @@ from __future__ import annotations
 
 import contextlib
 import csv
+import functools
+import hashlib
 import os
 import shutil
 import tempfile
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 from jtem.errors import InputError
+
+try:
+    import fcntl
+except ImportError:  # Windows
+    fcntl = None
 
 Anywhere = Any
 """A ``pathlib.Path``, or the path of an object store that has its methods (``upath.UPath``: :func:`place`)."""
@@ -143,6 +150,23 @@ def place(name: str) -> Anywhere:
     return made
 
 
+@functools.cache
+def fetched(path: Anywhere) -> Path:
+    """A file, or the copy of an object that this machine keeps in its folder of temporary files; raises ``InputError``."""
+    if isinstance(path, Path):
+        return path
+    try:
+        version = hashlib.sha256(f"{path} {path.fs.ukey(path.path)}".encode()).hexdigest()[:20]
+        copy = Path(tempfile.gettempdir()) / f"jtem-{os.getuid()}" / f"{version}-{path.name}"
+        copy.parent.mkdir(mode=0o700, exist_ok=True)
+        if not copy.is_file():
+            with whole(copy) as partial:
+                path.fs.get(path.path, str(partial))
+    except OSError as error:
+        raise InputError(f"{path}: cannot be fetched ({error}); correct the address") from None
+    return copy
+
+
 def write_once(path: Anywhere, content: bytes) -> None:
     """Write a file whole, unless it is there: of processes that write the same file the first one wins."""
     if path.is_file():
@@ -203,12 +227,63 @@ def prepare_folder(folder: Path | str, files: Sequence[str] = (), force: bool = 
     return made
 
 
+LOCK = ".jtem-lock"
+
+
 @contextlib.contextmanager
-def output_folder(folder: Path) -> Iterator[None]:
-    """The output folder, tried before anything else; a folder made for work that ends in an error goes again."""
+def _alone(folder: Path, part: tuple[int, int]) -> Iterator[None]:
+    """Hold a folder for this process, or for its part; what is held is free when the process ends, however it ends.
+
+    Raises ``InputError`` where another holds it. Where the file system knows no locks, nothing is held.
+    """
+    index, count = part
+    busy = InputError(f"{folder}: another jtem is at work in it; wait for it, or choose another folder with --out")
+    with contextlib.ExitStack() as held:
+        names = {LOCK: count > 1}
+        if count > 1:
+            names[f"{LOCK}.{index + 1}-of-{count}"] = False
+        for name, shared in names.items():
+            if not _lock(held, folder / name, shared):
+                raise busy
+        yield
+
+
+def _lock(held: contextlib.ExitStack, path: Path, shared: bool) -> bool:
+    """Whether a file (made if need be) could be locked until ``held`` is left; then it goes, if nobody else has it."""
+    if fcntl is None:
+        return True
+    while True:
+        file = held.enter_context(path.open("a"))
+        try:
+            fcntl.flock(file, (fcntl.LOCK_SH if shared else fcntl.LOCK_EX) | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return False
+        except OSError:
+            return True
+        with contextlib.suppress(FileNotFoundError):
+            if path.stat().st_ino == os.fstat(file.fileno()).st_ino:  # else its last holder has just removed it
+                held.callback(_unlock, file, path)
+                return True
+
+
+def _unlock(file: IO[str], path: Path) -> None:
+    """Remove a locked file that no other process holds."""
+    assert fcntl is not None
+    with contextlib.suppress(OSError):
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        path.unlink()
+
+
+@contextlib.contextmanager
+def output_folder(folder: Path, part: tuple[int, int] = (0, 1)) -> Iterator[None]:
+    """The output folder, tried before anything else; a folder made for work that ends in an error goes again.
+
+    Nobody else writes into it meanwhile; those that do other parts (i, n) of the same work do.
+    """
     made = prepare_folder(folder)
     try:
-        yield
+        with _alone(folder, part):
+            yield
     except BaseException:
         if made:
             with contextlib.suppress(OSError):  # not empty

@@ -45,7 +45,7 @@ def test_wrong_plans_are_refused(tmp_path):
 
 def test_words_of_the_ground_stay_words_in_a_plan():
     model = jtem.Model("US-Prr", permafrost="none")
-    assert model.check(years=(2000, 2001)).model.freezing == "point"
-    assert model.replace(freezing="curve").check(years=(2000, 2001)).model.freezing == "curve"
-    with pytest.raises(jtem.InputError, match="freezing 'curv' is unknown; did you mean 'curve'"):
-        model.replace(freezing="curv")
+    assert model.check(years=(2000, 2001)).model.soil_grid == "default"
+    assert model.replace(soil_grid="fine").check(years=(2000, 2001)).model.soil_grid == "fine"
+    with pytest.raises(jtem.InputError, match="soil_grid 'fin' is unknown; did you mean 'fine'"):
+        model.replace(soil_grid="fin")

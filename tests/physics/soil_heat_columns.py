@@ -46,25 +46,57 @@ def snow_in_substeps(month_end, substeps):
     return before[:, None] + (month_end - before)[:, None] * s
 
 
+FIXED = {
+    "snow_melt_factor": 4.0,
+    "snow_half_cover": 10.0,
+    "surface_factor_thaw": 1.0,
+    "surface_factor_freeze": 1.0,
+    "freezing_interval": 0.01,
+    "deep_snow_density": 450.0,
+    "snow_load": 204.7,
+    "snow_settling_time": 4.17,
+    "snowfall_ratio": 1.0,
+    "canopy_transmission": 1.0,
+    "surface_wetness": 0.5,
+    "aerodynamic_resistance": 42.0,
+}
+"""Parameters that random columns share."""
+
+
+def random_rows(count, seed):
+    """Columns over the whole range of the ground (docs/model.md#h4): parameters by name; mean and amplitude of air temperature
+    (degC), largest snow (mm).
+    """
+    rng = np.random.default_rng(seed)
+
+    def uniform(low, high, *shape):
+        return rng.uniform(low, high, (count, *shape))
+
+    def log(low, high, *shape):
+        return np.exp(uniform(np.log(low), np.log(high), *shape))
+
+    rows = dict(
+        layer_thickness=uniform(0.03, 0.9, 2),
+        conductivity_thawed=log(0.05, 3.5, 3),
+        conductivity_frozen=log(0.05, 3.5, 3),
+        heat_capacity_thawed=uniform(1.0, 3.5, 3),
+        heat_capacity_frozen=uniform(0.8, 2.5, 3),
+        water_content=uniform(0.01, 0.85, 3),
+        snow_density=uniform(150, 400),
+        geothermal_heat_flux=uniform(0.03, 0.09),
+    )
+    for name, value in FIXED.items():
+        rows[name] = np.full(count, value)
+    return rows, uniform(-22, 12), uniform(2, 32), uniform(0, 300)
+
+
 def parameters(layers, snow_density=280.0, q_geo=0.05, *, delta=0.01, dtype=jnp.float64, **scalars):
     """One row of parameters from a list of (thickness, k_t, k_f, c_t, c_f, theta)."""
 
     def column(j):
         return jnp.asarray([layer[j] for layer in layers], dtype)
 
-    values = dict(
-        snow_density=snow_density,
-        snow_melt_factor=4.0,
-        snow_half_cover=10.0,
-        surface_factor_thaw=1.0,
-        surface_factor_freeze=1.0,
-        geothermal_heat_flux=q_geo,
-        freezing_interval=delta,
-        freezing_depression=[0.0017] * len(layers),
-        freezing_exponent=[0.17] * len(layers),
-        deep_snow_density=450.0,
-        snow_settling_time=4.17,
-    )
+    values = FIXED | dict(snow_density=snow_density, geothermal_heat_flux=q_geo, freezing_interval=delta)
     return st.SoilThermalParameters(
         layer_thickness=jnp.asarray([layer[0] for layer in layers[:-1]], dtype),
         conductivity_thawed=column(1),

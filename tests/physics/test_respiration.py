@@ -28,6 +28,19 @@ def test_a1_is_held_outside_its_range_and_never_falls_below_a_half():
     assert (np.diff(within) > 0).all()
 
 
+def test_a1_lets_maintenance_take_no_more_than_a_quarter_in_a_month():
+    """A polynomial off by a few percent: unbounded, 4 times and more of what there is would be respired at 40 degC."""
+    off = branch("respiration", maintenance_carbon_slope=0.0, maintenance_intercept=-3.0, q10_cubic=-2e-5)
+    warm = a(np.linspace(-40.0, 45.0, 86))
+    share = np.exp(off.maintenance_intercept) * np.asarray(respiration.temperature_effect(warm, off))
+    np.testing.assert_allclose(share.max(), respiration.LARGEST_MAINTENANCE)
+    assert (share[:40] < 0.1).all()
+    published = branch("respiration")
+    free = branch("respiration", maintenance_intercept=-1e3)
+    q = [respiration.temperature_effect(warm, p) for p in (published, free)]
+    np.testing.assert_array_equal(*q)
+
+
 def test_a2_by_hand():
     """exp(-1e-5 20000 - 5) 20000 = exp(-5.2) 20000 = 110.331 gC m-2 month-1."""
     close(respiration.maintenance(a(20000.0), a(1.0), P), 110.3313, rtol=1e-5)
@@ -42,5 +55,7 @@ def test_a3_takes_a_fifth_of_what_is_left_and_nothing_of_a_loss():
 
 def test_slopes_at_the_edges():
     finite_slopes(lambda t: respiration.temperature_effect(t, P), -60.0, -40.0, 0.0, 40.0)
+    hot = branch("respiration", maintenance_intercept=-2.0)
+    finite_slopes(lambda t: respiration.temperature_effect(t, hot), 20.0, 40.0)
     finite_slopes(lambda c: respiration.maintenance(c, a(1.0), P), 0.0, 1e5)
     finite_slopes(lambda gpp: respiration.growth(gpp, a(20.0), a(0.2)), 0.0, 20.0)

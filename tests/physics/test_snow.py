@@ -77,17 +77,17 @@ def test_s5_fresh_snow_by_hand():
 
 def test_s7_by_hand():
     """0.673 m: 450 - 204.7/0.673 (1 - 1/e) = 257.74; melting 250 more; a thin pack 304.16 less than a deep one."""
-    at = along(lambda t: snow.settled_density(a(0.673), t, a(450.0)), [-10.0, 0.0, 4.0])
+    at = along(lambda t: snow.settled_density(a(0.673), t, a(450.0), a(204.7)), [-10.0, 0.0, 4.0])
     close(at, 450 - 204.7 / 0.673 * (1 - 1 / np.e) + np.array([0.0, 125.0, 250.0]))
     # no snow counts as 1e-4 of 0.673 m; of very deep snow the exponential is nil
-    close(snow.settled_density(a(0.0), a(-10.0), a(450.0)), 450 - 204.7 / 0.673 * (1 - np.exp(-1e-4)) / 1e-4)
-    close(snow.settled_density(a(1e4), a(-10.0), a(450.0)), 450 - 204.7 / 1e4)
+    close(snow.settled_density(a(0.0), a(-10.0), a(450.0), a(204.7)), 450 - 204.7 / 0.673 * (1 - np.exp(-1e-4)) / 1e-4)
+    close(snow.settled_density(a(1e4), a(-10.0), a(450.0), a(204.7)), 450 - 204.7 / 1e4)
 
 
 def test_s6_by_hand():
     """Without time to settle, depths of fresh snow add, melt takes its share; where settling takes none, sub-steps end at S7."""
     air = a([-5.18, -2.59, 1.0])
-    water, depth, _, depths = snow.settling_snow(a(0.0), a(0.0), air, a(30.0), a(0.5), a(450.0), a(1e12))
+    water, depth, _, depths = snow.settling_snow(a(0.0), a(0.0), air, a(30.0), a(0.5), a(450.0), a(204.7), a(1e12))
     fresh = 67.92 + 51.25 * np.exp([-2.0, -1.0, 0.0])
     piled, pile = 10.0, 10.0 / fresh[0]
     first = pile
@@ -97,7 +97,9 @@ def test_s6_by_hand():
     close(water, left)
     close(depth, pile * left / before)
     close(depths[0], first / 2)
-    water, depth, _, _ = snow.settling_snow(a(100.0), a(0.5), a([-20.0] * 6), a(0.0), a(4.0), a(500.0), a(1e-3))
+    water, depth, _, _ = snow.settling_snow(
+        a(100.0), a(0.5), a([-20.0] * 6), a(0.0), a(4.0), a(500.0), a(204.7), a(1e-3)
+    )
     close(water, 100.0)
     sunk = 0.5
     for _ in range(6):  # each sub-step reaches the density of the depth that it found
@@ -116,7 +118,7 @@ def test_s6_by_hand():
 def test_s6_keeps_the_water_of_s2_and_snow_only_grows_denser(pack, density, new, air, factor):
     end, mean = snow.degree_day_snow(a(pack), a(air), a(new), a(factor))
     water, depth, again, depths = snow.settling_snow(
-        a(pack), a(pack / density), a(air), a(new), a(factor), a(450.0), a(4.0)
+        a(pack), a(pack / density), a(air), a(new), a(factor), a(450.0), a(204.7), a(4.0)
     )
     close(water, end, atol=1e-12)
     close(again, mean, atol=1e-12)
@@ -129,22 +131,32 @@ def test_settling_cover_is_made_of_these():
     air = a([-5.0, -1.0, 1.0, 8.0])
     given_ = dict(melt_factor=a(0.4), half_cover=a(10.0), factor_thaw=a(1.2), factor_freeze=a(0.9))
     over = snow.settling_cover(
-        a(50.0), air, a(8.0), depth=a(0.25), deep_density=a(450.0), settling_time=a(4.0), **given_
+        a(50.0),
+        air,
+        a(8.0),
+        depth=a(0.25),
+        deep_density=a(450.0),
+        load=a(204.7),
+        settling_time=a(4.0),
+        snowfall_ratio=a(1.5),
+        **given_,
     )
-    water, depth, mean, depths = snow.settling_snow(a(50.0), a(0.25), air, a(8.0), a(0.4), a(450.0), a(4.0))
+    water, depth, mean, depths = snow.settling_snow(a(50.0), a(0.25), air, a(12.0), a(0.4), a(450.0), a(204.7), a(4.0))
     close(over.snow, water)
     close(over.depth, depth)
     close(over.mean_depth, np.asarray(depths).mean())
     density = np.asarray(mean) / np.asarray(depths)
     close(over.resistance, np.asarray(depths) / 10 ** (2.650e-3 * density - 1.652))
-    plain = snow.cover(a(50.0), air, a(8.0), density=a(200.0), **given_)
+    plain = snow.cover(a(50.0), air, a(12.0), density=a(200.0), **given_)
     close(over.surface_temperature, plain.surface_temperature)
+    lit = snow.cover(a(50.0), air, a(12.0), density=a(200.0), **given_, excess=a(3.0))
+    close(lit.surface_temperature - plain.surface_temperature, 3.0 * 10 / (10 + np.asarray(plain.water_equivalent)))
 
 
 def test_slopes_of_settling_at_the_edges():
     def depth(w):
-        return snow.settling_snow(w, 0.004 * w, a([-5.0, 5.0]), a(0.0), a(4.0), a(450.0), a(4.0))[1]
+        return snow.settling_snow(w, 0.004 * w, a([-5.0, 5.0]), a(0.0), a(4.0), a(450.0), a(204.7), a(4.0))[1]
 
     finite_slopes(depth, 0.0, 100.0, 400.0)
     finite_slopes(lambda t: snow.fresh_snow_density(t), 0.0, -300.0)
-    finite_slopes(lambda z: snow.settled_density(z, a(0.0), a(450.0)), 0.0, 1e-5, 50.0)
+    finite_slopes(lambda z: snow.settled_density(z, a(0.0), a(450.0), a(204.7)), 0.0, 1e-5, 50.0)

@@ -21,6 +21,7 @@ from soil_heat_columns import (
     month_end_snow,
     one_year,
     parameters,
+    random_rows,
     run_columns,
     simulate,
     snow_in_substeps,
@@ -359,34 +360,7 @@ def test_case_10_single_precision(twenty_years, twenty_years_single):
 
 
 def random_columns(count, dtype, seed=7):
-    rng = np.random.default_rng(seed)
-
-    def uniform(low, high, *shape):
-        return rng.uniform(low, high, (count, *shape))
-
-    def log(low, high, *shape):
-        return np.exp(uniform(np.log(low), np.log(high), *shape))
-
-    rows = dict(
-        layer_thickness=uniform(0.03, 0.9, 2),
-        conductivity_thawed=log(0.05, 3.5, 3),
-        conductivity_frozen=log(0.05, 3.5, 3),
-        heat_capacity_thawed=uniform(1.0, 3.5, 3),
-        heat_capacity_frozen=uniform(0.8, 2.5, 3),
-        water_content=uniform(0.01, 0.85, 3),
-        snow_density=uniform(150, 400),
-        snow_melt_factor=np.full(count, 4.0),
-        snow_half_cover=np.full(count, 10.0),
-        surface_factor_thaw=np.ones(count),
-        surface_factor_freeze=np.ones(count),
-        geothermal_heat_flux=uniform(0.03, 0.09),
-        freezing_interval=np.full(count, 0.01),
-        freezing_depression=np.full((count, 3), 0.0017),
-        freezing_exponent=np.full((count, 3), 0.17),
-        deep_snow_density=np.full(count, 450.0),
-        snow_settling_time=np.full(count, 4.17),
-    )
-    mean, amplitude, snow = uniform(-22, 12), uniform(2, 32), uniform(0, 300)
+    rows, mean, amplitude, snow = random_rows(count, seed)
     temperature = np.stack([air(m, a) for m, a in zip(mean, amplitude, strict=True)])
     swe = np.stack([snow_in_substeps(month_end_snow(s), 6) for s in snow])
     rows = st.SoilThermalParameters(**{name: jnp.asarray(value, dtype) for name, value in rows.items()})

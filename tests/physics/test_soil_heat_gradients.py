@@ -9,7 +9,7 @@ import pytest
 from jax.flatten_util import ravel_pytree
 from soil_heat_columns import COLUMNS, ROWS, air, one_year, parameters, stack
 
-from gradient_cases import OF_GROUND_OPTIONS
+from gradient_cases import OF_GROUND_OPTIONS, OF_SURFACE
 from jtem.physics import snow
 from jtem.physics import soil_heat as st
 
@@ -114,7 +114,7 @@ def test_case_8_reverse_mode_equals_central_differences(forward, derivatives):
     assert excess[worst] < 0, (place, exact[worst], difference[worst])
     # every parameter is alive in some column and output; the melt factor and half cover too, with degree-day snow
     dead = {name.split("[")[0][1:] for j, name in enumerate(NAMES) if not np.any(np.abs(exact[:, j]) > 1e-9)}
-    assert dead == set(OF_GROUND_OPTIONS)  # off here; tests of the options try them
+    assert dead == {*OF_GROUND_OPTIONS, *OF_SURFACE}  # off here; tests of the options try them
 
 
 def test_case_9_derivative_equals_the_slope_over_one_percent(forward, derivatives):

@@ -1,10 +1,7 @@
-"""The finer grid, the freezing curve and settling snow: H13-H16, S5-S7 in a column."""
+"""The finer grid and settling snow: H13, S5-S7 in a column."""
 
 import dataclasses
-import math
 from functools import partial
-from itertools import pairwise
-from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -17,14 +14,7 @@ from jtem.physics import snow
 from jtem.physics import soil_heat as st
 
 FINE = st.ThermalDesign(layer_edges=st.FINE_EDGES, substeps=10, sweeps="drd")
-CURVE = st.ThermalDesign(freezing_nodes=st.FREEZING_NODES)
-ALL = st.ThermalDesign(
-    layer_edges=st.FINE_EDGES, substeps=10, sweeps="drd", freezing_nodes=st.FREEZING_NODES, settling_snow=True
-)
-STEEP: dict[str, Any] = {
-    "freezing_depression": [1e-5],
-    "freezing_exponent": [2.0],
-}  # all water freezes in the last piece
+ALL = st.ThermalDesign(layer_edges=st.FINE_EDGES, substeps=10, sweeps="drd", settling_snow=True)
 YEARS = 6
 
 
@@ -39,51 +29,9 @@ def test_h13_results_of_the_fine_grid_are_means_of_the_default_layers():
     np.testing.assert_allclose(found[:5], values[:10].reshape(5, 2, 2).mean(1), rtol=1e-14)  # (a + b)/2 or weights
     np.testing.assert_array_equal(found[5:], values[10:])
     same = jnp.asarray(values[:33])
-    assert st.reported_layers(same, CURVE) is same
+    assert st.reported_layers(same, st.ThermalDesign()) is same
     other = st.ThermalDesign(layer_edges=(0.0, 1.0, 2.0))
     assert other.reported_edges == other.layer_edges
-
-
-# --- H14, H15 -----------------------------------------------------------------------------------------------------------
-
-
-def test_h14_by_hand():
-    """Depression 0.01 K, exponent 0.5: 0.1 at -1 degC, 0.5 at -0.04, all above -0.01."""
-    share = [float(st.unfrozen_share(t, jnp.asarray(0.01), jnp.asarray(0.5))) for t in (-1.0, -0.04, -0.01, -0.001)]
-    np.testing.assert_allclose(share, [0.1, 0.5, 1.0, 1.0], rtol=1e-12)
-
-
-def test_h15_polygon_goes_through_the_curve_and_has_an_inverse():
-    row = parameters(ROWS["wet tundra"], freezing_depression=[0.02, 0.01, 0.005], freezing_exponent=[0.6, 0.4, 0.3])
-    p = st.properties(row, CURVE)
-    deep = 20  # all of the third material
-    shares = [(0.005 / -t) ** 0.3 for t in st.FREEZING_NODES[:-1]] + [1.0]
-    assert p.liquid_at_nodes is not None
-    np.testing.assert_allclose(p.liquid_at_nodes[:, deep], shares[:-1], rtol=1e-12)
-    _, _, ct, cf, theta = ROWS["wet tundra"][2][1:]
-    expected = [0.0]
-    for (a, b), (wet_a, wet_b) in zip(pairwise(st.FREEZING_NODES), pairwise(shares), strict=True):
-        # the integral of the capacity and the ice that melts
-        expected.append(expected[-1] + (b - a) * (cf + (ct - cf) * (wet_a + wet_b) / 2) + 334 * theta * (wet_b - wet_a))
-    for node, enthalpy in zip(st.FREEZING_NODES, expected, strict=True):
-        np.testing.assert_allclose(st.enthalpy_of(jnp.full(33, node), p)[deep], enthalpy, rtol=1e-10, atol=1e-10)
-    np.testing.assert_allclose(st.enthalpy_of(jnp.full(33, 2.0), p)[deep], expected[-1] + 2 * ct, rtol=1e-10)
-    cold = cf + (ct - cf) * shares[0]
-    np.testing.assert_allclose(st.enthalpy_of(jnp.full(33, -8.0), p)[deep], -3 * cold, rtol=1e-10)
-    temperature = jnp.linspace(-9.0, 4.0, 33)
-    np.testing.assert_allclose(st.temperature_of(st.enthalpy_of(temperature, p), p), temperature, atol=1e-12)
-    # a layer of two materials: 0.2 m of the first, then the second
-    mixed = st.properties(dataclasses.replace(row, layer_thickness=jnp.asarray([0.23, 0.6])), CURVE)
-    first, second = 0.03 * 0.35, 0.07 * 0.10
-    each = [(0.02 / 5) ** 0.6, (0.01 / 5) ** 0.4]
-    assert mixed.liquid_at_nodes is not None
-    np.testing.assert_allclose(mixed.liquid_at_nodes[0, 2], (first * each[0] + second * each[1]) / (first + second))
-
-
-def test_freezing_nodes_are_checked():
-    for nodes in ((-1.0, 0.0), (-1.0, -2.0, 0.0), (-3.0, -1.0, -0.1)):
-        with pytest.raises(ValueError, match="freezing_nodes"):
-            st.ThermalDesign(freezing_nodes=nodes)
 
 
 @partial(jax.jit, static_argnums=(0, 4))
@@ -99,44 +47,17 @@ def steps_at(design, row, start, surfaces, time_step):
     return jax.lax.scan(step, enthalpy, surfaces)[1]
 
 
-@pytest.mark.parametrize(
-    ("edges", "sweeps"), [(st.DEFAULT_EDGES, "drdrd"), (st.FINE_EDGES, "drd")], ids=["default", "fine"]
-)
-def test_case_1_neumann_in_the_limit_of_a_steep_curve(edges, sweeps):
-    """Thaw from -2 degC under 8 degC, water frozen below -0.04 degC: the front of Neumann within 5 cm over four years."""
-    design = st.ThermalDesign(layer_edges=edges, sweeps=sweeps, freezing_nodes=st.FREEZING_NODES)
+def test_case_1_neumann_on_the_fine_grid():
+    """Thaw from -2 degC under 8 degC: the front within 5 cm over four years, as on the default grid."""
     kt, kf, ct, cf, theta = 1.20, 2.10, 3.1, 1.7, 0.43
-    row = parameters([(None, kt, kf, ct, cf, theta)], q_geo=0.0, **STEEP)
+    row = parameters([(None, kt, kf, ct, cf, theta)], q_geo=0.0)
     days, count = 365.25 / 120, 480
-    temperature, enthalpy = steps_at(design, row, jnp.full(design.layers, -2.0), jnp.full(count, 8.0), days * 0.0864)
-    props = st.properties(row, design)
-    low, high = (np.asarray(st.enthalpy_of(jnp.full(design.layers, t), props)) for t in (-0.04, 0.0))
-    front = np.clip((np.asarray(enthalpy) - low) / (high - low), 0, 1) @ np.array(design.thickness)
+    temperature, enthalpy = steps_at(FINE, row, jnp.full(FINE.layers, -2.0), jnp.full(count, 8.0), days * 0.0864)
+    props = st.properties(row, FINE)
+    front = np.clip(np.asarray(enthalpy) / np.asarray(props.enthalpy_thawed), 0, 1) @ np.array(FINE.thickness)
     exact = 2 * 0.272881 * np.sqrt(kt / ct * np.arange(1, count + 1) * days * 0.0864)
     assert np.abs(front - exact)[24:].max() < 0.05
     assert np.all(np.asarray(temperature) <= 8.0 + 1e-9) and np.all(np.asarray(temperature) >= -2.0 - 1e-9)
-
-
-@pytest.mark.parametrize(("tm", "psi", "gamma"), [(-1.0, 0.18092, 1.78929), (-4.0, 0.07807, 1.21564)])
-def test_case_2_lunardini_with_a_piece_of_the_curve(tm, psi, gamma):
-    """Three zones: water that freezes evenly between tm and 0 degC is one piece of the polygon."""
-    design = st.ThermalDesign(freezing_nodes=(tm - 4.0, tm - 1e-3, tm, 0.0), sweeps="drd")
-    k, c, theta, days = 2.5, 2.0, 0.3, 365.25 / 120
-    row = parameters([(None, k, k, c, c, theta)], q_geo=0.0, freezing_depression=[1e-9], freezing_exponent=[1.0])
-    count = round(60.9 / days)
-    temperature, _ = steps_at(design, row, jnp.full(design.layers, 4.0), jnp.full(count, -6.0), days * 0.0864)
-    time, z = count * days * 0.0864, np.array(design.centres)
-    a1, a4 = k / c, k / (c + 334 * theta / -tm)
-    x1, x2 = 2 * psi * math.sqrt(a1 * time), 2 * gamma * math.sqrt(a4 * time)
-    erf = np.vectorize(math.erf)
-    frozen = -6 + (tm + 6) * erf(z / (2 * math.sqrt(a1 * time))) / math.erf(psi)
-    u = z / (2 * math.sqrt(a4 * time))
-    mushy = tm * (erf(u) - math.erf(gamma)) / (math.erf(psi * math.sqrt(a1 / a4)) - math.erf(gamma))
-    warm = 4 - 4 * (1 - erf(z / (2 * math.sqrt(a1 * time)))) / (1 - math.erf(gamma * math.sqrt(a4 / a1)))
-    expected = np.where(z < x1, frozen, np.where(z < x2, mushy, warm))
-    near = z < 3
-    error = np.asarray(temperature[-1]) - expected
-    assert np.sqrt(np.mean(error[near] ** 2)) < 0.05
 
 
 # --- columns ------------------------------------------------------------------------------------------------------------
@@ -150,8 +71,7 @@ def columns():
         layers = [(first[0] + 0.013, *first[1:]), (second[0] + 0.017, *second[1:]), third]
         rows.append(
             parameters(
-                layers, rho, q, freezing_depression=[1e-4, 0.003, 0.0017], freezing_exponent=[0.37, 0.21, 0.17],
-                deep_snow_density=470.0, snow_settling_time=9.0,
+                layers, rho, q, deep_snow_density=470.0, snow_load=190.0, snow_settling_time=9.0, snowfall_ratio=1.2,
             )
         )  # fmt: skip
     temperature = jnp.asarray(np.stack([air(c[0], c[1]) for c in COLUMNS.values()]))
@@ -192,14 +112,18 @@ def test_energy_closes_and_phases_settle_with_everything_on(everything):
     out, active = everything
     assert all(bool(jnp.isfinite(x).all()) for x in jax.tree.leaves(everything))
     assert float(jnp.abs(out.energy_residual).sum()) < 1e-8
-    assert float(out.inconsistent_steps.mean()) < 0.02
+    assert (
+        float(out.inconsistent_steps.mean()) / ALL.substeps < 5e-3
+    )  # of sub-steps; more sweeps end at the same errors
     assert out.temperature.shape == (5, YEARS, 12, 38)
     thaw = np.asarray(active)[:, -1]
     assert 0 < thaw[0] < 2 and thaw[4] > thaw[2] > 0.5
 
 
 def test_snow_is_as_much_water_as_without_settling_and_lies_at_a_density_that_snow_has(everything):
-    plain, _ = jax.jit(jax.vmap(partial(simulated, design=dataclasses.replace(ALL, settling_snow=False))))(*columns())
+    rows, temperature, fall = columns()
+    constant = dataclasses.replace(ALL, settling_snow=False)
+    plain, _ = jax.jit(jax.vmap(partial(simulated, design=constant)))(rows, temperature, fall * 1.2)
     out, _ = everything
     np.testing.assert_allclose(out.snow_water_equivalent, plain.snow_water_equivalent, rtol=1e-12, atol=1e-12)
     lies = np.asarray(out.snow_water_equivalent) > 5
@@ -290,7 +214,7 @@ def test_a_plan_names_the_options():
 
     assert design("").thermal == st.ThermalDesign() == step.Design().thermal
     assert design("").processes.snow_cover is snow.cover
-    made = design('soil_grid = "fine"\nheat_substeps = 10\nsnow = "settling"\nfreezing = "curve"\nsolve_heat = true')
-    assert made.thermal == dataclasses.replace(ALL, solved=True)
+    made = design('soil_grid = "fine"\nheat_substeps = 10\nsnow = "settling"\nsurface = "light"\nsolve_heat = true')
+    assert made.thermal == dataclasses.replace(ALL, lit=True, solved=True)
     assert made.processes.snow_cover is snow.settling_cover
     assert design('soil_grid = "fine"').thermal.sweeps == "drdrd"

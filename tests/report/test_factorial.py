@@ -19,7 +19,7 @@ NEP = "net_ecosystem_production"
 ROOT = Path(__file__).resolve().parents[2]
 
 
-def balanced_run(experiment, sink, progress=None):
+def balanced_run(experiment, sink, progress=None, only=None):
     """Made-up numbers in which pools follow from fluxes, thaw acts after December, and held runs expose nothing."""
     count = len(experiment.column_cell)
     ends = {"spinup": (10000.0, 500.0)}

@@ -53,7 +53,13 @@ class Prepared:
         return len(self.experiment.column_cell) * (years + (spin.heat_years + spin.cycle_years if spin else 0))
 
     def memory_bytes(self) -> int:
-        """Rough memory of a run: climate of the longest stage of a chunk, a block of outputs, states kept for files."""
+        """Rough memory of a run: that of a chunk, and states kept for files."""
+        experiment = self.experiment
+        stages = len(experiment.stages) + 1 if self.plan.output.state else 0
+        return self.chunk_bytes() + len(experiment.column_cell) * STATE_BYTES * stages
+
+    def chunk_bytes(self) -> int:
+        """Rough memory of a process that runs a chunk: climate of its longest stage, a block of outputs, working arrays."""
         experiment = self.experiment
         lengths = {"": 1, "heat_layer": 33, "layer": experiment.design.permafrost.layers}
         columns = min(experiment.chunk_columns, len(experiment.column_cell))
@@ -61,9 +67,8 @@ class Prepared:
         monthly = sum(12 * lengths[variables.VARIABLES[name].layer] for name in experiment.selection.monthly)
         annual = sum(lengths[variables.VARIABLES[name].layer] for name, _ in experiment.selection.annual)
         block = columns * experiment.block_years * (monthly + annual) * 8 * 3
-        kept = len(experiment.column_cell) * STATE_BYTES * (len(experiment.stages) + 1 if self.plan.output.state else 0)
         working = columns * 33 * 8 * 200
-        return 500_000_000 + climate + block + kept + columns * STATE_BYTES * 8 + working
+        return 500_000_000 + climate + block + columns * STATE_BYTES * 8 + working
 
 
 def open_plan(path: Path, data: Path | None, *, force: bool = False, gradients: bool = False) -> Prepared:
@@ -104,7 +109,7 @@ def prepare(
     place = place or domain_of(plan, inputs)
     cells = model.columns(place.cells, table.communities, design.pool_dtype, place.inputs[0], plan.permafrost)
     nitrogen = plan.domain.nitrogen_deposition
-    table_of = here_or(nitrogen, data, f"{plan.where}: [domain] nitrogen_deposition") if nitrogen else None
+    table_of = inputs.here_or(nitrogen, f"{plan.where}: [domain] nitrogen_deposition") if nitrogen else None
     load = loaders(place, cells.count, plan.run.chunk_columns, table_of)
     if table.fields:
         cycle = load(plan.spinup.climate, plan.spinup.cycle, f"{plan.where}: [spinup] cycle", wrap=True)

@@ -13,7 +13,7 @@ from jtem import parameters, step
 from jtem.errors import InputError, suggest
 from jtem.files import Inputs, data_path
 from jtem.physics import permafrost, radiation, snow
-from jtem.physics.soil_heat import FREEZING, GRIDS, ThermalDesign
+from jtem.physics.soil_heat import GRIDS, ThermalDesign
 from jtem.readers import to_model
 
 if TYPE_CHECKING:
@@ -40,8 +40,8 @@ def design(section: ModelSection, where: str) -> step.Design:
         layer_edges=GRIDS[section.soil_grid],
         substeps=section.heat_substeps,
         sweeps="drd" if section.soil_grid == "fine" and section.heat_substeps >= 10 else "drdrd",
-        freezing_nodes=FREEZING[section.freezing],
         settling_snow=section.snow is snow.settling_cover,
+        lit=section.lit_surface,
         solved=section.solve_heat,
         from_place=section.soil_columns,
     )

@@ -16,7 +16,7 @@ import numpy as np
 from jtem import __version__
 from jtem.assemble.course import Prepared
 from jtem.devices import usable_cores
-from jtem.run import Summary, layout
+from jtem.run import Summary, layout, limits
 
 LIBRARIES = ("jax", "jaxlib", "equinox", "numpy", "xarray", "netCDF4")
 """What a run's numbers and files may depend on, beside jtem and Python."""
@@ -124,11 +124,14 @@ def attributes(prepared: Prepared) -> dict[str, str | int | float]:
 
 
 def notes(summary: Summary) -> dict[str, str | int | float]:
-    """What every file says about how the spin-up ended."""
+    """What every file says about how the spin-up ended and which limits acted."""
     report = summary.spin_up
+    acted = "; ".join(limits.sentences(summary.limits))
+    limited: dict[str, str | int | float] = {"limits": acted or "none acted"} if summary.limits else {}
     if report is None:
-        return {}
+        return limited
     said: dict[str, str | int | float] = {
+        **limited,
         "spin_up_closed_columns": int(np.sum(report.closed)),
         "spin_up_columns": int(np.size(report.closed)),
         "spin_up_method": report.method,

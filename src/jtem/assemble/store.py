@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from jtem.errors import InputError
-from jtem.files import Inputs
+from jtem.files import Inputs, fetched, place
 from jtem.readers import prepare
 from jtem.readers import store as stores
 from jtem.readers.catalogue import Domain
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 def domain(plan: Plan, inputs: Inputs) -> Domain:
     """The store that ``jtem prepare`` made, as a domain; raises ``InputError`` where it was made with other settings."""
-    path = plan.store
+    path = place(plan.prepare.store) if "://" in plan.prepare.store else plan.store
     again = f"run: jtem prepare {plan.where}"
     if not path.is_file():
         raise InputError(f"{plan.where}: prepared store {path} not found; {again}")
@@ -36,7 +36,7 @@ def domain(plan: Plan, inputs: Inputs) -> Domain:
                 f"{path}: climate '{name}' has {have[name][0]}-{have[name][1]}, the plan needs {first}-{last}; "
                 f"{again} --force"
             )
-    cells, said = stores.read_cells(inputs.note(path)), (str(path), stores.provenance(path))
+    cells, said = stores.read_cells(inputs.note(fetched(path))), (str(path), stores.provenance(path))
     if plan.domain.source == "isimip" or plan.domain.stride == 1:
         return Domain(cells, lambda climate: stores.source(path, climate), said, stored=True)
     kept = np.arange(cells.sizes["cell"])[:: plan.domain.stride]

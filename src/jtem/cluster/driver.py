@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import functools
 import time
 import uuid
 from collections.abc import Callable, Iterator, Sequence
@@ -86,6 +87,7 @@ def run_chunks(
     :class:`Lost`, and ``InputError`` for workers that take several tasks at a time.
     """
     from distributed import as_completed
+    from distributed.client import CancelledError, ClosedClientError
 
     from jtem.cluster.worker import ChunkWork, run_chunk
 
@@ -97,24 +99,25 @@ def run_chunks(
         )
     name = f"jtem-{uuid.uuid4().hex[:12]}"
     work = ChunkWork(name, experiment, store, share)
-    client.subscribe_topic(name, meter.told)
-    client.register_plugin(work, name=name)
-    futures = {client.submit(run_chunk, name, n, key=f"{name}-{n}", retries=RETRIES, pure=False): n for n in numbers}
-    waiting = as_completed(list(futures))
-    for future in waiting:
-        number = futures.pop(future)
-        if future.status == "finished":
-            ended.parts[number] = future.result()
-            meter.finished += 1
-            meter.failed += len(ended.parts[number][0].failed)
-        elif future.status == "error":
-            error = future.exception()
-            assert error is not None
-            ended.wrong[number] = error
-        else:
-            raise Lost(f"the scheduler at {client.scheduler} does not answer")
-    client.unsubscribe_topic(name)
-    client.unregister_worker_plugin(name)
+    try:
+        client.subscribe_topic(name, meter.told)
+        client.register_plugin(work, name=name)
+        submit = functools.partial(client.submit, run_chunk, name, retries=RETRIES, pure=False)
+        futures = {submit(n, key=f"{name}-{n}"): n for n in numbers}
+        for future in as_completed(list(futures)):
+            number = futures.pop(future)
+            if future.status == "error":
+                error = future.exception()
+                assert error is not None
+                ended.wrong[number] = error
+            else:
+                ended.parts[number] = future.result()
+                meter.finished += 1
+                meter.failed += len(ended.parts[number][0].failed)
+        client.unsubscribe_topic(name)
+        client.unregister_worker_plugin(name)
+    except (CancelledError, ClosedClientError, OSError) as error:
+        raise Lost(str(error) or type(error).__name__) from error
 
 
 def run_in_workers(client: Client) -> Callable[[Experiment, Sink, Report | None], Summary]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import importlib.metadata
 import os
 import time
@@ -38,7 +39,7 @@ class ChunkWork(WorkerPlugin):
         self.platform, mine = jax.default_backend(), layout.described(experiment, jax.local_device_count())
         self.fitting = [count for count in range(1, MOST_DEVICES) if layout.described(experiment, count) == mine]
         self.double = bool(jax.config.jax_enable_x64)  # pyright: ignore[reportAttributeAccessIssue]
-        self.versions = versions()
+        self.versions, self.folder = versions(), os.getcwd()
         self.loaded: tuple[Experiment, ChunkStore | None] | None = None
 
     def setup(self, worker: Worker) -> None:
@@ -65,6 +66,8 @@ class ChunkWork(WorkerPlugin):
         other = [f"{name} {found}" for name, found in versions().items() if self.versions[name] != found]
         if other:
             raise RuntimeError(f"the worker has {', '.join(other)}, the run {self.versions}; give them one environment")
+        with contextlib.suppress(OSError):  # relative paths are those of the run, where the worker has its folder
+            os.chdir(self.folder)
         if self.platform == "cpu":
             jax.config.update("jax_platforms", "cpu")
             cores = devices.usable_cores()

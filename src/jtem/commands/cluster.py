@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import sys
 import time
 from collections.abc import Sequence
@@ -30,28 +31,30 @@ def share_out(
         missing = {chunk.start for chunk in store.unfinished(every, units)}
         return [n for n, chunk in enumerate(every) if chunk.start in missing]
 
-    numbers, seen, first = left(), time.monotonic(), True
+    numbers, seen = left(), 0.0  # when a scheduler answered last
     meter, ended = driver.Meter(experiment, numbers, progress), driver.Ended()
+    for name in ("distributed", "distributed.client"):  # what matters is said below
+        logging.getLogger(name).setLevel(logging.CRITICAL)
     with driver.needed():
         while numbers:
             try:
                 with places.connected(place, workers) as (client, share):
-                    if first:
+                    if not seen:
                         say(f"{len(numbers)} of {len(every)} chunks to do; {client.dashboard_link or client.scheduler}")
-                    driver.run_chunks(client, experiment, store, numbers, ended, meter, share)
-                break
-            except (driver.Lost, OSError) as error:
-                if first and not isinstance(error, driver.Lost):
+                    try:
+                        driver.run_chunks(client, experiment, store, numbers, ended, meter, share)
+                        break
+                    finally:
+                        seen = time.monotonic()
+            except (driver.Lost, OSError) as error:  # OSError: nobody answers at the place
+                if not seen:
                     raise InputError(f"--dask {place}: no scheduler answers ({error}); correct the address") from None
                 if not places.is_elsewhere(place) or time.monotonic() > seen + PATIENCE:
                     raise InputError(
                         f"--dask {place}: the scheduler is gone ({error}); the same command goes on from there"
                     ) from None
-                if isinstance(error, driver.Lost):
-                    seen = time.monotonic()
-                    say(f"{error}; waiting for it")
+                say(f"the scheduler does not answer ({type(error).__name__} {error}); waiting for it")
                 time.sleep(1)
-            first = False
             numbers = [n for n in left() if n not in ended.wrong]
     summary = work.together([part for part, _ in ended.parts.values()])
     say(

@@ -20,7 +20,7 @@ from typing import Any, NoReturn
 
 from jtem import __version__
 from jtem.commands import log
-from jtem.errors import DONE, STOPPED, TERMINATED, USER_ERROR, InputError, InputNote, Terminated, suggest
+from jtem.errors import DONE, STOPPED, TERMINATED, USER_ERROR, InputError, InputNote, Terminated, not_written, suggest
 from jtem.files import Inputs
 from jtem.readers.catalogue import STAMPS
 
@@ -374,3 +374,8 @@ def _done(arguments: argparse.Namespace) -> int:
     except BrokenPipeError:
         sys.stderr.close()
         return DONE
+    except (OSError, RuntimeError) as error:
+        if not (reason := not_written(error)):
+            raise
+        print("\n" + stopped(arguments, reason), file=sys.stderr)
+        return USER_ERROR

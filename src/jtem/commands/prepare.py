@@ -24,6 +24,11 @@ def command_prepare(arguments: argparse.Namespace) -> int:
     begin = time.perf_counter()
     plan, found = plans.read(arguments.plan), Inputs(arguments.data)
     path, words = plan.store, recipe_words(plan)
+    if "://" in plan.prepare.store:
+        raise InputError(
+            f"{plan.where}: [prepare] store is {plan.prepare.store}; prepare to a file, copy that to the object store, and give "
+            "its address here for runs"
+        )
     if plan.domain.source == "prepared":
         raise InputError(f"{plan.where}: [domain] source is 'prepared' already; run the plan, or name the raw source")
     if path.exists() and not arguments.force:

@@ -28,7 +28,7 @@ from jtem.errors import DONE, FAILED_CELLS, InputError
 from jtem.files import output_folder, place, prepare_folder
 from jtem.physics.soil_heat import DEFAULT_EDGES
 from jtem.records import Grid
-from jtem.run import Progress, SpinUpReport, Stage, Summary, tolerance_kind
+from jtem.run import Progress, SpinUpReport, Stage, Summary, limits, tolerance_kind
 from jtem.run.course import families
 from jtem.run.spinup import CLOSURE_TOLERANCE
 from jtem.writers.behind import Behind
@@ -197,8 +197,10 @@ def execute(prepared: Prepared, folder: Path, way: Way) -> tuple[int, Summary]:
         ) as sink:  # fmt: skip
             structure = jax.tree.structure(work.state_like(experiment)) if plan.output.state else None
             store.replay(experiment.stages, structure, sink)
-            written = sink.finish(summary.failed, notes(summary))
-            for text in sink.implausible.values():
+            implausible = list(sink.implausible.values())
+            said = {**notes(summary), **({"implausible": "; ".join(implausible)} if implausible else {})}
+            written = sink.finish(summary.failed, said)
+            for text in [*implausible, *limits.sentences(summary.limits)]:
                 print(f"note: {text}", file=sys.stderr)
         store.remove()
         print(f"{len(written)} files in {folder}")
@@ -286,7 +288,7 @@ def command_run(arguments: argparse.Namespace) -> int:
     if a.dask and a.part:
         raise InputError("--part and --dask both share out the chunks; give one of them")
     way = Way(a.force, a.resume, a.part or (0, 1), a.dask, a.workers, a.store)
-    with output_folder(folder):
+    with output_folder(folder, way.part):
         code, summary = execute(started(plan, a.data, force=a.force), folder, way)
     print(spin_up_text(summary.spin_up))
     return code

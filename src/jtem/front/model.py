@@ -19,6 +19,8 @@ from jtem.front.setup import PlanWords, RunWords, Setup, plan_name
 from jtem.front.site import Place, Table, site
 
 if TYPE_CHECKING:
+    from distributed import Client
+
     from jtem.front.calibration import Fit, SearchWords
     from jtem.parameters import ParameterTable
     from jtem.plan.run import Plan
@@ -33,8 +35,8 @@ class Model:
     name ("jtem_soil_heat") or path. ``precision``: "mixed" (soil heat of 32 bits), "float64" or "float32". ``nitrogen``:
     "closed" or "open". ``soil_water``: of the root zone, "one_layer" or "two_layers". ``roots``: "fixed", or "follow_thaw".
     ``abrupt_thaw``: "none", or "areas". ``methane``: "none", or "wetlands". ``deep_nitrogen_losses``: whether thawed layers
-    lose nitrogen. ``snow``: "constant" density, or "settling". ``freezing`` of soil water: at one "point", or along a
-    "curve". ``soil_grid``: layers of soil heat, "default" or "fine". ``soil_columns``: the ground's materials, by
+    lose nitrogen. ``snow``: "constant" density, or "settling". ``surface``: as warm as the "air", or "light" warms snow-free
+    ground. ``soil_grid``: layers of soil heat, "default" or "fine". ``soil_columns``: the ground's materials, by
     "community" or from soil carbon and texture of the "place". ``solve_heat``: whether its spin-up solves for the year that
     repeats. ``heat_substeps``, ``carbon_substeps``: of a month. Raises ``InputError``.
 
@@ -65,7 +67,7 @@ class Model:
         methane: str = "none",
         deep_nitrogen_losses: bool = False,
         snow: str = "constant",
-        freezing: str = "point",
+        surface: str = "air",
         soil_grid: str = "default",
         soil_columns: str = "community",
         solve_heat: bool = False,
@@ -81,7 +83,7 @@ class Model:
         model = {
             "permafrost": permafrost, "parameters": edits.files(parameters), "precision": precision, "nitrogen": nitrogen,
             "soil_water": soil_water, "roots": roots, "abrupt_thaw": abrupt_thaw, "methane": methane,
-            "deep_nitrogen_losses": deep_nitrogen_losses, "snow": snow, "freezing": freezing, "soil_grid": soil_grid,
+            "deep_nitrogen_losses": deep_nitrogen_losses, "snow": snow, "surface": surface, "soil_grid": soil_grid,
             "soil_columns": soil_columns, "solve_heat": solve_heat, "heat_substeps": heat_substeps,
             "carbon_substeps": carbon_substeps,
         }  # fmt: skip
@@ -166,6 +168,7 @@ class Model:
         annual: Sequence[str] | None = None,
         base_years: Sequence[int] | None = None,
         progress: bool = False,
+        client: Client | None = None,
     ) -> Result:
         """Run the model and return labelled results.
 
@@ -174,7 +177,8 @@ class Model:
         ``years``, ``heat_years``, ``cycle_years``). ``years``: first and last year (default: all of the place's climate).
         ``start``: a result, its ``state``, or a folder or state file to go on from, without spin-up: to the bit the same as if
         both periods were stages of one run. ``monthly``, ``annual``: variables to keep, by any of their names.
-        ``base_years``: whose mean active layer fills the frozen stores of "layered" (default: the last five).
+        ``base_years``: whose mean active layer fills the frozen stores of "layered" (default: the last five). ``client``: a
+        ``distributed.Client``, whose workers then run the chunks of columns and send the results here, bitwise the same.
 
         Where the spin-up does not close or columns fail, a warning says so. Raises ``InputError``.
         """
@@ -184,12 +188,15 @@ class Model:
             prepared = setup.prepared(content)
             if start is not None:
                 prepared = running.continued(prepared, start, own_place=setup.place is not None)
-            return running.execute(prepared, setup.notes(), is_site=setup.is_site(prepared), progress=progress)
+            return running.execute(
+                prepared, setup.notes(), is_site=setup.is_site(prepared), progress=progress, client=client
+            )
 
     def ensemble(self, values: Mapping[str, Sequence[edits.Values]], **run: Unpack[RunWords]) -> Result:
         """Run the model with many parameter sets as one compiled batch; results lead with ``member``.
 
         ``values``: numbers of each parameter, one a member (lists of one length). Other arguments are those of :meth:`run`.
+        With ``client`` members run apart in chunks of a plan's size, so last bits may differ from a run without it.
         The values stand as coordinates along ``member``. Raises ``InputError``.
         """
         for name, series in edits.table_of(values, "an ensemble").items():
@@ -203,13 +210,18 @@ class Model:
             raise InputError("an ensemble starts from its own spin-up; leave out start")
         count, setup = next(iter(lengths.values())), self.setup
         members = [setup.with_parameters({name: series[k] for name, series in values.items()}) for k in range(count)]
-        progress = run.pop("progress", False)
+        progress, client = run.pop("progress", False), run.pop("client", None)
         content = setup.sections(**run)
         with setup.started(content):
             prepared = setup.prepared(content)
-            many = running.of_members(prepared, [member.table for member in members])
+            many = running.of_members(prepared, [member.table for member in members], apart=client is not None)
             result = running.execute(
-                many, setup.notes(), is_site=setup.is_site(prepared), progress=bool(progress), members=count
+                many,
+                setup.notes(),
+                is_site=setup.is_site(prepared),
+                progress=bool(progress),
+                members=count,
+                client=client,
             )
         coordinates = {
             name: ("member", np.asarray(series)) for name, series in values.items() if np.asarray(series).ndim == 1

@@ -17,10 +17,13 @@ from jtem.errors import InputError
 from jtem.front.result import Result, load, plain, read_state, state_dataset
 
 if TYPE_CHECKING:
+    from distributed import Client
+
     from jtem.assemble.course import Prepared
     from jtem.parameters import ParameterTable
     from jtem.records import Grid, Sink
     from jtem.run import Experiment, Progress, Results, Summary
+    from jtem.run.memory import Runner
 
 CONTINUED = "continued"
 """Stage that goes on from a state after the spin-up."""
@@ -63,9 +66,13 @@ def continued(prepared: Prepared, start: Start, *, own_place: bool) -> Prepared:
 
 
 def execute(
-    prepared: Prepared, notes: Mapping[str, str], *, is_site: bool, progress: bool = False, members: int = 0
-) -> Result:
-    """Run an experiment and label what it gives. ``notes``: more for the attributes; ``members``: of an ensemble."""
+    prepared: Prepared, notes: Mapping[str, str], *, is_site: bool, progress: bool = False, members: int = 0,
+    client: Client | None = None,
+) -> Result:  # fmt: skip
+    """Run an experiment and label what it gives. ``notes``: more for the attributes; ``members``: of an ensemble.
+
+    ``client``: of the Dask workers that run its chunks, in place of this process.
+    """
     from jtem import run as running
     from jtem.assemble import provenance
     from jtem.physics.soil_heat import DEFAULT_EDGES
@@ -76,7 +83,8 @@ def execute(
     attributes = {**provenance.attributes(prepared), **notes}
     if experiment.spin_up is None:
         attributes["spin_up"] = f"went on from the state of '{next(iter(experiment.initial_states))}'"
-    raw = running.run_in_memory(experiment, teller(progress))
+    runner = running.run_experiment if client is None else on_workers(client)
+    raw = running.run_in_memory(experiment, teller(progress), runner)
     summary = raw.summary
     sink = MemorySink(
         prepared.grid, attributes=attributes, heat_edges=DEFAULT_EDGES, double=prepared.plan.output.double
@@ -108,6 +116,17 @@ def execute(
         name=prepared.plan.plan.name,
         files=None if members else functools.partial(write, prepared, raw, attributes),
     )
+
+
+def on_workers(client: Client) -> Runner:
+    """What runs an experiment on the workers of a Dask client; raises ``InputError`` where it is none."""
+    from jtem.cluster import driver
+
+    with driver.needed():
+        from distributed import Client
+    if not isinstance(client, Client):
+        raise InputError(f"client is a {type(client).__name__}; give a distributed.Client")
+    return driver.run_in_workers(client)
 
 
 @functools.cache
@@ -151,8 +170,8 @@ def tiled(grid: Grid, count: int) -> Grid:
     )  # fmt: skip
 
 
-def of_members(prepared: Prepared, tables: Sequence[ParameterTable]) -> Prepared:
-    """The run of an ensemble: one member of each table of parameters."""
+def of_members(prepared: Prepared, tables: Sequence[ParameterTable], *, apart: bool = False) -> Prepared:
+    """The run of an ensemble: one member of each table of parameters. ``apart``: in chunks as small as those of one run."""
     from jtem import parameters, run, step
 
     experiment = prepared.experiment
@@ -161,9 +180,10 @@ def of_members(prepared: Prepared, tables: Sequence[ParameterTable]) -> Prepared
             "members of an ensemble differ in parameters that follow the place (fields of an overlay); run them one by one"
         )
     trees = [parameters.build(step.Parameters, table, experiment.design.pool_dtype) for table in tables]
-    return dataclasses.replace(
-        prepared, experiment=run.ensemble(experiment, trees), grid=tiled(prepared.grid, len(tables))
-    )
+    many = run.ensemble(experiment, trees)
+    if apart:
+        many = dataclasses.replace(many, chunk_columns=experiment.chunk_columns)
+    return dataclasses.replace(prepared, experiment=many, grid=tiled(prepared.grid, len(tables)))
 
 
 def by_members(data: xr.Dataset, members: int) -> xr.Dataset:
@@ -195,6 +215,8 @@ def spin_up_report(summary: Summary) -> xr.Dataset | None:
 
 def tell_troubles(summary: Summary, implausible: Mapping[str, str], prepared: Prepared) -> None:
     """One warning for each kind of trouble."""
+    from jtem.run import limits
+
     columns = prepared.experiment.column_cell.size
     if summary.failed:
         column, why = next(iter(summary.failed.items()))
@@ -207,7 +229,7 @@ def tell_troubles(summary: Summary, implausible: Mapping[str, str], prepared: Pr
             "much); use spin_up='equilibrium', or more years of it",
             stacklevel=5,
         )
-    for text in implausible.values():
+    for text in (*implausible.values(), *limits.sentences(summary.limits)):
         warnings.warn(text, stacklevel=5)
 
 

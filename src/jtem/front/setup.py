@@ -21,6 +21,8 @@ from jtem.front.plans import Content
 from jtem.front.site import Place, site
 
 if TYPE_CHECKING:
+    from distributed import Client
+
     from jtem.assemble.course import Prepared
     from jtem.parameters import ParameterTable
     from jtem.plan.run import Plan
@@ -44,7 +46,7 @@ CYCLE_YEARS = 30
 """The spin-up's climate is the mean of so many first years of the place's own, or of all where there are fewer."""
 WORDS = (
     "permafrost", "precision", "nitrogen", "soil_water", "roots", "abrupt_thaw", "methane", "deep_nitrogen_losses", "snow",
-    "freezing", "soil_grid", "soil_columns", "solve_heat", "heat_substeps", "carbon_substeps", "parameters",
+    "surface", "soil_grid", "soil_columns", "solve_heat", "heat_substeps", "carbon_substeps", "parameters",
 )  # fmt: skip
 """Words of a model that :meth:`Setup.replaced` changes."""
 
@@ -64,6 +66,7 @@ class RunWords(PlanWords, total=False):
 
     start: running.Start | None
     progress: bool
+    client: Client | None
 
 
 def plan_name(place: Place) -> str:

@@ -10,6 +10,9 @@ from jaxtyping import Array, Float
 from jtem.numerics import safe
 from jtem.parameters import parameter
 
+LARGEST_MAINTENANCE = 0.25
+"""Largest share of vegetation carbon that maintenance respires, month-1."""
+
 
 class RespirationParameters(eqx.Module):
     """Autotrophic respiration."""
@@ -30,10 +33,15 @@ class RespirationParameters(eqx.Module):
 
 
 def temperature_effect(air_temperature: Float[Array, "*cells"], p: RespirationParameters) -> Float[Array, "*cells"]:
-    """``q = Q10(T)^(T/10)``, Q10 a cubic in T (degC), evaluated on [-40, 40] degC; Q10 at least 0.5."""
+    """``q = Q10(T)^(T/10)``, Q10 a cubic in T (degC), evaluated on [-40, 40] degC; Q10 at least 0.5.
+
+    ``exp(kr_b) q`` is at most :data:`LARGEST_MAINTENANCE`, so that maintenance (``kr_a <= 0``) never takes in a sub-step what
+    vegetation does not hold. Published parameters stay far below (0.13 month-1, at 32 degC).
+    """
     t = safe.clip(air_temperature, -40.0, 40.0)
     q10 = p.q10_constant + t * (p.q10_linear + t * (p.q10_quadratic + t * p.q10_cubic))
-    return jnp.exp(0.1 * t * jnp.log(safe.maximum(q10, 0.5)))
+    unbounded = jnp.exp(0.1 * t * jnp.log(safe.maximum(q10, 0.5)))
+    return safe.minimum(unbounded, LARGEST_MAINTENANCE * jnp.exp(-p.maintenance_intercept))
 
 
 def maintenance(

@@ -23,8 +23,8 @@ DEEPEST_SNOW = 3000.0
 """Snow above this (mm water) is glacier, and insulates no further."""
 FRESH_DENSITY = 67.92, 51.25, 2.59
 """kg m-3, kg m-3 and K of the density of fresh snow (Hedstrom and Pomeroy 1998)."""
-LOAD = 204.7, 0.673
-"""kg m-2 and m: what a shallow pack lacks of the density of a deep one (Bartlett et al. 2006)."""
+LOAD_DEPTH = 0.673
+"""m: depth of snow by which its load acts (Bartlett et al. 2006)."""
 MELTING_DENSITY = 250.0
 """Melting snow settles to a density larger by this (kg m-3): 700 over 450 in Bartlett et al. (2006)."""
 
@@ -110,19 +110,31 @@ def cover(
     half_cover: Float[Array, "*cells"],
     factor_thaw: Float[Array, "*cells"],
     factor_freeze: Float[Array, "*cells"],
+    excess: Float[Array, "*cells"] | None = None,
 ) -> Cover:
     """Snow, surface temperature and resistance in every sub-step of a month.
 
     ``snow`` (mm water) at the month's start, air temperature (degC) of its sub-steps, snowfall (mm month-1); density kg m-3,
-    melt factor mm K-1 d-1, half cover mm, factors 1.
+    melt factor mm K-1 d-1, half cover mm, factors 1; ``excess`` (K) is added to the temperature of ground without snow.
     """
     snow, water = degree_day_snow(snow, air_temperature, snowfall, melt_factor)
 
-    def each(x: Array) -> Array:
-        return jnp.broadcast_to(x[None], air_temperature.shape)
+    surface = _surface(air_temperature, water, half_cover, factor_thaw, factor_freeze, excess)
+    return Cover(snow, water, surface, snow_resistance(water, jnp.broadcast_to(density[None], water.shape)))
 
-    surface = surface_temperature(air_temperature, water, each(half_cover), each(factor_thaw), each(factor_freeze))
-    return Cover(snow, water, surface, snow_resistance(water, each(density)))
+
+def _surface(
+    air_temperature: Float[Array, "substep *cells"],
+    water: Float[Array, "substep *cells"],
+    half_cover: Float[Array, "*cells"],
+    factor_thaw: Float[Array, "*cells"],
+    factor_freeze: Float[Array, "*cells"],
+    excess: Float[Array, "*cells"] | None,
+) -> Float[Array, "substep *cells"]:
+    """:func:`surface_temperature` of every sub-step, and the excess (K) that light adds to ground without snow."""
+    half, thaw, freeze = (jnp.broadcast_to(x[None], water.shape) for x in (half_cover, factor_thaw, factor_freeze))
+    surface = surface_temperature(air_temperature, water, half, thaw, freeze)
+    return surface if excess is None else surface + excess[None] * half / (water + half)
 
 
 def fresh_snow_density(air_temperature: Float[Array, "*shape"]) -> Float[Array, "*shape"]:
@@ -132,17 +144,19 @@ def fresh_snow_density(air_temperature: Float[Array, "*shape"]) -> Float[Array, 
 
 
 def settled_density(
-    depth: Float[Array, "*shape"], air_temperature: Float[Array, "*shape"], deep: Float[Array, "*shape"]
+    depth: Float[Array, "*shape"],
+    air_temperature: Float[Array, "*shape"],
+    deep: Float[Array, "*shape"],
+    load: Float[Array, "*shape"],
 ) -> Float[Array, "*shape"]:
-    """Density (kg m-3) that a pack settles to: ``rho_d - 204.7/z (1 - exp(-z/0.673))``, ``rho_d`` that of deep snow.
+    """Density (kg m-3) that a pack settles to: ``rho_d - L/z (1 - exp(-z/0.673))``, ``rho_d`` that of deep snow.
 
-    Bartlett et al. (2006), who have 450 kg m-3 for cold deep snow and 700 for melting snow; in between (air of -1 to 1 degC)
-    linear. Depth m, air temperature degC.
+    Bartlett et al. (2006), who have 450 kg m-3 for cold deep snow and 700 for melting snow (in between, air of -1 to 1 degC,
+    linear), and a load L of 204.7 kg m-2. Depth m, air temperature degC.
     """
-    load, scale = LOAD
-    x = safe.maximum(depth / scale, 1e-4)
+    x = safe.maximum(depth / LOAD_DEPTH, 1e-4)
     melting = MELTING_DENSITY * safe.clip(0.5 * (air_temperature + 1.0), 0.0, 1.0)
-    return deep + melting + load / scale * jnp.expm1(-x) / x
+    return deep + melting + load / LOAD_DEPTH * jnp.expm1(-x) / x
 
 
 def settling_snow(
@@ -152,6 +166,7 @@ def settling_snow(
     snowfall: Float[Array, "*cells"],
     melt_factor: Float[Array, "*cells"],
     deep_density: Float[Array, "*cells"],
+    load: Float[Array, "*cells"],
     settling_time: Float[Array, "*cells"],
 ) -> tuple[
     Float[Array, "*cells"], Float[Array, "*cells"], Float[Array, "substep *cells"], Float[Array, "substep *cells"]
@@ -160,7 +175,7 @@ def settling_snow(
 
     Then the pack settles: ``rho_new = rho + (rho_s - rho)+ (1 - exp(-n/tau))`` over n days (Verseghy 1991). Returns water (mm)
     and depth (m) at the end of the month, and of every sub-step the mean of its start and end. Units: as there; density of
-    deep snow kg m-3, settling time d.
+    deep snow kg m-3, load kg m-2, settling time d.
     """
     substeps = air_temperature.shape[0]
     days = MONTH_DAYS / substeps
@@ -174,7 +189,9 @@ def settling_snow(
         new = safe.maximum(piled - melt, 0.0)
         volume = safe.divide(depth + snowfall / substeps * light, piled, otherwise=0.01, floor=1e-6)
         density = 1.0 / volume
-        density = density + safe.maximum(settled_density(new * volume, air, deep_density) - density, 0.0) * settled
+        density = (
+            density + safe.maximum(settled_density(new * volume, air, deep_density, load) - density, 0.0) * settled
+        )
         deep = new / density
         return (new, deep), ((snow + new) / 2, (depth + deep) / 2)
 
@@ -189,20 +206,21 @@ def settling_cover(
     *,
     depth: Float[Array, "*cells"],
     deep_density: Float[Array, "*cells"],
+    load: Float[Array, "*cells"],
     settling_time: Float[Array, "*cells"],
+    snowfall_ratio: Float[Array, "*cells"],
     melt_factor: Float[Array, "*cells"],
     half_cover: Float[Array, "*cells"],
     factor_thaw: Float[Array, "*cells"],
     factor_freeze: Float[Array, "*cells"],
+    excess: Float[Array, "*cells"] | None = None,
 ) -> Cover:
-    """As :func:`cover`, for snow whose depth (m) is a state; deep density kg m-3, settling time d."""
+    """As :func:`cover`, for snow whose depth (m) is a state; deep density kg m-3, load kg m-2, settling time d, snow on the
+    ground over snowfall as measured 1.
+    """
     snow, end, water, depths = settling_snow(
-        snow, depth, air_temperature, snowfall, melt_factor, deep_density, settling_time
+        snow, depth, air_temperature, snowfall * snowfall_ratio, melt_factor, deep_density, load, settling_time
     )
-
-    def each(x: Array) -> Array:
-        return jnp.broadcast_to(x[None], air_temperature.shape)
-
-    surface = surface_temperature(air_temperature, water, each(half_cover), each(factor_thaw), each(factor_freeze))
+    surface = _surface(air_temperature, water, half_cover, factor_thaw, factor_freeze, excess)
     density = safe.divide(water, depths, otherwise=100.0, floor=1e-9)
     return Cover(snow, water, surface, snow_resistance(water, density), end, jnp.mean(depths, axis=0))

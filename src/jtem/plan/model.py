@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from jtem.physics import nitrogen, snow
 from jtem.physics.permafrost import SCHEMES, PermafrostScheme
-from jtem.physics.soil_heat import FREEZING, GRIDS
+from jtem.physics.soil_heat import GRIDS
 from jtem.plan import toml
 from jtem.plan.toml import EMPTY, choice, setting
 
@@ -49,7 +49,7 @@ class ModelSection:
         {"constant": snow.cover, "settling": snow.settling_cover},
         snow.cover,
     )
-    freezing: str = choice("Whether soil water freezes at one point, or along a curve.", tuple(FREEZING), "point")
+    lit_surface: bool = choice("What warms snow-free ground.", {"air": False, "light": True}, False, key="surface")
     soil_grid: str = choice("Layers of soil heat.", tuple(GRIDS), "default")
     soil_columns: bool = choice(
         "Whether the ground's materials are those of the community, or follow soil carbon and texture of the place.",

@@ -395,6 +395,7 @@ def _check(plan: Plan) -> None:
                 f"set its 'first' to {plan.history.last + 1}"
             )
     _check_factorial(plan)
+    _check_options(plan)
     names = ["spinup", plan.history.name, *(s.name for s in plan.scenario), *plan.factorial.stage_names]
     for name in names:
         if not re.fullmatch(NAME, name) or names.count(name) > 1:
@@ -477,6 +478,28 @@ def _check_isimip(plan: Plan) -> None:
     for name in part.nitrogen:
         if name not in used:
             raise InputError(f"{where}: nitrogen of climate '{name}', which no stage uses; {suggest(name, used)}")
+
+
+def _check_options(plan: Plan) -> None:
+    """Refuse outputs of processes that are off: they would be zero."""
+    m = plan.model
+    needs = (
+        (("methane_", "wetland_"), m.methane, 'methane = "wetlands"'),
+        (
+            ("abrupt_thaw_", "landscape_carbon_balance", "undisturbed_production"),
+            m.abrupt_thaw,
+            'abrupt_thaw = "areas"',
+        ),
+        (("rooting_depth",), m.roots_follow_thaw, 'roots = "follow_thaw"'),
+        (("nitrogen_loss_thawed_permafrost",), m.deep_nitrogen_losses, "deep_nitrogen_losses = true"),
+    )
+    for asked in (*plan.output.monthly, *plan.output.annual):
+        name = next((v.name for v in variables.VARIABLES.values() if asked in (v.name, v.short)), "")
+        for begins, on, key in needs:
+            if name.startswith(begins) and not on:
+                raise InputError(
+                    f"{plan.where}: [output] {asked!r} needs {key} in [model]; set it, or leave the output out"
+                )
 
 
 def _check_factorial(plan: Plan) -> None:

@@ -24,7 +24,7 @@ import numpy as np
 import xarray as xr
 
 from jtem.errors import InputError, suggest
-from jtem.files import whole
+from jtem.files import Anywhere, fetched, whole
 from jtem.readers import contract, fields, to_model
 from jtem.records import Attributes, Named
 
@@ -146,8 +146,8 @@ def _write_climate(
 ) -> None:
     years = np.arange(entry.first, entry.last + 1)
     group.createDimension("year", years.size)
-    group.createVariable("year", "i4", ("year",))[:] = years
-    ppm = group.createVariable("co2", "f8", ("year",))
+    group.createVariable("year", "i4", ("year",), fletcher32=True)[:] = years
+    ppm = group.createVariable("co2", "f8", ("year",), fletcher32=True)
     ppm[:], ppm.units = entry.co2, "ppm"
     variables: Named = {}
     chunks = (min(CHUNK_CELLS, cells), min(CHUNK_YEARS, years.size), 12)
@@ -180,25 +180,28 @@ def _check_block(
 
 
 @contextlib.contextmanager
-def open_store(path: Path | str) -> Iterator[netCDF4.Dataset]:
+def open_store(path: Anywhere) -> Iterator[netCDF4.Dataset]:
     """Open a store; raises ``InputError`` for anything that is not one."""
-    with fields.open_raw(path) as data:
+    with fields.open_raw(fetched(Path(path) if isinstance(path, str) else path)) as data:
         found = getattr(data, "jtem_store", None)
         if found is None or int(found) != FORMAT:
             raise InputError(
                 f"{path}: not a store of 'jtem prepare' (format {found}, expected {FORMAT}); prepare it again"
             )
         data.set_auto_mask(False)
-        yield data
+        try:
+            yield data
+        except (RuntimeError, OSError, LookupError, AttributeError) as error:
+            raise InputError(f"{path}: the store is damaged ({error}); prepare it again") from None
 
 
-def settings(path: Path | str) -> Named:
+def settings(path: Anywhere) -> Named:
     """The recipe that a store was made with, in the plan's words."""
     with open_store(path) as data:
         return json.loads(str(getattr(data, "recipe", "{}")))
 
 
-def provenance(path: Path | str) -> str:
+def provenance(path: Anywhere) -> str:
     """When a store was made and from how many inputs, with a hash of their names and sizes."""
     with open_store(path) as data:
         inputs = str(getattr(data, "inputs", ""))
@@ -206,21 +209,21 @@ def provenance(path: Path | str) -> str:
     return f"prepared {made}, {len(inputs.split('; '))} inputs, hash {hashlib.sha256(inputs.encode()).hexdigest()[:12]}"
 
 
-def differences(path: Path | str, recipe: Attributes) -> list[str]:
+def differences(path: Anywhere, recipe: Attributes) -> list[str]:
     """Keys whose words in the store differ from ``recipe``."""
     stored = settings(path)
     now = json.loads(json.dumps(recipe))
     return sorted(key for key in {*stored, *now} if stored.get(key) != now.get(key))
 
 
-def years(path: Path | str) -> dict[str, tuple[int, int]]:
+def years(path: Anywhere) -> dict[str, tuple[int, int]]:
     """First and last year of each climate of a store."""
     with open_store(path) as data:
         found = {name: np.asarray(data[f"climate_{name}"]["year"][:]) for name in str(data.climates).split()}
         return {name: (int(own[0]), int(own[-1])) for name, own in found.items()}
 
 
-def read_cells(path: Path | str) -> xr.Dataset:
+def read_cells(path: Anywhere) -> xr.Dataset:
     """The cell dataset of a store, in the form of ``docs/architecture.md``."""
     with open_store(path) as data:
         try:
@@ -238,7 +241,7 @@ def read_cells(path: Path | str) -> xr.Dataset:
         return contract.cells(fields, community, share, str(getattr(data, "title", "")), **kept)
 
 
-def source(path: Path | str, climate: str) -> tuple[to_model.ClimateSource, str]:
+def source(path: Anywhere, climate: str) -> tuple[to_model.ClimateSource, str]:
     """A climate of a store as (cell indices, first, last) -> dataset, and its name for errors.
 
     Each call reads only what the cells need, chunk by chunk. Raises ``InputError`` for an unknown climate, for years

@@ -82,14 +82,12 @@ def figure(f: Region, path: Path) -> Path:
             r = f.get(s, run)
             canvas.line(balance, r.years, r.cumulative("landscape_carbon_balance"), k, style)
             canvas.line(gas, r.years, smooth(methane(r)), k, style)
-    canvas.label(
-        balance, "carbon balance of the landscape since the start (Pg C):\ngradual (—), + abrupt (- -), all (···)"
-    )
-    canvas.label(gas, "net CH4 emission, five-year means (Tg yr$^{-1}$)")
+    canvas.label(balance, "carbon gained since the start (Pg C):\ngradual (—), + abrupt (- -), all (···)")
+    canvas.label(gas, "net CH4 emission (Tg yr$^{-1}$),\nfive-year means")
     carbon = [
         np.array([_lost(f, s, run) for run in ("S_Abrupt", "S_Roots", "S_Trans")]) for s in f.scenarios
     ]  # fmt: skip
-    canvas.bars(added, ("+ abrupt", "+ roots", "all"), carbon, "loss of carbon more than by gradual thaw (Pg C)")
+    canvas.bars(added, ("+ abrupt", "+ roots", "all"), carbon, "carbon lost more than by\ngradual thaw alone (Pg C)")
     equal = [
         np.array(
             [equivalents(f.get(s, "S_Gradual"), False).sum(), *(equivalents(f.get(s, run)).sum() for run in COLUMNS)]
@@ -97,5 +95,5 @@ def figure(f: Region, path: Path) -> Path:
         for s in f.scenarios
     ]
     names = ("CO2 of gradual", *(COLUMNS[run].replace(" thaw", "") for run in COLUMNS))
-    canvas.bars(warming, names, equal, "net emission (Pg CO2-eq over 100 years), first bars without CH4", rotate=True)
+    canvas.bars(warming, names, equal, "net emission (Pg CO2-eq);\nfirst bars without CH4", rotate=True)
     return canvas.save(path, f.scenarios)

@@ -7,7 +7,7 @@ is), ``chunk``, ``runner`` and ``memory`` (run it), ``factorial`` (experiments t
 from jtem.records import Selection, Sink
 from jtem.run import batch, chunk, course, equilibrium, factorial, layout, memory, runner, spinup, years
 from jtem.run.batch import in_tiles, inline_program, pad_cells, place, simulate_cells
-from jtem.run.chunk import Checkpoint, Progress
+from jtem.run.chunk import Checkpoint
 from jtem.run.course import (
     METHODS,
     Experiment,
@@ -24,6 +24,7 @@ from jtem.run.course import (
 )
 from jtem.run.memory import Memory, Results, StageResult, run_in_memory
 from jtem.run.runner import SpinUpReport, Summary, run_experiment, together, tolerance_kind
+from jtem.run.work import Progress
 from jtem.run.years import (
     constant_controls,
     forcing_fields,

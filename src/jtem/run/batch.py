@@ -35,13 +35,15 @@ LANES = 16
 class Program:
     """A compiled function; :meth:`compiles` says whether a call will have to compile first."""
 
-    def __init__(self, function: Callable[..., PyTree], split: NamedSharding | None = None):
+    def __init__(self, function: Callable[..., PyTree], shared: int, split: NamedSharding | None = None):
         """``function`` compiles at the first call with arguments of a shape, or :meth:`ahead` of it.
 
-        ``split``: how its results lie on the devices. Said here, for shard_map gives arrays of no elements whole to each
+        ``shared``: its first arguments that all columns have in common; the others lead with the column axis. ``split``: how
+        its results lie on the devices. Said here, for shard_map gives arrays of no elements whole to each
         (``findings/jax_empty_arrays_lose_sharding.sh``), which a program compiled ahead would not take.
         """
-        self.jitted = jax.jit(function, out_shardings=split)
+        self.jitted, self.shared = jax.jit(function, out_shardings=split), shared
+        self._devices = 1 if split is None else split.num_devices
         self._known: set = set()
         self._ahead: dict[tuple, tuple[Future, PyTree]] = {}
 
@@ -51,6 +53,18 @@ class Program:
         self._known.add(shapes)
         made = self._ahead.get(shapes)
         return (self.jitted if made is None else made[0].result())(*arguments)
+
+    def in_parts(self, parts: int, *arguments: PyTree) -> PyTree:
+        """What a call gives, as host arrays, made of so many parts of the columns one after the other."""
+        given, stacked = arguments[: self.shared], jax.tree.map(np.asarray, arguments[self.shared :])
+        count = jax.tree.leaves(stacked)[0].shape[0]
+        size = -(-count // parts)
+        size += -size % self._devices
+        made = []
+        for first in range(0, count, size):
+            some = pad_cells(jax.tree.map(lambda leaf, first=first: leaf[first : first + size], stacked), size)
+            made.append(jax.tree.map(np.asarray, self(*given, *some)))
+        return jax.tree.map(lambda *leaves: np.concatenate(leaves)[:count], *made)
 
     def ahead(self, *arguments: PyTree) -> PyTree:
         """Compile for arguments of these shapes while others go on; returns the shapes of what it will give.
@@ -112,8 +126,11 @@ def compiled(
 
     The first ``shared`` arguments are the same for all columns; the others and all results lead with the cell axis. ``each``:
     ``function`` is of one column; else of stacked columns, which it must treat alike, making ``per_cell`` columns of each.
-    Define ``function`` once, outside of other functions: it is part of the key under which the program is kept.
+    Define ``function`` once, outside of other functions: it is part of the key under which the program is kept. A ``design``
+    is made that of the devices' platform.
     """
+    if isinstance(design := fixed.get("design"), step.Design):
+        fixed["design"] = design.on(devices[0].platform)
 
     def tiled(*arguments: PyTree) -> PyTree:
         one = functools.partial(function, *arguments[:shared], **fixed)
@@ -121,7 +138,7 @@ def compiled(
 
     tiled.__name__ = getattr(function, "__name__", "columns")  # what logs of the compiler show
     if len(devices) == 1:
-        return Program(tiled)
+        return Program(tiled, shared)
     mesh = _mesh(devices)
     split, whole = PartitionSpec("cell"), PartitionSpec()
 
@@ -130,7 +147,7 @@ def compiled(
         return jax.shard_map(tiled, mesh=mesh, in_specs=specs, out_specs=split, check_vma=False)(*arguments)
 
     call.__name__ = tiled.__name__
-    return Program(call, NamedSharding(mesh, split))
+    return Program(call, shared, NamedSharding(mesh, split))
 
 
 def in_tiles(function: Callable[..., PyTree], stacked: tuple, devices: tuple, *, per_cell: int = 1) -> PyTree:

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import time
-from collections.abc import Callable, Hashable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Hashable, Iterator
 from typing import NamedTuple, Protocol, runtime_checkable
 
 import jax
@@ -14,8 +12,9 @@ from jaxtyping import Array, PyTree
 from jtem import step
 from jtem.physics.permafrost import Thaw
 from jtem.records import Selection, Sink
-from jtem.run import batch, course, layout, overdrawn, spinup, years
+from jtem.run import batch, course, layout, limits, overdrawn, spinup, years
 from jtem.run.course import THAW, Experiment, Leg, Spun, Stage, Unit
+from jtem.run.work import Work
 from jtem.state import Cell, Climate
 
 BUDGET_LIMIT = {"float64": 1e-9, "float32": 1e-5}
@@ -30,25 +29,6 @@ RESIDUALS = {
 
 
 # --- what a chunk talks to -----------------------------------------------------------------------------------------------------
-
-
-@dataclass(frozen=True)
-class Progress:
-    """One message to the progress callback.
-
-    ``seconds``: since the start; ``compile_seconds``: of those in calls that compiled. ``seconds_left``: from the speed of
-    work in which nothing compiled; None before there was any.
-    """
-
-    stage: str
-    columns: int
-    chunk: int
-    chunks: int
-    column_years_done: int
-    column_years_total: int
-    seconds: float
-    compile_seconds: float
-    seconds_left: float | None = None
 
 
 @runtime_checkable
@@ -66,57 +46,6 @@ class Checkpoint(Protocol):
     def failures(self, columns: slice) -> dict[int, str]:
         """Failed columns of the finished units of a chunk."""
         ...
-
-
-class Work:
-    """Column-years done and to do, the seconds they took, and how many of those went into compiling."""
-
-    def __init__(self, experiment: Experiment, chunks: Sequence[slice], report: Callable[[Progress], None] | None):
-        self.report = report or (lambda message: None)
-        self.chunks = len(course.chunks(experiment))
-        columns = sum(chunk.stop - chunk.start for chunk in chunks)
-        self.total = columns * sum(unit.years for unit in course.itinerary(experiment))
-        self.done = 0
-        self.start = self.mark = time.perf_counter()
-        self.compile_seconds = 0.0
-        self.compiling = False
-        self.steady_seconds, self.steady_done = 0.0, 0
-
-    def call(self, program: batch.Program, *arguments: PyTree) -> PyTree:
-        """The result of a program, waited for. A call that compiles counts as compiling: what it ran for is small beside."""
-        begin, compiles = time.perf_counter(), program.compiles(*arguments)
-        result = jax.block_until_ready(program(*arguments))
-        if compiles:
-            self.compile_seconds += time.perf_counter() - begin
-            self.compiling = True
-        return result
-
-    def finished(self, column_years: int, stage: str, chunk: int, columns: int) -> None:
-        """Count a piece of work and tell of it."""
-        now = time.perf_counter()
-        self.done += column_years
-        if not self.compiling:
-            self.steady_seconds += now - self.mark
-            self.steady_done += column_years
-        self.mark, self.compiling = now, False
-        left = (self.total - self.done) * self.steady_seconds / self.steady_done if self.steady_done else None
-        self.report(
-            Progress(
-                stage=stage,
-                columns=columns,
-                chunk=chunk,
-                chunks=self.chunks,
-                column_years_done=self.done,
-                column_years_total=self.total,
-                seconds=now - self.start,
-                compile_seconds=self.compile_seconds,
-                seconds_left=left,
-            )
-        )
-
-    def skipped(self, column_years: int) -> None:
-        """Work that was finished by an earlier run."""
-        self.total -= column_years
 
 
 # --- one chunk -----------------------------------------------------------------------------------------------------------------
@@ -155,11 +84,16 @@ class Chunk:
         self.selection = with_checks(experiment.selection)
         self.wanted = {name for name, _ in experiment.selection.annual}
         self.cells: Cell | None = None
+        self.limits: limits.Counts = {}
+        self.acted: list[limits.Counts] = []
 
     def run(self) -> dict[str, np.ndarray]:
         """All units in order; what the spin-up says of each column."""
         ends = {name: _End(self._rows(state), None) for name, state in self.e.initial_states.items()}
         report: dict[str, np.ndarray] = {}
+        self.limits = limits.of_columns(
+            self.e.parameters, jax.tree.map(lambda leaf: leaf[self.columns], self.e.columns)
+        )
         if self.memory is not None:
             self.failed.update(self.memory.failures(self.columns))
         units = course.itinerary(self.e)
@@ -169,7 +103,8 @@ class Chunk:
                 name, parent = unit.stages[0].name, unit.stages[0].parent
                 raise ValueError(f"stage '{name}' starts from '{parent}', which has not run")
             made, extra = self._remembered(unit) or self._done(unit, ends, set(last_use))
-            report.update(extra)
+            self.limits = limits.summed([self.limits, {n[6:]: v for n, v in extra.items() if n.startswith(_LIMIT)}])
+            report.update({name: value for name, value in extra.items() if not name.startswith(_LIMIT)})
             ends.update({name: end for name, end in made.items() if name in last_use})
             for name in [n for n in ends if last_use.get(n, -1) <= i]:
                 del ends[name]
@@ -178,6 +113,17 @@ class Chunk:
     def _done(self, unit: Unit, ends: dict[str, _End], used: set[str]) -> tuple[dict[str, _End], dict[str, np.ndarray]]:
         """Ends of a unit's stages, after its results and states went to the sink and into the memory."""
         made, extra = self._walk(unit, ends)
+        found = [
+            limits.of_state(jax.tree.map(lambda x: np.asarray(x)[: self.count], end.state)) for end in made.values()
+        ]
+        found += [
+            limits.of_thaw(made[stage.name].series[0][: self.count], self.e.design)
+            for stage in unit.stages
+            if stage.expose
+        ]
+        acted = limits.summed([*found, *self.acted])
+        self.acted = []
+        extra |= {f"{_LIMIT}{name}": counts for name, counts in acted.items()}
         for name, end in made.items():
             for row, pool in overdrawn.columns(end.state, self.count, self.e.design.pool_dtype):
                 self.failed.setdefault(self.columns.start + row, f"end of {name}: {pool} is below zero")
@@ -218,6 +164,7 @@ class Chunk:
         solver = {key: np.asarray(value)[: self.count] for key, value in spun.solver.items()}
         if solver and (failed := np.flatnonzero(solver["code"])).size:
             spun = self._repeat_some(failed, cells, first, spun._replace(solver={}))
+        self.acted.append(limits.of_ground(np.asarray(spun.ground)[: self.count]))
         self.work.finished(self.count * spin.heat_years, "spin-up", self.number, self.count)
         end = _End(spun.state, spun.thaw)
         if spin.cycle_years:
@@ -298,15 +245,19 @@ class Chunk:
     def _years(self, stages: tuple[Stage, ...], begin: _End, cycle: Climate | None = None) -> dict[str, _End]:
         """Years of a family of stages, inline or in passes; ``cycle``: host climate that is repeated and not written."""
         if self.e.splits:
-            climates = [
-                _cast(stage.climate(self.indices), self.e.design) if cycle is None else cycle for stage in stages
-            ]
+            climates = [self._climate(stage) if cycle is None else cycle for stage in stages]
             return _Passes(self, stages, begin, climates, cycle is not None).run()
         ends = {}
         for stage in stages:
-            climate = self.place(_cast(stage.climate(self.indices), self.e.design) if cycle is None else cycle)
+            climate = self.place(self._climate(stage) if cycle is None else cycle)
             ends[stage.name] = self._inline(stage, begin.state, climate, cycle is not None)
         return ends
+
+    def _climate(self, stage: Stage) -> Climate:
+        """Climate of a stage (column, year, ...) on the host, looked at for limits."""
+        climate = _cast(stage.climate(self.indices), self.e.design)
+        self.acted.append(limits.of_climate(climate))
+        return climate
 
     def _inline(self, stage: Stage, state: step.State, climate: Climate, cyclic: bool) -> _End:
         program = batch.inline_program(self.e.design, self.selection, self.devices)
@@ -522,6 +473,9 @@ def failures(annual: dict[str, np.ndarray], limit: float) -> Iterator[tuple[int,
         bad = np.asarray(np.abs(annual[residual]) > limit * np.maximum(np.abs(annual[scale]), 1.0))
         yield from rows(bad, f"{residual} exceeds {limit:g} of {scale}")
 
+
+_LIMIT = "limit:"
+"""Begins the names of counts of limits among the arrays of a unit."""
 
 _mean_years = jax.jit(jax.vmap(years.mean_year))
 

@@ -306,12 +306,16 @@ def start(
 
 
 class Spun(NamedTuple):
-    """A column after its spin-up: state, thaw of the last year, drift; ``solver``: what the equilibrium says of itself."""
+    """A column after its spin-up: state, thaw of the last year, drift; ``solver``: what the equilibrium says of itself.
+
+    ``ground``: largest change of a soil layer over the last year of heat (K).
+    """
 
     state: step.State
     thaw: Thaw
     drift: spinup.Drift
     solver: dict[str, Array]
+    ground: Array
 
 
 SOLVER = ("code", "residual", "iterations")
@@ -339,12 +343,12 @@ def spin(
         state, drift, heat = spinup.spin_up(
             state, year, cell, parameters, heat_years=heat_years, years=years, design=design
         )
-        return Spun(state, heat.thaw, drift, {})
+        return Spun(state, heat.thaw, drift, {}, heat.largest_change)
     state, found, heat = equilibrium.spin_up(
         state, year, cell, parameters, heat_years=heat_years, design=design, settings=settings,
         differentiable=differentiable,
     )  # fmt: skip
-    return Spun(state, heat.thaw, found.drift, {name: getattr(found, name) for name in SOLVER})
+    return Spun(state, heat.thaw, found.drift, {name: getattr(found, name) for name in SOLVER}, heat.largest_change)
 
 
 def fill(parameters: step.Parameters, state: step.State, cell: Cell, thaw: Thaw, *, design: step.Design) -> step.State:

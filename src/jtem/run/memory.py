@@ -11,9 +11,10 @@ import numpy as np
 
 from jtem import step
 from jtem.records import Block, Selection, Sink, StageLike
-from jtem.run.chunk import RESIDUALS, Progress
+from jtem.run.chunk import RESIDUALS
 from jtem.run.course import Experiment
 from jtem.run.runner import Summary, report_arrays, run_experiment
+from jtem.run.work import Progress
 from jtem.run.years import Outputs
 
 
@@ -58,7 +59,12 @@ class Results:
         return Results(
             {name: dataclasses.replace(result, **stages[name]) for name, result in self.stages.items()},
             start,
-            dataclasses.replace(self.summary, spin_up=report, failed=failed),
+            dataclasses.replace(
+                self.summary,
+                spin_up=report,
+                failed=failed,
+                limits={name: counts[rows] for name, counts in self.summary.limits.items()},
+            ),
         )
 
     def _arrays(self) -> dict[str, dict]:

@@ -15,7 +15,8 @@ def columns(state: step.State, count: int, dtype: str) -> Iterator[tuple[int, st
 
     ``dtype``: precision of the pools, which says what is rounding.
 
-    A month so hot that plants respire more than they hold does this; numbers that follow mean nothing, though budgets close.
+    Parameters far from any published set, or functions put in place of the model's, can do this; numbers that follow mean
+    nothing, though budgets close.
     """
     carbon = state.carbon
     pools = {

@@ -8,15 +8,16 @@ from __future__ import annotations
 import dataclasses
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import jax
 import numpy as np
 
 from jtem.records import Sink
-from jtem.run import course
-from jtem.run.chunk import Checkpoint, Chunk, Progress, Work
+from jtem.run import course, limits
+from jtem.run.chunk import Checkpoint, Chunk
 from jtem.run.course import SOLVER, Experiment
+from jtem.run.work import Progress, Work
 
 
 @dataclass(frozen=True)
@@ -38,13 +39,17 @@ class SpinUpReport:
 
 @dataclass(frozen=True)
 class Summary:
-    """What happened: wall seconds, compile seconds, column-years, spin-up report, failed columns with reason."""
+    """What happened: wall seconds, compile seconds, column-years, spin-up report, failed columns with reason.
+
+    ``limits``: how often each limit acted in each column (``run.limits``), in the order of the columns that were run.
+    """
 
     seconds: float
     compile_seconds: float
     column_years: int
     spin_up: SpinUpReport | None
     failed: dict[int, str]
+    limits: dict[str, np.ndarray] = field(default_factory=dict)
 
 
 def run_experiment(
@@ -66,13 +71,19 @@ def run_experiment(
     numbers = range(len(every)) if only is None else only
     work = Work(experiment, [every[number] for number in numbers], progress)
     failed: dict[int, str] = {}
-    reports = [Chunk(experiment, n, every[n], sink, memory, work, failed).run() for n in numbers]
+    reports: list[dict[str, np.ndarray]] = []
+    acted: list[limits.Counts] = []
+    for number in numbers:
+        chunk = Chunk(experiment, number, every[number], sink, memory, work, failed)
+        reports.append(chunk.run())
+        acted.append(chunk.limits)
     return Summary(
         seconds=time.perf_counter() - work.start,
         compile_seconds=work.compile_seconds,
         column_years=work.done,
         spin_up=_joined(experiment, reports),
         failed=failed,
+        limits=limits.joined(acted),
     )
 
 
@@ -95,6 +106,7 @@ def together(parts: Sequence[Summary]) -> Summary:
         column_years=sum(part.column_years for part in parts),
         spin_up=spin_up,
         failed={column: why for part in parts for column, why in part.failed.items()},
+        limits=limits.joined([part.limits for part in parts]),
     )
 
 

@@ -102,6 +102,12 @@ class Design:
                 f"permafrost scheme '{self.permafrost.name}' needs the soil heat model; use 'none' without it"
             )
 
+    def on(self, platform: str) -> Design:
+        """The same model as it runs best on JAX's ``platform``: on a "gpu" soil heat's sub-steps are kernels of their own."""
+        if self.thermal is None or self.thermal.on_gpu == (platform == "gpu"):
+            return self
+        return dataclasses.replace(self, thermal=dataclasses.replace(self.thermal, on_gpu=platform == "gpu"))
+
 
 def with_processes(design: Design, **functions: object) -> Design:
     """The design with other functions in the slots named; :class:`Processes` lists slots, signatures and units.

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 import equinox as eqx
 import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
-from jtem.physics import permafrost, soil_heat
+from jtem.physics import permafrost, soil_heat, surface
 from jtem.state import Forcing
 from jtem.step.column import Column, Design
 
@@ -50,12 +52,20 @@ def month(
     process = design.processes
     snowfall, _ = process.snowfall_and_rain(forcing.precipitation, forcing.air_temperature, column.parameters.water)
     heat, pools = jnp.dtype(design.heat_dtype), jnp.dtype(design.pool_dtype)
+    ground = column.thermal
+    if design.thermal.lit:
+        p = column.parameters.soil_thermal
+        excess = surface.excess(
+            forcing.air_temperature, forcing.shortwave_radiation, forcing.top_of_atmosphere, column.elevation,
+            transmission=p.canopy_transmission, wetness=p.surface_wetness, resistance=p.aerodynamic_resistance,
+        )  # fmt: skip
+        ground = dataclasses.replace(ground, surface_excess=excess.astype(heat))
     new_state, out = process.soil_heat(
         state,
         forcing.air_temperature.astype(heat),
         forcing.next_air_temperature.astype(heat),
         snowfall.astype(heat),
-        column.thermal,
+        ground,
         cover=process.snow_cover,
         design=design.thermal,
     )

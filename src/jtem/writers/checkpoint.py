@@ -12,6 +12,7 @@ from __future__ import annotations
 import io
 import json
 import os
+import zipfile
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Protocol, runtime_checkable
@@ -75,7 +76,7 @@ class ChunkStore:
             remove_tree(self.folder)
         wanted = json.loads(json.dumps(dict(identity)))
         if self.resumed:
-            found = json.loads(known.read_text(encoding="utf-8"))
+            found = _read(known)
             other = [key for key in {*wanted, *found} if wanted.get(key) != found.get(key)]
             if other:
                 raise InputError(
@@ -111,8 +112,7 @@ class ChunkStore:
         path = self._path(columns) / f"done.{unit}.npz"
         if not path.is_file():
             return None
-        with path.open("rb") as file, np.load(file, allow_pickle=False) as arrays:
-            return {_plain(key): arrays[key] for key in arrays.files}
+        return {_plain(key): value for key, value in _load(path).items()}
 
     def save(self, columns: slice, unit: str, arrays: dict[str, np.ndarray], failed: dict[int, str]) -> None:
         """Remember a finished unit and the failed columns so far."""
@@ -128,7 +128,7 @@ class ChunkStore:
         result: dict[int, str] = {}
         for path in _listed(self._path(columns), "failed.*.json"):
             if path.with_name(f"done.{path.name[7:-5]}.npz").is_file():
-                found = json.loads(path.read_text(encoding="utf-8"))["failed"]
+                found = _read(path)["failed"]
                 result.update({int(column): why for column, why in found.items()})
         return result
 
@@ -159,8 +159,7 @@ class ChunkStore:
             for name in ("spinup", *by_name):
                 path = chunk / f"state.{name}.npz"
                 if path.is_file():
-                    with path.open("rb") as file, np.load(file, allow_pickle=False) as arrays:
-                        leaves = [arrays[key] for key in sorted(arrays.files)]
+                    leaves = [leaf for _, leaf in sorted(_load(path).items())]
                     sink.state(name, slice(start, stop), jax.tree.unflatten(structure, leaves))
 
     def _blocks(self, chunk: Anywhere, stage: StageLike, columns: slice) -> Iterator[tuple[slice, Block]]:
@@ -172,12 +171,11 @@ class ChunkStore:
             if path.name != f"out.{stage.name}.{path.name.split('.')[-2]}.npz":
                 continue  # a stage whose name begins with this one's
             outputs: dict[str, dict[str, np.ndarray]] = {"monthly": {}, "annual": {}}
-            with path.open("rb") as file, np.load(file, allow_pickle=False) as arrays:
-                _, _, first, last = (int(v) for v in arrays["slices"])
-                for key in arrays.files:
-                    if key != "slices":
-                        frequency, variable = _plain(key).split("/", 1)
-                        outputs[frequency][variable] = arrays[key]
+            arrays = _load(path)
+            _, _, first, last = (int(v) for v in arrays.pop("slices"))
+            for key, values in arrays.items():
+                frequency, variable = _plain(key).split("/", 1)
+                outputs[frequency][variable] = values
             yield slice(first, last), outputs
 
     def remove(self) -> None:
@@ -209,6 +207,27 @@ def _plain(key: str) -> str:
 
 def _listed(folder: Anywhere, pattern: str) -> list[Anywhere]:
     return sorted(folder.glob(pattern), key=str)
+
+
+def _load(path: Anywhere) -> dict[str, np.ndarray]:
+    """What :func:`_save` wrote, read whole (an object store gives no archive bit by bit); ``InputError`` where it is damaged."""
+    try:
+        with np.load(io.BytesIO(path.read_bytes()), allow_pickle=False) as arrays:
+            return {key: arrays[key] for key in arrays.files}
+    except (ValueError, KeyError, EOFError, NotImplementedError, zipfile.BadZipFile) as error:
+        raise _damaged(path, error) from None
+
+
+def _read(path: Anywhere) -> dict:
+    """A JSON file of this folder; raises ``InputError`` where it is damaged."""
+    try:
+        return dict(json.loads(path.read_text(encoding="utf-8")))
+    except (ValueError, TypeError) as error:
+        raise _damaged(path, error) from None
+
+
+def _damaged(path: Anywhere, error: Exception) -> InputError:
+    return InputError(f"{path}: unfinished work cannot be read ({error}); discard it with --force")
 
 
 def _save(path: Anywhere, arrays: Mapping[str, np.ndarray]) -> None:

@@ -199,6 +199,7 @@ class NetcdfSink:
             zlib=True,
             complevel=1,
             shuffle=True,
+            fletcher32=True,
             fill_value=FILL,
             chunksizes=tuple(min(size, limits.get(d, size)) for d, size in zip(dims, sizes, strict=True)),
         )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -23,6 +24,15 @@ def _leaf_names(tree: PyTree) -> list[tuple[str, PyTree]]:
     ]
 
 
+def _digest(arrays: Mapping[str, np.ndarray]) -> str:
+    """SHA-256 of arrays with their names, types and shapes: what HDF5's checksums of chunks leave out."""
+    found = hashlib.sha256()
+    for name in sorted(arrays):
+        values = np.ascontiguousarray(arrays[name])
+        found.update(f"{name} {values.dtype} {values.shape} ".encode() + values.tobytes())
+    return found.hexdigest()
+
+
 def write_state(path: Path, state: PyTree, meta: Mapping[str, str | int | float]) -> None:
     """Write a state (leaves lead with the column axis) to ``path``, which may be a temporary name."""
     with netCDF4.Dataset(path, "w", format="NETCDF4") as target:
@@ -37,8 +47,9 @@ def write_state(path: Path, state: PyTree, meta: Mapping[str, str | int | float]
                 dims.append(f"layer_{length}")
                 if dims[-1] not in target.dimensions:
                     target.createDimension(dims[-1], length)
-            target.createVariable(name, leaf.dtype, tuple(dims))[:] = leaf
-        target.setncatts({"title": "state of jtem for a restart, house units", "source": f"jtem {__version__}", **meta})
+            target.createVariable(name, leaf.dtype, tuple(dims), fletcher32=True)[:] = leaf
+        said = {"title": "state of jtem for a restart, house units", "source": f"jtem {__version__}", **meta}
+        target.setncatts({**said, "content_sha256": _digest(state_arrays(state))})
 
 
 def save_state(path: Path | str, state: PyTree, meta: Mapping[str, str | int | float]) -> None:
@@ -55,13 +66,16 @@ def load_state(path: Path | str, like: PyTree, parameter_hash: str, *, force: bo
     permafrost scheme.
     """
     try:
-        source = netCDF4.Dataset(path)
+        with netCDF4.Dataset(path) as source:
+            source.set_auto_mask(False)
+            arrays = {name: np.asarray(source.variables[name][:]) for name in source.variables}
+            known, digest = getattr(source, "parameter_hash", "none"), getattr(source, "content_sha256", "")
+            if digest and digest != _digest(arrays):
+                raise RuntimeError("its content does not have its checksum")
     except OSError as error:
         raise InputError(f"{path}: state file cannot be read ({error.strerror or error}); check the path") from None
-    with source:
-        source.set_auto_mask(False)
-        arrays = {name: np.asarray(source.variables[name][:]) for name in source.variables}
-        known = getattr(source, "parameter_hash", "none")
+    except (RuntimeError, ValueError, LookupError, AttributeError) as error:  # a checksum, or the file's structure
+        raise InputError(f"{path}: state file is damaged ({error}); make it again") from None
     return restored(arrays, known, like, parameter_hash, str(path), force=force)
 
 
@@ -97,7 +111,8 @@ def restored(
             continue
         if name not in arrays:
             raise InputError(
-                f"{where}: state lacks '{name}'; it was made with another permafrost scheme, soil_water or version"
+                f"{where}: state lacks '{name}'; it was made with another permafrost scheme, other options of [model] "
+                "(soil_water, roots, abrupt_thaw) or version"
             )
         values = np.asarray(arrays[name])
         if values.shape != shape:
@@ -114,8 +129,8 @@ def restored(
     extra = set(arrays) - {name for name, _ in named}
     if extra:
         raise InputError(
-            f"{where}: state has '{sorted(extra)[0]}', which this run does not know; use the permafrost scheme and soil_water "
-            "of the state"
+            f"{where}: state has '{sorted(extra)[0]}', which this run does not know; use the permafrost scheme and the "
+            "options of [model] (soil_water, roots, abrupt_thaw) of the state"
         )
     return jax.tree.unflatten(jax.tree.structure(like), leaves)
 
@@ -132,3 +147,5 @@ def state_attributes(path: Path | str) -> dict[str, object]:
             return {name: source.getncattr(name) for name in source.ncattrs()}
     except OSError as error:
         raise InputError(f"{path}: state file cannot be read ({error.strerror or error}); check the path") from None
+    except RuntimeError as error:
+        raise InputError(f"{path}: state file is damaged ({error}); make it again") from None

@@ -27,8 +27,8 @@ from jtem.writers import stream
 from jtem.writers.netcdf import CONVENTIONS
 
 NOT_FINISHED, DONE, FAILED = 0, 1, 2
-Group = Any
-"""``zarr.Group``: zarr is optional."""
+Group = Array = Any
+"""``zarr.Group`` and ``zarr.Array``: zarr is optional."""
 
 
 def _module():
@@ -46,6 +46,7 @@ class ZarrStore:
 
     def __init__(self, path: Anywhere, root: Group):
         self.path, self.root = path, root
+        self._arrays: dict[str, Any] = {}
         self.meta = dict(root.attrs)
         self.block_years, self.chunk_columns = int(self.meta["block_years"]), int(self.meta["chunk_columns"])
 
@@ -151,7 +152,7 @@ class ZarrStore:
             raise ValueError(f"columns {columns} and years {years} do not cover whole chunks of {self.path}")
         for frequency, fields in outputs.items():
             for name, values in fields.items():
-                array = self.root[f"{stage.name}/{frequency}/{name}"]
+                array = self._array(f"{stage.name}/{frequency}/{name}")
                 values = np.moveaxis(stream.joined_months(values, frequency), 0, -1)
                 array[stream.times(years, frequency), ..., columns] = values.astype(array.dtype)
 
@@ -161,7 +162,13 @@ class ZarrStore:
         for column in failed:
             if columns.start <= column < columns.stop:
                 status[column - columns.start] = FAILED
-        self.root["status"][columns] = status
+        self._array("status")[columns] = status
+
+    def _array(self, name: str) -> Any:
+        """An array, whose metadata are read once."""
+        if name not in self._arrays:
+            self._arrays[name] = self.root[name]
+        return self._arrays[name]
 
     # --- reading ----------------------------------------------------------------------------------------------------
 
@@ -199,10 +206,17 @@ class ZarrStore:
             for frequency in (f for f in stream.MONTHS if f in group):
                 for name, array in group[frequency].arrays():
                     if name in VARIABLES:
-                        values = np.asarray(array[stream.times(years, frequency), ..., columns])
+                        values = self._read(array, (stream.times(years, frequency), ..., columns))
                         split = stream.split_months(np.moveaxis(values, -1, 0), frequency)
                         outputs.setdefault(frequency, {})[name] = split
             yield years, outputs
+
+    def _read(self, array: Array, where: tuple) -> np.ndarray:
+        """Part of an array; raises ``InputError`` where a chunk is damaged: chunks have checksums."""
+        try:
+            return np.asarray(array[where])
+        except (RuntimeError, ValueError, OSError) as error:
+            raise InputError(f"{self.path}: '{array.path}' cannot be read ({error}); run the plan again") from None
 
     def replay(self, sink: Sink) -> None:
         """Hand everything to a sink: chunks in order, stages in order, blocks in order."""
@@ -322,6 +336,7 @@ class _Template:
             shape=(stage.years * months, *depth, self.grid.column_cell.size),
             dtype=self.kind,
             chunks=(min(self.block_years, stage.years) * months, *depth, self.size),
+            compressors=_module().codecs.ZstdCodec(level=0, checksum=True),
             fill_value=float("nan"),
             dimension_names=stream.dims(variable, "column"),
         )

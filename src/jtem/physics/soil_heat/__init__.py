@@ -7,8 +7,6 @@ the month, the year, the spin-up's reset.
 from jtem.physics.soil_heat.column import (
     DEFAULT_EDGES,
     FINE_EDGES,
-    FREEZING,
-    FREEZING_NODES,
     GRIDS,
     LATENT_HEAT,
     SoilThermalParameters,
@@ -29,7 +27,6 @@ from jtem.physics.soil_heat.column import (
     temperature_from_enthalpy,
     temperature_of,
     thawed_thickness,
-    unfrozen_share,
 )
 from jtem.physics.soil_heat.months import (
     ThermalMonth,
@@ -52,8 +49,6 @@ from jtem.physics.soil_heat.solver import KEEP_PHASES, sub_step
 __all__ = [
     "DEFAULT_EDGES",
     "FINE_EDGES",
-    "FREEZING",
-    "FREEZING_NODES",
     "GRIDS",
     "KEEP_PHASES",
     "LATENT_HEAT",
@@ -88,5 +83,4 @@ __all__ = [
     "temperature_from_enthalpy",
     "temperature_of",
     "thawed_thickness",
-    "unfrozen_share",
 ]

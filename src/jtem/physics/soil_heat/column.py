@@ -38,10 +38,6 @@ FINE_EDGES = (*(round(0.05 * i, 10) for i in range(11)), *DEFAULT_EDGES[6:])
 """Edges (m) of 38 layers: those of the default, each of the upper 0.5 m in two halves."""
 GRIDS = {"default": DEFAULT_EDGES, "fine": FINE_EDGES}
 """Grids by name. Each splits the layers of the default, on which results are reported (:func:`reported_layers`)."""
-FREEZING_NODES = (-5.0, -1.0, -0.2, -0.04, 0.0)
-"""Temperatures (degC) between which the freezing curve is straight."""
-FREEZING = {"point": (), "curve": FREEZING_NODES}
-"""Nodes of the freezing curve by name; at a point there are none."""
 
 
 class SoilThermalParameters(eqx.Module):
@@ -86,17 +82,28 @@ class SoilThermalParameters(eqx.Module):
     freezing_interval: Float[Array, "*types"] = parameter(
         unit="K", description="interval below 0 degC over which soil water freezes", symbol="delta", trainable=False
     )
-    freezing_depression: Float[Array, "*types material"] = parameter(
-        unit="K", description="freezing-point depression of the freezing curve", symbol="T_*", scale="log"
-    )
-    freezing_exponent: Float[Array, "*types material"] = parameter(
-        unit="1", description="exponent of the freezing curve", symbol="b_f"
-    )
     deep_snow_density: Float[Array, "*types"] = parameter(
         unit="kg m-3", description="density that cold deep snow settles to", symbol="rho_d"
     )
+    snow_load: Float[Array, "*types"] = parameter(
+        unit="kg m-2",
+        description="what a shallow pack of snow lacks of the density of a deep one, times its depth",
+        symbol="L",
+    )
     snow_settling_time: Float[Array, "*types"] = parameter(
         unit="d", description="time in which snow settles", symbol="tau_s", scale="log"
+    )
+    snowfall_ratio: Float[Array, "*types"] = parameter(
+        unit="1", description="snow that reaches the ground over snowfall as measured", symbol="f_s", scale="log"
+    )
+    canopy_transmission: Float[Array, "*types"] = parameter(
+        unit="1", description="net radiation of the ground over that above the canopy", symbol="tau"
+    )
+    surface_wetness: Float[Array, "*types"] = parameter(
+        unit="1", description="evaporation of the ground over that of wet ground", symbol="beta"
+    )
+    aerodynamic_resistance: Float[Array, "*types"] = parameter(
+        unit="s m-1", description="resistance to turbulent heat from ground to air", symbol="r_a", scale="log"
     )
 
 
@@ -105,23 +112,24 @@ class ThermalDesign:
     """What fixes the program of the heat model: layers, sub-steps, sweeps, and how it is batched and checkpointed.
 
     ``layer_edges``: depths (m) of all layer faces from 0 down. ``substeps``: per month; 6 by default, 4 for spin-up,
-    10 where accuracy counts. ``sweeps``: "d" and "r" (direct, relaxed) before the final solve. ``freezing_nodes``:
-    temperatures (degC, rising to 0) between which water freezes along a curve; none: in the freezing interval.
-    ``settling_snow``: the depth of snow is a state. ``solved``: the spin-up solves for the year that repeats. ``from_place``: the
-    materials of a column follow its soil carbon and texture, and not the table of its community.
+    10 where accuracy counts. ``sweeps``: "d" and "r" (direct, relaxed) before the final solve.
+    ``settling_snow``: the depth of snow is a state. ``lit``: light warms snow-free ground above the air. ``solved``: the
+    spin-up solves for the year that repeats. ``from_place``: the materials of a column follow its soil carbon and texture, and
+    not the table of its community.
     ``batched=False`` leaves the layout to plain ``vmap``. ``checkpoint``: keep only the chosen phases of a month, and redo
-    the rest, in reverse mode.
+    the rest, in reverse mode. ``on_gpu``: sweeps and solve are kernels of their own where compiled for CUDA.
     """
 
     layer_edges: tuple[float, ...] = DEFAULT_EDGES
     substeps: int = 6
     sweeps: str = "drdrd"
-    freezing_nodes: tuple[float, ...] = ()
     settling_snow: bool = False
+    lit: bool = False
     solved: bool = False
     from_place: bool = False
     batched: bool = True
     checkpoint: bool = True
+    on_gpu: bool = False
 
     def __post_init__(self):
         edges = self.layer_edges
@@ -129,9 +137,6 @@ class ThermalDesign:
             raise ValueError(f"layer_edges must start at 0 and increase, with two layers or more; got {edges}")
         if not 1 <= self.substeps <= 60:
             raise ValueError(f"substeps must be within 1..60 per month, got {self.substeps}")
-        nodes = self.freezing_nodes
-        if nodes and (len(nodes) < 3 or nodes[-1] != 0 or any(b <= a for a, b in itertools.pairwise(nodes))):
-            raise ValueError(f"freezing_nodes must rise to 0 degC, three or more; got {nodes}")
         if not self.sweeps or set(self.sweeps) - {"d", "r"}:
             raise ValueError(f"sweeps is a word of the letters d and r, got {self.sweeps!r}")
 
@@ -216,12 +221,14 @@ class ThermalProperties(eqx.Module):
     """K."""
     deep_snow_density: Float[Array, "*cells"] | None = None
     """kg m-3, where snow settles."""
+    snow_load: Float[Array, "*cells"] | None = None
+    """kg m-2, where snow settles."""
     snow_settling_time: Float[Array, "*cells"] | None = None
     """d, where snow settles."""
-    liquid_at_nodes: Float[Array, "node layer *cells"] | None = None
-    """Liquid share at every node of the freezing curve but the last, at which it is 1; where there is a curve."""
-    nodes: tuple[float, ...] = eqx.field(static=True, default=())
-    """Temperatures (degC) of the nodes of the freezing curve."""
+    snowfall_ratio: Float[Array, "*cells"] | None = None
+    """1, where snow settles."""
+    surface_excess: Float[Array, "*cells"] | None = None
+    """K, by which light warms snow-free ground above the air in a month, where it does."""
 
 
 def liquid_fraction(
@@ -353,13 +360,6 @@ def properties(p: SoilThermalParameters, design: ThermalDesign) -> ThermalProper
     heat_capacity_frozen = share @ p.heat_capacity_frozen
     heat_capacity_thawed = share @ p.heat_capacity_thawed
     latent = LATENT_HEAT * (share @ p.water_content)
-    liquid = None
-    if design.freezing_nodes:
-        wet = share * p.water_content[None] / (share @ p.water_content)[:, None]
-        liquid = jnp.stack([
-            jnp.sum(wet * unfrozen_share(node, p.freezing_depression, p.freezing_exponent)[None], axis=1)
-            for node in design.freezing_nodes[:-1]
-        ])  # fmt: skip
     return ThermalProperties(
         heat_capacity_frozen=heat_capacity_frozen,
         heat_capacity_thawed=heat_capacity_thawed,
@@ -376,69 +376,20 @@ def properties(p: SoilThermalParameters, design: ThermalDesign) -> ThermalProper
         geothermal_heat_flux=p.geothermal_heat_flux,
         freezing_interval=p.freezing_interval,
         deep_snow_density=p.deep_snow_density if design.settling_snow else None,
+        snow_load=p.snow_load if design.settling_snow else None,
         snow_settling_time=p.snow_settling_time if design.settling_snow else None,
-        liquid_at_nodes=liquid,
-        nodes=design.freezing_nodes,
+        snowfall_ratio=p.snowfall_ratio if design.settling_snow else None,
     )
 
 
-def unfrozen_share(
-    temperature: float, depression: Float[Array, "*shape"], exponent: Float[Array, "*shape"]
-) -> Float[Array, "*shape"]:
-    """Share of water that stays liquid below 0 degC: ``min(1, (T_*/|T|)^b)``.
-
-    The power law of Anderson and Tice (1972), in the form that Niu and Yang (2006) derive from suction. Temperature (degC,
-    below 0), depression ``T_*`` (K) at which freezing begins, exponent b.
-    """
-    return safe.minimum(jnp.exp(exponent * jnp.log(depression / -temperature)), 1.0)
-
-
-def enthalpy_at_nodes(p: ThermalProperties) -> list[Float[Array, "layer *cells"]]:
-    """Enthalpy (MJ m-3) at every node of the freezing curve, 0 at the first.
-
-    Between two nodes ``(T_j - T_{j-1}) (Cf + (Ct-Cf) (phi_j + phi_{j-1})/2) + L theta (phi_j - phi_{j-1})``, where
-    ``L theta = E - delta (Cf+Ct)/2``.
-    """
-    assert p.liquid_at_nodes is not None
-    cf, ct = p.heat_capacity_frozen, p.heat_capacity_thawed
-    latent = p.enthalpy_thawed - p.freezing_interval[None] * (cf + ct) / 2
-    shares = [*(p.liquid_at_nodes[j] for j in range(len(p.nodes) - 1)), jnp.ones_like(cf)]
-    total = [jnp.zeros_like(cf)]
-    for (t_low, t_high), (low, high) in zip(itertools.pairwise(p.nodes), itertools.pairwise(shares), strict=True):
-        sensible = (t_high - t_low) * (cf + (ct - cf) * (0.5 * (low + high)))
-        total.append(total[-1] + sensible + latent * (high - low))
-    return total
-
-
 def enthalpy_of(temperature: Float[Array, "layer *cells"], p: ThermalProperties) -> Float[Array, "layer *cells"]:
-    """Enthalpy (MJ m-3) of ground at temperature (degC), with the freezing interval or curve of its properties."""
-    if p.liquid_at_nodes is None:
-        return enthalpy_from_temperature(temperature, *freezing_curve(p))
-    below, above = _slopes_beyond(p)
-    total = below * safe.minimum(temperature - p.nodes[0], 0.0) + above * safe.maximum(temperature, 0.0)
-    for (t_low, t_high), (low, high) in zip(
-        itertools.pairwise(p.nodes), itertools.pairwise(enthalpy_at_nodes(p)), strict=True
-    ):
-        total = total + (high - low) * safe.clip((temperature - t_low) / (t_high - t_low), 0.0, 1.0)
-    return total
+    """Enthalpy (MJ m-3) of ground at temperature (degC)."""
+    return enthalpy_from_temperature(temperature, *freezing_curve(p))
 
 
 def temperature_of(enthalpy: Float[Array, "layer *cells"], p: ThermalProperties) -> Float[Array, "layer *cells"]:
     """Temperature (degC) of ground with enthalpy (MJ m-3), the inverse of :func:`enthalpy_of`."""
-    if p.liquid_at_nodes is None:
-        return temperature_from_enthalpy(enthalpy, *freezing_curve(p))
-    (below, above), ends = _slopes_beyond(p), enthalpy_at_nodes(p)
-    total = p.nodes[0] + safe.minimum(enthalpy, 0.0) / below + safe.maximum(enthalpy - ends[-1], 0.0) / above
-    for (t_low, t_high), (low, high) in zip(itertools.pairwise(p.nodes), itertools.pairwise(ends), strict=True):
-        total = total + (t_high - t_low) * safe.clip((enthalpy - low) / (high - low), 0.0, 1.0)
-    return total
-
-
-def _slopes_beyond(p: ThermalProperties) -> tuple[Float[Array, "layer *cells"], Float[Array, "layer *cells"]]:
-    """Heat capacities (MJ m-3 K-1) below the first node and above 0 degC."""
-    assert p.liquid_at_nodes is not None
-    cf, ct = p.heat_capacity_frozen, p.heat_capacity_thawed
-    return cf + (ct - cf) * p.liquid_at_nodes[0], ct
+    return temperature_from_enthalpy(enthalpy, *freezing_curve(p))
 
 
 def state_from_temperature(

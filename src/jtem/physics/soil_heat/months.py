@@ -35,7 +35,6 @@ from jtem.physics.soil_heat.column import (
 )
 from jtem.physics.soil_heat.solver import (
     KEEP_PHASES,
-    CurveContents,
     HeatContents,
     contents_per_step,
     implicit_step,
@@ -164,8 +163,12 @@ def _month(
         pack = {
             "depth": state.snow_depth,
             "deep_density": properties.deep_snow_density,
+            "load": properties.snow_load,
             "settling_time": properties.snow_settling_time,
+            "snowfall_ratio": properties.snowfall_ratio,
         }
+    if properties.surface_excess is not None:
+        pack["excess"] = properties.surface_excess
     above = cover(
         state.snow,
         safe.clip(air, COLDEST_AIR, WARMEST_AIR),
@@ -221,22 +224,21 @@ def _add_sub_step(
     t: _Totals,
     surface: Float[Array, "*cells"],
     resistance: Float[Array, "*cells"],
-    contents: HeatContents | CurveContents,
+    contents: HeatContents,
     properties: ThermalProperties,
     design: ThermalDesign,
 ) -> _Totals:
     """Totals after one more sub-step."""
     content, temperature, above, below = implicit_step(
-        t.content, t.phi, surface, resistance, contents, properties, design.sweeps
+        t.content, t.phi, surface, resistance, contents, properties, design.sweeps, design.on_gpu
     )
     phi = derivative_computed_once(contents.liquid_share(content))
-    thawed = contents.thawed_share(phi)
     return _Totals(
         content=content,
         phi=phi,
         temperature=t.temperature + temperature,
-        thawed=t.thawed + thawed,
-        largest=safe.maximum(t.largest, thawed),
+        thawed=t.thawed + phi,
+        largest=safe.maximum(t.largest, phi),
         at_10cm=t.at_10cm + face_temperature(temperature, above, below, 0.1, design),
         at_20cm=t.at_20cm + face_temperature(temperature, above, below, 0.2, design),
         flux=t.flux + (surface - temperature[0]) / (above[0] + below[0]),

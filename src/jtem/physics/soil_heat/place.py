@@ -159,9 +159,6 @@ def materials(
     def with_rock(soil: Array, of_rock: float) -> Array:
         return jnp.concatenate([soil + rock * (of_rock - soil), jnp.full((1,), of_rock, dtype)])
 
-    def of_table(values: Array) -> Array:  # moss and peat as the table's first material, all below as its last
-        return jnp.concatenate([jnp.repeat(values[:1], 2), jnp.repeat(values[-1:], rock.size - 1)])
-
     return dataclasses.replace(
         p,
         layer_thickness=jnp.concatenate([own.moss_thickness[None], parts]),
@@ -170,6 +167,4 @@ def materials(
         heat_capacity_thawed=with_rock(capacity + CAPACITY_WATER * water, ROCK_CAPACITY),
         heat_capacity_frozen=with_rock(capacity + CAPACITY_ICE * water, ROCK_CAPACITY),
         water_content=with_rock(water, ROCK_WATER),
-        freezing_depression=of_table(p.freezing_depression),
-        freezing_exponent=of_table(p.freezing_exponent),
     )

@@ -10,7 +10,7 @@ Equations docs/model.md#h5.
 from __future__ import annotations
 
 import dataclasses
-import itertools
+import functools
 
 import equinox as eqx
 import jax
@@ -21,27 +21,26 @@ from jaxtyping import Array, Bool, Float, Int
 
 from jtem.numerics import safe
 from jtem.numerics.kernels import derivative_computed_once
-from jtem.physics.soil_heat.column import ThermalDesign, ThermalProperties, enthalpy_at_nodes, per_layer
+from jtem.physics.soil_heat import kernels
+from jtem.physics.soil_heat.column import ThermalDesign, ThermalProperties, per_layer
 
 INCONSISTENT = 0.1
 """A sub-step is counted as inconsistent where the solve's temperature misses that of the new enthalpy by more (K)."""
 PHASE_CHOICE = "soil_thermal_phase"
 """Name under which the phases chosen by the sweeps are kept by ``jax.checkpoint``, so that a gradient need not redo
 them."""
-FROZEN_NODE = -3
-"""Node of the freezing curve, counted from its end, below which ground is frozen."""
 KEEP_PHASES = jax.checkpoint_policies.save_only_these_names(PHASE_CHOICE)
 """Checkpoint policy of the month; good for the year too: one byte per layer and sub-step (2.4 kB per cell-year)."""
 
 Line = tuple[Float[Array, "..."], Float[Array, "..."]]
-"""Slope and offset of the line ``h = c T - c tau`` of a segment: c and ``c tau``."""
+"""Slope and offset of the line ``h = c T - c tau`` of a phase: c and ``c tau``."""
 
 
 class HeatContents(eqx.Module):
     """Heat contents of the layers per time step, D = thickness/step: all are heat fluxes, and D drops out of the
     sweeps.
 
-    A *line* is that of a segment of the freezing curve, ``h = c T - c tau``: its slope c and ``c tau``.
+    A *line* is that of a phase, ``h = c T - c tau``: its slope c and ``c tau``.
     """
 
     frozen: Float[Array, "..."]
@@ -71,97 +70,24 @@ class HeatContents(eqx.Module):
         return c, -jnp.where(frozen, self.interval * self.frozen, self.melted)
 
     def line_of_content(self, x: Float[Array, "..."]) -> Line:
-        """Line of the segment that holds heat contents x."""
+        """Line of the phase that holds heat contents x."""
         return self._line(x < 0.0, x > self.melted)
 
     def line_of_gain(self, gain: Float[Array, "..."], a: Float[Array, "..."]) -> Line:
-        """Line of the segment in which ``h + a T = gain``."""
+        """Line of the phase in which ``h + a T = gain``."""
         return self._line(gain < -a * self.interval, gain > self.melted)
 
     def line_of_phase(self, phase: Int[Array, "..."]) -> Line:
-        """Line of a segment by its number."""
+        """Line of a phase by its number."""
         return self._line(phase == 0, phase == 2)
 
     def phase(self, x: Float[Array, "..."]) -> Int[Array, "..."]:
-        """Number of the segment that holds heat contents x: 0 frozen, 1 freezing, 2 thawed."""
+        """Phase that holds heat contents x: 0 frozen, 1 freezing, 2 thawed."""
         return jnp.where(x < 0.0, 0, jnp.where(x > self.melted, 2, 1)).astype(jnp.int8)
 
     def liquid_share(self, content: Float[Array, "layer *cells"]) -> Float[Array, "layer *cells"]:
         """Share of the freezable water that is liquid."""
         return safe.clip(content * self.per_melted, 0.0, 1.0)
-
-    def thawed_share(self, phi: Float[Array, "layer *cells"]) -> Float[Array, "layer *cells"]:
-        """Thawed share of layers whose liquid share is ``phi``: the same."""
-        return phi
-
-
-class CurveContents(eqx.Module):
-    """As :class:`HeatContents`, where water freezes along a curve: a polygon through nodes at given temperatures, the last
-    of them 0 degC.
-    """
-
-    slope_frozen: Float[Array, "..."]
-    """W m-2 K-1, below the first node."""
-    slope_thawed: Float[Array, "..."]
-    """W m-2 K-1, above 0 degC."""
-    at_nodes: tuple[Float[Array, "..."], ...]
-    """D h at every node (W m-2); 0 at the first."""
-    liquid: tuple[Float[Array, "..."], ...]
-    """Liquid share at every node."""
-    nodes: tuple[float, ...] = eqx.field(static=True)
-    """Temperatures of the nodes (degC)."""
-
-    def of_layer(self, i: int | Int[Array, ""]) -> CurveContents:
-        """Those of one layer, without liquid shares."""
-        frozen, thawed, *rows = (_row(array, i) for array in (self.slope_frozen, self.slope_thawed, *self.at_nodes))
-        return CurveContents(frozen, thawed, tuple(rows), (), self.nodes)
-
-    def for_layers(self) -> CurveContents:
-        """The same."""
-        return self
-
-    def _line(self, passed: list[Bool[Array, "..."]]) -> Line:
-        """Line of the highest segment whose lower end is passed."""
-        nodes, ends = self.nodes, self.at_nodes
-        slopes = [
-            *((high - low) * (1.0 / (t_high - t_low))
-              for (t_low, t_high), (low, high) in zip(itertools.pairwise(nodes), itertools.pairwise(ends), strict=True)),
-            self.slope_thawed,
-        ]  # fmt: skip
-        c, c_tau = self.slope_frozen, self.slope_frozen * nodes[0] - ends[0]
-        for over, slope, t, h in zip(passed, slopes, nodes, ends, strict=True):
-            c, c_tau = jnp.where(over, slope, c), jnp.where(over, slope * t - h, c_tau)
-        return c, c_tau
-
-    def line_of_content(self, x: Float[Array, "..."]) -> Line:
-        """Line of the segment that holds heat contents x."""
-        return self._line([x > h for h in self.at_nodes])
-
-    def line_of_gain(self, gain: Float[Array, "..."], a: Float[Array, "..."]) -> Line:
-        """Line of the segment in which ``h + a T = gain``."""
-        return self._line([gain > h + a * t for t, h in zip(self.nodes, self.at_nodes, strict=True)])
-
-    def line_of_phase(self, phase: Int[Array, "..."]) -> Line:
-        """Line of a segment by its number."""
-        return self._line([phase > j for j in range(len(self.nodes))])
-
-    def phase(self, x: Float[Array, "..."]) -> Int[Array, "..."]:
-        """Number of the segment that holds heat contents x: 0 below the first node."""
-        return jnp.sum(jnp.stack([x > h for h in self.at_nodes]), axis=0).astype(jnp.int8)
-
-    def liquid_share(self, content: Float[Array, "layer *cells"]) -> Float[Array, "layer *cells"]:
-        """Share of the freezable water that is liquid."""
-        phi = self.liquid[0]
-        for (low, high), (wet_low, wet_high) in zip(
-            itertools.pairwise(self.at_nodes), itertools.pairwise(self.liquid), strict=True
-        ):
-            phi = phi + (wet_high - wet_low) * safe.clip((content - low) / (high - low), 0.0, 1.0)
-        return phi
-
-    def thawed_share(self, phi: Float[Array, "layer *cells"]) -> Float[Array, "layer *cells"]:
-        """Thawed share of layers whose liquid share is ``phi``: how much has melted of the ice at :data:`FROZEN_NODE`."""
-        frozen = self.liquid[FROZEN_NODE]
-        return safe.maximum((phi - frozen) / (1.0 - frozen), 0.0)
 
 
 def _row(array: Float[Array, "..."], i: int | Int[Array, ""]) -> Float[Array, "..."]:
@@ -176,7 +102,7 @@ def _sweep(
     x: Float[Array, "layer *cells"],
     p: Float[Array, "layer *cells"],
     r: Float[Array, "layer *cells"],
-    column: HeatContents | CurveContents,
+    column: HeatContents,
     conductance: Float[Array, "layer *cells"],
     content: Float[Array, "layer *cells"],
     surface: Float[Array, "*cells"],
@@ -224,14 +150,14 @@ def _sweep(
 
 
 def _choose_phases(
-    column: HeatContents | CurveContents,
+    column: HeatContents,
     conductance: Float[Array, "layer *cells"],
     content: Float[Array, "layer *cells"],
     source: Float[Array, "*cells"],
     surface: Float[Array, "*cells"],
     sweeps: str,
 ) -> Int[Array, "layer *cells"]:
-    """Phase of every layer at the end of the step (number of its segment), by the fixed word of sweeps."""
+    """Phase of every layer at the end of the step (its number), by the fixed word of sweeps."""
 
     def sweep_all(carry, word):
         x, p, r = carry
@@ -252,11 +178,12 @@ def _choose_phases(
 
 def _solve(
     phase: Int[Array, "layer *cells"],
-    column: HeatContents | CurveContents,
+    column: HeatContents,
     conductance: Float[Array, "layer *cells"],
     content: Float[Array, "layer *cells"],
     source: Float[Array, "*cells"],
     surface: Float[Array, "*cells"],
+    on_gpu: bool,
 ) -> tuple[Float[Array, "layer *cells"], Float[Array, "layer *cells"]]:
     """Linear solve ``L`` of the implicit step with the chosen phases: temperatures (degC) and heat contents D h.
 
@@ -273,6 +200,8 @@ def _solve(
         return c * temperature - flux + below
 
     def solve(_, load):
+        if on_gpu:
+            return lax.platform_dependent(c, conductance, load, cuda=kernels.tridiagonal, default=_tridiagonal)
         return _tridiagonal(c, conductance, load)
 
     temperature = lax.custom_linear_solve(conduct, load, solve, symmetric=True)
@@ -327,34 +256,41 @@ def implicit_step(
     phi: Float[Array, "layer *cells"],
     surface: Float[Array, "*cells"],
     snow_resistance: Float[Array, "*cells"],
-    column: HeatContents | CurveContents,
+    column: HeatContents,
     properties: ThermalProperties,
     sweeps: str,
+    on_gpu: bool = False,
 ) -> tuple[
     Float[Array, "layer *cells"],
     Float[Array, "layer *cells"],
     Float[Array, "layer *cells"],
     Float[Array, "layer *cells"],
 ]:
-    """One implicit step of heat contents D h; returns the new ones, temperatures, and the resistances at the faces."""
+    """One implicit step of heat contents D h; returns the new ones, temperatures, and the resistances at the faces.
+
+    ``on_gpu``: sweeps and solve are kernels where the program is compiled for CUDA.
+    """
     above, below = derivative_computed_once(_conductances(phi, properties, snow_resistance))
     conductance = 1.0 / (above + below)
     source = properties.geothermal_heat_flux
-    phase = _choose_phases(*lax.stop_gradient((column, conductance, content, source, surface)), sweeps)
+    held = lax.stop_gradient((column, conductance, content, source, surface))
+    if on_gpu:
+        phase = lax.platform_dependent(
+            *held,
+            cuda=functools.partial(kernels.choose_phases, sweeps=sweeps),
+            default=functools.partial(_choose_phases, sweeps=sweeps),
+        )
+    else:
+        phase = _choose_phases(*held, sweeps)
     phase = checkpoint_name(phase, PHASE_CHOICE)
-    temperature, content = derivative_computed_once(_solve(phase, column, conductance, content, source, surface))
+    temperature, content = derivative_computed_once(
+        _solve(phase, column, conductance, content, source, surface, on_gpu)
+    )
     return content, temperature, above, below
 
 
-def contents_per_step(properties: ThermalProperties, per_step: Float[Array, "..."]) -> HeatContents | CurveContents:
+def contents_per_step(properties: ThermalProperties, per_step: Float[Array, "..."]) -> HeatContents:
     """Heat contents of a column for ``per_step``, D = thickness/step (m Ms-1)."""
-    p = properties
-    if p.liquid_at_nodes is not None:
-        frozen, thawed = per_step * p.heat_capacity_frozen, per_step * p.heat_capacity_thawed
-        at_nodes = tuple(per_step * h for h in enthalpy_at_nodes(p))
-        liquid = tuple(p.liquid_at_nodes[j] for j in range(len(p.nodes) - 1))
-        slope = frozen + (thawed - frozen) * liquid[0]
-        return CurveContents(slope, thawed, at_nodes, (*liquid, jnp.ones_like(frozen)), p.nodes)
     melted = per_step * properties.enthalpy_thawed
     return HeatContents(
         frozen=per_step * properties.heat_capacity_frozen,
@@ -383,7 +319,7 @@ def sub_step(
     column, content = contents_per_step(properties, per_step), enthalpy * per_step
     phi = column.liquid_share(content)
     content, temperature, above, below = implicit_step(
-        content, phi, surface_temperature, snow_resistance, column, properties, design.sweeps
+        content, phi, surface_temperature, snow_resistance, column, properties, design.sweeps, design.on_gpu
     )
     flux = (surface_temperature - temperature[0]) / (above[0] + below[0])
     return content / per_step, temperature, flux
@@ -392,7 +328,7 @@ def sub_step(
 def unsettled(
     content: Float[Array, "layer *cells"],
     temperature: Float[Array, "layer *cells"],
-    column: HeatContents | CurveContents,
+    column: HeatContents,
 ) -> Bool[Array, "*cells"]:
     """Whether the temperature of the heat contents D h misses that of the solve by more than ``INCONSISTENT`` in a layer."""
     c, c_tau = column.for_layers().line_of_content(content)

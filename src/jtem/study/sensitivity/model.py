@@ -66,8 +66,8 @@ def vector_of(table: parameters.ParameterTable, rows: step.Parameters) -> Vector
     """
     if table.fields:
         raise InputError(
-            f"parameter '{table.fields[0].name}' follows the place (a field of an overlay), and sensitivities are by the values of "
-            "communities; leave that overlay out"
+            f"parameter '{table.fields[0].name}' follows the place (a field of an overlay), and sensitivities are by the "
+            "values of communities; leave that overlay out"
         )
     rows = jax.tree.map(jnp.asarray, rows)
     leaves = [parameters.Handle(name) for name, entry in table.entries.items() if entry.trainable]

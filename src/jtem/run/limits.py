@@ -1,0 +1,97 @@
+"""Limits that acted without an error: counted a column, from what a run has on the host anyway, and named at its end.
+
+Nothing here touches a number of the model.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import jax
+import numpy as np
+
+from jtem import step
+from jtem.physics import nitrogen, permafrost, photosynthesis
+from jtem.state import Cell, Climate
+
+AIR = (-40.0, 40.0)
+"""Air temperature (degC) beyond which respiration and nitrogen uptake of plants feel the limit (docs/model.md#a1)."""
+GROUND = 1e-4
+"""Change of a soil layer (K) over the last year of the spin-up above which ground has not converged."""
+JUMP = 1.0
+"""Change of the active layer (m) from one year to the next that exposes or buries at once what years should."""
+BARE = 1.0
+"""Vegetation carbon (gC m-2) below which a column's plants have died."""
+
+SAID = {
+    "air": "months beyond -40 to 40 degC, of which plants feel those",
+    "ground": "ground not converged: a layer changes by more than 1e-4 K in the last year of the spin-up",
+    "jump": "years in which the active layer moves by more than 1 m and carbon is exposed or buried at once",
+    "bare": "stages at whose end the vegetation is dead (less than 1 gC m-2)",
+    "photosynthesis": "maximum photosynthesis below zero, from parameters and texture",
+    "uptake": "maximum nitrogen uptake below zero, from parameters and texture",
+}
+"""What each limit is, for people; counts are by these names."""
+
+Counts = dict[str, np.ndarray]
+"""How often a limit acted, by its name: (column,) whole numbers."""
+
+
+def of_climate(climate: Climate) -> Counts:
+    """Months of a stage (fields (column, year, 12), host) beyond :data:`AIR`."""
+    air = climate.air_temperature
+    low, high = AIR
+    return {"air": ((air < low) | (air > high)).sum(axis=(1, 2))}
+
+
+def of_thaw(active_layer: np.ndarray, design: step.Design) -> Counts:
+    """Years (column, year) of an exposing stage in which the active layer (m) jumps."""
+    if design.permafrost is permafrost.NONE:
+        return {}
+    return {"jump": (np.abs(np.diff(active_layer, axis=1)) > JUMP).sum(axis=1)}
+
+
+def of_state(state: step.State) -> Counts:
+    """Dead vegetation at a stage's end (leading column axis)."""
+    return {"bare": (np.asarray(state.carbon.vegetation_carbon) < BARE).astype(int)}
+
+
+def of_ground(change: np.ndarray) -> Counts:
+    """Ground (column,) that changes (K) in the last year of the spin-up."""
+    return {"ground": (change > GROUND).astype(int)}
+
+
+def of_columns(parameters: step.Parameters, cells: Cell) -> Counts:
+    """Growth of columns that their parameters and texture make negative."""
+    rows = np.asarray(cells.community)
+    p = jax.tree.map(lambda leaf: np.asarray(leaf)[rows], (parameters.photosynthesis, parameters.nitrogen))
+    found = {
+        "photosynthesis": photosynthesis.maximum_rate(cells.silt_clay, p[0]),
+        "uptake": nitrogen.maximum_uptake(cells.silt_clay, p[1]),
+    }
+    return {name: (np.asarray(values) < 0.0).astype(int) for name, values in found.items()}
+
+
+def summed(counts: Sequence[Mapping[str, np.ndarray]]) -> Counts:
+    """Counts of the same columns together."""
+    total: Counts = {}
+    for one in counts:
+        for name, values in one.items():
+            total[name] = values if name not in total else total[name] + values
+    return total
+
+
+def joined(parts: Sequence[Counts]) -> Counts:
+    """Counts of columns that follow each other."""
+    return {name: np.concatenate([counts[name] for counts in parts]) for name in (parts[0] if parts else {})}
+
+
+def sentences(counts: Mapping[str, np.ndarray]) -> list[str]:
+    """A sentence for every limit that acted, with how often, in how many columns, and the first of them."""
+    said = []
+    for name, values in counts.items():
+        columns = np.flatnonzero(values)
+        if columns.size:
+            first = ", ".join(map(str, columns[:10])) + (", ..." if columns.size > 10 else "")
+            said.append(f"{SAID[name]}: {int(values.sum())}, in {columns.size} of {values.size} columns ({first})")
+    return said

@@ -1,0 +1,148 @@
+"""Limits that act without an error are counted and said: each by hand, and in the files of a run."""
+
+import dataclasses
+import os
+import subprocess
+import sys
+import time
+
+import jax
+import jax.numpy as jnp
+import netCDF4
+import numpy as np
+import pytest
+
+from jtem import run, step
+from jtem.assemble.provenance import notes
+from jtem.commands.main import main
+from jtem.errors import InputError
+from jtem.files import output_folder
+from jtem.physics import permafrost
+from jtem.run import batch, limits
+from jtem.run.work import Work
+from jtem.state import Cell, Climate
+from sites import TABLE, parameter_tree
+from test_cli import PLAN, fake_run
+
+
+def climate(air):
+    air = np.asarray(air, float)
+    nothing = np.zeros_like(air)
+    return Climate(air, nothing, nothing, nothing[..., 0], nothing, nothing[..., 0])
+
+
+def test_months_beyond_the_air_that_plants_feel():
+    air = np.zeros((3, 2, 12))
+    air[1, 0, :3], air[2, 1, 6] = -40.5, 40.0
+    assert limits.of_climate(climate(air))["air"].tolist() == [0, 3, 0]
+
+
+def test_jumps_of_the_active_layer_where_carbon_is_frozen():
+    depths = np.array([[0.5, 0.6, 1.7, 0.5], [0.5, 1.4, 2.3, 3.2]])
+    layered = step.Design(permafrost=permafrost.LAYERED)
+    assert limits.of_thaw(depths, layered)["jump"].tolist() == [2, 0]
+    assert limits.of_thaw(depths, step.Design(permafrost=permafrost.NONE)) == {}
+
+
+def test_ground_and_growth():
+    assert limits.of_ground(np.array([0.0, 1e-5, 2e-4]))["ground"].tolist() == [0, 0, 1]
+    nothing = jnp.zeros((2, 12))
+    cells = Cell(jnp.zeros(2), jnp.array([0.2, 0.9]), jnp.array([0, 0]), nothing, jnp.zeros((2, 25)))
+    tree = parameter_tree()
+    assert not any(values.any() for values in limits.of_columns(tree, cells).values())
+    falling = jnp.full(len(TABLE.communities), -1000.0)
+    nitrogen = dataclasses.replace(tree.nitrogen, uptake_maximum_slope_fine=falling)
+    found = limits.of_columns(dataclasses.replace(tree, nitrogen=nitrogen), cells)
+    assert found["uptake"].tolist() == [0, 1] and found["photosynthesis"].tolist() == [0, 0]
+
+
+def test_sentences_name_how_often_and_where():
+    counts = limits.summed([{"bare": np.array([0, 1, 0])}, {"bare": np.array([0, 1, 1]), "air": np.zeros(3, int)}])
+    assert limits.sentences(counts) == [
+        "stages at whose end the vegetation is dead (less than 1 gC m-2): 3, in 2 of 3 columns (1, 2)"
+    ]
+    many = limits.sentences({"ground": np.ones(12, int)})
+    assert many[0].endswith("12, in 12 of 12 columns (0, 1, 2, 3, 4, 5, 6, 7, 8, 9, ...)")
+    assert set(limits.SAID) == {"air", "ground", "jump", "bare", "photosynthesis", "uptake"}
+
+
+def test_files_say_which_limits_acted(tmp_path, monkeypatch, capsys):
+    def limited(experiment, sink, progress=None, only=None):
+        counts = {"bare": np.array([1, 0]), "air": np.array([0, 0])}
+        return dataclasses.replace(fake_run(experiment, sink, progress), limits=counts)
+
+    monkeypatch.setattr(run, "run_experiment", limited)
+    (tmp_path / "plan.toml").write_text(PLAN)
+    assert main(["run", str(tmp_path / "plan.toml"), "--out", str(tmp_path / "out")]) == 0
+    said = "stages at whose end the vegetation is dead (less than 1 gC m-2): 1, in 1 of 2 columns (0)"
+    assert f"note: {said}" in capsys.readouterr().err
+    with netCDF4.Dataset(tmp_path / "out" / "small_ssp126_annual.nc") as data:
+        assert data.limits == said
+    none = run.Summary(1.0, 0.0, 1, None, {}, {"air": np.zeros(2, int)})
+    assert notes(none) == {"limits": "none acted"}
+
+
+# --- memory, folders --------------------------------------------------------------------------------------------------
+
+
+def test_work_that_memory_does_not_hold_is_done_in_halves():
+    def of(parameters, x):
+        return {"y": parameters * x, "sum": x.sum(axis=-1)}
+
+    program = batch.Program(of, shared=1)
+    plain, sizes = batch.Program.__call__, []
+
+    class Small(batch.Program):
+        def __call__(self, *arguments):
+            sizes.append(arguments[1].shape[0])
+            if sizes[-1] > 2:
+                raise jax.errors.JaxRuntimeError("RESOURCE_EXHAUSTED: Out of memory allocating 9 bytes.")
+            return plain(self, *arguments)
+
+    x = np.arange(21.0).reshape(7, 3)
+    whole = program(jnp.asarray(2.0), jnp.asarray(x))
+    work, small = object.__new__(Work), Small(of, shared=1)  # of no experiment: calls alone
+    work.parts, work.compiling, work.compile_seconds = {}, False, 0.0
+    with pytest.warns(match="memory does not hold 7 columns at once; the run goes on with 4 at a time"):
+        found = work.call(small, jnp.asarray(2.0), jnp.asarray(x))
+    assert sizes == [7, 4, 2, 2, 2, 2]
+    for name in whole:
+        np.testing.assert_array_equal(found[name], whole[name])
+    sizes.clear()
+    work.call(small, jnp.asarray(2.0), jnp.asarray(x))
+    assert sizes == [2, 2, 2, 2]  # not tried in vain again
+
+    class None_(batch.Program):
+        def __call__(self, *arguments):
+            raise MemoryError("no byte is left")
+
+    with pytest.warns(), pytest.raises(InputError, match="memory does not hold one column"):
+        work.call(None_(of, shared=1), jnp.asarray(2.0), jnp.asarray(x))
+
+
+def test_a_folder_is_one_process_s_until_it_ends(tmp_path):
+    code = (
+        "import sys, time\nfrom pathlib import Path\nfrom jtem.files import output_folder\n"
+        "with output_folder(Path(sys.argv[1]), (int(sys.argv[2]), int(sys.argv[3]))):\n    print('held', flush=True)\n"
+        "    time.sleep(60)\n"
+    )
+
+    def holder(part, parts):
+        process = subprocess.Popen(
+            [sys.executable, "-c", code, str(tmp_path), str(part), str(parts)], stdout=subprocess.PIPE, text=True
+        )
+        assert process.stdout is not None and process.stdout.readline() == "held\n"
+        return process
+
+    process = holder(0, 2)
+    with output_folder(tmp_path, (1, 2)):
+        pass
+    for part in ((0, 2), (0, 1)):
+        with pytest.raises(InputError, match="another jtem is at work in it"), output_folder(tmp_path, part):
+            pass
+    process.kill()
+    process.wait()
+    time.sleep(0.05)
+    with output_folder(tmp_path):
+        pass
+    assert os.listdir(tmp_path) == [] or set(os.listdir(tmp_path)) == {".jtem-lock.1-of-2"}
