@@ -4,7 +4,7 @@ Carbon makes peat of the top of the soil and mixes organic matter into the miner
 makes porosity (Cosby et al. 1984), the conductivity of solids by their quartz (Johansen 1975) and how conductivity rises with
 water (Côté and Konrad 2005). Moss lies on top where the community has it, rock lies below where it is known.
 
-Equations docs/model.md#h18.
+Equations docs/model.md#h15.
 """
 
 from __future__ import annotations
