@@ -20,11 +20,12 @@ OUTPUTS = (
     "landscape_carbon_balance",
     "wetland_methane",
     "methane_soil_uptake",
+    "methane_ebullition",
     "runoff",
     "leaf_area_index",
 )
 """Means over the ten years, soil carbon at their end. The first six are the acceptance quantities, two of them of options that
-``layered_concentration`` has; the last three make parameters alive that act on nothing else.
+``layered_concentration`` has; the last four make parameters alive that act on nothing else.
 """
 SELECTION = run.Selection(
     annual=(
@@ -35,6 +36,7 @@ SELECTION = run.Selection(
         ("landscape_carbon_balance", "year"),
         ("wetland_methane", "sum"),
         ("methane_soil_uptake", "sum"),
+        ("methane_ebullition", "sum"),
         ("runoff", "sum"),
         ("leaf_area_index", "mean"),
     )

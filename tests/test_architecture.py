@@ -216,8 +216,8 @@ def test_no_file_and_no_function_is_too_long():
     assert {name: count for name, count in lengths.items() if count > FUNCTION_LINES} == {}
 
 
-UNTYPED = {"numerics": 44, "physics": 32, "readers": 34, "report": 1}
-"""Parameters without an annotation, by room; elsewhere none. Take away, never add."""
+UNTYPED: dict[str, int] = {}
+"""Parameters without an annotation, by room that may have some: none may."""
 ANY = 60
 """Most lines of the package that say ``Any``."""
 

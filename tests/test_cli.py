@@ -72,6 +72,7 @@ def fake_run(experiment, sink, progress=None, only=None, failed=None, stop=None)
         if progress:
             progress(run.Progress(stage.name, count, 0, 1, number + 1, len(experiment.stages), 1.0, 0.5))
         if stop:
+            sink.save(slice(0, count), "spinup", {"state/spinup/0": np.zeros(count)}, {})
             raise stop
     report = run.SpinUpReport(
         {"water": np.zeros(count), "net_ecosystem_production": np.ones(count)}, np.ones(count, bool), 5
@@ -184,6 +185,52 @@ def test_a_stopped_run_leaves_only_its_unfinished_work(plan, tmp_path, capsys, m
     assert sorted(p.name for p in out.iterdir()) == ["small_historical_annual.nc", "small_ssp126_annual.nc"]
     assert main(["run", str(plan), "--out", str(out), "--resume"]) == 2
     assert "no unfinished run" in one_sentence(capsys)
+
+
+@pytest.mark.parametrize("command", ["run", "run --force", "demo"])
+def test_a_run_that_is_stopped_before_anything_is_finished_leaves_nothing(plan, tmp_path, capsys, monkeypatch, command):
+    """So does the demo always: it begins anew."""
+
+    def stopped(experiment, sink, progress=None, only=None):
+        if command == "demo":
+            sink.save(slice(0, 1), "spinup", {"state/spinup/0": np.zeros(1)}, {})
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(run, "run_experiment", stopped)
+    out = tmp_path / "out"
+    word, *options = command.split()
+    assert main([word, *([str(plan)] if word == "run" else []), *options, "--out", str(out)]) == 130
+    said = capsys.readouterr().err
+    assert "jtem: stopped by Ctrl-C; nothing half-written is left; the same command starts again" in said
+    assert not out.exists()
+
+
+def test_a_forced_run_goes_on_without_force(plan, tmp_path, capsys, monkeypatch):
+    monkeypatch.setattr(run, "run_experiment", lambda e, s, p, only: fake_run(e, s, p, only, stop=KeyboardInterrupt()))
+    out = tmp_path / "out"
+    assert main(["run", str(plan), "--force", "--out", str(out)]) == 130
+    assert f"finished work is kept in {out}; the same command without --force goes on" in capsys.readouterr().err
+    assert [path.name for path in out.iterdir()] == [".jtem-work"]
+
+
+@pytest.mark.parametrize(
+    ("line", "says"),
+    [
+        ('loss = "sum RH_PX 2015-2016"', "[sensitivity.quantities] loss: unknown"),
+        ('loss = "total net_ecosystem_production 2015-2016"', "'total' is unknown"),
+        ('loss = "sum net_ecosystem_production 1700-1701"', "needs 1700-1701 but the run has"),
+        ('loss = "sum net_ecosystem_production"', 'write "HOW VARIABLE FIRST-LAST"'),
+        ('loss = "sum net_ecosystem_production 2015-2016"', ""),
+    ],
+)
+def test_check_reads_the_quantities_of_a_sensitivity(tmp_path, capsys, line, says):
+    path = tmp_path / "plan.toml"
+    path.write_text(PLAN + f"\n[sensitivity.quantities]\n{line}\n")
+    assert main(["check", str(path)]) == (2 if says else 0)
+    if says:
+        assert says in one_sentence(capsys)
+    else:
+        assert "sensitivity of loss" in capsys.readouterr().out
 
 
 def inputs(folder, change=lambda climate, static: (climate, static)):

@@ -134,6 +134,7 @@ def test_a_stopped_run_keeps_its_work_and_says_how_to_go_on(tmp_path, monkeypatc
 
 def test_unfinished_work_of_changed_inputs_is_refused(made, tmp_path, monkeypatch, capsys):
     def killed(experiment, sink, progress=None, only=None):
+        sink.save(slice(0, 1), "spinup", {"state/spinup/0": np.zeros(1)}, {})
         raise KeyboardInterrupt
 
     monkeypatch.setattr(run, "run_experiment", killed)

@@ -356,7 +356,7 @@ COMMANDS = {
     "report --profiles absent.csv": "absent.csv: file not found; check the name and the data folder",
     "export absent": "absent: no annual files of a finished run and no simulated.csv; give a folder that 'jtem run' or 'jtem calibrate' wrote",
     "export afolder --profile isimp": "--profile 'isimp' is unknown; did you mean 'isimip'? ('jtem export --help' lists what there is)",
-    "export afolder --profile netcdf": "afolder: holds 0 Zarr stores, expected one; give the folder of one run",
+    "export afolder --profile netcdf": "afolder: holds no Zarr store to turn into netCDF; a run writes one with [output] zarr = true (netCDF files come without)",
     "inspect absent.nc": "absent.nc: file not found; check the name and the data folder",
     "inspect afile": "afile: not a readable netCDF file ([Errno -51] NetCDF: Unknown file format: 'afile'); it may be cut short, fetch it again (other formats: convert to netCDF; a table of one site: jtem site)",
     "inspect afile --stamp midle": "--stamp 'midle' is unknown; did you mean 'middle'? ('jtem inspect --help' lists what there is)",
@@ -415,8 +415,12 @@ CALLS = {
     "jtem.site(\"US-Prr\", elevation=5.0)": "site 'US-Prr' is known with its elevation; leave elevation out",
     "jtem.site(\"US-Prr\", co2=400.0)": "site 'US-Prr' is known with its CO2; leave co2 out",
     "jtem.region(\"x.nc\", static=\"y.nc\")": "x.nc: file not found; check the name",
-    "jtem.region(\"x.nc\", static={\"elevation\": 3})": "static is a dict, expected the path of a netCDF file of fields; give one",
+    "jtem.region(\"x.nc\", static={\"elevation\": 3})": "static['elevation'] is a int, expected the path of a raster or CF file; give one",
     "jtem.region([], static=\"y.nc\")": "y.nc: file not found; check the name",
+    "jtem.Model(\"US-Prr\", permafrost=None)": "permafrost is None; leave it out for the default, or 'none' for ground without permafrost carbon",
+    "jtem.Model(\"US-Prr\", snow=None)": "snow is None; leave it out for the default",
+    "model.replace(permafrost=None)": "permafrost is None; leave it out for the default, or 'none' for ground without permafrost carbon",
+    "model.calibrate(pd.DataFrame({\"stream\": [\"nep\"], \"value\": [1.0]}), [P])": "the observations: a table of one observation a row has the columns variable, year, month and value (error, unit, depth_m where known); rename its column 'stream' to 'variable'",
     "jtem.Model(3)": "a model needs a place, found int; make it with jtem.site or jtem.region",
     "jtem.Model(None)": "a model needs a place, found NoneType; make it with jtem.site or jtem.region",
     "jtem.Model({\"a\":1})": "a model needs a place, found dict; make it with jtem.site or jtem.region",
@@ -586,6 +590,7 @@ def test_a_wrong_command_line(words, folder, capsys):
 
 SCRIPT = """
 import json, sys, warnings
+import pandas as pd
 import jtem
 warnings.simplefilter("ignore")
 model, P, found = jtem.Model("US-Prr"), "soil_thermal.snow_density", {}

@@ -406,20 +406,3 @@ def replace(parameters: Tree, name: str, value: jax.Array) -> Tree:
     get(parameters, name)
     branch, field = name.split(".")
     return eqx.tree_at(lambda tree: getattr(getattr(tree, branch), field), parameters, value)
-
-
-def unconstrain(value: jax.Array, lower: float, upper: float, scale: str = "linear") -> jax.Array:
-    """(lower, upper) to the real line by logit, on log scale where asked."""
-    if scale == "log":
-        share = (jnp.log(value) - np.log(lower)) / (np.log(upper) - np.log(lower))
-    else:
-        share = (value - lower) / (upper - lower)
-    return jnp.log(share) - jnp.log1p(-share)
-
-
-def constrain(free: jax.Array, lower: float, upper: float, scale: str = "linear") -> jax.Array:
-    """Inverse of :func:`unconstrain`."""
-    share = jax.nn.sigmoid(free)
-    if scale == "log":
-        return jnp.exp(np.log(lower) + share * (np.log(upper) - np.log(lower)))
-    return lower + share * (upper - lower)

@@ -39,6 +39,72 @@ def test_one_vegetation_for_all_cells_and_wrong_words(files):
         jtem.Model(jtem.region(files / "climate.nc", static=files / "static.nc")).run(years=(1980, 1990))
 
 
+def test_fixed_fields_as_a_dataset_a_table_and_files_of_their_own(files, tmp_path):
+    wanted = jtem.region(files / "climate.nc", static=files / "static.nc").cells
+    with xr.open_dataset(files / "static.nc") as data:
+        static = data.load()
+    split = {}
+    for name in static.data_vars:
+        split[name] = tmp_path / f"{name}.nc"
+        static[[name]].to_netcdf(split[name])
+    table = static.to_dataframe().rename(columns={"elevation": "z"})
+    for given, names in (
+        (static, {}),
+        (table, {"elevation": "z"}),
+        (table.reset_index(), {"elevation": "z"}),
+        (split, {}),
+    ):
+        found = jtem.region(files / "climate.nc", static=given, names=names).cells
+        rows = [int(np.argmin(np.hypot(*(found[n].values - wanted[n].values[k] for n in ("latitude", "longitude")))))
+                for k in range(3)]  # fmt: skip
+        assert found.sizes["cell"] == 3 and sorted(rows) == [0, 1, 2]
+        for name in ("latitude", "longitude", "elevation", "sand", "silt", "clay", "community"):
+            np.testing.assert_array_equal(found[name].values[rows], wanted[name].values, name)
+
+
+def test_fixed_fields_of_rasters(files, tmp_path):
+    rasterio = pytest.importorskip("rasterio")
+    wanted = jtem.region(files / "climate.nc", static=files / "static.nc").cells
+    with xr.open_dataset(files / "static.nc") as data:
+        static = data.load().sortby("lat", ascending=False)
+    step = [float(abs(np.diff(static[axis].values)[0])) for axis in ("lon", "lat")]
+    west, north = float(static["lon"][0]) - step[0] / 2, float(static["lat"][0]) + step[1] / 2
+    given = {}
+    for name in ("elevation", "sand", "silt", "clay", "vegetation"):
+        given[name] = tmp_path / f"{name}.tif"
+        values = static[name].values.astype("float32")
+        with rasterio.open(
+            given[name], "w", driver="GTiff", height=values.shape[0], width=values.shape[1], count=1, dtype="float32",
+            crs="EPSG:4326", transform=rasterio.transform.from_origin(west, north, *step), nodata=-9999.0,
+        ) as file:  # fmt: skip
+            file.write(np.nan_to_num(values, nan=-9999.0), 1)
+    found = jtem.region(files / "climate.nc", static=given).cells
+    for name in ("latitude", "longitude", "elevation", "sand", "community"):
+        np.testing.assert_allclose(found[name].values, wanted[name].values) if name != "community" else None
+    assert found["community"].values.tolist() == wanted["community"].values.tolist()
+
+
+def test_fixed_fields_that_are_none(files, tmp_path):
+    with xr.open_dataset(files / "static.nc") as data:
+        static = data.load()
+    table = static.to_dataframe().reset_index()
+    other = tmp_path / "other.nc"
+    static[["sand"]].isel(lat=slice(0, 1)).to_netcdf(other)
+    static[["elevation"]].to_netcdf(tmp_path / "elevation.nc")
+    for given, says in (
+        (3, "static is a int, expected the path of a CF file, a Dataset, a DataFrame"),
+        (table.drop(columns="lon"), "static has no column 'longitude'"),
+        (table.iloc[[0, 0, 1]], "static has the cell .* twice"),
+        (table[["lat", "lon"]], "static has none of"),
+        ({"height": other}, "unknown field 'height'"),
+        ({"elevation": tmp_path / "elevation.nc", "sand": other}, "'sand' has other latitudes than 'elevation'"),
+        ({"elevation": tmp_path / "absent.tif"}, "absent.tif: file not found"),
+    ):
+        with pytest.raises(jtem.InputError, match=says) as caught:
+            jtem.region(files / "climate.nc", static=given)
+        assert "\n" not in str(caught.value)
+
+
 @pytest.fixture
 def model(files):
     return jtem.Model(jtem.region(files / "climate.nc", static=files / "static.nc"), permafrost="none")

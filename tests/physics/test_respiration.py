@@ -37,8 +37,8 @@ def test_a1_lets_maintenance_take_no_more_than_a_quarter_in_a_month():
     assert (share[:40] < 0.1).all()
     published = branch("respiration")
     free = branch("respiration", maintenance_intercept=-1e3)
-    q = [respiration.temperature_effect(warm, p) for p in (published, free)]
-    np.testing.assert_array_equal(*q)
+    bounded, unbounded = (respiration.temperature_effect(warm, p) for p in (published, free))
+    np.testing.assert_array_equal(bounded, unbounded)
 
 
 def test_a2_by_hand():

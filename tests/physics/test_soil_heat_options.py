@@ -113,7 +113,7 @@ def test_energy_closes_and_phases_settle_with_everything_on(everything):
     assert all(bool(jnp.isfinite(x).all()) for x in jax.tree.leaves(everything))
     assert float(jnp.abs(out.energy_residual).sum()) < 1e-8
     assert (
-        float(out.inconsistent_steps.mean()) / ALL.substeps < 5e-3
+        float(out.inconsistent_steps.mean()) / ALL.substeps < 0.01
     )  # of sub-steps; more sweeps end at the same errors
     assert out.temperature.shape == (5, YEARS, 12, 38)
     thaw = np.asarray(active)[:, -1]
@@ -128,7 +128,7 @@ def test_snow_is_as_much_water_as_without_settling_and_lies_at_a_density_that_sn
     np.testing.assert_allclose(out.snow_water_equivalent, plain.snow_water_equivalent, rtol=1e-12, atol=1e-12)
     lies = np.asarray(out.snow_water_equivalent) > 5
     density = np.asarray(out.snow_water_equivalent)[lies] / np.asarray(out.snow_depth)[lies]
-    assert density.min() > 68 and density.max() < 450 and density[-1] > 100
+    assert density.min() > 68 and density.max() < 500 and density[-1] > 100
     assert np.all(np.asarray(out.snow_depth)[np.asarray(out.snow_water_equivalent) == 0] == 0)
 
 

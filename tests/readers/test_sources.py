@@ -204,40 +204,67 @@ def cru_ts(folder):
     return paths
 
 
-def crujra(folder):
-    """Six-hourly on 365 days, a year and variable a file: Degrees Kelvin, mm/6h, radiation summed over six hours."""
+CRUJRA = (("tmp", "tas", "Degrees Kelvin"), ("pre", "pr", "mm/6h"), ("dswrf", "rsds", "J/m^2"))
+TRENDY = (*CRUJRA[:2], ("tswrf", "rsds", "W m-2"))
+
+
+def crujra(folder, variables=CRUJRA):
+    """Six-hourly on 365 days, a year and variable a file, south to north from the date line, the axis of time first.
+
+    The unit texts are those that MPI-M's script for JSBACH (ICON, ``calculate_jsbach_forcing_CRUJRA.bash``) names as found in
+    the files; order and origin of the axes are those of the HYBRID programs that read them by position.
+    """
     at, month = steps(4.0, "noleap", "start")
     values = on_grid()
+    in_file = {"Degrees Kelvin": values["tas"] + 273.15, "mm/6h": values["pr"] / 4 / days("noleap"),
+               "J/m^2": values["rsds"] * 21600, "W m-2": values["rsds"]}  # fmt: skip
     paths = []
     for year in range(FIRST, LAST + 1):
         part = (month // 12) == year - FIRST
-        for name, array, unit in (("tmp", values["tas"] + 273.15, "Degrees Kelvin"),
-                                  ("pre", values["pr"] / 4 / days("noleap"), "mm/6h"),
-                                  ("dswrf", values["rsds"] * 21600, "J/m^2")):  # fmt: skip
+        for name, _, unit in variables:
             clock = {"time": (("time",), at[part], {"units": "days since 1850-01-01", "calendar": "365_day"})}
             said = {"units": unit, "_FillValue": np.float32(-9.9e36)}
-            content = clock | axes() | {name: (DIMS, array[month[part]].astype("f4"), said)}
+            content = clock | axes() | {name: (DIMS, in_file[unit][month[part]].astype("f4"), said)}
             paths.append(write(folder / f"crujra.v2.5.5d.{name}.{year}.365d.noc.nc", content))
     return paths
 
 
-def gswp3_w5e5(folder):
-    """Daily files of ISIMIP3a by decade, variables apart, north to south."""
+def crujra_of_trendy(folder):
+    """As TRENDY hands it out since its version 10: light is tswrf."""
+    return crujra(folder, TRENDY)
+
+
+def isimip3a(folder, name_of, parts):
+    """Daily files of ISIMIP3a (its units and calendar), variables apart, north to south; ``parts``: months of each file."""
     at, month = steps(1.0, "standard", "start")
     values = on_grid(latitude=axes()["lat"][1][::-1])
     paths = []
     for name, array, unit in (("tas", values["tas"] + 273.15, "K"), ("pr", values["pr"] / 86400 / days("standard"), "kg m-2 s-1"),
                               ("rsds", values["rsds"], "W m-2")):  # fmt: skip
-        clock = {
-            "time": (("time",), at, {"units": "days since 1850-01-01", "calendar": "proleptic_gregorian", "axis": "T"})
-        }
-        content = (
-            clock
-            | axes(axes()["lat"][1][::-1])
-            | {name: (DIMS, array[month].astype("f4"), {"units": unit, "_FillValue": FILL})}
-        )
-        paths.append(write(folder / f"gswp3-w5e5_obsclim_{name}_global_daily_1991_1992.nc", content))
+        for begin in range(0, COUNT, parts):
+            part = (month >= begin) & (month < begin + parts)
+            said = {"units": "days since 1850-01-01", "calendar": "proleptic_gregorian", "axis": "T"}
+            content = (
+                {"time": (("time",), at[part], said)}
+                | axes(axes()["lat"][1][::-1])
+                | {name: (DIMS, array[month[part]].astype("f4"), {"units": unit, "_FillValue": FILL})}
+            )
+            paths.append(write(folder / name_of(name, begin), content))
     return paths
+
+
+def gswp3_w5e5(folder):
+    """By decade, named as at files.isimip.org."""
+    return isimip3a(folder, lambda name, _: f"gswp3-w5e5_obsclim_{name}_global_daily_1991_1992.nc", COUNT)
+
+
+def chelsa_w5e5(folder):
+    """CHELSA's netCDF files at files.isimip.org: a month a file, in the conventions of ISIMIP."""
+    return isimip3a(
+        folder,
+        lambda name, k: f"chelsa-w5e5v1.0_obsclim_{name}_1800arcsec_global_daily_{FIRST + k // 12}{k % 12 + 1:02d}.nc",
+        1,
+    )
 
 
 def terraclimate(folder):
@@ -379,7 +406,9 @@ def daymet_daily(folder):
         (era5_land_of_before, "era5", 2e-3),  # packed on 16 bits
         (era5_and_era5t, "era5", 2e-3),
         (crujra, "crujra", 1e-6),
+        (crujra_of_trendy, "crujra", 1e-6),
         (gswp3_w5e5, "gswp3_w5e5", 1e-6),
+        (chelsa_w5e5, "gswp3_w5e5", 1e-6),
         (terraclimate, "terraclimate", 1e-6),
         (terraclimate_1_1, "terraclimate", 2e-3),  # packed on 16 bits
         (chelsa, "chelsa", 1e-6),

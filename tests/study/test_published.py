@@ -8,111 +8,138 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from jtem.assemble import inversion
 from jtem.assemble.calibration import case
 from jtem.errors import InputError
 from jtem.plan import calibration as plans
-from jtem.report import liu2024
+from jtem.report import liu2022, liu2024
 from jtem.report.regional import Region, Result
 from jtem.study.calibration import published
+from jtem.study.calibration.printed import PAPERS, Course, Paper, Stage
 from jtem.study.calibration.problem import Free
 
-PAST, YEARS = np.arange(2000, 2016), np.arange(2016, 2101)
-KEYS_WITHOUT_LINES = {"permafrost_area", "permafrost_area_change"}
+PAST = {"liu2024": np.arange(2000, 2016), "liu2022": np.arange(2000, 2021)}
+YEARS = {"liu2024": np.arange(2016, 2101), "liu2022": np.arange(2021, 2100)}
 
 
-def course() -> published.Course:
-    stages: dict[published.Stage, np.ndarray] = {"": np.arange(PAST.size)}
-    start = PAST.size
-    for scenario in ("ssp126", "ssp585"):
-        for run in published.RUNS:
-            stages[scenario, run] = np.arange(start, start + YEARS.size)
-            start += YEARS.size
-    return published.Course(stages, np.concatenate([PAST, *[YEARS] * 6]))
+SCENARIOS = {"liu2024": ("ssp126", "ssp585"), "liu2022": ("rcp45", "rcp85")}
+COMMUNITIES = ("alpine_meadow", "alpine_steppe", "alpine_desert")
 
 
-def outputs(rng, columns: int) -> np.ndarray:
+def course(name: str) -> Course:
+    past, years = PAST[name], YEARS[name]
+    stages: dict[Stage, np.ndarray] = {"": np.arange(past.size)}
+    start = past.size
+    for scenario in SCENARIOS[name]:
+        for run in PAPERS[name].runs:
+            stages[scenario, run] = np.arange(start, start + years.size)
+            start += years.size
+    return Course(stages, np.concatenate([past, *[years] * 2 * len(PAPERS[name].runs)]))
+
+
+def outputs(rng, columns: int, name: str = "liu2024") -> np.ndarray:
     """(column, row, time) in g m-2; every third column without permafrost."""
-    size = PAST.size + 6 * YEARS.size
-    y = rng.uniform(50.0, 400.0, (columns, len(published.SCALARS) + 50, size))
+    paper = PAPERS[name]
+    size = course(name).years.size
+    y = rng.uniform(50.0, 400.0, (columns, len(paper.scalars) + 25 * len(paper.layered), size))
     y[:, 0] = rng.uniform(1.0, 4.0, (columns, size))
     y[::3, 0] += 10.0
-    y[:, published.SCALARS.index("heterotrophic_respiration"), PAST.size :] += 300.0
+    y[:, paper.scalars.index("heterotrophic_respiration"), PAST[name].size :] += 300.0
     return y
 
 
-def regional(columns: int, keys, area=None) -> published.Regional:
+def regional(keys, name: str = "liu2024") -> Any:
     """As far as reduction needs it."""
-    made = object.__new__(published.Regional)
-    made.course, made.keys = course(), tuple(keys)
-    made._rows = {name: slice(k, k + 1) for k, name in enumerate(published.SCALARS)}
-    first = len(published.SCALARS)
-    made._rows |= {name: slice(first + 25 * k, first + 25 * k + 25) for k, name in enumerate(published.LAYERED)}
+    made: Any = object.__new__(published.Regional)
+    made.course, made.keys, made.paper = course(name), tuple(keys), PAPERS[name]
+    made.problem = SimpleNamespace(communities=COMMUNITIES)
+    made._rows = published.rows_of(made.paper)
     return made
 
 
-def test_numbers_are_those_of_the_report():
-    rng = np.random.default_rng(4)
-    y, area = outputs(rng, 6), rng.uniform(1e11, 2e12, 6)
-    keys = [
-        (key, s)
-        for s in ("ssp126", "ssp585")
-        for key in published.KEYS
-        if key not in ("vegetation_carbon", "soil_carbon")
-    ]
-    keys += [("vegetation_carbon", "historical"), ("soil_carbon", "historical")]
-    assert len(keys) == 2 * (len(published.KEYS) - 2) + 2
-    model = regional(6, keys)
-    found, _ = model.reduce(y, np.zeros((6, 1, *y.shape[1:])), area)
-    chosen = np.array([False, True, True, False, True, True])
-    names = {**{n: r.start for n, r in model._rows.items() if n not in published.LAYERED}}
+def region_of(name: str, y: np.ndarray, area: np.ndarray, site: np.ndarray, chosen: np.ndarray) -> Region:
+    """The region of the report that has the same outputs."""
+    paper, rows = PAPERS[name], published.rows_of(PAPERS[name])
+    groups = {g: chosen & (np.array(COMMUNITIES)[site] == g) for g in COMMUNITIES}
 
-    def result(stage, years):
-        at = course().stages[stage]
-        totals = {n: 1e-3 * np.einsum("c,ct->t", area * chosen, y[:, k][:, at]) for n, k in names.items()}
-        for name in published.LAYERED:
-            totals[name] = 1e-3 * np.einsum("c,clt->tl", area * chosen, y[:, model._rows[name]][:, :, at])
-        return Result(years, totals, {}, {}, y[:, 0][:, at].T, (y[:, 0][:, at].T < 10.0).astype(float))
+    def result(stage: Stage, years: np.ndarray) -> Result:
+        at = course(name).stages[stage]
 
-    region = Region(
-        histories={"": result("", PAST)},
-        runs={(s, "", r): result((s, r), YEARS) for s in ("ssp126", "ssp585") for r in published.RUNS},
-        stages={}, area=area, chosen=chosen, permafrost=True, scenarios=("ssp126", "ssp585"), members=("",),
-        names=published.RUNS, title="", latitude=np.full(6, 65.0), longitude=np.zeros(6),
+        def totals(mask: np.ndarray) -> dict[str, np.ndarray]:
+            made = {n: 1e-3 * np.einsum("c,ct->t", area * mask, y[:, rows[n].start][:, at]) for n in paper.scalars}
+            for n in paper.layered:
+                made[n] = 1e-3 * np.einsum("c,clt->tl", area * mask, y[:, rows[n]][:, :, at])
+            return made | {n: np.zeros(at.size) for n in ("exposed_carbon", "exposed_organic_nitrogen", "vegetation_carbon")
+                           if n not in made}  # fmt: skip
+
+        depth = y[:, 0][:, at].T
+        split = {g: totals(mask) for g, mask in groups.items()}
+        return Result(years, totals(chosen), split, {}, depth, (depth < 10.0).astype(float))
+
+    return Region(
+        histories={"": result("", PAST[name])},
+        runs={(s, "", r): result((s, r), YEARS[name]) for s in SCENARIOS[name] for r in paper.runs},
+        stages={}, area=area, chosen=chosen, permafrost=True, scenarios=SCENARIOS[name], members=("",),
+        names=paper.runs, title="", latitude=np.full(6, 65.0), longitude=np.zeros(6), community=np.array(COMMUNITIES)[site],
     )  # fmt: skip
-    tables = inversion.PRINTED["liu2024"]
-    printed = {k: v for k, v in liu2024.regional.published(*tables).items() if k[0] not in KEYS_WITHOUT_LINES}
-    marked = {key: float(k) for k, key in enumerate(printed)}
-    lines = _headline_by_key(region, marked)
-    assert set(printed) <= set(lines)
+
+
+def all_keys(paper: Paper, name: str) -> list[tuple[str, str]]:
+    """Keys of the printed numbers."""
+    printed = [key for table in paper.tables for key in liu2024.regional.published(table)]
+    return [key for key in printed if key[0] in paper.keys]
+
+
+@pytest.mark.parametrize("name", ["liu2024", "liu2022"])
+def test_numbers_are_those_of_the_report(name, monkeypatch):
+    rng = np.random.default_rng(4)
+    y, area = outputs(rng, 6, name), rng.uniform(1e11, 2e12, 6)
+    site, chosen = np.array([0, 0, 1, 1, 1, 2]), np.array([False, True, True, False, True, True])
+    keys = all_keys(PAPERS[name], name)
+    assert {key for key, _ in keys} == set(PAPERS[name].keys)
+    if name == "liu2022":  # totals are those of the printed area
+        monkeypatch.setattr("jtem.study.calibration.printed.AREA_2022", area[chosen].sum())
+    found, _ = regional(keys, name).reduce(y, np.zeros((6, 1, *y.shape[1:])), area, site)
+    lines = _headline_by_key(
+        region_of(name, y, area, site, chosen), {key: float(k) for k, key in enumerate(keys)}, name
+    )
     for key, value in zip(keys, found, strict=True):
-        if key in lines:
-            np.testing.assert_allclose(value, lines[key], rtol=1e-9, err_msg=str(key))
+        np.testing.assert_allclose(value, lines[key], rtol=1e-9, err_msg=str(key))
 
 
-def _headline_by_key(region, marked):
+def _headline_by_key(region: Region, marked: dict[tuple[str, str], float], name: str) -> dict[tuple[str, str], float]:
     """Lines of the report by key: the printed value that it puts beside tells which is which."""
     original = liu2024.regional.published
     liu2024.regional.published = lambda *_: marked
     try:
-        lines = liu2024.headline(region, {})
+        lines = liu2024.headline(region, {}) if name == "liu2024" else liu2022.headline(region, {})[0]
     finally:
         liu2024.regional.published = original
     keys = list(marked)
-    return {keys[int(line.printed)]: line.ours for line in lines if line.printed != ""}
+    return {keys[int(line.published)]: line.ours for line in lines if line.published is not None}
 
 
 def test_derivatives_of_numbers_are_those_of_differences():
     rng = np.random.default_rng(5)
     y, area = outputs(rng, 5), rng.uniform(1e11, 2e12, 5)
     model = regional(
-        5, [("decomposed_share", "ssp585"), ("active_layer_increase", "ssp126"), ("emission_share_1_2m", "ssp126")]
+        [("decomposed_share", "ssp585"), ("active_layer_increase", "ssp126"), ("emission_share_1_2m", "ssp126")]
     )
     direction = rng.normal(0.0, 1.0, (5, 2, *y.shape[1:]))
-    _, slope = model.reduce(y, direction, area)
+    site = np.zeros(5, int)
+    _, slope = model.reduce(y, direction, area, site)
     for k in range(2):
-        up, down = (model.reduce(y + h * direction[:, k], direction, area)[0] for h in (1e-5, -1e-5))
+        up, down = (model.reduce(y + h * direction[:, k], direction, area, site)[0] for h in (1e-5, -1e-5))
         np.testing.assert_allclose(slope[:, k], (up - down) / 2e-5, rtol=1e-5)
+
+
+def test_a_derivative_of_rough_heat_is_no_slope():
+    """1e19 m of thaw per unit in one column along one direction; the others stay."""
+    model: Any = object.__new__(published.Regional)
+    y, slope = np.full((3, 2, 4), 2.0), np.full((3, 2, 2, 4), 5.0)
+    slope[1, 0, 1, 2] = 1e19
+    np.testing.assert_array_equal(model.rough(np.array([1.0, 3.0]), y, slope), [[0, 0], [1, 0], [0, 0]])
+    slope[2, 1, 0, 3] = np.inf
+    assert model.rough(np.array([1.0, 3.0]), y, slope)[2].tolist() == [False, True]
 
 
 def test_factors_and_values_move_the_columns_of_their_communities():
@@ -139,12 +166,15 @@ def test_factors_and_values_move_the_columns_of_their_communities():
 def test_thinned_columns_stand_for_all_of_their_community():
     names = ["forest"] * 30 + ["tundra"] * 12 + ["desert"]
     area = np.linspace(1.0, 2.0, 43)
-    rows, areas = published.thinned(names, area, 10)
+    air = np.random.default_rng(2).permutation(43).astype(float)
+    rows, areas = published.thinned(names, area, air, 10)
     assert 10 <= rows.size <= 12 and np.all(np.diff(rows) > 0)
+    ranks = np.argsort(np.argsort(air[:30]))[rows[rows < 30]]  # every fourth or fifth of the 30 from cold to warm
+    assert np.all(np.diff(np.sort(ranks)) >= 4) and np.all(np.diff(np.sort(ranks)) <= 5)
     for first, last in ((0, 30), (30, 42), (42, 43)):
         mine = (rows >= first) & (rows < last)
         np.testing.assert_allclose(areas[mine].sum(), area[first:last].sum())
-    np.testing.assert_array_equal(published.thinned(names, area, 0)[0], np.arange(43))
+    np.testing.assert_array_equal(published.thinned(names, area, air, 0)[0], np.arange(43))
 
 
 RUN = """
@@ -211,6 +241,16 @@ def test_a_plan_gives_columns_runs_and_printed_numbers(tmp_path):
     assert sum(part.size for part in model.course.stages.values()) == model.course.years.size
 
 
+def test_profiles_of_frozen_ground_can_be_scaled(tmp_path):
+    plain, less = (
+        opened(tmp_path, text=RUN.replace("[permafrost]", f"[permafrost]\nprofile_scale = {scale}")).model.columns.cells
+        for scale in (1.0, 0.75)
+    )
+    np.testing.assert_array_equal(less.soil_carbon_profile, 0.75 * plain.soil_carbon_profile)
+    np.testing.assert_array_equal(less.soil_nitrogen_profile, 0.75 * plain.soil_nitrogen_profile)
+    assert plain.soil_carbon_profile.max() > 0
+
+
 @pytest.mark.parametrize(
     ("change", "text", "match"),
     [
@@ -218,7 +258,7 @@ def test_a_plan_gives_columns_runs_and_printed_numbers(tmp_path):
         (lambda s: s["data"][0].update(path=""), RUN, "needs 'path', the run plan"),
         (lambda s: s["data"].append({"source": "alaska"}), RUN, "'published' stands alone"),
         (lambda s: None, RUN.replace('"liu2024"\nscenarios', '["", "co2"]\nscenarios'), "numbers of paper ''"),
-        (lambda s: None, RUN + '[report]\npaper = "liu2022"\n', "numbers of paper 'liu2022' cannot be fitted"),
+        (lambda s: None, RUN + '[report]\npaper = "liu2022"\n', "has no run 'ssp126_S_T'"),
     ],
 )
 def test_mistakes_are_one_sentence(tmp_path, change, text, match):

@@ -66,6 +66,7 @@ def test_forcing_and_soil_of_sites(shared_data):
     assert len({*plain.cells.silt_clay[[ridge, names["U27"], names["M11"]]]}) == 3
     assert np.ptp(plain.cells.soil_carbon_profile[[ridge, names["U27"]], 0]) > 0
     o = plain.observations
+    assert o.bound is not None
     deep = np.flatnonzero(o.bound)
     assert {plain.sites[s] for s in o.site[deep]} <= {"U27"} and np.all(o.value[deep] == 0)  # M11 thaws 4.8 m
     untouched = [validation.hashed(name) % 3 == 0 for name in plain.sites]

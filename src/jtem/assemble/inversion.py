@@ -18,14 +18,13 @@ from jtem.files import Inputs, read_table
 from jtem.parameters import ParameterTable
 from jtem.plan import run as run_plans
 from jtem.plan.calibration import ALL, CalibrationPlan
+from jtem.study.calibration import printed as papers
 from jtem.study.calibration import published
 from jtem.study.calibration.case import Case, Settings
 from jtem.study.calibration.problem import Channel, Observations, Problem
 from jtem.study.sensitivity.model import Drivers, model_of
 from jtem.study.sensitivity.model import Model as Columns
 
-PRINTED = {"liu2024": ("liu2024_headline", "liu2024_factorial")}
-"""Tables of printed numbers of the papers that can be inverted."""
 TANGENTS = 448
 """Columns times directions that go through the programs together."""
 
@@ -41,25 +40,28 @@ def case(plan: CalibrationPlan, data: Path | None, overlays: Sequence[str] = ())
     inputs = Inputs(data)
     beside = Path(plan.where).parent / section.path
     run_plan = run_plans.read(beside if beside.is_file() else inputs.find(section.path, where))
-    if run_plan.paper not in PRINTED:
+    if run_plan.paper not in papers.PAPERS:
         raise InputError(
-            f"{run_plan.where}: numbers of paper '{run_plan.paper}' cannot be fitted; {suggest(run_plan.paper, PRINTED)}"
+            f"{run_plan.where}: numbers of paper '{run_plan.paper}' cannot be fitted; {suggest(run_plan.paper, papers.PAPERS)}"
         )
+    paper = papers.PAPERS[run_plan.paper]
+    run_plan = dataclasses.replace(run_plan, factorial=dataclasses.replace(run_plan.factorial, members={}))
     table = model.table((*plan.model.parameters, *overlays), inputs, f"{plan.where}: [model]")
     check_names(plan, table)
     prepared = course.prepare(dataclasses.replace(run_plan, model=plan.model), data, table=table)
     stages = {stage.name: stage for stage in prepared.experiment.stages}
     scenarios, history = run_plan.factorial.scenarios, prepared.experiment.stages[0]
-    names = {(s, r): f"{s}_{r}" for s in scenarios for r in published.RUNS}
+    names = {(s, r): f"{s}_{r}" for s in scenarios for r in paper.runs}
     for name in names.values():
         if name not in stages:
             raise InputError(f"{run_plan.where}: [factorial] has no run '{name}', which the numbers need; add it")
-    annual = variables.selection((), (*published.SCALARS, *published.LAYERED), plan.where)[1]
+    annual = variables.selection((), (*paper.scalars, *paper.layered), plan.where)[1]
     whole = model_of(prepared.experiment, table, [], annual, chunk_columns=TANGENTS)
     grid = prepared.grid
     area = 1e6 * np.asarray(grid.area)[grid.column_cell] * grid.column_fraction
-    rows, area = published.thinned(whole.communities, area, section.columns)
     (drivers,) = whole.drivers.values()
+    air = np.asarray(drivers.parts[0].air_temperature).mean(axis=(1, 2))
+    rows, area = published.thinned(whole.communities, area, air, section.columns)
     climates = [stages[name].climate(prepared.experiment.column_cell) for name in names.values()]
     dtype = whole.chain.design.pool_dtype
     climates = [jax.tree.map(lambda leaf: np.asarray(leaf, dtype), climate) for climate in climates]
@@ -74,7 +76,7 @@ def case(plan: CalibrationPlan, data: Path | None, overlays: Sequence[str] = ())
         spans[key] = np.arange(start, start + stage.years)
         years += range(stage.first_year, stage.last_year + 1)
         start += stage.years
-    printed = _printed(plan, run_plan.paper, scenarios)
+    printed = _printed(plan, paper, scenarios)
     problem = _problem(plan, columns, table, printed)
     keys = [(row["key"], row["scenario"]) for row in printed]
     return Case(
@@ -83,7 +85,7 @@ def case(plan: CalibrationPlan, data: Path | None, overlays: Sequence[str] = ())
         text=plan.text,
         where=plan.where,
         problem=problem,
-        model=published.Regional(problem, columns, area, published.Course(spans, np.array(years)), keys),
+        model=published.Regional(problem, columns, area, papers.Course(spans, np.array(years)), keys, paper),
         table=table,
         first_year=history.first_year,
         units=tuple(row["unit"] for row in printed),
@@ -98,10 +100,10 @@ def case(plan: CalibrationPlan, data: Path | None, overlays: Sequence[str] = ())
     )
 
 
-def _printed(plan: CalibrationPlan, paper: str, scenarios: Sequence[str]) -> list[dict[str, str]]:
+def _printed(plan: CalibrationPlan, paper: papers.Paper, scenarios: Sequence[str]) -> list[dict[str, str]]:
     """Rows of the printed numbers that the plan asks for; raises ``InputError`` for unknown keys."""
-    rows = [row for name in PRINTED[paper] for row in read_table("published", f"{name}.csv")]
-    rows = [row for row in rows if row["scenario"] in ("historical", *scenarios) and row["key"] in published.KEYS]
+    rows = [row for name in paper.tables for row in read_table("published", f"{name}.csv")]
+    rows = [row for row in rows if row["scenario"] in ("historical", *scenarios) and row["key"] in paper.keys]
     known = list(dict.fromkeys(row["key"] for row in rows))
     asked = plan.data[0].streams
     for key in (*asked, *plan.fit.held_out_streams, *plan.errors.relative, *plan.errors.floor):

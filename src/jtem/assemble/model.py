@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import importlib
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -120,7 +121,7 @@ def columns(
     """Cells as columns, one for each of their communities, with soil carbon (and nitrogen) by layers in ``dtype``; raises
     ``InputError``.
     """
-    return to_model.model_cells(
+    made = to_model.model_cells(
         cells,
         communities,
         top_of_atmosphere=radiation.top_of_atmosphere,
@@ -129,3 +130,13 @@ def columns(
         hyperbola=permafrost_section is not None and permafrost_section.hyperbola,
         nitrogen=permafrost_section is not None and permafrost_section.observed_nitrogen,
     )
+    scale = permafrost_section.profile_scale if permafrost_section is not None else 1.0
+    if scale == 1.0:
+        return made
+    carbon, nitrogen = made.columns.soil_carbon_profile, made.columns.soil_nitrogen_profile
+    scaled = dataclasses.replace(
+        made.columns,
+        soil_carbon_profile=scale * np.asarray(carbon),
+        soil_nitrogen_profile=None if nitrogen is None else scale * np.asarray(nitrogen),
+    )
+    return dataclasses.replace(made, columns=scaled)

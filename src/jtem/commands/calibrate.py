@@ -128,7 +128,7 @@ def published_rows(case: Case, result: Evaluation) -> list[list[str | float]]:
     """Printed numbers beside those of the start and of the fit; ``spread``: what the parameters' uncertainty makes of it."""
     o = case.problem.observations
     return [
-        [*channel.name.split(), case.units[k], o.value[k], o.error[k], result.before[k], result.after[k], result.spread[k],
+        [*channel.name.rsplit(" ", 1), case.units[k], o.value[k], o.error[k], result.before[k], result.after[k], result.spread[k],
          result.after[k] / o.value[k], "yes" if o.fit[k] else "no"]
         for k, channel in enumerate(case.problem.channels)
     ]  # fmt: skip

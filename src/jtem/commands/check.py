@@ -8,6 +8,7 @@ from jtem.assemble.calibration import open_case
 from jtem.assemble.course import open_plan
 from jtem.commands.calibrate import print_case
 from jtem.commands.run import duration
+from jtem.commands.sensitivity import asked
 from jtem.devices import usable_cores
 from jtem.errors import DONE
 from jtem.files import data_folder
@@ -29,6 +30,7 @@ def command_check(arguments: argparse.Namespace) -> int:
         return DONE
     prepared = open_plan(arguments.plan, arguments.data)
     plan, experiment = prepared.plan, prepared.experiment
+    quantities, _ = asked(plan)
     rate = COLUMN_YEARS_PER_SECOND[plan.model.precision.name] * usable_cores()
     seconds = COMPILE_SECONDS + prepared.column_years / rate
     spin = experiment.spin_up
@@ -41,6 +43,8 @@ def command_check(arguments: argparse.Namespace) -> int:
         thaw = "thaw exposes permafrost" if stage.expose else "no exposure"
         print(f"  stage    {stage.name} {stage.first_year}-{stage.last_year} after {stage.parent}, {thaw}")
     print(f"  years    {sum(s.years for s in experiment.stages):,}; cells x years {prepared.column_years:,}")
+    if quantities:
+        print(f"  sensitivity of {', '.join(q.name for q in quantities)}")
     print(f"  model    permafrost {plan.model.permafrost.name}, precision {plan.model.precision.name}")
     print(f"  parameters {', '.join(prepared.table.files)} (hash {prepared.table.hash()})")
     print(f"  inputs   {'; '.join(prepared.inputs)}")

@@ -26,6 +26,11 @@ def command_export(arguments: argparse.Namespace) -> int:
     if arguments.profile == "netcdf":
         stores = sorted(folder.glob("*.zarr"))
         if len(stores) != 1:
+            if not stores:
+                raise InputError(
+                    f"{folder}: holds no Zarr store to turn into netCDF; a run writes one with [output] zarr = true (netCDF "
+                    "files come without)"
+                )
             raise InputError(f"{folder}: holds {len(stores)} Zarr stores, expected one; give the folder of one run")
         store = ZarrStore.open(stores[0])
         prepare_folder(out)
@@ -45,10 +50,11 @@ def command_export(arguments: argparse.Namespace) -> int:
         files = sorted([*folder.glob("*_annual.nc"), *folder.glob("*_monthly.nc")])
         plan = plans.parse(written_plan(folder), f"the plan in {folder}")
         if arguments.profile == "isimip":
-            i, who = plan.isimip, (plan.plan.institution, plan.plan.contact)
+            said = plans.read(arguments.plan) if arguments.plan else plan
+            i, who = said.isimip, (said.plan.institution, said.plan.contact)
             words = export.Words(*who, i.round, i.forcing, i.bias, i.soc, i.sens)
-            words = export.checked(words, f"the plan in {folder}")
-            scenarios = {s: plan.isimip.scenarios.get(c, c) for s, c in climates(plan)}
+            words = export.checked(words, str(arguments.plan or f"the plan in {folder}"))
+            scenarios = {s: i.scenarios.get(c, c) for s, c in climates(plan)}
             with output_folder(out):
                 written = export.isimip(files, out, words, scenarios)
         else:

@@ -85,6 +85,12 @@ def parser() -> argparse.ArgumentParser:
         "--profile", choices=("grid", "isimip", "netcdf"), default="grid", help="what to write (grid)"
     )
     exporting.add_argument("--out", type=Path, metavar="DIR", help="folder of the files (default: RUN_DIR/PROFILE)")
+    exporting.add_argument(
+        "--plan",
+        type=Path,
+        metavar="PLAN.toml",
+        help="isimip: a plan whose words stand in place of the run's (institution and contact of [plan], [isimip])",
+    )
     exporting.add_argument("--double", action="store_true", help="netcdf: numbers of 64 bits")
     check = add(
         "check", "check.command_check", "validate a plan and all its inputs; estimate memory and time; run nothing"
@@ -92,6 +98,13 @@ def parser() -> argparse.ArgumentParser:
     looking = add("inspect", "inspect.command_inspect", "what is understood of netCDF files, before any plan")
     looking.add_argument("files", type=Path, nargs="+", metavar="FILE")
     looking.add_argument("--stamp", choices=STAMPS, default="", help="what a stamp between two months means")
+    bringing = add(
+        "fetch", "fetch.command_fetch", "fetch public data by name, with its checksum; without a name list them"
+    )
+    bringing.add_argument("name", nargs="?", metavar="NAME")
+    bringing.add_argument(
+        "--out", type=Path, default=Path(), metavar="DIR", help="folder of the file (the current one)"
+    )
     ready = add(
         "prepare", "prepare.command_prepare", "turn raw files into one prepared store, once; runs then start in seconds"
     )
@@ -330,17 +343,21 @@ def _told_to_end() -> Iterator[None]:
 
 
 GO_ON = {
-    "run": "finished work is kept in {out}; the same command goes on from there",
-    "calibrate": "finished work is kept in {out}; the same command with --resume goes on from there",
+    "run": (".jtem-work", "finished work is kept in {out}; the same command{unless} goes on from there"),
+    "calibrate": ("search.json", "finished work is kept in {out}; the same command with --resume goes on from there"),
 }
-"""How to go on with a command that was stopped; others start again."""
+"""What a command that was stopped may have left in its folder, and how to go on with it; without it, and others, start again."""
 
 
 def stopped(arguments: argparse.Namespace, by: str) -> str:
     """What to say when work was stopped: that nothing is half-written, and how to go on."""
-    out = getattr(arguments, "out", None) or "the output folder"
-    how = GO_ON.get(arguments.command, "nothing half-written is left; the same command starts again")
-    return f"jtem: stopped by {by}; {how.format(out=out)}"
+    out = getattr(arguments, "out", None)
+    left, how = GO_ON.get(arguments.command, ("", ""))
+    where = str(getattr(arguments, "store", "") or out)
+    if not left or out is None or not ("://" in where or (Path(where) / left).exists()):
+        return f"jtem: stopped by {by}; nothing half-written is left; the same command starts again"
+    unless = " without --force" if getattr(arguments, "force", False) else ""
+    return f"jtem: stopped by {by}; {how.format(out=out, unless=unless)}"
 
 
 def main(argv: Sequence[str] | None = None) -> int:

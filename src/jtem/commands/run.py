@@ -116,7 +116,8 @@ class Way:
     """How a run is done. ``force``: discard what is there; ``resume``: refuse where there is nothing to go on from.
 
     ``part`` (i, n): only every n-th chunk, and no files. ``dask``: where workers are that run the chunks, ``workers`` of them.
-    ``store``: where results and unfinished work go, if not into the output folder.
+    ``store``: where results and unfinished work go, if not into the output folder. ``keep``: whether finished work stays when
+    the run is stopped.
     """
 
     force: bool = False
@@ -125,6 +126,7 @@ class Way:
     dask: str = ""
     workers: int = 0
     store: str = ""
+    keep: bool = True
 
 
 def begun_work(prepared: Prepared, folder: Path, way: Way) -> ChunkStore:
@@ -165,17 +167,22 @@ def execute(prepared: Prepared, folder: Path, way: Way) -> tuple[int, Summary]:
     store = begun_work(prepared, folder, way)
     every = work.chunks(experiment)
     progress = ProgressLine(experiment.stages, experiment.spin_up is not None)
-    if way.dask:
-        progress = ProgressLine()
-        wrong = cluster.share_out(experiment, store, way.dask, way.workers, progress)
-        progress.end()
-        if wrong:
-            cluster.report_unfinished(prepared.grid, every, wrong)
-            return FAILED_CELLS, Summary(0.0, 0.0, 0, None, {})
-    else:
-        progress.start()
-    with Behind(store) as behind:  # after Dask everything is remembered, and this only says how it ended
-        summary = work.run_experiment(experiment, behind, progress, range(way.part[0], len(every), way.part[1]))
+    try:
+        if way.dask:
+            progress = ProgressLine()
+            wrong = cluster.share_out(experiment, store, way.dask, way.workers, progress)
+            progress.end()
+            if wrong:
+                cluster.report_unfinished(prepared.grid, every, wrong)
+                return FAILED_CELLS, Summary(0.0, 0.0, 0, None, {})
+        else:
+            progress.start()
+        with Behind(store) as behind:  # after Dask everything is remembered, and this only says how it ended
+            summary = work.run_experiment(experiment, behind, progress, range(way.part[0], len(every), way.part[1]))
+    except BaseException:
+        if way.part[1] == 1 and not way.dask and not (way.keep and store.begun):  # else others may be at work
+            store.remove()
+        raise
     progress.end()
     if not way.dask:
         print(
@@ -261,7 +268,7 @@ def command_demo(arguments: argparse.Namespace) -> int:
         plan = prepared.plan
         cells = f"{prepared.grid.latitude.size} cells ({prepared.grid.column_cell.size} columns)"
         print(f"jtem {__version__}: {plan.plan.title}; {cells}, emulated climate", flush=True)
-        code, summary = execute(prepared, arguments.out, Way(force=True))
+        code, summary = execute(prepared, arguments.out, Way(force=True, keep=False))
     print(spin_up_text(summary.spin_up))
     region_report(plan, arguments.out, arguments.out / f"{plan.plan.name}.png", None)
     print(f"done in {time.perf_counter() - begin:.0f} s; every number and figure here is from emulated climate")

@@ -18,12 +18,12 @@ from jtem.assemble.provenance import attributes
 from jtem.commands.run import duration
 from jtem.errors import DONE, FAILED_CELLS, InputError
 from jtem.files import Inputs, output_folder
-from jtem.plan.run import SensitivitySection
+from jtem.plan.run import Plan, SensitivitySection
 from jtem.records import Propagated
 from jtem.report import page
 from jtem.report import sensitivity as shown
 from jtem.study import sensitivity
-from jtem.study.sensitivity import ensembles
+from jtem.study.sensitivity import HOW, Quantity, ensembles
 
 
 def command_sensitivity(arguments: argparse.Namespace) -> int:
@@ -42,11 +42,8 @@ def command_sensitivity(arguments: argparse.Namespace) -> int:
     return FAILED_CELLS if failed else DONE
 
 
-def quantity_of(name: str, text: str, where: str):
+def quantity_of(name: str, text: str, where: str) -> Quantity:
     """``"sum RH_PF 2015-2100"`` as a :class:`jtem.study.sensitivity.Quantity`; raises ``InputError``."""
-    from jtem import variables
-    from jtem.study.sensitivity import HOW, Quantity
-
     where = f"{where}: [sensitivity.quantities] {name}"
     words = text.split()
     window = words[2].split("-") if len(words) == 3 else []
@@ -61,6 +58,18 @@ def quantity_of(name: str, text: str, where: str):
     else:
         unit = unit.replace("month-1", "year-1") if variable.yearly == "sum" else unit
     return Quantity(name, variable.name, variable.yearly, words[0], int(window[0]), int(window[-1]), unit)
+
+
+def asked(plan: Plan) -> tuple[list[Quantity], list[variables.Variable]]:
+    """Quantities and outputs of [sensitivity], none where a plan has no such section; raises ``InputError``."""
+    part = plan.sensitivity
+    quantities = [quantity_of(name, text, plan.where) for name, text in part.quantities.items()]
+    outputs = [variables.find(name, f"{plan.where}: [sensitivity]") for name in part.outputs]
+    if (quantities or outputs) and not plan.scenario:
+        raise InputError(f"{plan.where}: a sensitivity needs a [[scenario]]; add one")
+    for quantity in quantities:
+        quantity.weights(np.arange(plan.history.first, max(s.last for s in plan.scenario) + 1))  # lies within the years
+    return quantities, outputs
 
 
 def read_covariance(path: Path):
@@ -86,11 +95,8 @@ def sensitivity_results(prepared: Prepared, folder: Path, *, figures_wanted: boo
     """All methods of [sensitivity] into ``folder``; the files and the number of columns without an equilibrium."""
     plan, part, grid = prepared.plan, prepared.plan.sensitivity, prepared.grid
     where = f"{plan.where}: [sensitivity]"
-    quantities = [quantity_of(name, text, plan.where) for name, text in part.quantities.items()]
-    outputs = [variables.find(name, where) for name in part.outputs]
+    quantities, outputs = asked(plan)
     known = [s.name for s in plan.scenario]
-    if not known:
-        raise InputError(f"{plan.where}: a sensitivity needs a [[scenario]]; add one")
     chosen = part.scenarios or (tuple(known) if "feedback" in part.methods else tuple(known[:1]))
     annual = dict((q.variable, q.reduction) for q in quantities) | {v.name: v.yearly for v in outputs}
     model = sensitivity.model_of(

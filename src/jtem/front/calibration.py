@@ -178,6 +178,8 @@ def observed(table: Table, site: str, units: Mapping[str, str]) -> tuple[xr.Data
     if isinstance(table, xr.Dataset) and "observation" in table.dims:
         reading.check(table, where)
         return table, []
+    if _is_frame(table):
+        _refuse_stream({str(c) for c in table.columns}, where)
     if _is_frame(table) and {"variable", "value"} <= {str(c) for c in table.columns}:
         frame = table if "site" in table.columns else table.assign(site=site)
         with tempfile.TemporaryDirectory() as folder:
@@ -199,7 +201,18 @@ def _is_long(path: Path) -> bool:
     except (OSError, UnicodeDecodeError) as error:
         raise InputError(f"{path}: table cannot be read ({error}); give the path of a CSV file") from None
     header = next((line for line in lines if line.strip() and not line.startswith("#")), "")
-    return {"variable", "value"} <= {word.strip() for word in header.split(",")}
+    words = {word.strip() for word in header.split(",")}
+    _refuse_stream(words, str(path))
+    return {"variable", "value"} <= words
+
+
+def _refuse_stream(words: set[str], where: str) -> None:
+    """Raise ``InputError`` for a table of one observation a row whose column of names has jtem's own word for them."""
+    if {"stream", "value"} <= words and "variable" not in words:
+        raise InputError(
+            f"{where}: a table of one observation a row has the columns variable, year, month and value (error, unit, depth_m "
+            "where known); rename its column 'stream' to 'variable'"
+        )
 
 
 def _wide(table: Table, site: str, units: Mapping[str, str], where: str) -> tuple[xr.Dataset, list[str]]:

@@ -127,3 +127,11 @@ def check_signature(slot: str, function: Callable[..., object], published: Calla
         raise InputError(f"process '{slot}' takes ({names}); give {name_of(function)} the same arguments") from None
     except ValueError:
         return  # a built-in without signature
+
+
+def refuse_none(words: Mapping[str, object]) -> None:
+    """Raise ``InputError`` for a word that is None: a default is what stands where a word is left out."""
+    for name, value in words.items():
+        if value is None:
+            meant = ", or 'none' for ground without permafrost carbon" if name == "permafrost" else ""
+            raise InputError(f"{name} is None; leave it out for the default{meant}")

@@ -46,7 +46,8 @@ CYCLE_YEARS = 30
 """The spin-up's climate is the mean of so many first years of the place's own, or of all where there are fewer."""
 WORDS = (
     "permafrost", "precision", "nitrogen", "soil_water", "roots", "abrupt_thaw", "methane", "deep_nitrogen_losses", "snow",
-    "surface", "soil_grid", "soil_columns", "solve_heat", "heat_substeps", "carbon_substeps", "parameters",
+    "surface", "soil_grid", "soil_columns", "solve_heat", "heat_substeps", "carbon_substeps", "tissue_nitrogen",
+    "parameters",
 )  # fmt: skip
 """Words of a model that :meth:`Setup.replaced` changes."""
 
@@ -211,6 +212,7 @@ class Setup:
         return dataclasses.replace(self, place=place, content=content)
 
     def _with_word(self, name: str, value: object) -> Setup:
+        edits.refuse_none({name: value})
         if name == "parameters":
             value = edits.files(value)
             if self.changes:
@@ -301,7 +303,7 @@ def _of_place(
     annual: Sequence[str] | None,
 ) -> Content:
     """Sections of a run at a place: spin-up, history and output; raises ``InputError`` for years it has not."""
-    from jtem.plan.run import DEFAULT_ANNUAL
+    from jtem.plan.run import DEFAULT_ANNUAL, SpinUpSection
 
     first, last = years or place.years
     if first < place.first_year or last > place.last_year:
@@ -311,7 +313,14 @@ def _of_place(
         )
     cycle = [place.first_year, min(place.first_year + CYCLE_YEARS - 1, place.last_year)]
     return {
-        "spinup": {"method": "equilibrium", "cycle": cycle, "climate": place.climate},
+        "spinup": {
+            "method": "equilibrium",
+            "cycle": cycle,
+            "climate": place.climate,
+            "heat_years": SpinUpSection.heat_years,
+            "years": SpinUpSection.years,
+            "cycle_years": SpinUpSection.cycle_years,
+        },
         "history": {"first": first, "last": last, "climate": place.climate},
         "output": {
             "annual": list(annual if annual is not None else (*DEFAULT_ANNUAL, *ALSO_ANNUAL)),

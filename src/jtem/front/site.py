@@ -182,7 +182,7 @@ def _section(position: Position) -> dict[str, object]:
 def region(
     climate: str | Path | Sequence[str | Path],
     *,
-    static: str | Path,
+    static: str | Path | xr.Dataset | pd.DataFrame | Mapping[str, str | Path],
     community: str = "",
     names: Mapping[str, str] | None = None,
     co2: str | Path | None = None,
@@ -192,16 +192,19 @@ def region(
 ) -> Place:
     """The cells of CF netCDF files: monthly ``climate`` (one file or several that join up) and ``static`` fields.
 
-    ``static`` has elevation (m), sand, silt, clay (percent) and vegetation (or ``community`` names one for all cells).
+    ``static`` has elevation (m), sand, silt, clay (percent) and vegetation (or ``community`` names one for all cells): a CF file,
+    a Dataset, a DataFrame (``latitude`` and ``longitude`` as columns or index), or for each field a raster or CF file of the same
+    cells, ``{"elevation": "dem.tif", ...}``. What is no file is written to one in a folder of temporary files, which the plan
+    then names.
     ``names``: what the files call the variables where they differ from tas, pr, rsds, elevation and so on. ``co2``: a table of
     year and ppm; by default the embedded published series. Every ``stride``-th cell is taken. Raises ``InputError``.
     """
-    from jtem.readers import cf_monthly
+    from jtem.readers import cf_monthly, static_tables
     from jtem.readers.place import LATER_CO2
 
     paths = [Path(p) for p in ([climate] if isinstance(climate, str | Path) else climate)]
     if not isinstance(static, str | Path):
-        raise InputError(f"static is a {type(static).__name__}, expected the path of a netCDF file of fields; give one")
+        static = static_tables.as_file(static, names or {})
     for path in (*paths, Path(static)):
         if not path.is_file():
             raise InputError(f"{path}: file not found; check the name")

@@ -7,13 +7,13 @@ on ``(layer, cell)`` arrays is about four times faster on a CPU. :func:`trailing
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import jax
 import jax.numpy as jnp
 from jax.extend.core import Primitive
 from jax.interpreters import ad, batching, mlir
-from jaxtyping import PyTree
+from jaxtyping import Array, PyTree
 
 _trailing_call = Primitive("trailing_batch")
 _trailing_call.multiple_results = True
@@ -29,28 +29,28 @@ class _FlatFunction:
         self.function, self.in_tree = function, in_tree
         self.call = jax.jit(self._leaves, inline=True)
 
-    def _leaves(self, *leaves):
+    def _leaves(self, *leaves: Array) -> list[Array]:
         return jax.tree.leaves(self.function(*jax.tree.unflatten(self.in_tree, leaves)))
 
-    def out_tree(self, leaves):
+    def out_tree(self, leaves: Sequence[PyTree]) -> PyTree:
         return jax.tree.structure(_shapes(self.function, *jax.tree.unflatten(self.in_tree, leaves)))
 
     def __hash__(self):
         return hash(self.key)
 
-    def __eq__(self, other):
+    def __eq__(self, other: object) -> bool:
         return isinstance(other, _FlatFunction) and self.key == other.key
 
     def __repr__(self):
         return f"trailing_batch[{getattr(self.function, '__name__', 'function')}]"
 
 
-def _shapes(function, *args):
+def _shapes(function: Callable[..., PyTree], *args: PyTree) -> PyTree:
     return jax.eval_shape(function, *args)
 
 
 @functools.lru_cache(maxsize=256)
-def _flat(function, in_tree) -> _FlatFunction:
+def _flat(function: Callable[..., PyTree], in_tree: PyTree) -> _FlatFunction:
     return _FlatFunction(function, in_tree)
 
 
@@ -76,7 +76,7 @@ def trailing_batch(function: Callable[..., PyTree]) -> Callable[..., PyTree]:
     """
 
     @functools.wraps(function)
-    def wrapped(*args):
+    def wrapped(*args: PyTree) -> PyTree:
         leaves, in_tree = jax.tree.flatten(args)
         leaves = [jnp.asarray(leaf) for leaf in leaves]
         flat = _flat(function, in_tree)
@@ -86,15 +86,17 @@ def trailing_batch(function: Callable[..., PyTree]) -> Callable[..., PyTree]:
     return wrapped
 
 
-def _implementation(*leaves, flat):
+def _implementation(*leaves: Array, flat: _FlatFunction) -> list[Array]:
     return flat.call(*leaves)
 
 
-def _abstract(*avals, flat):
+def _abstract(*avals: PyTree, flat: _FlatFunction) -> list[PyTree]:
     return list(jax.make_jaxpr(flat.call)(*avals).out_avals)
 
 
-def _batch(leaves, dims, *, flat):
+def _batch(
+    leaves: Sequence[Array], dims: Sequence[int | None], *, flat: _FlatFunction
+) -> tuple[Sequence[Array], list[int]]:
     size = next(leaf.shape[dim] for leaf, dim in zip(leaves, dims, strict=True) if dim is not None)
     moved = [
         jnp.broadcast_to(leaf[..., None], (*leaf.shape, size)) if dim is None else jnp.moveaxis(leaf, dim, -1)
@@ -107,10 +109,10 @@ def _batch(leaves, dims, *, flat):
     return outs, [out.ndim - 1 for out in outs]
 
 
-def _jvp(primals, tangents, *, flat):
+def _jvp(primals: Sequence[Array], tangents: Sequence[PyTree], *, flat: _FlatFunction) -> tuple[PyTree, PyTree]:
     active = [i for i, tangent in enumerate(tangents) if type(tangent) is not ad.Zero]
 
-    def of_active(*values):
+    def of_active(*values: Array) -> list[Array]:
         leaves = list(primals)
         for i, value in zip(active, values, strict=True):
             leaves[i] = value

@@ -36,7 +36,7 @@ def geometric_sum(
 ) -> tuple[Float[Array, "n n"], Float[Array, "n n"]]:
     """``I + J + ... + J^(N-1)`` and ``J^N`` for ``N = 2^doublings``, by doubling; ``doublings`` at most ``most``."""
 
-    def double(i, carried):
+    def double(i: Array, carried: tuple[Array, Array]) -> tuple[Array, Array]:
         total, power = carried
         wanted = i < doublings
         return jnp.where(wanted, power @ total + total, total), jnp.where(wanted, power @ power, power)
@@ -49,7 +49,7 @@ def value_and_jacobian(
 ) -> tuple[Float[Array, " n"], Float[Array, "n n"]]:
     """``function(x)`` and its derivative by forward mode: one evaluation and n tangent columns."""
 
-    def twice(x_):
+    def twice(x_: Array) -> tuple[Array, Array]:
         y = function(x_)
         return y, y
 
@@ -81,11 +81,11 @@ def solve(
     """
     negligible = tolerance / 2**LONG_LEAP
 
-    def unfinished(carried):
+    def unfinished(carried: tuple[Array, ...]) -> Array:
         *_, count, _, done, finite, emptied = carried
         return (count < iterations) & ~done & finite & ~emptied
 
-    def body(carried):
+    def body(carried: tuple[Array, ...]) -> tuple[Array, ...]:
         x, leap, predicted, last_residual, count, *_ = carried
         y, jacobian = value_and_jacobian(function, x)
         residual = y - x

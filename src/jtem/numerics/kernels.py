@@ -14,6 +14,7 @@ import jax
 import jax.numpy as jnp
 from jax.extend.core import Primitive
 from jax.interpreters import ad, batching, mlir
+from jaxtyping import Array
 
 Tree = TypeVar("Tree")
 Given = ParamSpec("Given")
@@ -39,12 +40,12 @@ def derivative_stored(function: Callable[Given, Tree]) -> Callable[Given, Tree]:
     return stored
 
 
-def _stored(x):
+def _stored(x: Array) -> Array:
     """x/1, which XLA holds to be expensive and so does not repeat; it can't know that the divisor of a number x is 1."""
     return x / jnp.where(x == x, 1, 2).astype(x.dtype)
 
 
-def _identity(name):
+def _identity(name: str) -> Primitive:
     primitive = Primitive(name)
     primitive.def_impl(lambda x: x)
     primitive.def_abstract_eval(lambda x: x)

@@ -5,6 +5,8 @@ does not (measured: a month of carbon in 25 layers takes half the time). The sam
 of a broadcast, so that sum and broadcast are linear operations of their own, each the transpose of the other.
 """
 
+from collections.abc import Callable
+
 import jax
 import jax.numpy as jnp
 from jax.extend.core import Primitive
@@ -24,15 +26,21 @@ def to_layers(x: Float[Array, "*cells"], layers: int) -> Float[Array, "layer *ce
     return _to_layers.bind(jnp.asarray(x), layers=layers)
 
 
-def _sum(x):
+def _sum(x: Array) -> Array:
     return jnp.tensordot(jnp.ones(x.shape[:1], x.dtype), x, axes=1, precision=jax.lax.Precision.HIGHEST)
 
 
-def _broadcast(x, *, layers):
+def _broadcast(x: Array, *, layers: int) -> Array:
     return jnp.broadcast_to(x[None], (layers, *x.shape))
 
 
-def _linear(name, function, shape, transpose, batch):
+def _linear(
+    name: str,
+    function: Callable[..., Array],
+    shape: Callable[..., tuple[int, ...]],
+    transpose: Callable[..., Array],
+    batch: Callable[..., tuple[Array, int]],
+) -> Primitive:
     primitive = Primitive(name)
     primitive.def_impl(function)
     primitive.def_abstract_eval(lambda x, **how: x.update(shape=shape(x.shape, **how)))

@@ -12,30 +12,32 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
+Pair = tuple[Array, Array]
+
 
 @jax.custom_jvp
-def _larger(x, y):
+def _larger(x: Array, y: Array) -> Array:
     return jax.lax.max(x, y)
 
 
 @jax.custom_jvp
-def _smaller(x, y):
+def _smaller(x: Array, y: Array) -> Array:
     return jax.lax.min(x, y)
 
 
 @_larger.defjvp
-def _larger_jvp(primals, tangents):
+def _larger_jvp(primals: Pair, tangents: Pair) -> Pair:
     (x, y), (dx, dy) = primals, tangents
     return jax.lax.max(x, y), jnp.where(x > y, dx, jnp.where(x < y, dy, 0.5 * (dx + dy)))
 
 
 @_smaller.defjvp
-def _smaller_jvp(primals, tangents):
+def _smaller_jvp(primals: Pair, tangents: Pair) -> Pair:
     (x, y), (dx, dy) = primals, tangents
     return jax.lax.min(x, y), jnp.where(x < y, dx, jnp.where(x > y, dy, 0.5 * (dx + dy)))
 
 
-def _alike(x, y):
+def _alike(x: float | Array, y: float | Array) -> list[Array]:
     """Both as arrays of one shape and type; a Python number takes the type of the other."""
     dtype = jnp.result_type(x, y)
     return jnp.broadcast_arrays(jnp.asarray(x, dtype), jnp.asarray(y, dtype))

@@ -227,6 +227,9 @@ class PermafrostSection:
         "Nitrogen of frozen layers: by the C:N of the active pool, or observed (else by the C:N of vegetation and depth).",
         {"active_pool": False, "observed": True}, False, key="nitrogen",
     )  # fmt: skip
+    profile_scale: float = setting(
+        "Factor on carbon and nitrogen of the profiles that frozen layers start from.", 1.0, low=0.1, high=10
+    )
 
 
 @dataclass(frozen=True)

@@ -72,7 +72,7 @@ def _places(data: netCDF4.Dataset, where: str, names: Mapping[str, str], lines: 
     return here
 
 
-def _months(data, where: str, names: Mapping[str, str], stamp: str, lines: list[str]) -> Months | None:
+def _months(data: netCDF4.Dataset, where: str, names: Mapping[str, str], stamp: str, lines: list[str]) -> Months | None:
     try:
         axis = time_axis.read(data, where, names.get("time", ""))
     except InputError as error:
@@ -102,7 +102,7 @@ def _short(error: InputError, where: str) -> str:
     return str(error).removeprefix(f"{where}: ")
 
 
-def _is_field(variable: netCDF4.Variable, data: netCDF4.Dataset, here, months) -> bool:
+def _is_field(variable: netCDF4.Variable, data: netCDF4.Dataset, here: cf.Places | None, months: Months | None) -> bool:
     """Whether a variable holds values of cells or months, and is no coordinate or bounds."""
     if variable.dtype is str or np.dtype(variable.dtype).kind not in "iuf":
         return False

@@ -12,8 +12,9 @@ published:
   that mix ERA5 and ERA5T have a dimension ``expver`` (1 and 5): ERA5 counts where it is there.
 - ``cru_ts``: CRU TS 4 (Harris et al. 2020): tmp (degrees Celsius), pre (mm/month), cld (percentage).
 - ``crujra``: CRU JRA 2 (University of East Anglia): six-hourly tmp (Degrees Kelvin), pre (mm/6h), dswrf (J m-2 in six hours),
-  365-day calendar; TRENDY gives light as tswrf (W m-2; its fd is the diffuse share, not light).
-- ``gswp3_w5e5``: daily files of ISIMIP3a (tas K, pr kg m-2 s-1, rsds W m-2).
+  365-day calendar; TRENDY gives light as tswrf (W m-2; its fd is the diffuse share, not light). Texts of units as in
+  MPI-M's scripts for JSBACH.
+- ``gswp3_w5e5``: daily files of ISIMIP3a (tas K, pr kg m-2 s-1, rsds W m-2), by decade; CHELSA-W5E5 there, by month.
 - ``terraclimate``: TerraClimate (Abatzoglou et al. 2018): tmax, tmin (degC), ppt (mm), srad (W/m^2), stamped on the first; since
   version 1.1 tmmx, tmmn (C), pr (mm), srad (W m-2), as in gridMET.
 - ``chelsa``: CHELSA 2.1 monthly (Karger et al. 2017) as netCDF: tas (K), pr (kg m-2 month-1), rsds (MJ m-2 d-1).

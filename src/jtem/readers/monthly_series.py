@@ -403,7 +403,15 @@ def series(
     return np.ascontiguousarray(values.T.reshape(values.shape[1], last_year - first_year + 1, 12))
 
 
-def _means(pieces, name, values, count, days, converted, begin) -> np.ndarray:
+def _means(
+    pieces: Sequence[Piece],
+    name: str,
+    values: np.ndarray,
+    count: np.ndarray,
+    days: np.ndarray,
+    converted: np.ndarray,
+    begin: int,
+) -> np.ndarray:
     """Sums of finer steps to house units, checked for complete months."""
     piece = next(p for p in pieces if p.months.step_days is not None)
     step = piece.months.step_days

@@ -495,7 +495,7 @@ def write_table(observations: xr.Dataset, path: Path | str) -> None:
         at = {name: observations[name].values for name in (*TEXT_FIELDS, *NUMBER_FIELDS)}
         place = {name: observations[name].values for name in (*PLACE_FIELDS, "community")}
 
-        def text(value) -> str:
+        def text(value: float) -> str:
             return "" if np.isnan(value) else repr(int(value)) if float(value).is_integer() else repr(float(value))
 
         for k in range(observations.sizes["observation"]):

@@ -14,7 +14,7 @@ import numpy as np
 import xarray as xr
 
 from jtem.errors import InputError, suggest
-from jtem.readers.tables import number, read_rows
+from jtem.readers.tables import Row, number, read_rows
 from jtem.records import Named
 
 PROFILE_QUANTITIES: dict[str, dict[str, float]] = {
@@ -253,7 +253,7 @@ def iscn(path: Path | str, group: str = "vegclass_local") -> xr.Dataset:
     for item in table:
         where = f"{path}: line {item.line}"
 
-        def value(name: str, item=item, where=where) -> float:
+        def value(name: str, item: Row = item, where: str = where) -> float:
             return number(item.get(name, ""), f"{where}: '{name}'")
 
         site = "/".join(filter(None, (item.get("site_name", ""), item["profile_name"])))

@@ -226,7 +226,9 @@ def _stored(time: netCDF4.Variable, where: str) -> np.ndarray:
     return values
 
 
-def _clock(values, unit: str, calendar: str, name: str, where: str) -> tuple[np.ndarray | None, np.ndarray | None]:
+def _clock(
+    values: np.ndarray, unit: str, calendar: str, name: str, where: str
+) -> tuple[np.ndarray | None, np.ndarray | None]:
     """(months with fractions, None | marker of labels) or (None, days since the year 1 in the calendar)."""
     lower = unit.lower()
     found = re.match(r"\s*([a-z_]+)\s+since\s+(.*)", lower)
@@ -294,7 +296,9 @@ def _dates(values: np.ndarray, calendar: str, name: str, where: str) -> np.ndarr
     return result
 
 
-def _bounds(dataset, time, unit: str, calendar: str, where: str) -> np.ndarray | None:
+def _bounds(
+    dataset: netCDF4.Dataset, time: netCDF4.Variable, unit: str, calendar: str, where: str
+) -> np.ndarray | None:
     """Bounds of the steps (step, 2) in days; also under their usual names where the attribute was lost."""
     wanted = str(getattr(time, "bounds", ""))
     names = [wanted] if wanted else [f"{time.name}_bnds", f"{time.name}_bounds", f"{time.name}_bound"]

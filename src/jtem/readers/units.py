@@ -77,7 +77,7 @@ for _words, _factor, _powers in (
     ("kWh", 3.6e6, _ENERGY),
     ("cal calorie calories", 4.186, _ENERGY),
     ("kcal", 4186.0, _ENERGY),
-    ("ly langley langleys", 41860.0, (0, 1, -2, 0, 0, 0)),
+    ("ly langley langleys", 41840.0, (0, 1, -2, 0, 0, 0)),
     ("W watt watts", 1.0, _POWER),
     ("kW", 1e3, _POWER),
     ("mW", 1e-3, _POWER),
@@ -284,7 +284,19 @@ def to_house_units(
     return result
 
 
-def _climate(name, values, unit: Unit, days, where, text, method, step_days, per_day, year_days, said):
+def _climate(
+    name: str,
+    values: np.ndarray,
+    unit: Unit,
+    days: np.ndarray,
+    where: str,
+    text: str,
+    method: str,
+    step_days: float | None,
+    per_day: bool,
+    year_days: float,
+    said: Attributes,
+) -> np.ndarray | None:
     if name == "air_temperature":
         if unit.powers != _base(KELVIN) or unit.of:
             return None
@@ -314,7 +326,16 @@ def _climate(name, values, unit: Unit, days, where, text, method, step_days, per
     return None
 
 
-def _steps(name, method, step_days, per_day, where, text, said, days):
+def _steps(
+    name: str,
+    method: str,
+    step_days: float | None,
+    per_day: bool,
+    where: str,
+    text: str,
+    said: Attributes,
+    days: np.ndarray,
+) -> np.ndarray:
     """How many times the amount of a file falls in each month; raises ``InputError`` where nothing says it."""
     if step_days is not None:
         return days / step_days

@@ -47,7 +47,7 @@ def headline(f: Region, notes: dict[str, str]) -> tuple[list[Line], dict[str, Ce
     printed, ranges = regional.published("liu2022_headline"), regional.ranges("liu2022_ranges")
     lines: list[Line] = []
 
-    def add(quantity: str, key: str, scenario: str, values, unit: str) -> str:
+    def add(quantity: str, key: str, scenario: str, values: Sequence[float] | np.ndarray, unit: str) -> str:
         mean, sd = spread(values)
         why = notes.get(key.split(" ")[0], "")
         note = f"s.d. over members {sd:.3g}" + (f"; {why}" if why else "")
@@ -85,6 +85,9 @@ def headline(f: Region, notes: dict[str, str]) -> tuple[list[Line], dict[str, Ce
         _densities(f, s, add)
         for group in f.get(s, T).groups:
             parts = [balance(f, s, m, group) for m in f.members]
+            lost, taken = [b.respiration / b.soc_pf for b in parts], [b.uptake / b.son_pf for b in parts]
+            add(f"sum dRH/SOC_PF, {group}", f"respiration_ratio {group}", s, lost, "1")
+            add(f"sum dVegNup/SON_PF, {group}", f"uptake_ratio {group}", s, taken, "1")
             table3.append(
                 (
                     group,

@@ -88,7 +88,7 @@ def identities(f: Region) -> list[Identity]:
     return result
 
 
-def spread(values: list[float] | np.ndarray) -> tuple[float, float]:
+def spread(values: Sequence[float] | np.ndarray) -> tuple[float, float]:
     """Mean and s.d. over members; s.d. 0 where there is one."""
     array = np.asarray(values)
     return float(array.mean()), float(array.std(ddof=1)) if array.size > 1 else 0.0

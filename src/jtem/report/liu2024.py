@@ -59,7 +59,13 @@ def _exposure(f: Region, s: str, area_past: float, add: Add) -> None:
     add("SOC exposed by thaw, 0-6 m", "exposed_carbon", s, exposed, "Pg C")
     add("decomposed of it", "decomposed_carbon", s, lost, "Pg C")
     add("decomposed share", "decomposed_share", s, 100 * lost / max(exposed, 1e-12), "%")
+    if "thawed_permafrost_carbon" in t.totals:  # share = years times rate
+        held = t.total("thawed_permafrost_carbon").sum()
+        add("years that exposed SOC has been thawed, mean", "", s, held / max(exposed, 1e-12), "yr")
+        add("rate at which thawed SOC decomposes, mean", "", s, 100 * lost / max(held, 1e-12), "% yr-1")
     add("change of SOC in previously frozen layers", "soil_carbon_thawed_change", s, -lost, "Pg C")
+    yearly = t.total("exposed_carbon")
+    add("share of exposed SOC in the first year", "", s, 100 * yearly[0] / max(exposed, 1e-12), "%")
     if "layer_exposed_carbon" in t.totals:
         depth = by_depth(t.cumulative("layer_exposed_carbon")[-1])
         add("share of exposed SOC in 1-3 m", "exposed_share_1_3m", s, 100 * depth[1:3].sum() / depth.sum(), "%")

@@ -9,6 +9,7 @@ from collections.abc import Mapping, Sequence
 
 import jax
 import numpy as np
+from jaxtyping import Array, Float
 
 from jtem import step
 from jtem.physics import nitrogen, permafrost, photosynthesis
@@ -65,11 +66,21 @@ def of_columns(parameters: step.Parameters, cells: Cell) -> Counts:
     """Growth of columns that their parameters and texture make negative."""
     rows = np.asarray(cells.community)
     p = jax.tree.map(lambda leaf: np.asarray(leaf)[rows], (parameters.photosynthesis, parameters.nitrogen))
-    found = {
-        "photosynthesis": photosynthesis.maximum_rate(cells.silt_clay, p[0]),
-        "uptake": nitrogen.maximum_uptake(cells.silt_clay, p[1]),
+    return {
+        name: (np.asarray(values) < 0.0).astype(int) for name, values in _largest_rates(cells.silt_clay, *p).items()
     }
-    return {name: (np.asarray(values) < 0.0).astype(int) for name, values in found.items()}
+
+
+@jax.jit
+def _largest_rates(
+    silt_clay: Float[Array, "*cells"],
+    carbon: photosynthesis.PhotosynthesisParameters,
+    plants: nitrogen.NitrogenParameters,
+) -> dict[str, Array]:
+    return {
+        "photosynthesis": photosynthesis.maximum_rate(silt_clay, carbon),
+        "uptake": nitrogen.maximum_uptake(silt_clay, plants),
+    }
 
 
 def summed(counts: Sequence[Mapping[str, np.ndarray]]) -> Counts:

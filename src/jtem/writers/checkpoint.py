@@ -178,8 +178,16 @@ class ChunkStore:
                 outputs[frequency][variable] = values
             yield slice(first, last), outputs
 
+    @property
+    def begun(self) -> bool:
+        """Whether any unit is finished, by this process or another."""
+        return any(self.folder.glob("columns.*/done.*.npz"))
+
     def remove(self) -> None:
-        """Forget everything: the files are written. Renamed first, so that a kill leaves no half of it to go on from."""
+        """Forget everything: the files are written, or nothing is worth keeping.
+
+        Renamed first, so that a kill leaves no half of it to go on from.
+        """
         done = self.folder
         if isinstance(done, Path):
             done = self.folder.with_name(f"{FOLDER}-done")

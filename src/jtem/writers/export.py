@@ -244,7 +244,10 @@ def checked(words: Words, where: str) -> Words:
                 f"[isimip] {key} is {word!r}, expected lower-case letters, digits and '-' (it is part of file names)"
             )
     if wrong:
-        raise InputError(f"{where}: ISIMIP files need other words: {'; '.join(wrong)}")
+        raise InputError(
+            f"{where}: ISIMIP files need other words: {'; '.join(wrong)}; correct them, or give a plan that has them "
+            "with --plan (the run need not be made again)"
+        )
     return words
 
 

@@ -307,6 +307,14 @@ def _write_root(
     status.attrs.update({"flag_values": [0, 1, 2], "flag_meanings": "not_finished done failed"})
 
 
+def _checked():
+    """The compression of zarr's default, with a checksum of each chunk."""
+    _module()
+    from zarr.codecs import ZstdCodec
+
+    return ZstdCodec(level=0, checksum=True)
+
+
 class _Template:
     """Makes the empty arrays of a group with its coordinates. ``size``: columns of a chunk."""
 
@@ -336,7 +344,7 @@ class _Template:
             shape=(stage.years * months, *depth, self.grid.column_cell.size),
             dtype=self.kind,
             chunks=(min(self.block_years, stage.years) * months, *depth, self.size),
-            compressors=_module().codecs.ZstdCodec(level=0, checksum=True),
+            compressors=_checked(),
             fill_value=float("nan"),
             dimension_names=stream.dims(variable, "column"),
         )

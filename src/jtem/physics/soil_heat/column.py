@@ -326,7 +326,7 @@ def fronts(
     """
     zero = jnp.zeros_like(thawed_fraction[0])
 
-    def step(carry, layer):
+    def step(carry: tuple[Array, ...], layer: tuple[Array, ...]) -> tuple[tuple[Array, ...], None]:
         frozen_above, connected, phi_above, upper, thickness = carry
         phi, d = layer
         connected = safe.maximum(connected * safe.minimum(2.0 * phi_above, 1.0), safe.minimum(2.0 * frozen_above, 1.0))
@@ -351,7 +351,7 @@ def properties(p: SoilThermalParameters, design: ThermalDesign) -> ThermalProper
     top = jnp.concatenate([jnp.zeros((1,), dtype), boundary])
     bottom = jnp.concatenate([boundary, jnp.full((1,), design.bottom, dtype)])
 
-    def overlap(begin, end):
+    def overlap(begin: Array, end: Array) -> Array:
         shared = safe.minimum(bottom[None], end[:, None]) - safe.maximum(top[None], begin[:, None])
         return safe.maximum(shared, 0.0)
 

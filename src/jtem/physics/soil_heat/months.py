@@ -11,14 +11,15 @@ from __future__ import annotations
 import dataclasses
 import functools
 import itertools
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 import equinox as eqx
 import jax
 import jax.numpy as jnp
 from jax import lax
-from jaxtyping import Array, Float
+from jax.extend.core import Primitive
+from jaxtyping import Array, Float, PyTree
 
 from jtem.constants import MONTH_MEGASECONDS
 from jtem.numerics import safe
@@ -46,7 +47,7 @@ COLDEST_AIR, WARMEST_AIR = -90.0, 60.0
 """Air temperature outside these (degC) is held at them."""
 
 
-def _keep_phases_and_solutions(primitive, *arguments, **how):
+def _keep_phases_and_solutions(primitive: Primitive, *arguments: PyTree, **how: PyTree) -> PyTree:
     """Checkpoint policy of a sub-step: what it takes from the solve is arithmetic of layers, quicker done again than stored."""
     return primitive.name == "custom_linear_solve" or KEEP_PHASES(primitive, *arguments, **how)
 
@@ -123,7 +124,13 @@ def month(
 def _program(design: ThermalDesign, cover: Callable) -> Callable:
     """The month for a design; one object per design, so that traces and compiled code are shared."""
 
-    def heat_month(state, air_temperature, next_air_temperature, snowfall, properties):
+    def heat_month(
+        state: ThermalState,
+        air_temperature: Array,
+        next_air_temperature: Array,
+        snowfall: Array,
+        properties: ThermalProperties,
+    ) -> tuple[ThermalState, ThermalMonth]:
         return _month(state, air_temperature, next_air_temperature, snowfall, properties, cover, design)
 
     program = heat_month
@@ -187,7 +194,7 @@ def _month(
         first, contents.liquid_share(first), zero, zero, state.maximum_thawed_fraction, none, none, none, none
     )
 
-    def step(carried, forcing):
+    def step(carried: _Totals, forcing: tuple[Array, Array]) -> tuple[_Totals, None]:
         surface, resistance = forcing
         return _add_sub_step(carried, surface, resistance, contents, properties, design), None
 
@@ -260,7 +267,7 @@ def close_year(
     """
     thickness = jnp.asarray(design.thickness, state.enthalpy.dtype)
 
-    def step(carry, layer):
+    def step(carry: tuple[Array, ...], layer: tuple[Array, ...]) -> tuple[tuple[Array, ...], None]:
         reached, total = carry
         fraction, d = layer
         reached = reached * fraction
@@ -292,7 +299,7 @@ def reset_deep_profile(
     """
     p = properties
 
-    def layer_at(edges):
+    def layer_at(edges: Sequence[float]) -> int:
         return next(i for i, edge in enumerate(edges[1:]) if depth < edge or edge == design.bottom)
 
     last, reported = layer_at(design.layer_edges), layer_at(design.reported_edges)
@@ -301,7 +308,7 @@ def reset_deep_profile(
     frozen = p.resistance_lower_frozen[above] + p.resistance_upper_frozen[below]
     thawed = p.resistance_lower_thawed[above] + p.resistance_upper_thawed[below]
 
-    def step(temperature, face):
+    def step(temperature: Array, face: tuple[Array, Array]) -> tuple[Array, Array]:
         temperature = temperature + p.geothermal_heat_flux * jnp.where(temperature < 0.0, *face)
         return temperature, temperature
 

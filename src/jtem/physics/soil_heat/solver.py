@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import dataclasses
 import functools
+from collections.abc import Callable
 
 import equinox as eqx
 import jax
@@ -123,7 +124,7 @@ def _sweep(
     """
     layers = content.shape[0]
 
-    def up(j, carry):
+    def up(j: Array, carry: tuple[Array, ...]) -> tuple[Array, ...]:
         p, r, p_all, r_all = carry
         i = layers - 1 - j
         row, g = column.of_layer(i), _row(conductance, i)
@@ -134,7 +135,7 @@ def _sweep(
 
     _, _, p, r = lax.fori_loop(0, layers - 1, up, (p[-1], r[-1], p, r))
 
-    def down(i, carry):
+    def down(i: Array, carry: tuple[Array, ...]) -> tuple[Array, ...]:
         above, x = carry
         row, g = column.of_layer(i), _row(conductance, i)
         a = g + _row(p, i)
@@ -159,7 +160,7 @@ def _choose_phases(
 ) -> Int[Array, "layer *cells"]:
     """Phase of every layer at the end of the step (its number), by the fixed word of sweeps."""
 
-    def sweep_all(carry, word):
+    def sweep_all(carry: tuple[Array, ...], word: str) -> tuple[Array, ...]:
         x, p, r = carry
         for kind in word:
             x, p, r = _sweep(x, p, r, column, conductance, content, surface, kind)
@@ -193,13 +194,13 @@ def _solve(
     c, c_tau = column.for_layers().line_of_phase(phase)
     load = (content + c_tau).at[-1].add(source).at[0].add(conductance[0] * surface)
 
-    def conduct(temperature):
+    def conduct(temperature: Array) -> Array:
         above = jnp.concatenate([jnp.zeros_like(temperature[:1]), temperature[:-1]])
         flux = conductance * (above - temperature)
         below = jnp.concatenate([flux[1:], jnp.zeros_like(flux[:1])])
         return c * temperature - flux + below
 
-    def solve(_, load):
+    def solve(_: Callable[[Array], Array], load: Array) -> Array:
         if on_gpu:
             return lax.platform_dependent(c, conductance, load, cuda=kernels.tridiagonal, default=_tridiagonal)
         return _tridiagonal(c, conductance, load)
@@ -219,7 +220,7 @@ def _tridiagonal(
     """
     layers = load.shape[0]
 
-    def up(j, carry):
+    def up(j: Array, carry: tuple[Array, ...]) -> tuple[Array, ...]:
         q, y, g_below, e_all, y_all = carry
         i = layers - 1 - j
         g = _row(conductance, i)
@@ -228,7 +229,7 @@ def _tridiagonal(
         y = (_row(load, i) + g_below * y) * w
         return k * w, y, g, _put(e_all, g * w, i), _put(y_all, y, i)
 
-    def down(i, carry):
+    def down(i: Array, carry: tuple[Array, ...]) -> tuple[Array, ...]:
         above, e, y = carry
         temperature = _row(e, i) * above + _row(y, i)
         return temperature, e, _put(y, temperature, i)

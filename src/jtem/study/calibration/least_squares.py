@@ -14,12 +14,13 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 
 from jtem.errors import InputError
-from jtem.parameters import constrain, unconstrain
 
 REASONS = {
     "": "still searching",
@@ -37,6 +38,17 @@ CONVERGED = ("decrease", "gradient", "exact", "step", "rounding")
 
 
 # --- bounds ----------------------------------------------------------------------------------------------------------
+
+
+def bounded(
+    free: jax.Array, low: np.ndarray | jax.Array, width: np.ndarray | jax.Array, logs: np.ndarray | jax.Array
+) -> tuple[jax.Array, jax.Array]:
+    """Free coordinates (..., p) to values inside their bounds, and these on their scale.
+
+    ``low``, ``width`` (p,): the bounds on that scale; ``logs`` (p,): whether it is the logarithm.
+    """
+    on_scale = jnp.asarray(low) + jax.nn.sigmoid(free) * width
+    return jnp.where(logs, jnp.exp(jnp.where(logs, on_scale, 0.0)), on_scale), on_scale
 
 
 @dataclass(frozen=True)
@@ -65,15 +77,29 @@ class Transform:
             if scale == "log" and low <= 0:
                 raise InputError(f"'{name}' is on log scale but its lower bound is {low:g}; give a positive bound")
 
-    def _each(self, function: Callable, values: np.ndarray) -> np.ndarray:
-        columns = np.moveaxis(np.asarray(values, dtype=np.float64), -1, 0)
-        made = [
-            column
-            if scale == "weight"
-            else np.asarray(function(jnp.asarray(column), float(low), float(high), scale), dtype=np.float64)
-            for column, low, high, scale in zip(columns, self.lower, self.upper, self.scales, strict=True)
-        ]
-        return np.stack(made, axis=-1)
+    @cached_property
+    def logs(self) -> np.ndarray:
+        """Whether each parameter is on log scale, (p,)."""
+        return np.array([scale == "log" for scale in self.scales])
+
+    @cached_property
+    def weights(self) -> np.ndarray:
+        """Whether each is a weight, its own coordinate, (p,)."""
+        return np.array([scale == "weight" for scale in self.scales])
+
+    @cached_property
+    def low(self) -> np.ndarray:
+        """Lower bounds on the parameters' scales, (p,)."""
+        return self.on_scale(np.asarray(self.lower, dtype=np.float64))
+
+    @cached_property
+    def width(self) -> np.ndarray:
+        """Distance between the bounds on the parameters' scales, (p,)."""
+        return self.on_scale(np.asarray(self.upper, dtype=np.float64)) - self.low
+
+    def on_scale(self, values: np.ndarray) -> np.ndarray:
+        """Values (..., p), logarithms of those on log scale."""
+        return np.where(self.logs, np.log(np.where(self.logs, values, 1.0)), values)
 
     def free(self, values: np.ndarray) -> np.ndarray:
         """Values (..., p) to free coordinates; raises ``InputError`` for a value not strictly inside its bounds."""
@@ -86,33 +112,33 @@ class Transform:
                     f"start value {found:g} of '{name}' is not inside its bounds [{low:g}, {high:g}]; move the start or the "
                     "bounds"
                 )
-        return self._each(unconstrain, values)
+        given = np.asarray(values, dtype=np.float64)
+        on_scale = np.where(self.logs, jnp.log(jnp.asarray(np.where(self.logs, given, 1.0))), given)
+        share = jnp.asarray((on_scale - self.low) / self.width)
+        return np.where(self.weights, given, np.asarray(jnp.log(share) - jnp.log1p(-share), dtype=np.float64))
 
     def values(self, free: np.ndarray) -> np.ndarray:
         """Free coordinates (..., p) to values."""
-        return self._each(constrain, free)
+        x = jnp.asarray(np.asarray(free, dtype=np.float64))
+        made, _ = bounded(x, *(np.broadcast_to(part, x.shape) for part in (self.low, self.width, self.logs)))
+        return np.where(self.weights, np.asarray(free, dtype=np.float64), np.asarray(made, dtype=np.float64))
 
     def slope(self, free: np.ndarray) -> np.ndarray:
         """Derivative of the values by the free coordinates, (..., p)."""
         share = 1.0 / (1.0 + np.exp(-np.asarray(free, dtype=np.float64)))
-        width = [
-            math.log(h / low) if s == "log" else h - low
-            for low, h, s in zip(self.lower, self.upper, self.scales, strict=True)
-        ]
-        outer = np.where([s == "log" for s in self.scales], self.values(free), 1.0)
-        weight = np.array([s == "weight" for s in self.scales])
-        return np.where(weight, 1.0, outer * np.where(weight, 1.0, width) * share * (1.0 - share))
+        ratios = zip(self.lower, self.upper, self.logs, strict=True)
+        width = np.array([math.log(high / low) if log else high - low for low, high, log in ratios])
+        slope = np.where(self.logs, self.values(free), 1.0) * width * share * (1.0 - share)
+        return np.where(self.weights, 1.0, slope)
 
     def at_bounds(self, values: np.ndarray, share: float = 0.01) -> list[tuple[str, str]]:
         """Names of parameters within ``share`` of the width (on their scale) of a bound: ``[(name, "lower")]``."""
-        stuck = []
-        for name, value, low, high, scale in zip(self.names, values, self.lower, self.upper, self.scales, strict=True):
-            if scale == "log":
-                value, low, high = (math.log(v) for v in (value, low, high))
-            place = (value - low) / (high - low)
-            if place <= share or place >= 1.0 - share:
-                stuck.append((name, "lower" if place <= share else "upper"))
-        return stuck
+        place = (self.on_scale(np.asarray(values, dtype=np.float64)) - self.low) / self.width
+        return [
+            (name, "lower" if at <= share else "upper")
+            for name, at in zip(self.names, place, strict=True)
+            if at <= share or at >= 1.0 - share
+        ]
 
     def interval(self, free: np.ndarray, covariance: np.ndarray, deviations: float = 1.959964) -> np.ndarray:
         """Lower and upper end of each parameter, (2, p): normal in free coordinates, so never outside the bounds.

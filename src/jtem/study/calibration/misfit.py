@@ -30,6 +30,7 @@ from jtem.numerics import safe
 from jtem.physics.soil_heat import ThermalState
 from jtem.run import course, equilibrium, spinup, years
 from jtem.state import Cell, Climate, Controls
+from jtem.study.calibration.least_squares import bounded
 from jtem.study.calibration.problem import START, Channel, acts_on_heat
 
 Pools = tuple[step.WaterStateWithThaw, step.CarbonState]
@@ -340,15 +341,17 @@ def misfit(
     setting: Setting, x: jax.Array, site: SiteInputs, heat: Heat | None, target: Target
 ) -> tuple[jax.Array, jax.Array]:
     """Sum of squared residuals at x (coordinate,), and the log-density of the change of variables to x (for samplers)."""
-    on_scale = target.low + jax.nn.sigmoid(x) * target.width
+    values, on_scale = bounded(x, target.low, target.width, target.logarithmic)
     change = jax.nn.log_sigmoid(x) + jax.nn.log_sigmoid(-x)
     if target.fields is not None:
-        on_scale = jnp.where(target.fields.weight, x, on_scale)
-        change = jnp.where(target.fields.weight, jnp.zeros_like(x), change)
-    values = jnp.where(target.logarithmic, jnp.exp(on_scale), on_scale)
+        weight = target.fields.weight
+        values, on_scale = (jnp.where(weight, x, part) for part in (values, on_scale))
+        change = jnp.where(weight, jnp.zeros_like(x), change)
     local = values[target.index]
     if target.fields is not None:
-        local = jax.vmap(functools.partial(_with_fields, target.fields, values))(target.fields.design, local)
+        local = jax.vmap(functools.partial(_with_fields, target.fields, values))(
+            jnp.asarray(target.fields.design), local
+        )
     simulated, _ = jax.vmap(functools.partial(_site_values, setting))(local, site, heat)
     error = (simulated - target.observed) * target.weight
     if target.bound is not None:

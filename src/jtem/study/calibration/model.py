@@ -13,7 +13,7 @@ from jaxtyping import PyTree
 from jtem.constants import MONTHS_PER_YEAR
 from jtem.covariates import design_matrix
 from jtem.errors import InputError
-from jtem.parameters import Handle, unconstrain
+from jtem.parameters import Handle
 from jtem.study.calibration import misfit
 from jtem.study.calibration.least_squares import Transform
 from jtem.study.calibration.problem import Free, Problem, check_free
@@ -101,12 +101,8 @@ class Model:
         matrix = design_matrix(problem.covariates, problem.communities, free.covariates, communities)
         labels = [f"{free.label}:{word}" for word in ("constant", *free.covariates, *communities)]
         assert free.start is not None
-        if not free.lower < free.start < free.upper:
-            raise InputError(
-                f"start value {free.start:g} of '{free.label}' is not inside its bounds [{free.lower:g}, {free.upper:g}]; "
-                "move the start or the bounds"
-            )
-        begin = float(unconstrain(jnp.asarray(free.start), free.lower, free.upper, free.scale))
+        bounds = Transform((free.label,), np.array([free.lower]), np.array([free.upper]), (free.scale,))
+        begin = float(bounds.free(np.array([free.start]))[0])
         return labels, matrix, [(begin, free.deviations[0]), *[(0.0, free.deviations[1])] * (len(labels) - 1)]
 
     def _start(self, free: Free, members: Sequence[int], label: str) -> float:
@@ -172,8 +168,7 @@ class Model:
         self.fitted = np.flatnonzero(o.fitted)
         self.with_prior = np.flatnonzero([p is not None for p in self.prior])
         transform = self.transform
-        logs = np.array([s == "log" for s in transform.scales])
-        low, high = (np.where(logs, np.log(np.where(logs, v, 1.0)), v) for v in (transform.lower, transform.upper))
+        logs = transform.logs
         mean = np.array([0.0 if p is None else p[0] for p in self.prior])
         observed, weight = np.zeros(shape), np.zeros(shape)
         at = (o.site[self.fitted], self.position[self.fitted])
@@ -192,13 +187,13 @@ class Model:
                 np.array([np.log(f.lower) if log else f.lower for f, log in zip(problem.free, slots, strict=True)]),
                 _widths(problem.free),
                 np.array(slots),
-                np.array([s == "weight" for s in transform.scales]),
+                transform.weights,
             ),
             index=self.index,
             observed=observed,
             weight=weight,
-            low=low,
-            width=high - low,
+            low=transform.low,
+            width=transform.width,
             logarithmic=logs,
             prior_mean=np.where(logs & (mean > 0), np.log(np.where(mean > 0, mean, 1.0)), mean),
             prior_weight=np.array([0.0 if p is None else 1.0 / p[1] for p in self.prior]),
@@ -282,10 +277,6 @@ class Model:
         assert self._last is not None
         return self._last[3]
 
-    def _on_scale(self, values: np.ndarray) -> np.ndarray:
-        logs = np.array([s == "log" for s in self.transform.scales])
-        return np.where(logs, np.log(np.where(logs, values, 1.0)), values)
-
     def _lost(self, error: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Residuals (start, residual) as they count, and their derivative by ``error``: 0 below a bound, Cauchy's loss."""
         o, scale = self.problem.observations, self.problem.loss_scale
@@ -310,7 +301,7 @@ class Model:
         simulated, _ = self.sensitivity(values)
         o, t = self.problem.observations, self.target
         made, _ = self._lost((simulated[:, self.fitted] - o.value[self.fitted]) / o.error[self.fitted])
-        prior = (self._on_scale(values) - t.prior_mean) * t.prior_weight
+        prior = (self.transform.on_scale(values) - t.prior_mean) * t.prior_weight
         return np.concatenate([made, prior[:, self.with_prior]], axis=1)
 
     def jacobian(self, x: np.ndarray) -> np.ndarray:
@@ -320,7 +311,7 @@ class Model:
         o, t = self.problem.observations, self.target
         _, by_error = self._lost((simulated[:, self.fitted] - o.value[self.fitted]) / o.error[self.fitted])
         made = by_values[:, self.fitted] * (by_error / o.error[self.fitted])[:, :, None] * slope[:, None, :]
-        logs = np.array([s == "log" for s in self.transform.scales])
+        logs = self.transform.logs
         by_x = np.where(logs, slope / np.where(logs, values, 1.0), slope) * t.prior_weight
         rows = np.zeros((x.shape[0], self.with_prior.size, x.shape[1]))
         rows[:, np.arange(self.with_prior.size), self.with_prior] = by_x[:, self.with_prior]
@@ -346,7 +337,7 @@ class Model:
         """
         residual, jacobian = self.residuals(x), self.jacobian(x)
         share = 1.0 / (1.0 + np.exp(-x))
-        bounded = np.array([scale != "weight" for scale in self.transform.scales])
+        bounded = ~self.transform.weights
         change = -((np.logaddexp(0.0, -x) + np.logaddexp(0.0, x)) * bounded).sum(axis=1)
         value = -0.5 * (residual**2).sum(axis=1) + change
         return value, -np.einsum("sr,src->sc", residual, jacobian) + (1.0 - 2.0 * share) * bounded

@@ -7,8 +7,8 @@ chain rule through them. Sites of the problem are communities: a coordinate acts
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Sequence
+from dataclasses import replace
 
 import jax
 import jax.numpy as jnp
@@ -17,157 +17,20 @@ import numpy as np
 from jtem.constants import LAYER_EDGES, PERMAFROST_THAW_LIMIT
 from jtem.errors import InputError
 from jtem.study.calibration.model import Model
+from jtem.study.calibration.printed import THAW, Course, Paper, Stage, Totals
 from jtem.study.calibration.problem import Problem
 from jtem.study.sensitivity.model import Model as Columns
 from jtem.study.sensitivity.walk import in_chunks
 
-RUNS = ("S_Trans", "S_PF", "S_CO2")
-"""Runs of a factorial that the numbers are made of: all factors free; no exposure; CO2 held."""
-THAW = "active_layer_thickness"
-SCALARS = (
-    THAW,
-    "maximum_unfrozen_thickness",
-    "net_primary_production",
-    "net_ecosystem_production",
-    "heterotrophic_respiration",
-    "heterotrophic_respiration_thawed_permafrost",
-    "vegetation_carbon",
-    "soil_carbon",
-    "vegetation_nitrogen",
-    "exposed_carbon",
-    "exposed_organic_nitrogen",
-    "net_nitrogen_mineralization",
-    "nitrogen_uptake",
-)
-LAYERED = ("layer_exposed_carbon", "layer_respiration")
-"""Yearly outputs that are needed; the layered ones come last, a row a layer."""
-KEYS = (
-    "vegetation_carbon",
-    "soil_carbon",
-    "active_layer_increase",
-    "exposed_carbon",
-    "decomposed_carbon",
-    "decomposed_share",
-    "soil_carbon_thawed_change",
-    "exposed_share_1_3m",
-    "exposed_carbon_0_3m",
-    "emission_share_1_2m",
-    "ecosystem_carbon_change",
-    "nep_2090s",
-    "nep_2090s_without_thaw",
-    "thawed_respiration_share_2090s",
-    "thawed_share_of_rh_increase",
-    "rh_2100_by_thaw",
-    "rh_by_thaw",
-    "npp_2090s_by_thaw",
-    "npp_by_thaw",
-    "nep_2090s_by_thaw",
-    "ecosystem_carbon_by_thaw",
-    "vegetation_carbon_by_thaw",
-    "vegetation_nitrogen_by_thaw",
-    "exposed_organic_nitrogen",
-    "thawed_uptake_share",
-    "ecosystem_carbon_by_co2",
-)
-"""Numbers that can be fitted."""
 PETAGRAMS = 1e15  # g
-BASE = (2010, 2015)
-"""Years whose mean active layer tells where permafrost is (Liu et al. 2024)."""
+STEEPEST = 1e3
+"""Relative change of a column's output per relative change of a coordinate beyond which there is no slope: heat after a repeated
+spin-up is rough near 0 degC (docs/model.md#h17)."""
 
 
-Stage = str | tuple[str, str]
-"""A stage of a course: "" (history) or (scenario, run)."""
-
-
-# --- printed numbers from yearly totals ----------------------------------------------------------------------------------
-
-
-@dataclass(frozen=True)
-class Course:
-    """Years of the totals: ``stages`` "" (history) and (scenario, run) to positions in time; ``years``: of each position."""
-
-    stages: Mapping[Stage, np.ndarray]
-    years: np.ndarray
-
-    @property
-    def scenarios(self) -> tuple[str, ...]:
-        """Names of the scenarios."""
-        return tuple(dict.fromkeys(key[0] for key in self.stages if key))
-
-
-Series = Callable[[Stage, str], jax.Array]
-"""(stage, variable) to its regional series, Pg or Pg yr-1 (year,), of layered ones (layer, year); active layer in m."""
-
-
-def numbers(course: Course, series: Series) -> dict[tuple[str, str], jax.Array]:
-    """Numbers of Liu et al. (2024) by key and scenario, units as printed; the definitions are those of ``report.liu2024``.
-
-    JAX traces it: derivatives follow.
-    """
-    past = course.years[course.stages[""]]
-    found: dict[tuple[str, str], jax.Array] = {
-        ("vegetation_carbon", "historical"): series("", "vegetation_carbon")[-1],
-        ("soil_carbon", "historical"): series("", "soil_carbon")[-1],
-    }
-    for s in course.scenarios:
-        found |= {(key, s): value for key, value in _of_scenario(course, series, s, past.size).items()}
-    return found
-
-
-def _of_scenario(course: Course, series: Series, s: str, past: int) -> dict[str, jax.Array]:
-    years = course.years[course.stages[s, "S_Trans"]]
-    decade = (years >= years[-1] - 10) & (years <= years[-1] - 1)
-
-    def free(name: str) -> jax.Array:
-        return series((s, "S_Trans"), name)
-
-    def effect(name: str, held: str = "S_PF") -> jax.Array:
-        return free(name) - series((s, held), name)
-
-    rh, thawed = free("heterotrophic_respiration"), free("heterotrophic_respiration_thawed_permafrost")
-    npp, nep = "net_primary_production", "net_ecosystem_production"
-    exposed, lost = free("exposed_carbon").sum(), thawed.sum()
-    by_layer, respired = (free(name).sum(axis=-1) for name in LAYERED)
-    bottom = np.asarray(LAYER_EDGES[1:])
-    metres = [bottom <= 1.001, (bottom > 1.001) & (bottom <= 2.001), (bottom > 2.001) & (bottom <= 3.001)]
-    depth = [by_layer[rows].sum() for rows in metres]
-    before = series("", "heterotrophic_respiration")[past - 5 :].mean()
-    drh, dnep = effect("heterotrophic_respiration"), effect(nep)
-    taken, mineral = effect("nitrogen_uptake").sum(), effect("net_nitrogen_mineralization").sum()
-    return {
-        "active_layer_increase": free(THAW)[-5:].mean() - series("", THAW)[-5:].mean(),
-        "exposed_carbon": exposed,
-        "decomposed_carbon": lost,
-        "decomposed_share": 100.0 * lost / exposed,
-        "soil_carbon_thawed_change": -lost,
-        "exposed_share_1_3m": 100.0 * (depth[1] + depth[2]) / by_layer.sum(),
-        "exposed_carbon_0_3m": depth[0] + depth[1] + depth[2],
-        "emission_share_1_2m": 100.0 * respired[metres[1]].sum() / respired.sum(),
-        "ecosystem_carbon_change": free(nep).sum(),
-        "nep_2090s": free(nep)[decade].mean(),
-        "nep_2090s_without_thaw": (free(nep) + thawed)[decade].mean(),
-        "thawed_respiration_share_2090s": 100.0 * thawed[decade].mean() / rh[decade].mean(),
-        "thawed_share_of_rh_increase": 100.0 * lost / (rh - before).sum(),
-        "rh_2100_by_thaw": drh[-1],
-        "rh_by_thaw": drh.sum(),
-        "npp_2090s_by_thaw": effect(npp)[decade].mean(),
-        "npp_by_thaw": effect(npp).sum(),
-        "nep_2090s_by_thaw": dnep[decade].mean(),
-        "ecosystem_carbon_by_thaw": dnep.sum(),
-        "vegetation_carbon_by_thaw": effect("vegetation_carbon")[-1],
-        "vegetation_nitrogen_by_thaw": 1000.0 * effect("vegetation_nitrogen")[-1],
-        "exposed_organic_nitrogen": free("exposed_organic_nitrogen").sum(),
-        "thawed_uptake_share": 100.0 * taken / mineral,
-        "ecosystem_carbon_by_co2": effect(nep, "S_CO2").sum(),
-    }
-
-
-# --- the model -----------------------------------------------------------------------------------------------------------
-
-
-def thinned(community: Sequence[str], area: np.ndarray, count: int) -> tuple[np.ndarray, np.ndarray]:
-    """Rows of about ``count`` columns (0: all), evenly from each community in order, and their areas, scaled so that each
-    community keeps its own; ``area`` (column,).
+def thinned(community: Sequence[str], area: np.ndarray, air: np.ndarray, count: int) -> tuple[np.ndarray, np.ndarray]:
+    """Rows of about ``count`` columns (0: all), evenly from the coldest to the warmest of each community, and their areas, scaled
+    so that each community keeps its own; ``area``, ``air`` (column,): mean temperature.
     """
     names = np.asarray(community)
     if not count or count >= names.size:
@@ -175,6 +38,7 @@ def thinned(community: Sequence[str], area: np.ndarray, count: int) -> tuple[np.
     rows, areas = [], []
     for name in dict.fromkeys(community):
         mine = np.flatnonzero(names == name)
+        mine = mine[np.argsort(air[mine], kind="stable")]
         number = max(1, round(count * mine.size / names.size))
         kept = mine[np.unique(np.round(np.linspace(0.0, mine.size - 1.0, 2 * number + 1)[1::2]).astype(int))]
         rows.append(kept)
@@ -183,11 +47,18 @@ def thinned(community: Sequence[str], area: np.ndarray, count: int) -> tuple[np.
     return np.concatenate(rows)[order], np.concatenate(areas)[order]
 
 
+def rows_of(paper: Paper) -> dict[str, slice]:
+    """Where each yearly output stands among the rows of the outputs: a row each, of layered ones a row a layer."""
+    layers, first = len(LAYER_EDGES) - 1, len(paper.scalars)
+    rows = {name: slice(k, k + 1) for k, name in enumerate(paper.scalars)}
+    return rows | {name: slice(first + k * layers, first + (k + 1) * layers) for k, name in enumerate(paper.layered)}
+
+
 class Regional(Model):
     """Residuals and Jacobian of printed regional numbers; ``problem``: sites are communities, observations ``keys``.
 
     ``columns``: history and the runs as stages, one scenario "runs" of drivers. ``area`` (column,) in m2. ``keys``: of
-    :func:`numbers`, in the order of the observations. ``skipped``: columns without an equilibrium at the last point.
+    ``paper.numbers``, in the order of the observations. ``skipped``: columns without an equilibrium at the last point.
     """
 
     def __init__(
@@ -197,19 +68,17 @@ class Regional(Model):
         area: np.ndarray,
         course: Course,
         keys: Sequence[tuple[str, str]],
+        paper: Paper,
     ):
         """Lay the problem out."""
         super().__init__(problem)
-        self.columns, self.area, self.course, self.keys = columns, area, course, tuple(keys)
+        self.columns, self.area, self.course, self.keys, self.paper = columns, area, course, tuple(keys), paper
         self.skipped = 0
         self._known: dict[bytes, tuple[np.ndarray, np.ndarray, np.ndarray]] = {}
         known = {name: s for s, name in enumerate(problem.communities)}
         self.site_of = np.array([known[name] for name in columns.communities])
         self._places = [[np.array(columns.vector.index([name])) for name in free.names] for free in problem.free]
-        layers = len(LAYER_EDGES) - 1
-        self._rows = {name: slice(k, k + 1) for k, name in enumerate(SCALARS)} | {
-            name: slice(len(SCALARS) + k * layers, len(SCALARS) + (k + 1) * layers) for k, name in enumerate(LAYERED)
-        }
+        self._rows = rows_of(paper)
 
     def moved(self, values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Vectors of parameters (column, n) at values (coordinate,), and their derivatives (column, coordinate, n)."""
@@ -261,44 +130,60 @@ class Regional(Model):
 
         seeds = (steps, jax.tree.map(still, drivers))
         (scenario,) = model.drivers
-        size = max(1, model.chunk_columns // count)
+        chunks = -(-model.columns * count // model.chunk_columns)
+        size = -(-model.columns // chunks)
         y, code, slope = in_chunks(model, scenario, size, lambda chunk: chunk.tangent(seeds))
+        slope[self.rough(values, y, slope)] = 0.0
         usable = (code == 0) & np.isfinite(y).all(axis=(1, 2)) & np.isfinite(slope).all(axis=(1, 2, 3))
         self.skipped = int((~usable).sum())
         if not usable.any():
             raise InputError("no column has an equilibrium; move the start values")
         codes = np.array([int(code[self.site_of == s].max(initial=0)) for s in range(len(self.problem.sites))])
-        found, by_values = self.reduce(
-            y[usable], slope[usable], self.area[usable] * self.area.sum() / self.area[usable].sum()
-        )
+        area = self.area[usable] * self.area.sum() / self.area[usable].sum()
+        found, by_values = self.reduce(y[usable], slope[usable], area, self.site_of[usable])
         return found, by_values, codes
 
-    def reduce(self, y: np.ndarray, slope: np.ndarray, area: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    def rough(self, values: np.ndarray, y: np.ndarray, slope: np.ndarray) -> np.ndarray:
+        """Where (column, coordinate) a derivative is no slope; ``y``, ``slope`` as in :meth:`reduce`. It counts as zero."""
+        size = np.maximum(np.abs(y).max(axis=-1), 1e-6)
+        with np.errstate(invalid="ignore"):
+            change = np.abs(slope).max(axis=-1) * np.abs(values)[:, None]
+            return (change > STEEPEST * size[:, None]).any(axis=-1)
+
+    def reduce(
+        self, y: np.ndarray, slope: np.ndarray, area: np.ndarray, site: np.ndarray
+    ) -> tuple[np.ndarray, np.ndarray]:
         """Numbers (number,) and derivatives (number, coordinate) from outputs (column, row, time) and theirs
-        (column, coordinate, row, time).
+        (column, coordinate, row, time); ``site`` (column,): community.
         """
         depth = self._rows[THAW]
         past = self.course.stages[""]
-        base = past[(self.course.years[past] >= BASE[0]) & (self.course.years[past] <= BASE[1])]
-        frozen = y[:, depth.start, base].mean(axis=1) < PERMAFROST_THAW_LIMIT
+        base = self.paper.base(int(self.course.years[past[-1]]))
+        inside = past[(self.course.years[past] >= base[0]) & (self.course.years[past] <= base[1])]
+        frozen = y[:, depth.start, inside].mean(axis=1) < PERMAFROST_THAW_LIMIT
         if not frozen.any():
-            raise InputError("no column has permafrost in 2010-2015; move the start values")
-        share = area * frozen
+            raise InputError(f"no column has permafrost in {base[0]}-{base[1]}; move the start values")
         capped = y[:, depth] > PERMAFROST_THAW_LIMIT
         y, slope = y.copy(), slope.copy()
         y[:, depth] = np.minimum(y[:, depth], PERMAFROST_THAW_LIMIT)
         slope[:, :, depth] = np.where(capped[:, None], 0.0, slope[:, :, depth])
-        total = np.einsum("c,crt->rt", share, y) / PETAGRAMS
-        moved = np.einsum("c,cprt->prt", share, slope) / PETAGRAMS
+        names = ("", *self.paper.groups)
+        member = np.array([[not name or self.problem.communities[k] == name for k in site] for name in names])
+        share = area * frozen * member
+        if (empty := [name for name, row in zip(names, share, strict=True) if not row.any()]) != []:
+            raise InputError(f"no column of '{empty[0]}' has permafrost in {base[0]}-{base[1]}; move the start values")
+        total = np.einsum("gc,crt->grt", share, y) / PETAGRAMS
+        moved = np.einsum("gc,cprt->pgrt", share, slope) / PETAGRAMS
         for part in (total[None], moved):
-            part[:, depth] *= PETAGRAMS / share.sum()
+            part[:, :, depth] *= (PETAGRAMS / share.sum(axis=1))[:, None, None]
+        areas = dict(zip(names, share.sum(axis=1), strict=True))
 
         def of(totals: jax.Array) -> jax.Array:
-            def series(stage: Stage, name: str) -> jax.Array:
-                part = totals[self._rows[name]][:, self.course.stages[stage]]
-                return part if name in LAYERED else part[0]
+            def series(stage: Stage, name: str, group: str) -> jax.Array:
+                part = totals[names.index(group), self._rows[name]][:, self.course.stages[stage]]
+                return part if name in self.paper.layered else part[0]
 
-            made = numbers(self.course, series)
+            made = self.paper.numbers(Totals(self.course, series, areas))
             return jnp.stack([made[key] for key in self.keys])
 
         value, by = jax.vmap(lambda d: jax.jvp(of, (jnp.asarray(total),), (d,)), out_axes=(None, 0))(jnp.asarray(moved))
