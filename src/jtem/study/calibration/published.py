@@ -25,7 +25,7 @@ from jtem.study.sensitivity.walk import in_chunks
 PETAGRAMS = 1e15  # g
 STEEPEST = 1e3
 """Relative change of a column's output per relative change of a coordinate beyond which there is no slope: heat after a repeated
-spin-up is rough near 0 degC (docs/model.md#h17)."""
+spin-up is rough near 0 degC (docs/model.md#h14)."""
 
 
 def thinned(community: Sequence[str], area: np.ndarray, air: np.ndarray, count: int) -> tuple[np.ndarray, np.ndarray]:
