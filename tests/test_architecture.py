@@ -13,7 +13,7 @@ import pytest
 SOURCE = Path(__file__).resolve().parents[1] / "src" / "jtem"
 
 GROUND = {"constants", "errors", "files", "records"}
-BASE = GROUND | {"state", "parameters"}
+BASE = GROUND | {"state", "parameters", "covariates"}
 CORE = BASE | {"numerics", "physics", "step", "run", "study"}
 ALLOWED = {
     "constants": set(),
@@ -25,7 +25,8 @@ ALLOWED = {
     "compile_cache": set(),
     "devices": {"compile_cache"},
     "state": {"constants"},
-    "parameters": {"constants", "errors"},
+    "covariates": set(),
+    "parameters": {"constants", "errors", "covariates"},
     "variables": {"constants", "errors", "files"},
     "physics": {"constants", "state", "parameters", "numerics"},
     "step": {"constants", "errors", "state", "parameters", "numerics", "physics", "step"},
@@ -36,12 +37,12 @@ ALLOWED = {
     "report": GROUND | {"coast", "variables", "report"},
     "plan": {
         "errors", "variables", "readers.catalogue", "physics.permafrost", "physics.nitrogen", "physics.snow",
-        "physics.soil_heat", "run", "run.factorial", "study.calibration.problem", "plan",
+        "physics.soil_heat", "run", "run.factorial", "study.calibration.problem", "covariates", "plan",
     },
     "cluster": GROUND | {"run", "devices", "writers", "cluster"},
     "assemble": CORE | {"variables", "devices", "plan", "readers", "writers.states", "assemble"},
     "front": CORE | {"variables", "devices", "plan", "readers", "writers", "report", "cluster", "assemble", "front"},
-    "commands": CORE - {"numerics", "state"} | {
+    "commands": CORE - {"numerics", "state", "covariates"} | {
         "variables", "devices", "compile_cache", "plan", "readers", "writers", "report", "cluster", "assemble", "front",
         "commands",
     },

@@ -142,6 +142,7 @@ def forward_equals_reverse(d):
 def test_no_parameter_is_dead():
     """Every trainable parameter moves an output in at least one scheme; those of options of soil heat are tried there."""
     alive = {f"soil_thermal.{name}" for name in (*OF_GROUND_OPTIONS, *OF_SURFACE)}
+    alive |= {name for name in TABLE.entries if name.startswith("soil_column.")}  # physics/test_soil_columns.py
     for scheme in CASES:
         moved = np.abs(reverse(scheme)).max(axis=(0, 1)) > 0
         names = inputs(scheme)[0]

@@ -21,6 +21,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import PyTree
 
+from jtem.covariates import COVARIATES, design_matrix
 from jtem.errors import InputError, suggest
 
 
@@ -93,6 +94,10 @@ class Handle:
         """Whether ``word`` names it: by its branch, its leaf or its element."""
         return word in (str(self), self.name, self.name.split(".")[0])
 
+    def covered_by(self, other: Handle) -> bool:
+        """Whether the other names the same numbers or the whole leaf."""
+        return other.name == self.name and other.element in (None, self.element)
+
     def pick(self, values: np.ndarray) -> np.ndarray:
         """Its numbers among those of the leaf (..., element)."""
         return values if self.element is None else values[..., self.element]
@@ -111,13 +116,42 @@ class Handle:
 
 
 @dataclasses.dataclass(frozen=True)
+class Field:
+    """A parameter that follows the covariates of a place: within ``lower`` and ``upper`` by logit (on log scale where ``scale``
+    is "log") of ``constant`` + weights . covariates + what the community adds.
+
+    ``name``: a :class:`Handle`'s. ``weights``: by name of :data:`jtem.covariates.COVARIATES`; ``communities``: what each adds.
+    """
+
+    name: str
+    lower: float
+    upper: float
+    scale: str
+    constant: float
+    weights: Mapping[str, float]
+    communities: Mapping[str, float]
+
+    def values(self, known: Mapping[str, np.ndarray], community: Sequence[str]) -> np.ndarray:
+        """The parameter of columns (column,), from their covariates (:func:`jtem.covariates.covariates`) and communities."""
+        matrix = design_matrix(known, community, tuple(self.weights), tuple(self.communities))
+        sum_ = matrix @ np.array([self.constant, *self.weights.values(), *self.communities.values()])
+        share = 1.0 / (1.0 + np.exp(-sum_))
+        if self.scale == "log":
+            return self.lower * (self.upper / self.lower) ** share
+        return self.lower + share * (self.upper - self.lower)
+
+
+@dataclasses.dataclass(frozen=True)
 class ParameterTable:
-    """All parameters of all communities with unit, bounds and source; origin files for provenance."""
+    """All parameters of all communities with unit, bounds and source; origin files for provenance. ``fields``: parameters that
+    follow the covariates of a place, in place of what ``entries`` say of them.
+    """
 
     communities: tuple[str, ...]
     titles: dict[str, str]
     entries: dict[str, Entry]
     files: tuple[str, ...]
+    fields: tuple[Field, ...] = ()
 
     def index(self, community: str) -> int:
         """Row of a community; raises ``InputError`` with the nearest known name."""
@@ -135,6 +169,7 @@ class ParameterTable:
     def hash(self) -> str:
         """Short hash of every value in the table."""
         text = repr([(n, sorted(e.values.items())) for n, e in sorted(self.entries.items())])
+        text += "".join(repr(field) for field in self.fields)
         return hashlib.sha256(text.encode()).hexdigest()[:12]
 
 
@@ -163,6 +198,7 @@ def read_table(tree_class: type, files: list[Path]) -> ParameterTable:
     """
     declared = dict(fields(tree_class))
     titles: dict[str, str] = {}
+    followed: dict[str, Field] = {}
     raw: dict[str, dict[str, Any]] = {}
     for path in files:
         try:
@@ -180,6 +216,7 @@ def read_table(tree_class: type, files: list[Path]) -> ParameterTable:
             if not titles:
                 raise InputError(f"{path}: no [communities] table; the first parameter file must name them")
         content.pop("overlay", None)
+        new = _fields_of(content.pop("fields", {}), declared, titles, path)
         for branch, block in content.items():
             if not isinstance(block, dict):
                 raise InputError(f"{path}: '{branch}' is {block!r}, not a table; {_form(branch, declared)}")
@@ -190,6 +227,8 @@ def read_table(tree_class: type, files: list[Path]) -> ParameterTable:
                 if not isinstance(item, dict):
                     raise InputError(f"{path}: '{full}' is {item!r}, not a table; {_form(full, declared)}")
                 _merge(raw, full, item, declared[full], titles, path)
+                followed = {k: f for k, f in followed.items() if Handle.of(k).name != full}
+        followed |= new
     missing = [name for name in declared if name not in raw]
     if missing:
         raise InputError(f"{files[0]}: no value for parameter '{missing[0]}' ({len(missing)} missing)")
@@ -211,9 +250,60 @@ def read_table(tree_class: type, files: list[Path]) -> ParameterTable:
             source=item["source"],
             values=item["values"],
         )
-    table = ParameterTable(tuple(titles), titles, entries, tuple(Path(f).name for f in files))
+    for name, field in followed.items():
+        _check_field(field, entries[Handle.of(name).name], str(files[-1]))
+    table = ParameterTable(tuple(titles), titles, entries, tuple(Path(f).name for f in files), tuple(followed.values()))
     check_order(table, getattr(tree_class, "ORDERED", ()), str(files[-1]))
     return table
+
+
+def _fields_of(blocks: object, declared: Collection[str], titles: Collection[str], path: Path) -> dict[str, Field]:
+    """Section [fields] of an overlay: a table by parameter with bounds, scale, constant, weights, communities."""
+    if not isinstance(blocks, dict):
+        raise InputError(f"{path}: 'fields' is {blocks!r}; write tables [fields.\"branch.field\"]")
+    made = {}
+    for name, block in blocks.items():
+        where = f"{path}: [fields.{name!r}]"
+        if Handle.of(name).name not in declared:
+            raise InputError(f"{where}: unknown parameter; {suggest(Handle.of(name).name, declared)}")
+        keys = {"bounds", "scale", "constant", "weights", "communities", "source"}
+        if not isinstance(block, dict) or set(block) - keys or not {"bounds", "constant"} <= set(block):
+            raise InputError(f"{where}: write bounds, scale, constant, weights, communities and source")
+        for key, known in (("weights", COVARIATES), ("communities", titles)):
+            given = block.get(key, {})
+            if not isinstance(given, dict) or not all(map(_is_number, given.values())):
+                raise InputError(f"{where}: {key} is {given!r}; write {key} = {{name = number}}")
+            for word in given:
+                if word not in known:
+                    raise InputError(f"{where}: {key} names the unknown '{word}'; {suggest(word, known)}")
+        bounds, scale = block["bounds"], block.get("scale", "linear")
+        good = isinstance(bounds, list) and len(bounds) == 2 and all(map(_is_number, bounds)) and bounds[0] < bounds[1]
+        if not good or scale not in ("linear", "log") or (scale == "log" and not bounds[0] > 0):
+            raise InputError(
+                f"{where}: bounds {bounds!r} and scale {scale!r}; give [low, high] and 'linear' or 'log' (low above 0)"
+            )
+        if not _is_number(block["constant"]):
+            raise InputError(f"{where}: constant is {block['constant']!r}, expected a number")
+        made[name] = Field(
+            name, float(bounds[0]), float(bounds[1]), scale, float(block["constant"]),
+            {k: float(v) for k, v in block.get("weights", {}).items()},
+            {k: float(v) for k, v in block.get("communities", {}).items()},
+        )  # fmt: skip
+    return made
+
+
+def _check_field(field: Field, entry: Entry, where: str) -> None:
+    """Raise ``InputError`` where a field names an element that its parameter has not, or reaches out of its bounds."""
+    handle = Handle.of(field.name)
+    shape = np.shape(next(iter(entry.values.values())))
+    if (handle.element is None) == bool(shape) or (shape and handle.element >= shape[0]):
+        said = f"one of the elements 0..{shape[0] - 1}" if shape else "no element"
+        raise InputError(f"{where}: field '{field.name}' must name {said} of '{handle.name}'; correct it")
+    if field.lower < entry.lower or field.upper > entry.upper:
+        raise InputError(
+            f"{where}: bounds [{field.lower:g}, {field.upper:g}] of field '{field.name}' reach outside the table's "
+            f"[{entry.lower:g}, {entry.upper:g}]; narrow them"
+        )
 
 
 def check_order(table: ParameterTable, ordered: Sequence[Sequence[str]], where: str) -> None:

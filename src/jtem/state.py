@@ -51,6 +51,9 @@ class Cell(eqx.Module):
     soil_carbon_profile: Float[AnyArray, "*cells layer"]  # gC m-2 in the 25 layers
     soil_nitrogen_profile: Float[AnyArray, "*cells layer"] | None = None  # gN m-2; None: by the C:N of the active pool
     inundated_fraction: Float[AnyArray, "*cells"] | None = None  # of a map; NaN and None: that of the community
+    own: Float[AnyArray, "*cells parameter"] | None = (
+        None  # values of the parameters that follow the place (Design.own)
+    )
 
 
 class Controls(eqx.Module):

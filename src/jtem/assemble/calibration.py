@@ -11,9 +11,11 @@ import numpy as np
 
 from jtem import parameters, step
 from jtem.assemble import inversion, model
+from jtem.assemble.fields import known_of, with_own
 from jtem.assemble.free_parameters import check_names, free
 from jtem.assemble.observed import observed
 from jtem.assemble.sites import sites
+from jtem.assemble.validation import folds_of
 from jtem.devices import use_all_cores
 from jtem.errors import InputError
 from jtem.files import Inputs
@@ -53,10 +55,14 @@ def case(plan: CalibrationPlan, data: Path | None, overlays: Sequence[str] = ())
     values = parameters.build(step.Parameters, table, made.pool_dtype)
     check_names(plan, table)
     found = sites(plan, inputs)
-    seen = observed(plan, found)
+    folds = folds_of(plan.validation, found)
+    seen = observed(plan, found, folds)
     spin_up, history = found.climates(plan.history, seen.last_year, where)
     cells = found.columns(table.communities, made.pool_dtype, where)
     communities = [table.communities[int(c)] for c in cells.community]
+    year = (spin_up.air_temperature, spin_up.precipitation, spin_up.shortwave_radiation)
+    known = known_of(cells, year, found.of_cells("sand"), found.of_cells("clay"))
+    made, cells = with_own(made, cells, known, table, not_free(plan, table))
     problem = Problem(
         sites=found.names,
         communities=tuple(communities),
@@ -68,7 +74,10 @@ def case(plan: CalibrationPlan, data: Path | None, overlays: Sequence[str] = ())
         observations=seen.rows,
         free=free(plan, found.names, communities, table),
         design=made,
+        covariates=known,
         heat_years=plan.history.heat_years,
+        loss_scale=plan.search.loss_scale,
+        folds=folds,
         heat_differences=plan.search.heat_differences,
     )
     search = {f.name: getattr(plan.search, f.name) for f in dataclasses.fields(Settings)}
@@ -87,6 +96,12 @@ def case(plan: CalibrationPlan, data: Path | None, overlays: Sequence[str] = ())
         search=Settings(**search),
         posterior=None if plan.posterior is None else sampling.Settings(**dataclasses.asdict(plan.posterior)),
     )
+
+
+def not_free(plan: CalibrationPlan, table: parameters.ParameterTable) -> list[parameters.Field]:
+    """Fields of the overlays but for those of parameters that the plan sets free."""
+    free_ones = [parameters.Handle.of(name) for part in plan.parameter for name in part.name]
+    return [f for f in table.fields if not any(parameters.Handle.of(f.name).covered_by(one) for one in free_ones)]
 
 
 def design(section: CalibrationModel, where: str) -> step.Design:

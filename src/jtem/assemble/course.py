@@ -14,6 +14,7 @@ from jtem import parameters, run, step, variables
 from jtem import plan as plans
 from jtem.assemble import model
 from jtem.assemble.domain import Loader, domain_of, loaders
+from jtem.assemble.fields import known_of, mean_year, with_own
 from jtem.devices import use_all_cores
 from jtem.errors import InputError, suggest
 from jtem.files import Inputs
@@ -110,6 +111,13 @@ def prepare(
     nitrogen = plan.domain.nitrogen_deposition
     table_of = inputs.here_or(nitrogen, f"{plan.where}: [domain] nitrogen_deposition") if nitrogen else None
     load = loaders(place, cells.count, plan.run.chunk_columns, table_of)
+    if table.fields:
+        cycle = load(plan.spinup.climate, plan.spinup.cycle, f"{plan.where}: [spinup] cycle", wrap=True)
+        year = [field[cells.column_cell] for field in mean_year(cycle, cells.count)]
+        sand, clay = (np.asarray(place.cells[name].values, np.float64)[cells.column_cell] for name in ("sand", "clay"))
+        known = known_of(cells.columns, year, sand, clay)
+        design, own = with_own(design, cells.columns, known, table)
+        cells = dataclasses.replace(cells, columns=own)
     experiment = Experiment(
         design=design,
         parameters=parameters.build(step.Parameters, table, design.pool_dtype),

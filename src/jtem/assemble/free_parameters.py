@@ -7,6 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from jtem import parameters
+from jtem.covariates import COVARIATES
 from jtem.errors import InputError, suggest
 from jtem.plan.calibration import CalibrationPlan, ParameterSection
 from jtem.study.calibration.problem import START, Free
@@ -71,6 +72,8 @@ def free(
                 scale=scale,
                 start=part.start,
                 prior=part.prior,
+                covariates=(part.covariates or tuple(COVARIATES)) if part.scope == "field" else (),
+                deviations=part.deviations,
                 sites=None if len(mine) == len(names) else tuple(mine),
             )
         )

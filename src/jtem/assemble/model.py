@@ -44,6 +44,7 @@ def design(section: ModelSection, where: str) -> step.Design:
         settling_snow=section.snow is snow.settling_cover,
         lit=section.lit_surface,
         solved=section.solve_heat,
+        from_place=section.soil_columns,
     )
     made = step.Design(
         permafrost=section.permafrost,

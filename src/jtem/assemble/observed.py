@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -17,6 +17,8 @@ from jtem.study.calibration.problem import Channel, Observations
 
 SUMMED = ("net_primary_production", "nitrogen_uptake")
 """Streams that are totals of a year; others are means."""
+FROZEN = (3.0, 5.0)
+"""Depths (m) of ground that is permafrost where thaw ends 1 m or more above."""
 
 
 class Observed(NamedTuple):
@@ -29,8 +31,12 @@ class Observed(NamedTuple):
     notes: tuple[str, ...]
 
 
-def observed(plan: CalibrationPlan, found: Sites) -> Observed:
-    """What the plan fits of the observations since history began; raises ``InputError``."""
+def observed(plan: CalibrationPlan, found: Sites, folds: np.ndarray | None = None) -> Observed:
+    """What the plan fits of the observations since history began; raises ``InputError``.
+
+    ``folds``: of the sites, -1 for those that no fit sees.
+    """
+    unseen = set() if folds is None else {n for n, fold in zip(found.names, folds, strict=True) if fold < 0}
     check_fit(plan.fit, found.names, plan.where)
     years, first = found.observations["year"].values, plan.history.first
     early = years < first
@@ -38,9 +44,11 @@ def observed(plan: CalibrationPlan, found: Sites) -> Observed:
     if early.any():
         notes.append(f"{int(early.sum())} observations before {first} left out")
     rows, channels = observation_rows(
-        plan.fit, found.observations.isel(observation=~early), found.names, first, plan.where
+        plan.fit, found.observations.isel(observation=~early), found.names, first, plan.where, unseen
     )
-    units = tuple(observations.STREAMS[channel.name.split(" ")[0]].unit for channel in channels)
+    units = tuple(
+        "degC" if channel.depth is not None else observations.STREAMS[channel.name].unit for channel in channels
+    )
     last = int(max([*years[np.isfinite(years)], *(part.last_year for part in found.parts), first]))
     return Observed(rows, channels, units, last, tuple(notes))
 
@@ -56,7 +64,12 @@ def check_fit(section: FitSection, names: Sequence[str], where: str) -> None:
 
 
 def observation_rows(
-    section: FitSection, found: xr.Dataset, names: Sequence[str], first: int, where: str
+    section: FitSection,
+    found: xr.Dataset,
+    names: Sequence[str],
+    first: int,
+    where: str,
+    unseen: Collection[str] = (),
 ) -> tuple[Observations, tuple[Channel, ...]]:
     """Observations as pieces of monthly channels, with empty rows in between so that monthly series can be drawn.
 
@@ -80,10 +93,16 @@ def observation_rows(
         if key in rows and np.isfinite(rows[key][5]):
             continue  # the first of two entries for one moment
         how = "sum" if stream in SUMMED else "mean"
-        rows[key] = [*key, how, float(at["value"][k]), float(at["error"][k]), part == "fit"]
+        fit = part == "fit" and site not in unseen
+        rows[key] = [*key, how, float(at["value"][k]), float(at["error"][k]), fit, False]
+        depth = frozen_below(float(at["value"][k])) if stream == "active_layer_thickness" else 0.0
+        if section.permafrost_error and depth and fit:
+            deep = channels.setdefault(Channel(f"permafrost {depth:.0f} m", depth=depth), len(channels))
+            key = (key[0], deep, begin, end)
+            rows[key] = [*key, "mean", 0.0, section.permafrost_error, fit, True]
     for (site, channel), years in monthly.items():
         for month in range(12 * (min(years) - first), 12 * (max(years) - first) + 12):
-            empty = [site, channel, month, month + 1, "mean", math.nan, 1.0, False]
+            empty = [site, channel, month, month + 1, "mean", math.nan, 1.0, False, False]
             rows.setdefault((site, channel, month, month + 1), empty)
     if not any(np.isfinite(row[5]) and row[7] for row in rows.values()):
         raise InputError(
@@ -98,6 +117,11 @@ def observation_rows(
             )
     columns = [np.array(column) for column in zip(*(rows[key] for key in sorted(rows)), strict=True)]
     return Observations(*columns), tuple(channels)
+
+
+def frozen_below(thaw: float) -> float:
+    """Depth (m) at which ground under an observed thaw depth (m) is frozen all year; 0 where nothing is known so deep."""
+    return next((depth for depth in FROZEN if thaw < depth - 1.0), 0.0)
 
 
 def use(section: FitSection, site: str, stream: str, year: float) -> str:

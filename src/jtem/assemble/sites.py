@@ -50,6 +50,10 @@ class Sites:
         ]
         return jax.tree.map(lambda *leaves: np.concatenate([np.asarray(leaf) for leaf in leaves]), *pieces)
 
+    def of_cells(self, name: str) -> np.ndarray:
+        """A field of the cells at all sites, (site,)."""
+        return np.concatenate([np.asarray(part.cells[name].values)[list(mine)] for part, mine in self._given()])
+
     def _given(self) -> list[tuple[ObservedSites, tuple[int, ...]]]:
         return [(part, mine) for part, mine in zip(self.parts, self.rows, strict=True) if mine]
 

@@ -48,7 +48,7 @@ def command_calibrate(arguments: argparse.Namespace) -> int:
             text = results.pest_overlay_text(case, arguments.pest_values)
             print(f"wrote {write_text(folder / 'calibrated.toml', text)}")
         return DONE
-    outcome = fit(case, folder, arguments.resume)
+    outcome = fit(case, folder, arguments.resume, arguments.untouched)
     if case.posterior is not None:
         draw(case, outcome, folder, arguments.resume)
     return DONE
@@ -83,13 +83,14 @@ def say(line: str) -> None:
     print(line, flush=True)
 
 
-def fit(case: Case, folder: Path, resume: bool) -> Outcome:
-    """Search, write the results and figures, print the scores."""
+def fit(case: Case, folder: Path, resume: bool, untouched: bool = False) -> Outcome:
+    """Search, validate, write the results and figures, print the scores."""
     with output_folder(folder):
         say("compiling, then searching (misfit of each start; * has stopped)")
         outcome = search.fit(case, folder, resume=resume, say=say)
         result = results.evaluate(case, outcome)
-        found = results.write_results(case, outcome, result, folder)
+        validation = search.validate(case, folder, resume=resume, say=say)
+        found = results.write_results(case, outcome, result, folder, validation, untouched)
         if isinstance(case.model, Regional):
             rows = published_rows(case, result)
             results.table(folder / "published.csv", PUBLISHED_HEAD, rows)
@@ -103,7 +104,8 @@ def fit(case: Case, folder: Path, resume: bool) -> Outcome:
         print_published(published_rows(case, result), outcome)
         say(f"wrote {folder / 'calibrated.toml'}, published.csv, parameters.csv, correlations.csv, singular_values.csv")
         return outcome
-    print_scores(found, results.read_before(folder))
+    shown = found if validation is None else [s for s in found if s.site == scores.ALL]
+    print_scores(shown, results.read_before(folder))
     say(f"wrote {folder / 'calibrated.toml'}, scores.csv, parameters.csv and figures")
     return outcome
 

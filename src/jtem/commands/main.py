@@ -240,6 +240,11 @@ def add_calibrate_arguments(command: argparse.ArgumentParser) -> None:
         help="go on with the search, and with the draws of [posterior], in the output folder",
     )
     command.add_argument("--force", action="store_true", help="overwrite the results of a finished calibration")
+    command.add_argument(
+        "--untouched",
+        action="store_true",
+        help="score also the sites of [validation] that no fit sees: once, when nothing is changed any more",
+    )
     command.add_argument("--overlay", action="append", default=[], metavar="NAME", help="one more parameter overlay")
     command.add_argument("--pest", type=Path, metavar="DIR", help="write the problem as PEST files and stop")
     command.add_argument(

@@ -36,8 +36,9 @@ class Model:
     "closed" or "open". ``soil_water``: of the root zone, "one_layer" or "two_layers". ``roots``: "fixed", or "follow_thaw".
     ``abrupt_thaw``: "none", or "areas". ``methane``: "none", or "wetlands". ``deep_nitrogen_losses``: whether thawed layers
     lose nitrogen. ``snow``: "constant" density, or "settling". ``surface``: as warm as the "air", or "light" warms snow-free
-    ground. ``soil_grid``: layers of soil heat, "default" or "fine". ``solve_heat``: whether its spin-up solves for the year
-    that repeats. ``heat_substeps``, ``carbon_substeps``: of a month. Raises ``InputError``.
+    ground. ``soil_grid``: layers of soil heat, "default" or "fine". ``soil_columns``: the ground's materials, by
+    "community" or from soil carbon and texture of the "place". ``solve_heat``: whether its spin-up solves for the year that
+    repeats. ``heat_substeps``, ``carbon_substeps``: of a month. Raises ``InputError``.
 
     Nothing is computed and JAX does not start before a method asks for numbers. Compiled programs are shared: a second run of
     the same shape, of this or another model, compiles nothing.
@@ -68,6 +69,7 @@ class Model:
         snow: str = "constant",
         surface: str = "air",
         soil_grid: str = "default",
+        soil_columns: str = "community",
         solve_heat: bool = False,
         heat_substeps: int = 6,
         carbon_substeps: int = 4,
@@ -83,7 +85,8 @@ class Model:
             "permafrost": permafrost, "parameters": edits.files(parameters), "precision": precision, "nitrogen": nitrogen,
             "soil_water": soil_water, "roots": roots, "abrupt_thaw": abrupt_thaw, "methane": methane,
             "deep_nitrogen_losses": deep_nitrogen_losses, "snow": snow, "surface": surface, "soil_grid": soil_grid,
-            "solve_heat": solve_heat, "heat_substeps": heat_substeps, "carbon_substeps": carbon_substeps,
+            "soil_columns": soil_columns, "solve_heat": solve_heat, "heat_substeps": heat_substeps,
+            "carbon_substeps": carbon_substeps,
             "tissue_nitrogen": tissue_nitrogen,
         }  # fmt: skip
         edits.refuse_none(model)

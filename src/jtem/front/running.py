@@ -175,6 +175,10 @@ def of_members(prepared: Prepared, tables: Sequence[ParameterTable], *, apart: b
     from jtem import parameters, run, step
 
     experiment = prepared.experiment
+    if any(table.fields != prepared.table.fields for table in tables):
+        raise InputError(
+            "members of an ensemble differ in parameters that follow the place (fields of an overlay); run them one by one"
+        )
     trees = [parameters.build(step.Parameters, table, experiment.design.pool_dtype) for table in tables]
     many = run.ensemble(experiment, trees)
     if apart:

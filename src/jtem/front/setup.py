@@ -46,7 +46,7 @@ CYCLE_YEARS = 30
 """The spin-up's climate is the mean of so many first years of the place's own, or of all where there are fewer."""
 WORDS = (
     "permafrost", "precision", "nitrogen", "soil_water", "roots", "abrupt_thaw", "methane", "deep_nitrogen_losses", "snow",
-    "surface", "soil_grid", "solve_heat", "heat_substeps", "carbon_substeps", "tissue_nitrogen",
+    "surface", "soil_grid", "soil_columns", "solve_heat", "heat_substeps", "carbon_substeps", "tissue_nitrogen",
     "parameters",
 )  # fmt: skip
 """Words of a model that :meth:`Setup.replaced` changes."""
@@ -175,7 +175,9 @@ class Setup:
                 new[community] = edits.checked(name, number, handle.element, new[community], entry, community)
             entries[handle.name] = dataclasses.replace(entry, values=new)
             changes[name] = edits.short(value)
-        table = dataclasses.replace(self.table, entries=entries)
+        given = [Handle.of(name) for name in edits.table_of(values, "with_parameters")]
+        fields = tuple(f for f in self.table.fields if not any(Handle.of(f.name).covered_by(one) for one in given))
+        table = dataclasses.replace(self.table, entries=entries, fields=fields)
         check_order(table, step.Parameters.ORDERED, "with_parameters")
         return dataclasses.replace(self, table=table, changes=changes)
 

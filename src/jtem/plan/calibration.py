@@ -11,7 +11,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from jtem.errors import InputError
+from jtem.covariates import COVARIATES
+from jtem.errors import InputError, suggest
 from jtem.physics.permafrost import SCHEMES, PermafrostScheme
 from jtem.plan import toml
 from jtem.plan.model import PRECISIONS, ModelSection, Precision
@@ -23,6 +24,8 @@ from jtem.study.calibration.problem import MODES, SCOPES
 METHODS = ("levenberg_marquardt", "adam", "lbfgs")
 SCALES = ("linear", "log")
 ALL = "all"
+WEATHER = ("member", "observed")
+SURFACES = ("rule", "half_degree")
 BOUNDS = ("low", "high")
 
 
@@ -66,6 +69,27 @@ class DataSection:
     )
     depths: tuple[float, ...] = setting("Soil temperature of these depths only, m.", ())
     years: tuple[int, int] | None = setting("Observations of these years only.", None, entries=YEARS)
+    weather: str = choice(
+        "Years without measurements: those of the default climate member, or observed anomalies of the zone.",
+        WEATHER,
+        "member",
+    )
+    undercatch: bool = choice(
+        "Whether a tower's rain is taken as it is, or its months below 0 degC raised to the half-degree normal.",
+        {"as_measured": False, "normal": True},
+        False,
+    )
+    snow: bool = choice(
+        "Precipitation of cold months at stations: as it is, or what makes the depth of snow that was measured (source alaska).",
+        {"normal": False, "measured": True},
+        False,
+    )
+    surface: str = choice(
+        "Texture and topsoil carbon of sites, and the community of those without: by rule (no community), or of the nearest "
+        "half-degree cell.",
+        SURFACES,
+        "rule",
+    )
     columns: int = setting(
         "Source published: about how many columns of the run plan are simulated (0: all); they stand for the rest.",
         0,
@@ -103,6 +127,12 @@ class FitSection:
     held_out: Mapping[str, tuple[int, int]] = setting("Years by site that are scored only.", EMPTY, entries=YEARS)
     held_out_sites: tuple[str, ...] = setting("Sites that are scored only.", ())
     held_out_streams: tuple[str, ...] = setting("Streams that are scored only.", ())
+    permafrost_error: float = setting(
+        "Where thaw depth is observed: standard error, K, of the bound that deeper ground is not above 0 degC on a year's mean "
+        "(0: no bound).",
+        0.0,
+        low=0.0,
+    )
 
 
 @dataclass(frozen=True)
@@ -113,7 +143,15 @@ class ParameterSection:
     bounds: tuple[float, float] = setting("Bounds in the parameter's unit (factor: 1).", entries=BOUNDS)
     label: str = setting("Name in tables (default: the parameter's).", "")
     mode: str = choice("Whether the value itself is free or a factor on it.", MODES, "value")
-    scope: str = choice("Whether sites share it, those of a community do, or each has its own.", SCOPES, "shared")
+    scope: str = choice(
+        "Whether sites share it, those of a community do, each has its own, or it follows covariates (field).",
+        SCOPES,
+        "shared",
+    )
+    covariates: tuple[str, ...] = setting("Scope field: what it follows beside the community (default: all).", ())
+    deviations: tuple[float, float] = setting(
+        "Scope field: standard deviations of the priors, on the logit.", (1.5, 0.5), entries=("constant", "weights")
+    )
     scale: str = choice("Scale of the search (default: the table's; factor: log).", SCALES, "")
     start: float | None = setting("Where the search begins (default: the table's value; factor: 1).", None)
     prior: tuple[float, float] | None = setting(
@@ -134,11 +172,25 @@ class SearchSection:
     iterations: int = setting("Most iterations.", 40, low=0)
     decrease: float = setting("Share by which the misfit must fall over four iterations.", 1e-4, low=0.0)
     rate: float = setting("Learning rate of adam.", 0.05, low=1e-12)
+    loss_scale: float = setting(
+        "Standard errors beyond which a residual counts less and less (Cauchy's loss; 0: squares).", 0.0, low=0.0
+    )
     heat_differences: float = setting(
         "Differences for parameters of heat, as a share of their bounds' width (0: exact derivatives).",
         0.0,
         low=0.0,
         high=0.1,
+    )
+
+
+@dataclass(frozen=True)
+class ValidationSection:
+    """Skill at places that the fit has not seen. Without this section there is no cross-validation."""
+
+    folds: int = setting("Parts of the blocks, each left out of one fit.", 5, low=2, high=50)
+    block: tuple[float, float] = setting("Size of a block in degrees.", (5.0, 10.0), entries=("latitude", "longitude"))
+    untouched: int = setting(
+        "One of how many sites, by the hash of its name, no fit sees at all (0: every site takes part).", 3, low=0
     )
 
 
@@ -167,6 +219,7 @@ class CalibrationPlan:
     errors: ErrorsSection = ErrorsSection()
     fit: FitSection = FitSection()
     search: SearchSection = SearchSection()
+    validation: ValidationSection | None = None
     posterior: PosteriorSection | None = None
     text: str = ""
     where: str = "the plan"
@@ -203,6 +256,8 @@ def _check(plan: CalibrationPlan) -> None:
             raise InputError(
                 f"{where}: [[data]] {i}: source '{part.source}' has no climate of its own; use climate_grid"
             )
+        if part.snow and part.source != "alaska":
+            raise InputError(f"{where}: [[data]] {i}: snow 'measured' is of source 'alaska'; leave it out")
         for site, (latitude, longitude) in part.places.items():
             if not (-90.0 <= latitude <= 90.0 and -180.0 <= longitude <= 360.0):
                 raise InputError(
@@ -234,6 +289,19 @@ def _check(plan: CalibrationPlan) -> None:
             raise InputError(
                 f"{here}: prior {list(part.prior)} is [mean, standard deviation]; give a positive deviation"
             )
+        if part.scope == "field":
+            for name in part.covariates:
+                if name not in COVARIATES:
+                    raise InputError(f"{here}: unknown covariate '{name}'; {suggest(name, COVARIATES)}")
+            if part.start is None or part.mode != "value" or part.sites or part.communities or part.prior:
+                raise InputError(
+                    f"{here}: scope field needs a 'start' and holds at all sites; give it, and leave out mode, prior, sites "
+                    "and communities"
+                )
+            if not min(part.deviations) > 0:
+                raise InputError(f"{here}: deviations {list(part.deviations)} are not positive; correct them")
+        elif part.covariates:
+            raise InputError(f"{here}: 'covariates' are of scope field; set scope = 'field' or leave them out")
         if len(part.name) != 1 and part.mode == "value":
             raise InputError(f"{here}: several parameters share one factor, not one value; set mode = 'factor'")
         label = part.label or part.name[0]

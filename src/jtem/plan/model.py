@@ -51,6 +51,11 @@ class ModelSection:
     )
     lit_surface: bool = choice("What warms snow-free ground.", {"air": False, "light": True}, False, key="surface")
     soil_grid: str = choice("Layers of soil heat.", tuple(GRIDS), "default")
+    soil_columns: bool = choice(
+        "Whether the ground's materials are those of the community, or follow soil carbon and texture of the place.",
+        {"community": False, "place": True},
+        False,
+    )
     solve_heat: bool = setting("Whether the spin-up of soil heat solves for the year that repeats.", False)
     heat_substeps: int = setting("Steps of soil heat in a month.", 6, low=1, high=60)
     carbon_substeps: int = setting("Steps of carbon and nitrogen in a month.", 4, low=1, high=60)

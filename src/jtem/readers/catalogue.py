@@ -155,5 +155,5 @@ LAYOUTS = ("cmip6", "cesm", "era5", "cru_ts", "crujra", "gswp3_w5e5", "terraclim
 STAMPS = ("start", "middle", "end")
 """Words of [domain] stamp: what a stamp between two months means, where no bounds tell."""
 
-SOIL_CARBON = ("rule", "statistics")
+SOIL_CARBON = ("rule", "statistics", "topsoil")
 VEGETATION_KINDS = ("tem", "communities", "biome4", "fractions")

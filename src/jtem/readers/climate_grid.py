@@ -113,6 +113,9 @@ def cells(
     stands_for = (flat["area"] * flat["land"])[every_row].sum() / (flat["area"] * flat["land"])[rows].sum()
     community, fraction = community[rows], fraction[rows]
     stocks = _stocks(Path(folder), soil, community, fraction)
+    if soil == "topsoil":
+        percent = fields.need(surface, ("topsoil_oc",)).values.ravel()[rows]
+        stocks[0][:, 0] = np.where(np.isfinite(percent), topsoil_carbon(np.nan_to_num(percent)), stocks[0][:, 0])
     place, parent = regrid.subdivide(every.take(rows), subdivide)
     area = stands_for * (flat["area"] * flat["land"])[rows][parent]
     if subdivide > 1:
@@ -157,12 +160,24 @@ def _climatology_file(folder: Path | str) -> Path:
     return path
 
 
+def topsoil_carbon(percent: np.ndarray) -> np.ndarray:
+    """Soil organic carbon of 0-0.3 m, kg m-2, from its share of the soil's weight in percent.
+
+    Bulk density ``100/(om/0.244 + (100-om)/1.64)`` g cm-3 of organic matter and mineral soil (Adams 1973, as Post and Kwon 2000),
+    organic matter om (percent) of which 0.58 is carbon.
+    """
+    organic = np.clip(percent / 0.58, 0.0, 100.0)
+    density = 100.0 / (organic / 0.244 + (100.0 - organic) / 1.64)
+    return 0.3 * 1000.0 * density * percent / 100.0
+
+
 def _stocks(folder: Path, soil: str, community: np.ndarray, fraction: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Soil organic carbon and nitrogen in 0-0.3, 0.3-1, 1-2, 2-3 m (cell, 4), kg m-2.
 
-    By the embedded rule (nitrogen NaN: by C:N of each community) or by statistics with the rule for the rest.
+    By the embedded rule (nitrogen NaN: by C:N of each community), also below a topsoil, or by statistics, with the rule for the
+    rest.
     """
-    if soil == "rule":
+    if soil in ("rule", "topsoil"):
         carbon = embedded.soil_organic_carbon(community, fraction)
         return carbon, np.full(carbon.shape, np.nan)
     names = sorted({str(name) for name in community.ravel()} - {""})

@@ -112,9 +112,11 @@ def toolik(path: Path | str) -> xr.Dataset:
 def air_temperature(
     path: Path | str, column: str, sites: Sequence[str] | None = None
 ) -> dict[str, dict[str, np.ndarray]]:
-    """Monthly air temperature beside a table of ground temperature: ``{site: {"year", "month", "value"}}``, (time,), degC.
+    """Monthly air temperature (degC), or depth of snow (m), beside a table of ground temperature: ``{site: {"year", "month",
+    "value"}}``, (time,).
 
-    ``column``: ``ta_degC`` (Alaska), ``nrcs_ta_degC`` or ``tfs_ta_degC`` (Toolik). Months without a value are left out.
+    ``column``: ``ta_degC`` or ``snow_depth_m`` (Alaska), ``nrcs_ta_degC`` or ``tfs_ta_degC`` (Toolik). Months without a value are
+    left out.
     Raises ``InputError``.
     """
     series: dict[str, list[tuple[float, float, float]]] = {}

@@ -76,6 +76,26 @@ class Asked(Protocol):
         ...
 
     @property
+    def weather(self) -> str:
+        """Whether years without measurements have the default member's anomalies, or observed ones."""
+        ...
+
+    @property
+    def undercatch(self) -> bool:
+        """Whether a tower's cold months get at least the normal's precipitation."""
+        ...
+
+    @property
+    def snow(self) -> bool:
+        """Whether a station's cold months get the precipitation of its measured snow."""
+        ...
+
+    @property
+    def surface(self) -> str:
+        """Where texture, topsoil carbon and unknown communities come from."""
+        ...
+
+    @property
     def years(self) -> tuple[int, int] | None:
         """Observations of these years only."""
         ...
@@ -118,17 +138,29 @@ def open_sites(part: Asked, place: Domain | None, climate: str, inputs: Inputs, 
     elif word == "climate_grid":
         root = inputs.find("climate_grid", where, folder=True).parent
         heights = site_climates.heights(root, found) if part.source != "embedded" else {}
-        station = {}
+        station, depths = {}, None
         if part.source == "alaska":
-            station = ground.air_temperature(inputs.find(part.path, where), "ta_degC", list(names))
-        cells = own_cells(part, found, heights, where)
-        source, said = site_climates.half_degree(root, found, cells, station), "half-degree fields"
+            table = inputs.find(part.path, where)
+            station = ground.air_temperature(table, "ta_degC", list(names))
+            depths = ground.air_temperature(table, "snow_depth_m", list(names)) if part.snow else None
+        cells = own_cells(part, found, heights, inputs, where)
+        source = site_climates.half_degree(
+            root, found, cells, station, observed=part.weather == "observed", snow=depths
+        )
+        said = "half-degree fields"
     else:
-        cells = own_cells(part, found, {}, where)
+        cells = own_cells(part, found, {}, inputs, where)
         source, said = site_climates.emulated(cells), "emulated"
         if word == "tower":
             last = max((towers[n].years[1] for n in names), default=0)
-            source, said = site_climates.tower([towers[n] for n in names], cells, inputs.folder), "the towers' own"
+            source = site_climates.tower(
+                [towers[n] for n in names],
+                cells,
+                inputs.folder,
+                observed=part.weather == "observed",
+                raised=part.undercatch,
+            )
+            said = "the towers' own"
     return ObservedSites(
         names, cells, found, source, last, f"{part.source}: {part.path or '(data folder)'}; climate: {said}"
     )
@@ -182,10 +214,15 @@ def selected(part: Asked, found: xr.Dataset, where: str) -> xr.Dataset:
     return found
 
 
-def own_cells(part: Asked, found: xr.Dataset, heights: Mapping[str, float], where: str) -> xr.Dataset:
+def own_cells(part: Asked, found: xr.Dataset, heights: Mapping[str, float], inputs: Inputs, where: str) -> xr.Dataset:
     """Cells of sites from what is known of them; ``heights``: elevations (m) of sites for which nobody says any."""
+    elevations = {**heights, **part.elevations}
+    if part.source != "embedded" and part.surface == "half_degree":
+        root = inputs.find("climate_grid", where, folder=True).parent
+        communities = {**site_climates.communities(root, found), **part.communities}
+        return site_climates.with_soil(root, found, places.cells(found, communities=communities, elevations=elevations))
     if part.source != "embedded":
-        return places.cells(found, communities=part.communities, elevations={**heights, **part.elevations})
+        return places.cells(found, communities=part.communities, elevations=elevations)
     for key in ("communities", "elevations"):
         if getattr(part, key):
             raise InputError(

@@ -13,6 +13,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float, Int
 
 from jtem.errors import InputError, suggest
+from jtem.parameters import Handle
 from jtem.physics import (
     abrupt_thaw,
     decomposition,
@@ -51,6 +52,7 @@ class Parameters(eqx.Module):
     radiation: radiation.RadiationParameters
     water: water.WaterParameters
     soil_thermal: soil_heat.SoilThermalParameters
+    soil_column: soil_heat.SoilColumnParameters
     phenology: phenology.PhenologyParameters
     photosynthesis: photosynthesis.PhotosynthesisParameters
     respiration: respiration.RespirationParameters
@@ -74,6 +76,7 @@ class Design:
     ``abrupt_thaw``: part of the ground collapses and emits apart.
     ``methane``: decomposition in wetland gives methane.
     ``deep_nitrogen_losses``: thawed layers lose available nitrogen with water and as gas.
+    ``own``: names of the parameters whose values are those of the cell (``Cell.own``) and not of its community.
     ``month_mean_moisture=False``: decomposition and uptake see the moisture of the month's beginning, as TEM does.
     """
 
@@ -89,6 +92,7 @@ class Design:
     month_mean_moisture: bool = True
     heat_dtype: str = "float32"
     pool_dtype: str = "float64"
+    own: tuple[str, ...] = ()
     processes: Processes = Processes()  # noqa: RUF009 - immutable
 
     def __post_init__(self):
@@ -145,6 +149,19 @@ def select_community(parameters: Parameters, community: int | Int[Array, ""]) ->
     return jax.tree.map(lambda leaf: jax.lax.dynamic_index_in_dim(leaf, row, keepdims=False), parameters)
 
 
+def with_own(row: Parameters, cell: Cell, design: Design) -> Parameters:
+    """The row with the values that the cell has of its own."""
+    if cell.own is None:
+        return row
+    for k, name in enumerate(design.own):
+        handle = Handle.of(name)
+        leaf = handle.leaf(row)
+        row = handle.put(
+            row, handle.onto(leaf, jnp.broadcast_to(jnp.asarray(cell.own)[k].astype(leaf.dtype), leaf.shape))
+        )
+    return row
+
+
 def derive(parameters: Parameters, cell: Cell, design: Design) -> Column:
     """Parameters at a cell: select the community, evaluate the texture regressions.
 
@@ -152,9 +169,14 @@ def derive(parameters: Parameters, cell: Cell, design: Design) -> Column:
     """
     rows = parameters.litter.carbon_rate.ndim == 1
     row = select_community(parameters, cell.community) if rows else parameters
+    row = with_own(row, cell, design)
     thermal = None
     if design.thermal is not None:
-        thermal_row = jax.tree.map(lambda leaf: leaf.astype(design.heat_dtype), row.soil_thermal)
+        thermal_row, own = jax.tree.map(
+            lambda leaf: leaf.astype(design.heat_dtype), (row.soil_thermal, row.soil_column)
+        )
+        if design.thermal.from_place:
+            thermal_row = soil_heat.materials(thermal_row, own, cell.soil_carbon_profile, cell.silt_clay)
         thermal = soil_heat.properties(thermal_row, design.thermal)
     psi = cell.silt_clay
     hydraulics = water.hydraulics(psi, row.water)

@@ -11,7 +11,8 @@ import numpy as np
 from jtem.errors import InputError
 from jtem.records import Score
 
-PARTS = ("fit", "held-out")
+PARTS = ("fit", "blocked", "held-out", "untouched")
+"""Fitted; the same, by fits that did not see the block of the site; scored only; at sites that no fit sees."""
 ALL = "all"
 COLUMNS = ("site", "stream", "part", "n", "R2", "RMSE", "bias")
 

@@ -1,6 +1,7 @@
 """Soil temperature, freezing and thawing: one-dimensional conduction in enthalpy form.
 
-``column``: what the ground is made of; ``solver``: one implicit step; ``months``: the month, the year, the spin-up's reset.
+``column``: what the ground is made of; ``place``: the same from data of a place; ``solver``: one implicit step; ``months``:
+the month, the year, the spin-up's reset.
 """
 
 from jtem.physics.soil_heat.column import (
@@ -34,6 +35,15 @@ from jtem.physics.soil_heat.months import (
     month,
     reset_deep_profile,
 )
+from jtem.physics.soil_heat.place import (
+    SoilColumnParameters,
+    dry_mineral,
+    materials,
+    mineral_porosity,
+    mineral_solids,
+    peat_thickness,
+    soil_conductivity,
+)
 from jtem.physics.soil_heat.solver import KEEP_PHASES, sub_step
 
 __all__ = [
@@ -42,6 +52,7 @@ __all__ = [
     "GRIDS",
     "KEEP_PHASES",
     "LATENT_HEAT",
+    "SoilColumnParameters",
     "SoilThermalParameters",
     "ThermalDesign",
     "ThermalMonth",
@@ -49,6 +60,7 @@ __all__ = [
     "ThermalState",
     "close_year",
     "column_temperature",
+    "dry_mineral",
     "enthalpy_from_temperature",
     "enthalpy_of",
     "face_temperature",
@@ -57,10 +69,15 @@ __all__ = [
     "interpolate_air_temperature",
     "layer_temperature_at",
     "liquid_fraction",
+    "materials",
+    "mineral_porosity",
+    "mineral_solids",
     "month",
+    "peat_thickness",
     "properties",
     "reported_layers",
     "reset_deep_profile",
+    "soil_conductivity",
     "state_from_temperature",
     "sub_step",
     "temperature_from_enthalpy",

@@ -114,7 +114,8 @@ class ThermalDesign:
     ``layer_edges``: depths (m) of all layer faces from 0 down. ``substeps``: per month; 6 by default, 4 for spin-up,
     10 where accuracy counts. ``sweeps``: "d" and "r" (direct, relaxed) before the final solve.
     ``settling_snow``: the depth of snow is a state. ``lit``: light warms snow-free ground above the air. ``solved``: the
-    spin-up solves for the year that repeats.
+    spin-up solves for the year that repeats. ``from_place``: the materials of a column follow its soil carbon and texture, and
+    not the table of its community.
     ``batched=False`` leaves the layout to plain ``vmap``. ``checkpoint``: keep only the chosen phases of a month, and redo
     the rest, in reverse mode. ``on_gpu``: sweeps and solve are kernels of their own where compiled for CUDA.
     """
@@ -125,6 +126,7 @@ class ThermalDesign:
     settling_snow: bool = False
     lit: bool = False
     solved: bool = False
+    from_place: bool = False
     batched: bool = True
     checkpoint: bool = True
     on_gpu: bool = False

@@ -64,7 +64,8 @@ def _unbounded(value: jax.Array, low: np.floating, width: np.floating, log: np.b
 class Transform:
     """Bounded parameter values and the free coordinates of the search.
 
-    ``names`` (p,), ``lower``, ``upper`` (p,) in the parameters' own units, ``scales`` (p,) "linear" or "log". Raises
+    ``names`` (p,), ``lower``, ``upper`` (p,) in the parameters' own units, ``scales`` (p,) "linear", "log", or "weight" of
+    what has no bounds and is its own coordinate. Raises
     ``InputError`` for empty or, on log scale, not positive intervals.
     """
 
@@ -76,6 +77,8 @@ class Transform:
     def __post_init__(self):
         """Refuse what cannot be transformed."""
         for name, low, high, scale in zip(self.names, self.lower, self.upper, self.scales, strict=True):
+            if scale == "weight":
+                continue
             if not (math.isfinite(low) and math.isfinite(high) and low < high):
                 raise InputError(f"bounds of '{name}' are [{low:g}, {high:g}]; give a finite low below high")
             if scale not in ("linear", "log"):
@@ -87,6 +90,11 @@ class Transform:
     def logs(self) -> np.ndarray:
         """Whether each parameter is on log scale, (p,)."""
         return np.array([scale == "log" for scale in self.scales])
+
+    @cached_property
+    def weights(self) -> np.ndarray:
+        """Whether each is a weight, its own coordinate, (p,)."""
+        return np.array([scale == "weight" for scale in self.scales])
 
     @cached_property
     def low(self) -> np.ndarray:
@@ -113,11 +121,11 @@ class Transform:
                     f"start value {found:g} of '{name}' is not inside its bounds [{low:g}, {high:g}]; move the start or the "
                     "bounds"
                 )
-        return self._each(_unbounded, values)
+        return np.where(self.weights, values, self._each(_unbounded, values))
 
     def values(self, free: np.ndarray) -> np.ndarray:
         """Free coordinates (..., p) to values."""
-        return self._each(lambda *given: bounded(*given)[0], free)
+        return np.where(self.weights, free, self._each(lambda *given: bounded(*given)[0], free))
 
     def _each(self, function: Callable[..., jax.Array], given: np.ndarray) -> np.ndarray:
         """A parameter at a time, so that its last bits do not depend on how many there are."""
@@ -134,7 +142,8 @@ class Transform:
         share = 1.0 / (1.0 + np.exp(-np.asarray(free, dtype=np.float64)))
         ratios = zip(self.lower, self.upper, self.logs, strict=True)
         width = np.array([math.log(high / low) if log else high - low for low, high, log in ratios])
-        return np.where(self.logs, self.values(free), 1.0) * width * share * (1.0 - share)
+        slope = np.where(self.logs, self.values(free), 1.0) * width * share * (1.0 - share)
+        return np.where(self.weights, 1.0, slope)
 
     def at_bounds(self, values: np.ndarray, share: float = 0.01) -> list[tuple[str, str]]:
         """Names of parameters within ``share`` of the width (on their scale) of a bound: ``[(name, "lower")]``."""

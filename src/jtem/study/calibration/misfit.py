@@ -26,6 +26,7 @@ from jaxtyping import PyTree
 
 from jtem import parameters, step
 from jtem.constants import MONTHS_PER_YEAR
+from jtem.numerics import safe
 from jtem.physics.soil_heat import ThermalState
 from jtem.run import course, equilibrium, spinup, years
 from jtem.state import Cell, Climate, Controls
@@ -67,6 +68,7 @@ class Setting:
     channels: tuple[Channel, ...]
     slots: tuple[tuple[tuple[str, ...], str], ...]  # (names, mode)
     differences: float = 0.0  # of heat slots: share of their width on their scale; 0: exact derivatives
+    loss_scale: float = 0.0  # of Cauchy's loss; 0: squares
 
     @property
     def carbon(self) -> bool:
@@ -299,9 +301,22 @@ def program(which: str, setting: Setting) -> Callable[..., PyTree]:
     return jax.jit(jax.vmap(jax.vmap(functools.partial(one, setting)), in_axes=(0, None, None)))
 
 
+class Fields(NamedTuple):
+    """Parameters of scope field: columns of the weights ``design`` (site, slot, coordinate), which slots they are, lower bound,
+    width on their scale and whether it is logarithmic (slot,), and which coordinates are weights (coordinate,).
+    """
+
+    design: jax.Array | np.ndarray
+    slot: jax.Array | np.ndarray
+    low: jax.Array | np.ndarray
+    width: jax.Array | np.ndarray
+    logarithmic: jax.Array | np.ndarray
+    weight: jax.Array | np.ndarray
+
+
 class Target(NamedTuple):
     """What the misfit reads beside the sites. ``index`` (site, slot); ``observed``, ``weight`` (site, pick); the rest
-    (coordinate,); a weight of 0 counts nothing.
+    (coordinate,); a weight of 0 counts nothing. ``bound`` (site, pick): values that are upper bounds.
     """
 
     index: jax.Array | np.ndarray
@@ -312,6 +327,14 @@ class Target(NamedTuple):
     logarithmic: jax.Array | np.ndarray
     prior_mean: jax.Array | np.ndarray
     prior_weight: jax.Array | np.ndarray
+    fields: Fields | None = None
+    bound: jax.Array | np.ndarray | None = None
+
+
+def _with_fields(fields: Fields, values: jax.Array, design: jax.Array, local: jax.Array) -> jax.Array:
+    """Values of one site (slot,), those of scope field from its columns ``design`` (slot, coordinate)."""
+    made, _ = bounded(design @ values, fields.low, fields.width, fields.logarithmic)
+    return jnp.where(fields.slot, made, local)
 
 
 def misfit(
@@ -319,10 +342,26 @@ def misfit(
 ) -> tuple[jax.Array, jax.Array]:
     """Sum of squared residuals at x (coordinate,), and the log-density of the change of variables to x (for samplers)."""
     values, on_scale = bounded(x, target.low, target.width, target.logarithmic)
-    simulated, _ = jax.vmap(functools.partial(_site_values, setting))(values[target.index], site, heat)
-    total = (((simulated - target.observed) * target.weight) ** 2).sum()
+    change = jax.nn.log_sigmoid(x) + jax.nn.log_sigmoid(-x)
+    if target.fields is not None:
+        weight = target.fields.weight
+        values, on_scale = (jnp.where(weight, x, part) for part in (values, on_scale))
+        change = jnp.where(weight, jnp.zeros_like(x), change)
+    local = values[target.index]
+    if target.fields is not None:
+        local = jax.vmap(functools.partial(_with_fields, target.fields, values))(
+            jnp.asarray(target.fields.design), local
+        )
+    simulated, _ = jax.vmap(functools.partial(_site_values, setting))(local, site, heat)
+    error = (simulated - target.observed) * target.weight
+    if target.bound is not None:
+        error = jnp.where(target.bound, safe.maximum(error, 0.0), error)
+    square = error**2
+    if setting.loss_scale:
+        square = setting.loss_scale**2 * jnp.log1p(square / setting.loss_scale**2)
+    total = square.sum()
     total = total + (((on_scale - target.prior_mean) * target.prior_weight) ** 2).sum()
-    return total, (jax.nn.log_sigmoid(x) + jax.nn.log_sigmoid(-x)).sum()
+    return total, change.sum()
 
 
 @functools.lru_cache(maxsize=32)

@@ -11,11 +11,15 @@ import numpy as np
 from jaxtyping import PyTree
 
 from jtem.constants import MONTHS_PER_YEAR
+from jtem.covariates import design_matrix
 from jtem.errors import InputError
 from jtem.parameters import Handle
 from jtem.study.calibration import misfit
 from jtem.study.calibration.least_squares import Transform
 from jtem.study.calibration.problem import Free, Problem, check_free
+
+WEIGHT = 20.0
+"""Weights of fields are within minus and plus this (for programs that ask for bounds)."""
 
 
 class Model:
@@ -35,6 +39,7 @@ class Model:
             problem.channels,
             tuple((f.names, f.mode) for f in problem.free),
             problem.heat_differences,
+            problem.loss_scale,
         )
         self._lay_out_coordinates()
         self._lay_out_observations()
@@ -49,8 +54,23 @@ class Model:
         count = len(problem.sites)
         self.index = np.zeros((count, len(problem.free)), dtype=int)
         self.applies = np.zeros((count, len(problem.free)), dtype=bool)
+        self.design = np.zeros((count, len(problem.free), 0))
         for k, free in enumerate(problem.free):
             check_free(free, problem)
+            if free.scope == "field":
+                labels, matrix, about = self._field(free)
+                self.applies[:, k], first = True, len(names)
+                grown = np.zeros((count, len(problem.free), first + len(labels)))
+                grown[:, :, : self.design.shape[2]] = self.design
+                grown[:, k, first:] = matrix
+                self.design = grown
+                names += labels
+                lower += [-WEIGHT] * len(labels)
+                upper += [WEIGHT] * len(labels)
+                scales += ["weight"] * len(labels)
+                start += [mean if j == 0 else 0.0 for j, (mean, _) in enumerate(about)]
+                prior += about
+                continue
             mine = range(count) if free.sites is None else free.sites
             groups: dict[str, list[int]] = {}
             for s in mine:
@@ -67,10 +87,23 @@ class Model:
                 prior.append(free.prior)
         if not names:
             raise InputError("no parameter is free; name at least one that acts on the sites")
+        self.design = np.pad(self.design, ((0, 0), (0, 0), (0, len(names) - self.design.shape[2])))
+        self.fields = [k for k, free in enumerate(problem.free) if free.scope == "field"]
         self.transform = Transform(tuple(names), np.array(lower), np.array(upper), tuple(scales))
         self.start_values = np.array(start)
         self.transform.free(self.start_values)  # refuses a start outside the bounds
         self.prior = prior
+
+    def _field(self, free: Free) -> tuple[list[str], np.ndarray, list[tuple[float, float]]]:
+        """Names of the weights of a field, their columns (site, weight), and the prior mean and deviation of each."""
+        problem = self.problem
+        communities = tuple(dict.fromkeys(problem.communities))
+        matrix = design_matrix(problem.covariates, problem.communities, free.covariates, communities)
+        labels = [f"{free.label}:{word}" for word in ("constant", *free.covariates, *communities)]
+        assert free.start is not None
+        bounds = Transform((free.label,), np.array([free.lower]), np.array([free.upper]), (free.scale,))
+        begin = float(bounds.free(np.array([free.start]))[0])
+        return labels, matrix, [(begin, free.deviations[0]), *[(0.0, free.deviations[1])] * (len(labels) - 1)]
 
     def _start(self, free: Free, members: Sequence[int], label: str) -> float:
         if free.start is not None:
@@ -140,7 +173,22 @@ class Model:
         observed, weight = np.zeros(shape), np.zeros(shape)
         at = (o.site[self.fitted], self.position[self.fitted])
         observed[at], weight[at] = o.value[self.fitted], 1.0 / o.error[self.fitted]
+        slots = [f.scale == "log" for f in problem.free]
+        bound = np.zeros(shape, dtype=bool)
+        if o.bound is not None:
+            bound[at] = o.bound[self.fitted]
         self.target = misfit.Target(
+            bound=bound if o.bound is not None else None,
+            fields=None
+            if not self.fields
+            else misfit.Fields(
+                self.design,
+                np.array([f.scope == "field" for f in problem.free]),
+                np.array([np.log(f.lower) if log else f.lower for f, log in zip(problem.free, slots, strict=True)]),
+                _widths(problem.free),
+                np.array(slots),
+                transform.weights,
+            ),
             index=self.index,
             observed=observed,
             weight=weight,
@@ -174,7 +222,21 @@ class Model:
     def _local(self, values: np.ndarray) -> np.ndarray:
         """Values (..., coordinate) by site and slot (..., site, slot)."""
         dtype = self.problem.design.pool_dtype
-        return np.asarray(values, dtype)[..., self.index]
+        values = np.asarray(values, dtype)
+        local = values[..., self.index]
+        for k in self.fields:
+            local[..., k] = self._field_values(k, values)[0]
+        return local
+
+    def _field_values(self, k: int, values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """A parameter of scope field at the sites (..., site), and its derivative by the sum of weights and covariates."""
+        free = self.problem.free[k]
+        share = 1.0 / (1.0 + np.exp(-(values @ self.design[:, k].T)))
+        width = _widths([free])[0]
+        if free.scale == "log":
+            made = free.lower * np.exp(share * width)
+            return made, made * width * share * (1.0 - share)
+        return free.lower + share * width, width * share * (1.0 - share)
 
     # --- for least squares
 
@@ -200,6 +262,10 @@ class Model:
         full = np.zeros((*simulated.shape, len(self.names)))
         rows = np.arange(o.site.size)
         for k in range(len(self.problem.free)):
+            if k in self.fields:
+                by_sum = local[:, :, k] * self._field_values(k, np.asarray(values))[1][:, o.site]
+                full += by_sum[:, :, None] * self.design[o.site, k]
+                continue
             on = self.applies[o.site, k]
             full[:, rows[on], self.index[o.site[on], k]] += local[:, on, k]
         self._last = (np.array(values), simulated, full, np.asarray(code))
@@ -211,6 +277,21 @@ class Model:
         assert self._last is not None
         return self._last[3]
 
+    def _lost(self, error: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Residuals (start, residual) as they count, and their derivative by ``error``: 0 below a bound, Cauchy's loss."""
+        o, scale = self.problem.observations, self.problem.loss_scale
+        slope = np.ones_like(error)
+        if o.bound is not None:
+            free = o.bound[self.fitted] & (error < 0)
+            error, slope = np.where(free, 0.0, error), np.where(free, 0.0, slope)
+        if not scale:
+            return error, slope
+        square = (error / scale) ** 2
+        counted = np.sign(error) * scale * np.sqrt(np.log1p(square))
+        near = np.abs(error) < 1e-6 * scale
+        steep = np.where(near, 1.0, error / np.where(near, 1.0, counted) / (1.0 + square))
+        return counted, slope * steep
+
     def residuals(self, x: np.ndarray) -> np.ndarray:
         """Residuals (start, residual) at x (start, coordinate).
 
@@ -219,16 +300,17 @@ class Model:
         values = self.transform.values(x)
         simulated, _ = self.sensitivity(values)
         o, t = self.problem.observations, self.target
-        made = (simulated[:, self.fitted] - o.value[self.fitted]) / o.error[self.fitted]
+        made, _ = self._lost((simulated[:, self.fitted] - o.value[self.fitted]) / o.error[self.fitted])
         prior = (self.transform.on_scale(values) - t.prior_mean) * t.prior_weight
         return np.concatenate([made, prior[:, self.with_prior]], axis=1)
 
     def jacobian(self, x: np.ndarray) -> np.ndarray:
         """Derivative of the residuals by x, (start, residual, coordinate)."""
         values, slope = self.transform.values(x), self.transform.slope(x)
-        _, by_values = self.sensitivity(values)
+        simulated, by_values = self.sensitivity(values)
         o, t = self.problem.observations, self.target
-        made = by_values[:, self.fitted] / o.error[self.fitted][:, None] * slope[:, None, :]
+        _, by_error = self._lost((simulated[:, self.fitted] - o.value[self.fitted]) / o.error[self.fitted])
+        made = by_values[:, self.fitted] * (by_error / o.error[self.fitted])[:, :, None] * slope[:, None, :]
         logs = self.transform.logs
         by_x = np.where(logs, slope / np.where(logs, values, 1.0), slope) * t.prior_weight
         rows = np.zeros((x.shape[0], self.with_prior.size, x.shape[1]))
@@ -255,9 +337,10 @@ class Model:
         """
         residual, jacobian = self.residuals(x), self.jacobian(x)
         share = 1.0 / (1.0 + np.exp(-x))
-        change = -(np.logaddexp(0.0, -x) + np.logaddexp(0.0, x)).sum(axis=1)
+        bounded = ~self.transform.weights
+        change = -((np.logaddexp(0.0, -x) + np.logaddexp(0.0, x)) * bounded).sum(axis=1)
         value = -0.5 * (residual**2).sum(axis=1) + change
-        return value, -np.einsum("sr,src->sc", residual, jacobian) + 1.0 - 2.0 * share
+        return value, -np.einsum("sr,src->sc", residual, jacobian) + (1.0 - 2.0 * share) * bounded
 
     def density_arguments(self) -> tuple[misfit.SiteInputs, misfit.Heat | None, misfit.Target]:
         """What :func:`log_density` reads beside x; handed over and not compiled in, one program serves other observations."""

@@ -444,7 +444,7 @@ def _priors(rows: Sequence[Sequence[str]], path: Path) -> dict[str, tuple[float,
 def problem_of(model: Model, first_year: int) -> Problem:
     """The same problem for PEST: every coordinate a parameter, every observation that is there with its weight.
 
-    ``first_year``: of history. Observations that are not fitted have the weight 0.
+    ``first_year``: of history. Observations that are not fitted, and bounds, which PEST has not, have the weight 0.
     """
     parameters = tuple(
         Parameter(
@@ -463,7 +463,7 @@ def problem_of(model: Model, first_year: int) -> Problem:
             f"{problem.sites[o.site[k]]} {problem.channels[o.channel[k]].name} {first_year + o.begin[k] // 12}-"
             f"{o.begin[k] % 12 + 1:02d}" + (f" {o.end[k] - o.begin[k]} months" if o.end[k] - o.begin[k] != 1 else ""),
             float(o.value[k]),
-            1.0 / float(o.error[k]) if o.fit[k] else 0.0,
+            1.0 / float(o.error[k]) if o.fit[k] and (o.bound is None or not o.bound[k]) else 0.0,
             problem.channels[o.channel[k]].name,
         )
         for k in np.flatnonzero(np.isfinite(o.value))

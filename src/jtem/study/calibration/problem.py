@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -10,7 +12,7 @@ from jtem import parameters, step
 from jtem.errors import InputError, suggest
 from jtem.state import Cell, Climate
 
-SCOPES = ("shared", "community", "site")
+SCOPES = ("shared", "community", "site", "field")
 MODES = ("value", "factor")
 START = {
     "start.vegetation_carbon": "vegetation carbon and nitrogen",
@@ -22,7 +24,7 @@ Biogeochemical Cycles 22, GB2007, relax the steady state the same way). They bel
 
 def acts_on_heat(name: str) -> bool:
     """Whether a parameter changes soil heat or what heat hands on (thawed roots, snowfall)."""
-    return name.startswith(("soil_thermal.", "water.rooting_depth", "water.snowfall_temperature"))
+    return name.startswith(("soil_thermal.", "soil_column.", "water.rooting_depth", "water.snowfall_temperature"))
 
 
 # --- the problem as data ---------------------------------------------------------------------------------------------
@@ -36,6 +38,10 @@ class Free:
     sites, for each community or for each site. ``start``, ``lower``, ``upper``: in the parameter's unit (factor: 1).
     ``start`` None: each site's own value, which must agree within a coordinate (factor: 1). ``prior``: mean and standard
     deviation, on log scale of the logarithm. ``sites``: positions of the sites it acts on, None for all.
+
+    Scope "field": the value is within its bounds by logit (on log scale where asked) of a constant + weights . ``covariates`` +
+    what the community adds; ``deviations``: prior standard deviations of the constant about the start, and of weights and
+    communities about 0.
     """
 
     label: str
@@ -48,6 +54,8 @@ class Free:
     start: float | None = None
     prior: tuple[float, float] | None = None
     sites: tuple[int, ...] | None = None
+    covariates: tuple[str, ...] = ()
+    deviations: tuple[float, float] = (1.5, 0.5)
 
 
 @dataclass(frozen=True)
@@ -83,6 +91,8 @@ class Observations:
     value: np.ndarray
     error: np.ndarray
     fit: np.ndarray
+    bound: np.ndarray | None = None
+    """Values that are upper bounds: what is simulated below them is no error (bool; None: none are)."""
 
     @property
     def fitted(self) -> np.ndarray:
@@ -108,7 +118,13 @@ class Problem:
     observations: Observations
     free: tuple[Free, ...]
     design: step.Design
+    covariates: Mapping[str, np.ndarray] = dataclasses.field(default_factory=dict)
+    """What parameters of scope "field" follow, (site,) each (:func:`jtem.covariates.covariates`)."""
     heat_years: int = 60
+    loss_scale: float = 0.0
+    """Residuals r count as ``c^2 log(1 + (r/c)^2)`` of this c (Cauchy's loss: far ones count little); 0: as their squares."""
+    folds: np.ndarray | None = None
+    """Fold of blocked cross-validation of each site, (site,), -1 for sites that no fit sees; None: no validation."""
     heat_differences: float = 0.0
     """Columns of parameters that act on heat: 0 exact, else central differences over this share of the width between their
     bounds (on their scale). Where ground hovers near 0 degC heat is rough on a small scale (docs/calibration.md): the exact
@@ -121,6 +137,17 @@ def check_free(free: Free, problem: Problem) -> None:
         raise InputError(f"scope {free.scope!r} of '{free.label}' is unknown; {suggest(free.scope, SCOPES)}")
     if free.mode not in MODES:
         raise InputError(f"mode {free.mode!r} of '{free.label}' is unknown; {suggest(free.mode, MODES)}")
+    if free.scope == "field":
+        for name in free.covariates:
+            if name not in problem.covariates:
+                raise InputError(
+                    f"'{free.label}' follows the unknown covariate '{name}'; {suggest(name, problem.covariates)}"
+                )
+        if free.mode != "value" or len(free.names) != 1 or free.start is None or free.sites is not None:
+            raise InputError(
+                f"'{free.label}' of scope field is one parameter's value at all sites, with a 'start'; leave out mode, sites and "
+                "communities"
+            )
     known = [name for name, _ in parameters.fields(step.Parameters)]
     for full in free.names:
         if full in START:

@@ -19,7 +19,7 @@ from jtem.study import scores
 from jtem.study.calibration import least_squares, pest
 from jtem.study.calibration.case import Case
 from jtem.study.calibration.problem import START
-from jtem.study.calibration.search import Outcome
+from jtem.study.calibration.search import Outcome, Validation
 
 
 @dataclass(frozen=True)
@@ -49,16 +49,34 @@ def evaluate(case: Case, outcome: Outcome) -> Evaluation:
     return Evaluation(before[0], after[0], spread, codes)
 
 
-def scored(case: Case, simulated: np.ndarray) -> list[scores.Score]:
-    """Scores of simulated values (observation,) by site, channel and part."""
-    o, p = case.problem.observations, case.problem
-    seen = np.isfinite(o.value)
+def parts(case: Case) -> np.ndarray:
+    """Part of every observation, (observation,): "fit", "held-out", "untouched", "" where nothing was observed (or a bound)."""
+    o, folds = case.problem.observations, case.problem.folds
+    part = np.where(o.fit, "fit", "held-out").astype("<U9")
+    if folds is not None:
+        part[folds[o.site] < 0] = "untouched"
+    part[~np.isfinite(o.value)] = ""
+    if o.bound is not None:
+        part[o.bound] = ""
+    return part
+
+
+def scored(
+    case: Case, simulated: np.ndarray, blocked: np.ndarray | None = None, untouched: bool = False
+) -> list[scores.Score]:
+    """Scores of simulated values (observation,) by site, channel and part; those of fits that did not see the block where
+    ``blocked`` has them. Sites that no fit sees are scored where ``untouched``.
+    """
+    o, p, part = case.problem.observations, case.problem, parts(case)
+    rows = [(simulated, k, part[k]) for k in np.flatnonzero((part != "") & (untouched | (part != "untouched")))]
+    if blocked is not None:
+        rows += [(blocked, k, "blocked") for k in np.flatnonzero(np.isfinite(blocked) & (part == "fit"))]
     return scores.table(
-        [p.sites[s] for s in o.site[seen]],
-        [p.channels[c].name for c in o.channel[seen]],
-        np.where(o.fit[seen], "fit", "held-out").tolist(),
-        simulated[seen],
-        o.value[seen],
+        [p.sites[o.site[k]] for _, k, _ in rows],
+        [p.channels[o.channel[k]].name for _, k, _ in rows],
+        [str(word) for *_, word in rows],
+        np.array([values[k] for values, k, _ in rows]),
+        np.array([o.value[k] for _, k, _ in rows]),
     )
 
 
@@ -71,6 +89,8 @@ def overlay(case: Case, values: np.ndarray) -> tuple[dict[str, dict[str, Numbers
     other: dict[str, str] = {}
     done: set[tuple[str, str]] = set()
     for k, free in enumerate(problem.free):
+        if free.scope == "field":
+            continue
         for full, s in [(n, s) for n in free.names for s in np.flatnonzero(model.applies[:, k])]:
             community, value = problem.communities[s], float(values[model.index[s, k]])
             mates = [r for r in np.flatnonzero(model.applies[:, k]) if problem.communities[r] == community]
@@ -88,6 +108,34 @@ def overlay(case: Case, values: np.ndarray) -> tuple[dict[str, dict[str, Numbers
             changed[where] = changed[where] * value if free.mode == "factor" else value
             by[community] = np.clip(changed.reshape(new.shape), entry.lower, entry.upper).tolist()
     return made, other
+
+
+def field_lines(case: Case, values: np.ndarray, source: str) -> list[str]:
+    """Section [fields] of an overlay: parameters of scope field at ``values`` (coordinate,)."""
+    lines = []
+    for free in case.problem.free:
+        if free.scope != "field":
+            continue
+        mine = {
+            name.removeprefix(f"{free.label}:"): float(v)
+            for name, v in zip(case.model.names, values, strict=True)
+            if name.startswith(f"{free.label}:")
+        }
+        parts = [
+            [
+                f"{word} = {v!r}"
+                for word, v in mine.items()
+                if word != "constant" and (word in free.covariates) == of_covariates
+            ]
+            for of_covariates in (True, False)
+        ]
+        lines += ["", f"[fields.{_quoted(free.names[0])}]", f"source = {_quoted(source)}"]
+        lines += [f"bounds = [{free.lower!r}, {free.upper!r}]", f"scale = {_quoted(free.scale)}"]
+        lines += [f"constant = {mine['constant']!r}"]
+        lines += [
+            f"{key} = {{ {', '.join(part)} }}" for key, part in zip(("weights", "communities"), parts, strict=True)
+        ]
+    return lines
 
 
 def _quoted(text: str) -> str:
@@ -125,6 +173,7 @@ def overlay_text(case: Case, outcome: Outcome) -> str:
             f"{_quoted(str(row['name']))} = [{text}]" + (f" # at its {row['bound']} bound" if row["bound"] else "")
         )
     lines += _overlay_lines(values, other, source)
+    lines += field_lines(case, case.model.transform.values(outcome.fit.x), source)
     return "\n".join(lines) + "\n"
 
 
@@ -147,11 +196,19 @@ def pest_overlay_text(case: Case, path: Path) -> str:
     name = case.name
     source = f"PEST: {name}, {', '.join(case.problem.sites)}"
     head = ["[overlay]", f"name = {_quoted(name)}", f"source = {_quoted(source)}", f"values = {_quoted(path.name)}"]
-    return "\n".join([*head, *_overlay_lines(values, other, source)]) + "\n"
+    lines = field_lines(case, np.array([found[name] for name in case.model.names]), source)
+    return "\n".join([*head, *_overlay_lines(values, other, source), *lines]) + "\n"
 
 
-def write_results(case: Case, outcome: Outcome, result: Evaluation, folder: Path) -> list[scores.Score]:
-    """Everything about a finished search; returns the scores after calibration."""
+def write_results(
+    case: Case,
+    outcome: Outcome,
+    result: Evaluation,
+    folder: Path,
+    validation: Validation | None = None,
+    untouched: bool = False,
+) -> list[scores.Score]:
+    """Everything about a finished search; returns the scores after calibration. ``untouched``: score sites that no fit sees."""
     write_text(folder / "calibrated.toml", overlay_text(case, outcome))
     rows = least_squares.summary(outcome.fit, case.model.transform)
     table(folder / "parameters.csv", list(rows[0]), [list(row.values()) for row in rows])
@@ -177,15 +234,31 @@ def write_results(case: Case, outcome: Outcome, result: Evaluation, folder: Path
                 for k, s in enumerate(outcome.searches)
             ],
         )
-    found = scored(case, result.after)
+    blocked = None if validation is None else validation.simulated
+    found = scored(case, result.after, blocked, untouched)
     scores.write(found, folder / "scores.csv")
-    scores.write(scored(case, result.before), folder / "scores_before.csv")
+    before = scored(
+        case,
+        result.before,
+        None if blocked is None else np.where(np.isfinite(blocked), result.before, np.nan),
+        untouched,
+    )
+    scores.write(before, folder / "scores_before.csv")
     o, p = case.problem.observations, case.problem
     year, month = case.first_year + o.begin // 12, o.begin % 12 + 1
-    part = np.where(np.isfinite(o.value), np.where(o.fit, "fit", "held-out"), "")
+    part = parts(case)
     header = ["site", "stream", "year", "month", "months", "part"]
     numbers = {"observed": o.value, "error": o.error, "before": result.before, "after": result.after}
     numbers["spread"] = result.spread
+    if validation is not None:
+        numbers["blocked"] = validation.simulated
+        shown = untouched | (part != "untouched")
+        numbers = {name: np.where(shown, values, np.nan) for name, values in numbers.items()}
+        table(
+            folder / "folds.csv",
+            ["fold", *names],
+            [[k + 1, *case.model.transform.values(x)] for k, x in enumerate(validation.x)],
+        )
     where = zip(
         (p.sites[s] for s in o.site),
         (p.channels[c].name for c in o.channel),
@@ -209,7 +282,7 @@ def units(case: Case) -> list[str]:
     units = ["1"] * len(model.names)
     for k, free in enumerate(problem.free):
         name = Handle.of(free.names[0]).name
-        if free.mode == "value" and name in case.table.entries:
+        if free.mode == "value" and free.scope != "field" and name in case.table.entries:
             for c in {int(i) for i in model.index[model.applies[:, k], k]}:
                 units[c] = case.table.entries[name].unit
     return units

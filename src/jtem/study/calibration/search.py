@@ -137,6 +137,63 @@ def fit(case: Case, folder: Path, *, resume: bool = False, say: Callable[[str], 
     )
 
 
+VALIDATION = "validation.json"
+
+
+@dataclass(frozen=True)
+class Validation:
+    """Blocked cross-validation: ``simulated`` (observation,) by the fit that did not see the block of the site (NaN at sites
+    without one), and where each fit ended, ``x`` (fold, coordinate).
+    """
+
+    simulated: np.ndarray
+    x: np.ndarray
+
+
+def validate(
+    case: Case, folder: Path, *, resume: bool = False, say: Callable[[str], None] = print
+) -> Validation | None:
+    """Fit once without each fold of the blocks, from the plan's start and by its rules; None where the plan asks for none.
+
+    Each finished fold is written down in ``folder``. Raises ``InputError``.
+    """
+    model, folds, o = case.model, case.problem.folds, case.problem.observations
+    if folds is None:
+        return None
+    settings, path = case.search, folder / VALIDATION
+    rules = least_squares.Rules(decrease=settings.decrease, iterations=settings.iterations, longest_step=2.0)
+    done: list[list[float]] = []
+    if resume and path.exists():
+        kept = json.loads(path.read_text())
+        if kept["identity"] != identity(case.text):
+            raise InputError(f"{path}: written by another plan or version; start without --resume in another folder")
+        done = kept["x"]
+
+    def many(x: np.ndarray) -> np.ndarray:
+        return np.tile(x, (max(settings.starts, 1), 1))  # the shape that is compiled already
+
+    first = model.residuals(many(model.start))[0], model.jacobian(many(model.start))[0]
+    simulated = np.full(o.value.size, np.nan)
+    for fold in range(int(folds.max()) + 1):
+        seen = np.concatenate([folds[o.site[model.fitted]] != fold, np.ones(model.with_prior.size, dtype=bool)])
+        if fold >= len(done):
+            search = least_squares.Search(model.start, rules)
+            search.begin(first[0][seen])
+            search.linearise(first[1][seen])
+            found = least_squares.minimise(
+                lambda x, seen=seen: model.residuals(many(x))[0][seen],
+                lambda x, seen=seen: model.jacobian(many(x))[0][seen],
+                search,
+            )
+            done.append(found.x.tolist())
+            write_text(path, json.dumps({"identity": identity(case.text), "x": done}))
+            say(f"without blocks of fold {fold + 1}: misfit {found.cost:.5g} after {len(found.history) - 1} iterations")
+        at, _ = model.sensitivity(model.transform.values(many(np.array(done[fold]))))
+        mine = folds[o.site] == fold
+        simulated[mine] = at[0][mine]
+    return Validation(simulated, np.array(done))
+
+
 def by_gradient(case: Case, path: Path, resume: bool, say: Callable[[str], None]) -> Outcome:
     """The same misfit by one reverse sweep an evaluation: for many parameters. Starts follow one another."""
     settings, model = case.search, case.model

@@ -61,7 +61,14 @@ class Vector:
 
 
 def vector_of(table: parameters.ParameterTable, rows: step.Parameters) -> Vector:
-    """The layout of all trainable parameters of ``table``; ``rows`` tell how many numbers each has."""
+    """The layout of all trainable parameters of ``table``; ``rows`` tell how many numbers each has. Raises ``InputError`` where
+    some follow the place: their row moves nothing.
+    """
+    if table.fields:
+        raise InputError(
+            f"parameter '{table.fields[0].name}' follows the place (a field of an overlay), and sensitivities are by the "
+            "values of communities; leave that overlay out"
+        )
     rows = jax.tree.map(jnp.asarray, rows)
     leaves = [parameters.Handle(name) for name, entry in table.entries.items() if entry.trainable]
     sizes = [int(np.prod(leaf.leaf(rows).shape[1:])) for leaf in leaves]
