@@ -17,7 +17,7 @@ from jtem import step
 from jtem.constants import MONTH_MEGASECONDS, MONTHS_PER_YEAR
 from jtem.numerics.anderson import anderson_step, push
 from jtem.numerics.fixed_point import implicit, solve
-from jtem.physics import permafrost, soil_heat
+from jtem.physics import permafrost, soil_heat, water
 from jtem.run.years import HeatYear, Pools, many, repeat
 from jtem.run.years import heat as heat_year
 from jtem.run.years import pools as pools_year
@@ -62,21 +62,6 @@ class Drift(NamedTuple):
     nitrogen_input_minus_loss: Array
 
 
-class Flows(NamedTuple):
-    """What the drift of a year is made of: sums of its months (gC, gN, mm m-2)."""
-
-    production: Array
-    litter: Array
-    respired: Array
-    uptake: Array
-    litter_nitrogen: Array
-    mineralized: Array
-    nitrogen_input: Array
-    nitrogen_loss: Array
-    evapotranspiration: Array
-    runoff: Array
-
-
 def periodic_heat(
     thermal: soil_heat.ThermalState,
     climate: Climate,
@@ -110,13 +95,13 @@ def periodic_heat(
         thermal = _implicit_heat(thermal, climate, cell, column, design)
         return _last_heat_year(thermal, climate, cell, column, design)
     thermal = _searched_heat(thermal, climate, cell, column, years, design)
-    return _last_heat_year(thermal, climate, cell, column, design, plain=1)
+    return _last_heat_year(thermal, climate, cell, column, design)
 
 
 def _searched_heat(
     thermal: soil_heat.ThermalState, climate: Climate, cell: Cell, column: step.Column, years: int, design: step.Design
 ) -> soil_heat.ThermalState:
-    """The January after all years but the last two, which are plain, of the search (docs/model.md#h12)."""
+    """The January after all years but the last of the search (docs/model.md#h12)."""
     weights = jnp.sqrt(jnp.asarray(_thermal_design(design).thickness, jnp.dtype(design.heat_dtype)))
 
     def plain_year(state: soil_heat.ThermalState) -> tuple[soil_heat.ThermalState, Array]:
@@ -160,7 +145,7 @@ def _searched_heat(
     none = jnp.zeros((ANDERSON_MEMORY, *thermal.enthalpy.shape), thermal.enthalpy.dtype)
     start = (thermal, none, none, jnp.array(0))
     (thermal, *_), _ = many(one_year, start, jnp.arange(1, max(years, 3) - 1))
-    return thermal
+    return plain_year(thermal)[0]
 
 
 def _wrapped(climate: Climate) -> Climate:
@@ -178,40 +163,26 @@ def _thermal_year(
 
 
 def _last_heat_year(
-    thermal: soil_heat.ThermalState,
-    climate: Climate,
-    cell: Cell,
-    column: step.Column,
-    design: step.Design,
-    plain: int = 0,
+    thermal: soil_heat.ThermalState, climate: Climate, cell: Cell, column: step.Column, design: step.Design
 ) -> tuple[soil_heat.ThermalState, PeriodicHeat]:
-    """One more year after ``plain`` others, and how far from periodic it is."""
-    thickness = jnp.asarray(_thermal_design(design).thickness, jnp.dtype(design.heat_dtype))
-
-    def one_year(state: soil_heat.ThermalState) -> tuple[soil_heat.ThermalState, HeatYear]:
-        return _thermal_year(state, climate, cell, column, design)
-
-    if plain:  # one loop, so that the year is compiled once
-        made = jax.tree.map(lambda x: jnp.zeros(x.shape, x.dtype), jax.eval_shape(one_year, thermal)[1])
-        start = (thermal, thermal, made)
-        thermal, after, made = repeat(lambda carried: (carried[1], *one_year(carried[1])), start, plain + 1)
-    else:
-        after, made = one_year(thermal)
-    return after, _periodic(made, thermal, after, thickness, 1, column, design)
+    """One more year, and how far from periodic it is."""
+    weights = jnp.sqrt(jnp.asarray(_thermal_design(design).thickness, jnp.dtype(design.heat_dtype)))
+    after, made = _thermal_year(thermal, climate, cell, column, design)
+    return after, _periodic(made, thermal, after, weights**2, 1, column, design)
 
 
 def _periodic(
     made: HeatYear,
     before: soil_heat.ThermalState,
     after: soil_heat.ThermalState,
-    thickness: Array,
+    weights: Array,
     years: int,
     column: step.Column,
     design: step.Design,
 ) -> PeriodicHeat:
     """Heat between two Januaries, and how far from periodic these years are."""
     dtype = jnp.dtype(design.pool_dtype)
-    gained = ((after.enthalpy - before.enthalpy) * thickness).sum() / (years * MONTHS_PER_YEAR * MONTH_MEGASECONDS)
+    gained = ((after.enthalpy - before.enthalpy) * weights).sum() / (years * MONTHS_PER_YEAR * MONTH_MEGASECONDS)
     change = soil_heat.column_temperature(after, _properties(column)) - soil_heat.column_temperature(
         before, _properties(column)
     )
@@ -292,14 +263,14 @@ def cycle_heat(
     Start from the periodic state of the cycle's mean year. ``heat_gain`` and ``largest_change`` are those of the last pass.
     """
     wrapped = dataclasses.replace(climate, following_air_temperature=jnp.roll(climate.air_temperature[:, 0], -1))
-    thickness = jnp.asarray(_thermal_design(design).thickness, jnp.dtype(design.heat_dtype))
+    weights = jnp.asarray(_thermal_design(design).thickness, jnp.dtype(design.heat_dtype))
 
     def one_pass(state: soil_heat.ThermalState) -> tuple[soil_heat.ThermalState, HeatYear]:
         return many(lambda carried, year: _thermal_year(carried, year, cell, column, design), state, wrapped)
 
     thermal = repeat(lambda state: one_pass(state)[0], thermal, max(passes - 1, 0))
     after, made = one_pass(thermal)
-    return after, _periodic(made, thermal, after, thickness, climate.co2.shape[0], column, design)
+    return after, _periodic(made, thermal, after, weights, climate.co2.shape[0], column, design)
 
 
 def repeat_carbon(
@@ -316,52 +287,45 @@ def repeat_carbon(
 ) -> tuple[step.WaterStateWithThaw, step.CarbonState, Drift]:
     """Water, carbon and nitrogen of one column repeated on a periodic year of heat and climate (fields (12,))."""
     made = HeatYear(heat.months, heat.thaw)
-    nothing = jnp.zeros_like(wet.stores.soil_water)
 
-    def one_year(pools: Pools, add_to: Flows | None) -> tuple[Pools, Drift]:
-        pools, flows, closed_ = pools_year(
-            pools, climate, made, controls, cell, column, design=design, keep=_flows, add_to=add_to
+    def one_year(carried: Pools) -> tuple[Pools, Drift]:
+        carried, (moist, fluxes), closed_ = pools_year(
+            carried,
+            climate,
+            made,
+            controls,
+            cell,
+            column,
+            design=design,
+            keep=lambda month: (month.water, month.carbon),
         )
-        if add_to is None:
-            flows = jax.tree.map(lambda leaf: leaf.sum(axis=0), flows)
-        return pools, year_drift(climate, flows, closed_.baseline_nitrogen)
+        return carried, year_drift(climate, moist, fluxes, closed_.baseline_nitrogen)
 
-    if years == 1:
-        (wet, carbon), last = one_year((wet, carbon), None)
-    else:  # the last year is one of the loop, so that it is compiled once
-        none, start = Flows(*[nothing] * len(Flows._fields)), Drift(*[nothing] * len(Drift._fields))
-        (wet, carbon), last = repeat(lambda carried: one_year(carried[0], none), ((wet, carbon), start), years)
+    carried = (wet, carbon)
+    if years > 1:
+        carried = repeat(lambda state: one_year(state)[0], carried, years - 1)
+    (wet, carbon), last = one_year(carried)
     return wet, carbon, last
 
 
-def _flows(month: step.MonthOutput) -> Flows:
-    """Those of a month."""
-    moist, fluxes = month.water, month.carbon
-    return Flows(
-        fluxes.net_primary_production,
-        fluxes.litterfall_carbon,
-        fluxes.heterotrophic_respiration,
-        fluxes.nitrogen_uptake,
-        fluxes.litterfall_nitrogen,
-        fluxes.net_nitrogen_mineralization,
-        fluxes.nitrogen_input,
-        fluxes.nitrogen_loss,
-        moist.evapotranspiration,
-        moist.runoff,
-    )
-
-
-def year_drift(climate: Climate, flows: Flows, baseline_nitrogen: Float[Array, ""]) -> Drift:
-    """Imbalances of a year from its flows."""
+def year_drift(
+    climate: Climate, moist: water.WaterMonth, fluxes: step.CarbonMonth, baseline_nitrogen: Float[Array, ""]
+) -> Drift:
+    """Imbalances of a year from its twelve months (stacked first)."""
+    npp, litter = fluxes.net_primary_production.sum(axis=0), fluxes.litterfall_carbon.sum(axis=0)
+    respired = fluxes.heterotrophic_respiration.sum(axis=0)
+    uptake, litter_nitrogen = fluxes.nitrogen_uptake.sum(axis=0), fluxes.litterfall_nitrogen.sum(axis=0)
+    mineralized = fluxes.net_nitrogen_mineralization.sum(axis=0)
+    nitrogen_input = fluxes.nitrogen_input.sum(axis=0) + baseline_nitrogen
     return Drift(
-        water=climate.precipitation.sum(axis=0) - flows.evapotranspiration - flows.runoff,
-        npp_minus_litter=flows.production - flows.litter,
-        litter_minus_respiration=flows.litter - flows.respired,
-        net_ecosystem_production=flows.production - flows.respired,
-        uptake_minus_litter_nitrogen=flows.uptake - flows.litter_nitrogen,
-        uptake_minus_mineralization=flows.uptake - flows.mineralized,
-        litter_nitrogen_minus_mineralization=flows.litter_nitrogen - flows.mineralized,
-        nitrogen_input_minus_loss=flows.nitrogen_input + baseline_nitrogen - flows.nitrogen_loss,
+        water=climate.precipitation.sum() - moist.evapotranspiration.sum(axis=0) - moist.runoff.sum(axis=0),
+        npp_minus_litter=npp - litter,
+        litter_minus_respiration=litter - respired,
+        net_ecosystem_production=npp - respired,
+        uptake_minus_litter_nitrogen=uptake - litter_nitrogen,
+        uptake_minus_mineralization=uptake - mineralized,
+        litter_nitrogen_minus_mineralization=litter_nitrogen - mineralized,
+        nitrogen_input_minus_loss=nitrogen_input - fluxes.nitrogen_loss.sum(axis=0),
     )
 
 

@@ -11,7 +11,7 @@ from __future__ import annotations
 import dataclasses
 import functools
 from collections.abc import Callable, Hashable
-from typing import NamedTuple, TypeVar, cast
+from typing import NamedTuple, TypeVar
 
 import equinox as eqx
 import jax
@@ -212,28 +212,19 @@ def pools(
     *,
     design: step.Design,
     keep: Callable[[step.MonthOutput], Y],
-    add_to: Y | None = None,
 ) -> tuple[Pools, Y, step.CarbonYear]:
-    """Water, carbon and nitrogen of a year on its months of heat: state, ``keep`` of every month, what closed the carbon year.
+    """Water, carbon and nitrogen of a year on its months of heat: state, ``keep`` of every month, what closed the carbon year."""
 
-    With ``add_to`` what is kept of the months is added to it, one after the other, and not stacked.
-    """
-
-    def month(
-        carried: tuple[Pools, Y | None], forcing: Forcing, month_heat: step.HeatMonth
-    ) -> tuple[tuple[Pools, Y | None], Y | None]:
-        (wet, carbon_), sums = carried
+    def month(carried: Pools, forcing: Forcing, month_heat: step.HeatMonth) -> tuple[Pools, Y]:
+        wet, carbon_ = carried
         wet, moist = step.water_month(wet, forcing, month_heat, column, design)
         carbon_, fluxes = step.carbon_month(carbon_, forcing, month_heat, moist, column, design)
-        kept = keep(step.MonthOutput(month_heat, moist, fluxes))
-        if add_to is None:
-            return ((wet, carbon_), None), kept
-        return ((wet, carbon_), jax.tree.map(jnp.add, sums, kept)), None
+        return (wet, carbon_), keep(step.MonthOutput(month_heat, moist, fluxes))
 
-    ((wet, carbon_), sums), kept = months(month, (state, add_to), climate, cell, heat.months)
+    (wet, carbon_), kept = months(month, state, climate, cell, heat.months)
     wet, _ = step.water_close_year(wet, heat.thaw, column, controls, design)
     carbon_, closed = step.carbon_close_year(carbon_, heat.thaw, climate.co2, column, controls, design)
-    return (wet, carbon_), cast(Y, kept if add_to is None else sums), closed
+    return (wet, carbon_), kept, closed
 
 
 def inline(
