@@ -14,8 +14,19 @@ from jtem.readers import co2, fetch
 CONTENT = b"Year,Mean,Uncertainty\n" + b"".join(b"%d,%.2f,0.1\n" % (y, 300 + y - 1979) for y in range(1979, 2025))
 
 
+class Server(ThreadingHTTPServer):
+    """Serves ``content``; ``most``: bytes after which the connection ends; ``ranges``: whether parts are given."""
+
+    def __init__(self):
+        super().__init__(("127.0.0.1", 0), Handler)
+        self.asked: list[str | None] = []
+        self.most, self.ranges, self.content = 10**6, True, CONTENT
+
+
 class Handler(BaseHTTPRequestHandler):
-    """Serves CONTENT; ``server.most``: bytes after which the connection ends; ``server.ranges``: whether parts are given."""
+    """Answers for its server."""
+
+    server: Server
 
     def do_GET(self):
         """Answer with all or the rest."""
@@ -36,8 +47,7 @@ class Handler(BaseHTTPRequestHandler):
 
 @pytest.fixture
 def server(monkeypatch):
-    made = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    made.asked, made.most, made.ranges, made.content = [], 10**6, True, CONTENT
+    made = Server()
     threading.Thread(target=made.serve_forever, daemon=True).start()
     address = f"http://127.0.0.1:{made.server_port}/co2.csv"
     item = fetch.Item("co2", "co2.csv", len(CONTENT), hashlib.sha256(CONTENT).hexdigest(), address, "a table")

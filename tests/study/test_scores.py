@@ -50,7 +50,7 @@ def test_table_by_site_stream_and_part(tmp_path):
     back = scores.read(path)
     assert [(s.site, s.n) for s in back] == [(s.site, s.n) for s in made] and np.isnan(back[0].rmse)
     assert back[4].r2 == pytest.approx(together.r2, rel=1e-5)
-    with pytest.raises(InputError, match="part 'test' is unknown; use fit or held-out"):
+    with pytest.raises(InputError, match="part 'test' is unknown; use fit, blocked, held-out or untouched"):
         scores.table(["A"], ["nep"], ["test"], np.ones(1), np.ones(1))
     path.write_text("a,b\n")
     with pytest.raises(InputError, match="not a score table"):

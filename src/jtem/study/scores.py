@@ -46,7 +46,7 @@ def table(
     names = [np.asarray(v).astype(str) for v in (site, stream, part)]
     unknown = sorted(set(names[2].tolist()) - set(PARTS))
     if unknown:
-        raise InputError(f"part {unknown[0]!r} is unknown; use {' or '.join(PARTS)}")
+        raise InputError(f"part {unknown[0]!r} is unknown; use {', '.join(PARTS[:-1])} or {PARTS[-1]}")
     simulated, observed = np.asarray(simulated, np.float64), np.asarray(observed, np.float64)
     scores = []
     for each in sorted(set(names[1].tolist())):
