@@ -133,7 +133,7 @@ def test_a_model_and_an_ensemble_run_on_workers(plan, client):
     for name, one in a.stages["historical"]["annual"].data_vars.items():
         np.testing.assert_allclose(b.stages["historical"]["annual"][name], one, rtol=1e-6, err_msg=name)
     with pytest.raises(jtem.InputError, match="give a distributed"):
-        model.run(client="tcp://127.0.0.1:8786")
+        model.run(client="tcp://127.0.0.1:8786")  # pyright: ignore
 
 
 def test_results_and_unfinished_work_in_an_object_store(plan, client, capsys):

@@ -101,7 +101,7 @@ def test_fixed_fields_that_are_none(files, tmp_path):
         ({"elevation": tmp_path / "absent.tif"}, "absent.tif: file not found"),
     ):
         with pytest.raises(jtem.InputError, match=says) as caught:
-            jtem.region(files / "climate.nc", static=given)
+            jtem.region(files / "climate.nc", static=given)  # pyright: ignore
         assert "\n" not in str(caught.value)
 
 

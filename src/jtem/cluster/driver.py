@@ -86,12 +86,12 @@ def run_chunks(
     ``store``: where tasks write; None: they return results. ``share``: see :class:`jtem.cluster.worker.ChunkWork`. Raises
     :class:`Lost`, and ``InputError`` for workers that take several tasks at a time.
     """
-    from distributed import as_completed
-    from distributed.client import CancelledError, ClosedClientError
+    from distributed import CancelledError, as_completed
+    from distributed.client import ClosedClientError
 
     from jtem.cluster.worker import ChunkWork, run_chunk
 
-    wide = [address for address, threads in client.nthreads().items() if threads > 1]
+    wide = [address for address, threads in dict(client.nthreads()).items() if threads > 1]
     if wide:
         raise InputError(
             f"worker {wide[0]} takes several tasks at a time; start workers with --nthreads 1, as a task uses all cores of its "
