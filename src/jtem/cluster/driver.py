@@ -91,7 +91,8 @@ def run_chunks(
 
     from jtem.cluster.worker import ChunkWork, run_chunk
 
-    wide = [address for address, threads in dict(client.nthreads()).items() if threads > 1]
+    threads: dict[str, int] = client.nthreads()  # pyright: ignore[reportAssignmentType] (a coroutine of asynchronous clients only)
+    wide = [address for address, n in threads.items() if n > 1]
     if wide:
         raise InputError(
             f"worker {wide[0]} takes several tasks at a time; start workers with --nthreads 1, as a task uses all cores of its "
