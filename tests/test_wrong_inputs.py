@@ -235,7 +235,7 @@ CALIBRATIONS = {
     "split all": ("", "[fit]\nheld_out_sites=['Toolik']\n", "plan.toml: no usable observation is left to fit; check sites, streams, [fit] years and the data's quality"),
     "split years": ("", "[fit]\nheld_out={Toolik=[2006,2005]}\n", "plan.toml: [fit] held_out of Toolik [2006, 2005] ends before it begins; swap the years"),
     "posterior chains": ("", "[posterior]\nchains=1\n", "plan.toml: [posterior]: 'chains' is 1, expected a number within 2..1000"),
-    "a run plan key": ("", "[plan]\nname=3\n", "plan.toml: unknown section [plan]; known: calibration, data, parameter, model, domain, history, errors, fit, search, posterior"),
+    "a run plan key": ("", "[plan]\nname=3\n", "plan.toml: unknown section [plan]; known: calibration, data, parameter, model, domain, history, errors, fit, search, validation, posterior"),
 }  # fmt: skip
 """What of the good calibration is replaced by what, and the sentence."""
 
@@ -301,7 +301,7 @@ OWN_PLANS = {
     "climate is static": ("climate.nc", "static.nc", "plan.toml: [spinup] cycle 2000-2001: data/static.nc: variable 'tas' is missing; add it, give its name in the file under [domain.names] or the 'layout' of the files (known: elevation, sand, silt, clay, vegetation, lat, lon)"),
     "static is a folder": ("static.nc", ".", "plan.toml: [domain]: file data not found; check the name and the data folder (--data or JTEM_DATA)"),
     "no co2 column": ("co2_column = \"ssp126\"", "co2_column = \"ssp99\"", "plan.toml: [spinup] cycle 2000-2001: CO2 of climate 'historical' after 2014 depends on the scenario, and 'ssp99' is none that is embedded; say which with [domain] co2_column, one of ssp126, ssp585, rcp45, rcp85, or give a table with [domain] co2"),
-    "names unknown": ("static = \"static.nc\"", "static = \"static.nc\"\nnames={tass=\"x\"}", "[domain.names]: unknown key 'tass'; known: air_temperature, precipitation, shortwave_radiation, elevation, sand, silt, clay, vegetation, area, soil_organic_carbon, latitude, longitude, time"),
+    "names unknown": ("static = \"static.nc\"", "static = \"static.nc\"\nnames={tass=\"x\"}", "[domain.names]: unknown key 'tass'; known: air_temperature, precipitation, shortwave_radiation, elevation, sand, silt, clay, vegetation, area, soil_organic_carbon, inundated_fraction, latitude, longitude, time"),
     "names absent": ("static = \"static.nc\"", "static = \"static.nc\"\nnames={air_temperature=\"x\"}", "plan.toml: [spinup] cycle 2000-2001: data/climate.nc: variable 'x' is missing; add it, give its name in the file under [domain.names] or the 'layout' of the files (known: tas, pr, rsds, time, lat, lon)"),
     "layout unknown": ("static = \"static.nc\"", "static = \"static.nc\"\nlayout=\"era6\"", "plan.toml: [domain]: layout 'era6' is unknown; did you mean 'era5'?"),
     "stamp unknown": ("static = \"static.nc\"", "static = \"static.nc\"\nstamp=\"midle\"", "plan.toml: [domain]: stamp 'midle' is unknown; did you mean 'middle'?"),
@@ -362,7 +362,7 @@ COMMANDS = {
     "inspect afile --stamp midle": "--stamp 'midle' is unknown; did you mean 'middle'? ('jtem inspect --help' lists what there is)",
     "sensitivity good.toml": "good.toml: section [sensitivity.quantities] is missing; add e.g. loss = \"sum RH_PF 2015-2100\"",
     "sensitivity good.toml --data absent": "absent: data folder not found; correct --data or the variable JTEM_DATA",
-    "calibrate good.toml": "good.toml: unknown section [plan]; known: calibration, data, parameter, model, domain, history, errors, fit, search, posterior",
+    "calibrate good.toml": "good.toml: unknown section [plan]; known: calibration, data, parameter, model, domain, history, errors, fit, search, validation, posterior",
     "calibrate calibration.toml --data . --overlay liu2042": "calibration.toml: [model]: unknown parameter overlay 'liu2042'; did you mean 'liu2024'? (or give a .toml path)",
     "calibrate calibration.toml --data . --resume --out fresh": "fresh/search.json: nothing to resume ([Errno 2] No such file or directory: 'fresh/search.json'); start without --resume",
     "site": "the site: latitude is missing; give it in degrees",

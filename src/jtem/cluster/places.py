@@ -72,12 +72,6 @@ def batch(path: Path, workers: int) -> Any:
     everything in ``[job]`` goes to dask-jobqueue as it is (cores, memory, queue, walltime, account, job_script_prologue, ...).
     """
     try:
-        import dask_jobqueue
-    except ImportError:
-        raise InputError(
-            f"{path}: needs dask-jobqueue, which is not installed; run: pip install dask-jobqueue"
-        ) from None
-    try:
         said = tomllib.loads(path.read_text(encoding="utf-8"))
     except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
         raise InputError(f"{path}: is no TOML file that can be read ({error})") from None
@@ -88,6 +82,12 @@ def batch(path: Path, workers: int) -> Any:
     system, job = said.get("system", ""), said.get("job", {})
     if system not in BATCH:
         raise InputError(f"{path}: system {system!r} is unknown; {suggest(str(system), BATCH)}")
+    try:
+        import dask_jobqueue
+    except ImportError:
+        raise InputError(
+            f"{path}: needs dask-jobqueue, which is not installed; run: pip install dask-jobqueue"
+        ) from None
     made = getattr(dask_jobqueue, BATCH[system])
     takes = _options(made)
     for key in job:

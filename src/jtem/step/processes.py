@@ -50,8 +50,8 @@ class Processes(NamedTuple):
 
     # heat
     snow_cover: Callable = snow.cover
-    """``(snow, air_temperature, snowfall, *, density, melt_factor, half_cover, factor_thaw, factor_freeze)``: mm, degC of every
-    sub-step, mm month-1; gives :class:`jtem.physics.snow.Cover`."""
+    """``(snow, air_temperature, snowfall, *, density, melt_factor, half_cover, factor_thaw, factor_freeze, excess)``: mm, degC of
+    every sub-step, mm month-1; gives :class:`jtem.physics.snow.Cover`."""
     soil_heat: Callable = ground.month
     """``(state, air_temperature, next_air_temperature, snowfall, properties, *, cover, design)``; gives ``ThermalState,
     ThermalMonth``."""
