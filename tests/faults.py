@@ -514,16 +514,21 @@ run.run_experiment = broken
     return "exit code 1, named, blank in the files; its neighbour to the bit"
 
 
+def killed_at(place: Place, words: list[str], out: Path, piece: str) -> None:
+    """A command that is killed once a file like ``piece`` is there (or that has ended before)."""
+    process = place.start(words)
+    while not list(out.glob(piece)) and process.poll() is None:
+        time.sleep(0.01)
+    process.kill()
+    process.communicate()
+
+
 def clock_going_backwards(place: Place) -> str:
     """A clock that goes backwards, files from the future"""
     expected, _ = place.undisturbed("run")
     out = place.new("clock")
     words = ["run", "run.toml", "--out", str(out)]
-    process = place.start(words)
-    while not list(out.glob(".jtem-work/*/done.spinup.npz")) and process.poll() is None:
-        time.sleep(0.02)
-    process.kill()
-    process.communicate()
+    killed_at(place, words, out, ".jtem-work/*/done.spinup.npz")
     for path in out.rglob("*"):
         os.utime(path, (4e9, 4e9))
     patch = (
@@ -590,11 +595,7 @@ def damaged_work(place: Place) -> str:
     expected, _ = place.undisturbed("run")
     out = place.new("work")
     words = ["run", "run.toml", "--out", str(out)]
-    process = place.start(words)
-    while not list(out.glob(".jtem-work/*/done.historical.npz")) and process.poll() is None:
-        time.sleep(0.01)
-    process.kill()
-    process.communicate()
+    killed_at(place, words, out, ".jtem-work/*/done.historical.npz")
     kept, ends = place.new("kept"), []
     shutil.copytree(out, kept)
     files = [path for path in kept.rglob("*") if path.is_file() and not path.name.startswith((".jtem-lock", "status"))]

@@ -222,6 +222,7 @@ def _load(path: Anywhere) -> dict[str, np.ndarray]:
     try:
         with np.load(io.BytesIO(path.read_bytes()), allow_pickle=False) as arrays:
             return {key: arrays[key] for key in arrays.files}
+    # a flipped bit may name a way of compression that zipfile has not: NotImplementedError
     except (ValueError, KeyError, EOFError, NotImplementedError, zipfile.BadZipFile) as error:
         raise _damaged(path, error) from None
 
