@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import importlib
+import math
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -24,6 +25,10 @@ if TYPE_CHECKING:
     from jtem.plan.run import PermafrostSection
 
 
+FRONT_DEPTH = 3.0
+"""m: with fast numerics the phase of ground below changes a sub-step later."""
+
+
 def design(section: ModelSection, where: str) -> step.Design:
     """The design that a section asks for, with the plan's own functions in their slots; raises ``InputError``."""
     needing = {'roots = "follow_thaw"': section.roots_follow_thaw, 'abrupt_thaw = "areas"': section.abrupt_thaw}
@@ -40,7 +45,9 @@ def design(section: ModelSection, where: str) -> step.Design:
     thermal = ThermalDesign(
         layer_edges=GRIDS[section.soil_grid],
         substeps=section.heat_substeps,
-        sweeps="drd" if section.soil_grid == "fine" and section.heat_substeps >= 10 else "drdrd",
+        sweeps="drd" if section.fast or (section.soil_grid == "fine" and section.heat_substeps >= 10) else "drdrd",
+        front_depth=FRONT_DEPTH if section.fast else math.inf,
+        ahead=section.fast,
         settling_snow=section.snow is snow.settling_cover,
         lit=section.lit_surface,
         solved=section.solve_heat,
@@ -58,6 +65,7 @@ def design(section: ModelSection, where: str) -> step.Design:
         deep_nitrogen_losses=section.deep_nitrogen_losses,
         heat_dtype=section.precision.heat_dtype,
         pool_dtype=section.precision.pool_dtype,
+        layer_rate_dtype=section.precision.heat_dtype if section.fast else None,
     )
     own = {"plant_cn": section.plant_cn, "snow_cover": section.snow} | functions(
         section.processes, f"{where}: [model.processes]"

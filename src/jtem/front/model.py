@@ -38,7 +38,8 @@ class Model:
     lose nitrogen. ``snow``: "constant" density, or "settling". ``surface``: as warm as the "air", or "light" warms snow-free
     ground. ``soil_grid``: layers of soil heat, "default" or "fine". ``soil_columns``: the ground's materials, by
     "community" or from soil carbon and texture of the "place". ``solve_heat``: whether its spin-up solves for the year that
-    repeats. ``heat_substeps``, ``carbon_substeps``: of a month. Raises ``InputError``.
+    repeats. ``numerics``: "standard", or "fast" (best with five ``heat_substeps``). ``heat_substeps``, ``carbon_substeps``: of a
+    month. Raises ``InputError``.
 
     Nothing is computed and JAX does not start before a method asks for numbers. Compiled programs are shared: a second run of
     the same shape, of this or another model, compiles nothing.
@@ -71,6 +72,7 @@ class Model:
         soil_grid: str = "default",
         soil_columns: str = "community",
         solve_heat: bool = False,
+        numerics: str = "standard",
         heat_substeps: int = 6,
         carbon_substeps: int = 4,
         tissue_nitrogen: str = "linear",
@@ -85,7 +87,8 @@ class Model:
             "permafrost": permafrost, "parameters": edits.files(parameters), "precision": precision, "nitrogen": nitrogen,
             "soil_water": soil_water, "roots": roots, "abrupt_thaw": abrupt_thaw, "methane": methane,
             "deep_nitrogen_losses": deep_nitrogen_losses, "snow": snow, "surface": surface, "soil_grid": soil_grid,
-            "soil_columns": soil_columns, "solve_heat": solve_heat, "heat_substeps": heat_substeps,
+            "soil_columns": soil_columns, "solve_heat": solve_heat, "numerics": numerics,
+            "heat_substeps": heat_substeps,
             "carbon_substeps": carbon_substeps,
             "tissue_nitrogen": tissue_nitrogen,
         }  # fmt: skip

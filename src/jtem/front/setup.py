@@ -46,7 +46,7 @@ CYCLE_YEARS = 30
 """The spin-up's climate is the mean of so many first years of the place's own, or of all where there are fewer."""
 WORDS = (
     "permafrost", "precision", "nitrogen", "soil_water", "roots", "abrupt_thaw", "methane", "deep_nitrogen_losses", "snow",
-    "surface", "soil_grid", "soil_columns", "solve_heat", "heat_substeps", "carbon_substeps", "tissue_nitrogen",
+    "surface", "soil_grid", "soil_columns", "solve_heat", "numerics", "heat_substeps", "carbon_substeps", "tissue_nitrogen",
     "parameters",
 )  # fmt: skip
 """Words of a model that :meth:`Setup.replaced` changes."""

@@ -57,6 +57,12 @@ class ModelSection:
         False,
     )
     solve_heat: bool = setting("Whether the spin-up of soil heat solves for the year that repeats.", False)
+    fast: bool = choice(
+        "How soil heat and thawed layers are computed (docs/performance.md).",
+        {"standard": False, "fast": True},
+        False,
+        key="numerics",
+    )
     heat_substeps: int = setting("Steps of soil heat in a month.", 6, low=1, high=60)
     carbon_substeps: int = setting("Steps of carbon and nitrogen in a month.", 4, low=1, high=60)
     open_nitrogen: bool = choice(

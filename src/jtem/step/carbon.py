@@ -13,7 +13,7 @@ from jaxtyping import Array, Float
 from jtem.constants import CARBON_LAYERS, DAYS_IN_MONTH
 from jtem.numerics import safe
 from jtem.numerics.kernels import derivative_stored
-from jtem.numerics.layers import over_layers, to_layers
+from jtem.numerics.layers import added, over_layers, to_layers
 from jtem.physics import (
     abrupt_thaw,
     initial,
@@ -198,7 +198,7 @@ def month(
     # a gradient redoes a sub-step rather than keep its intermediate values: half the memory, a quarter less time
     body = jax.checkpoint(one, prevent_cse=False)
     pools, fluxes = jax.lax.scan(body, pools, None, length=design.carbon_substeps)
-    mean = jax.tree.map(lambda leaf_: leaf_.mean(axis=0), fluxes)
+    mean = jax.tree.map(lambda leaf_: added(leaf_) / design.carbon_substeps, fluxes)
     new_state = CarbonState(
         **pools._asdict(),
         phenology=memory,
@@ -337,17 +337,18 @@ def _layer_rate(
 ) -> Float[Array, "layer *cells"]:
     """Decomposition rate of the thawed layers (month-1), ``Kd f_M f_T exp(-z_k/z_tau)`` (Liu et al. 2024, Eq. 1)."""
     process, d = design.processes, column.parameters.decomposition
+    rate = design.in_rate_precision
 
     def each(x: Array) -> Array:
-        return to_layers(x, CARBON_LAYERS)
+        return to_layers(rate(x), CARBON_LAYERS)
 
     return (
         each(base_rate)
         * process.decomposition_moisture(
             moisture, each(d.moisture_minimum), each(d.moisture_optimum), each(d.moisture_maximum)
         )
-        * process.decomposition_temperature(soil_temperature[:CARBON_LAYERS], each(d.temperature_sensitivity))
-        * column.layers.depth_weight
+        * process.decomposition_temperature(rate(soil_temperature[:CARBON_LAYERS]), each(d.temperature_sensitivity))
+        * rate(column.layers.depth_weight)
     )
 
 
@@ -371,7 +372,7 @@ def _drivers(
         * process.decomposition_moisture(moisture, d.moisture_minimum, d.moisture_optimum, d.moisture_maximum)
         * process.decomposition_temperature(soil.temperature, d.temperature_sensitivity)
     )
-    layers = _layer_environment(heat, soil, column, design)
+    layers = jax.tree.map(design.in_rate_precision, _layer_environment(heat, soil, column, design))
     if design.permafrost.decomposes_layers:
         layer_rate = _layer_rate(state.decomposition_rate, layers.moisture, heat.soil_temperature, column, design)
     else:

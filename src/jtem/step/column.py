@@ -76,6 +76,7 @@ class Design:
     ``abrupt_thaw``: part of the ground collapses and emits apart.
     ``methane``: decomposition in wetland gives methane.
     ``deep_nitrogen_losses``: thawed layers lose available nitrogen with water and as gas.
+    ``layer_rate_dtype``: precision of the rates and mineralisation of thawed layers (None: that of the pools, which they change).
     ``own``: names of the parameters whose values are those of the cell (``Cell.own``) and not of its community.
     ``month_mean_moisture=False``: decomposition and uptake see the moisture of the month's beginning, as TEM does.
     """
@@ -92,6 +93,7 @@ class Design:
     month_mean_moisture: bool = True
     heat_dtype: str = "float32"
     pool_dtype: str = "float64"
+    layer_rate_dtype: str | None = None
     own: tuple[str, ...] = ()
     processes: Processes = Processes()  # noqa: RUF009 - immutable
 
@@ -101,6 +103,10 @@ class Design:
             raise ValueError(
                 f"permafrost scheme '{self.permafrost.name}' needs the soil heat model; use 'none' without it"
             )
+
+    def in_rate_precision(self, x: Array) -> Array:
+        """x in the precision that rates of the thawed layers are computed in."""
+        return x if self.layer_rate_dtype is None else x.astype(self.layer_rate_dtype)
 
     def on(self, platform: str) -> Design:
         """The same model as it runs best on JAX's ``platform``: on a "gpu" soil heat's sub-steps are kernels of their own."""

@@ -185,17 +185,19 @@ def _soil(pools: Pools, month: Drivers, column: Column, design: Design) -> _Soil
     )
     net = _within(net, -(soil.available_nitrogen / h + month.nitrogen_input), soil.organic_nitrogen / h)
 
-    def each(x: Array) -> Array:
-        return to_layers(x, design.permafrost.layers)
+    rate = design.in_rate_precision
 
-    layer_concentration = store.thawed_available_nitrogen * month.layer_conductivity
+    def each(x: Array) -> Array:
+        return to_layers(rate(x), design.permafrost.layers)
+
+    layer_concentration = rate(store.thawed_available_nitrogen) * month.layer_conductivity
     if design.permafrost.root_zone_concentration:
         layer_concentration = each(concentration)
     layer_respired = store.thawed_carbon * month.layer_loss
     layer_net, layer_gross, layer_immobilized = mineralization(
-        respiration=layer_respired,
-        carbon=store.thawed_carbon,
-        organic_nitrogen=store.thawed_organic_nitrogen,
+        respiration=rate(layer_respired),
+        carbon=rate(store.thawed_carbon),
+        organic_nitrogen=rate(store.thawed_organic_nitrogen),
         available_per_water=layer_concentration,
         immobilization=each(column.immobilization),
         half_saturation=each(d.immobilization_half_saturation),

@@ -20,6 +20,7 @@ from jax import lax
 from jaxtyping import Array, Float
 
 from jtem.numerics import safe
+from jtem.numerics.layers import added
 from jtem.parameters import parameter
 
 LATENT_HEAT = 334.0
@@ -118,6 +119,8 @@ class ThermalDesign:
     not the table of its community.
     ``batched=False`` leaves the layout to plain ``vmap``. ``checkpoint``: keep only the chosen phases of a month, and redo
     the rest, in reverse mode. ``on_gpu``: sweeps and solve are kernels of their own where compiled for CUDA.
+    ``front_depth``: sweeps find the phases of layers that begin above this depth (m); deeper ones keep, in a sub-step, the
+    phase they begin it with. ``ahead``: conductances are those of the liquid share that a sub-step is expected to end with.
     """
 
     layer_edges: tuple[float, ...] = DEFAULT_EDGES
@@ -130,6 +133,8 @@ class ThermalDesign:
     batched: bool = True
     checkpoint: bool = True
     on_gpu: bool = False
+    front_depth: float = math.inf
+    ahead: bool = False
 
     def __post_init__(self):
         edges = self.layer_edges
@@ -139,11 +144,18 @@ class ThermalDesign:
             raise ValueError(f"substeps must be within 1..60 per month, got {self.substeps}")
         if not self.sweeps or set(self.sweeps) - {"d", "r"}:
             raise ValueError(f"sweeps is a word of the letters d and r, got {self.sweeps!r}")
+        if not self.front_depth > 0:
+            raise ValueError(f"front_depth must be above 0 m, got {self.front_depth}")
 
     @property
     def layers(self) -> int:
         """Number of layers."""
         return len(self.layer_edges) - 1
+
+    @property
+    def swept(self) -> int:
+        """Number of layers whose phases the sweeps find."""
+        return sum(top < self.front_depth for top in self.layer_edges[:-1])
 
     @property
     def bottom(self) -> float:
@@ -280,7 +292,7 @@ def thawed_thickness(
     """Thickness (m) of thawed ground between the surface and ``depth`` (m): sum of overlap(layer, depth) phi."""
     top = per_layer(design.layer_edges[:-1], thawed_fraction)
     overlap = safe.clip(depth[None] - top, 0.0, per_layer(design.thickness, thawed_fraction))
-    return jnp.sum(overlap * thawed_fraction, axis=0)
+    return added(overlap * thawed_fraction)
 
 
 def layer_temperature_at(

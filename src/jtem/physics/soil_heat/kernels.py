@@ -86,17 +86,18 @@ def choose_phases(
     source: Float[Array, "*cells"],
     surface: Float[Array, "*cells"],
     sweeps: str,
+    swept: int,
     *,
     interpret: bool = False,
 ) -> Int[Array, "layer *cells"]:
     """As ``solver._choose_phases``; ``column``: ``HeatContents``."""
     dtype = content.dtype
-    kernel = functools.partial(_phases_kernel, sweeps)
+    kernel = functools.partial(_phases_kernel, sweeps, swept)
     outputs = (jnp.dtype(jnp.int8), dtype, dtype, dtype)
     return _call(kernel, (content, conductance, source, surface, column), outputs, interpret)[0]
 
 
-def _phases_kernel(sweeps: str, tree: Callable[[Sequence], PyTree], given: int, refs: tuple) -> None:
+def _phases_kernel(sweeps: str, swept: int, tree: Callable[[Sequence], PyTree], given: int, refs: tuple) -> None:
     content, conductance, source, surface, column = tree(refs[:given])
     phase, x, p, r = refs[given:]
     layers = content.shape[0]
@@ -112,11 +113,11 @@ def _phases_kernel(sweeps: str, tree: Callable[[Sequence], PyTree], given: int, 
     _rows(layers, begin, none)
     p[layers - 1, :] = none
     r[layers - 1, :] = source[:]
-    for kind in sweeps:
 
+    def eliminate(below: int, above: int) -> None:
         def up(j: Array, carry: tuple[Array, Array]) -> tuple[Array, Array]:
             p_, r_ = carry
-            i = layers - 1 - j
+            i = below - 1 - j
             g = conductance[i, :]
             c, c_tau = of_layer(i).line_of_content(x[i, :])
             share = g / (c + p_ + g)
@@ -124,6 +125,11 @@ def _phases_kernel(sweeps: str, tree: Callable[[Sequence], PyTree], given: int, 
             p[i - 1, :] = p_
             r[i - 1, :] = r_
             return p_, r_
+
+        _rows(below - above, up, (p[below - 1, :], r[below - 1, :]))
+
+    eliminate(layers, swept)
+    for kind in sweeps:
 
         def down(i: Array, above: Array, kind: str = kind) -> Array:
             g = conductance[i, :]
@@ -136,8 +142,8 @@ def _phases_kernel(sweeps: str, tree: Callable[[Sequence], PyTree], given: int, 
             x[i, :] = direct if kind == "d" else before + 0.5 * (direct - before)
             return temperature
 
-        _rows(layers - 1, up, (none, source[:]))
-        _rows(layers, down, surface[:])
+        eliminate(swept, 1)
+        _rows(swept, down, surface[:])
 
     def end(i: Array, none: Array) -> Array:
         phase[i, :] = of_layer(i).phase(x[i, :])

@@ -25,6 +25,7 @@ from jtem.constants import MONTH_MEGASECONDS
 from jtem.numerics import safe
 from jtem.numerics.batching import trailing_batch
 from jtem.numerics.kernels import derivative_computed_once
+from jtem.numerics.layers import added
 from jtem.physics.soil_heat.column import (
     ThermalDesign,
     ThermalProperties,
@@ -140,7 +141,9 @@ def _program(design: ThermalDesign, cover: Callable) -> Callable:
 
 
 class _Totals(NamedTuple):
-    """What the sub-steps of a month carry: heat contents D h, liquid share, and sums and maxima since its start."""
+    """What the sub-steps of a month carry: heat contents D h, the liquid share that the next one's conductances are of, and sums
+    and maxima since its start.
+    """
 
     content: Array
     phi: Array
@@ -202,8 +205,8 @@ def _month(
     end, _ = lax.scan(redone, start, (above.surface_temperature, above.resistance))
     thawed = end.thawed / substeps
     upper, lower = fronts(thawed, design)
-    gained = jnp.sum(end.content - first, axis=0) - end.flux - substeps * properties.geothermal_heat_flux
-    mean_snow = jnp.mean(above.water_equivalent, axis=0)
+    gained = added(end.content - first) - end.flux - substeps * properties.geothermal_heat_flux
+    mean_snow = added(above.water_equivalent) / substeps
     new_state = ThermalState(
         enthalpy=end.content / per_step,
         snow=above.snow,
@@ -237,12 +240,13 @@ def _add_sub_step(
 ) -> _Totals:
     """Totals after one more sub-step."""
     content, temperature, above, below = implicit_step(
-        t.content, t.phi, surface, resistance, contents, properties, design.sweeps, design.on_gpu
+        t.content, t.phi, surface, resistance, contents, properties, design.sweeps, design.on_gpu, design.swept
     )
     phi = derivative_computed_once(contents.liquid_share(content))
+    expected = safe.clip(2.0 * phi - contents.liquid_share(t.content), 0.0, 1.0) if design.ahead else phi
     return _Totals(
         content=content,
-        phi=phi,
+        phi=expected,
         temperature=t.temperature + temperature,
         thawed=t.thawed + phi,
         largest=safe.maximum(t.largest, phi),

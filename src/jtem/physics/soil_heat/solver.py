@@ -22,6 +22,7 @@ from jaxtyping import Array, Bool, Float, Int
 
 from jtem.numerics import safe
 from jtem.numerics.kernels import derivative_computed_once
+from jtem.numerics.layers import over_layers
 from jtem.physics.soil_heat import kernels
 from jtem.physics.soil_heat.column import ThermalDesign, ThermalProperties, per_layer
 
@@ -108,6 +109,7 @@ def _sweep(
     content: Float[Array, "layer *cells"],
     surface: Float[Array, "*cells"],
     kind: str,
+    swept: int,
 ) -> tuple[Float[Array, "layer *cells"], Float[Array, "layer *cells"], Float[Array, "layer *cells"]]:
     """Sweep ``d`` or ``r``: eliminate with the phases of the iterate ``x``, then solve every layer exactly, from the
     top down.
@@ -122,18 +124,7 @@ def _sweep(
     not compile the loop as one (see :func:`jtem.devices.use_all_cores`), it runs more than that through a slower,
     concurrent executor.
     """
-    layers = content.shape[0]
-
-    def up(j: Array, carry: tuple[Array, ...]) -> tuple[Array, ...]:
-        p, r, p_all, r_all = carry
-        i = layers - 1 - j
-        row, g = column.of_layer(i), _row(conductance, i)
-        c, c_tau = row.line_of_content(_row(x, i))
-        share = g / (c + p + g)
-        p, r = g - g * share, share * (_row(content, i) + r + c_tau)
-        return p, r, _put(p_all, p, i - 1), _put(r_all, r, i - 1)
-
-    _, _, p, r = lax.fori_loop(0, layers - 1, up, (p[-1], r[-1], p, r))
+    p, r = _eliminate(x, p, r, column, conductance, content, swept, 1)
 
     def down(i: Array, carry: tuple[Array, ...]) -> tuple[Array, ...]:
         above, x = carry
@@ -146,8 +137,33 @@ def _sweep(
         before = _row(x, i)
         return temperature, _put(x, direct if kind == "d" else before + 0.5 * (direct - before), i)
 
-    _, x = lax.fori_loop(0, layers, down, (surface, x))
+    _, x = lax.fori_loop(0, swept, down, (surface, x))
     return x, p, r
+
+
+def _eliminate(
+    x: Float[Array, "layer *cells"],
+    p: Float[Array, "layer *cells"],
+    r: Float[Array, "layer *cells"],
+    column: HeatContents,
+    conductance: Float[Array, "layer *cells"],
+    content: Float[Array, "layer *cells"],
+    below: int,
+    above: int,
+) -> tuple[Float[Array, "layer *cells"], Float[Array, "layer *cells"]]:
+    """p and r after layers ``below - 1`` up to ``above`` are eliminated: their rows one layer above each."""
+
+    def up(j: Array, carry: tuple[Array, ...]) -> tuple[Array, ...]:
+        p, r, p_all, r_all = carry
+        i = below - 1 - j
+        row, g = column.of_layer(i), _row(conductance, i)
+        c, c_tau = row.line_of_content(_row(x, i))
+        share = g / (c + p + g)
+        p, r = g - g * share, share * (_row(content, i) + r + c_tau)
+        return p, r, _put(p_all, p, i - 1), _put(r_all, r, i - 1)
+
+    _, _, p, r = lax.fori_loop(0, below - above, up, (p[below - 1], r[below - 1], p, r))
+    return p, r
 
 
 def _choose_phases(
@@ -157,20 +173,27 @@ def _choose_phases(
     source: Float[Array, "*cells"],
     surface: Float[Array, "*cells"],
     sweeps: str,
+    swept: int,
 ) -> Int[Array, "layer *cells"]:
-    """Phase of every layer at the end of the step (its number), by the fixed word of sweeps."""
+    """Phase of every layer at the end of the step (its number), by the fixed word of sweeps over the upper ``swept`` layers.
+
+    The layers below keep their phases, so they are eliminated once for all sweeps.
+    """
 
     def sweep_all(carry: tuple[Array, ...], word: str) -> tuple[Array, ...]:
         x, p, r = carry
         for kind in word:
-            x, p, r = _sweep(x, p, r, column, conductance, content, surface, kind)
+            x, p, r = _sweep(x, p, r, column, conductance, content, surface, kind, swept)
         return x, p, r
 
     pairs = len(sweeps) // 2 if sweeps.startswith("dr") else 0
     while not sweeps.startswith("dr" * pairs):
         pairs -= 1
     zero = jnp.zeros_like(content)
-    carry = content, zero, zero.at[-1].set(source)
+    p, r = zero, zero.at[-1].set(source)
+    if swept < content.shape[0]:
+        p, r = _eliminate(content, p, r, column, conductance, content, content.shape[0], swept)
+    carry = content, p, r
     if pairs > 1:  # the same program, compiled once
         carry = lax.fori_loop(0, pairs, lambda _, carry: sweep_all(carry, "dr"), carry)
         sweeps = sweeps[2 * pairs :]
@@ -226,7 +249,7 @@ def _tridiagonal(
         g = _row(conductance, i)
         k = _row(c, i) + g_below * q
         w = 1.0 / (k + g)
-        y = (_row(load, i) + g_below * y) * w
+        y = (_row(y_all, i) + g_below * y) * w
         return k * w, y, g, _put(e_all, g * w, i), _put(y_all, y, i)
 
     def down(i: Array, carry: tuple[Array, ...]) -> tuple[Array, ...]:
@@ -261,6 +284,7 @@ def implicit_step(
     properties: ThermalProperties,
     sweeps: str,
     on_gpu: bool = False,
+    swept: int | None = None,
 ) -> tuple[
     Float[Array, "layer *cells"],
     Float[Array, "layer *cells"],
@@ -269,20 +293,22 @@ def implicit_step(
 ]:
     """One implicit step of heat contents D h; returns the new ones, temperatures, and the resistances at the faces.
 
+    ``swept``: number of upper layers whose phases the sweeps find (None: all); the others keep theirs.
     ``on_gpu``: sweeps and solve are kernels where the program is compiled for CUDA.
     """
     above, below = derivative_computed_once(_conductances(phi, properties, snow_resistance))
     conductance = 1.0 / (above + below)
     source = properties.geothermal_heat_flux
     held = lax.stop_gradient((column, conductance, content, source, surface))
+    how = {"sweeps": sweeps, "swept": content.shape[0] if swept is None else swept}
     if on_gpu:
         phase = lax.platform_dependent(
             *held,
-            cuda=functools.partial(kernels.choose_phases, sweeps=sweeps),
-            default=functools.partial(_choose_phases, sweeps=sweeps),
+            cuda=functools.partial(kernels.choose_phases, **how),
+            default=functools.partial(_choose_phases, **how),
         )
     else:
-        phase = _choose_phases(*held, sweeps)
+        phase = _choose_phases(*held, **how)
     phase = checkpoint_name(phase, PHASE_CHOICE)
     temperature, content = derivative_computed_once(
         _solve(phase, column, conductance, content, source, surface, on_gpu)
@@ -320,7 +346,7 @@ def sub_step(
     column, content = contents_per_step(properties, per_step), enthalpy * per_step
     phi = column.liquid_share(content)
     content, temperature, above, below = implicit_step(
-        content, phi, surface_temperature, snow_resistance, column, properties, design.sweeps, design.on_gpu
+        content, phi, surface_temperature, snow_resistance, column, properties, design.sweeps, design.on_gpu, design.swept
     )
     flux = (surface_temperature - temperature[0]) / (above[0] + below[0])
     return content / per_step, temperature, flux
@@ -333,4 +359,5 @@ def unsettled(
 ) -> Bool[Array, "*cells"]:
     """Whether the temperature of the heat contents D h misses that of the solve by more than ``INCONSISTENT`` in a layer."""
     c, c_tau = column.for_layers().line_of_content(content)
-    return jnp.any(jnp.abs(content + c_tau - c * temperature) > INCONSISTENT * c, axis=0)
+    missed = jnp.abs(content + c_tau - c * temperature) > INCONSISTENT * c
+    return over_layers(missed.astype(c.dtype)) > 0.0
