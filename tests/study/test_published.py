@@ -282,6 +282,7 @@ def test_profiles_of_frozen_ground_can_be_scaled(tmp_path):
     [
         (lambda s: s["data"][0].update(streams=["exposed_carbn"]), RUN, "did you mean 'exposed_carbon'"),
         (lambda s: s["data"][0].update(path=""), RUN, "needs 'path', the run plan"),
+        (lambda s: s["errors"].update(relative={"npp_by_thaw": 0.0}), RUN, "the error of 'npp_by_thaw' is 0"),
         (lambda s: s["data"].append({"source": "alaska"}), RUN, "'published' stands alone"),
         (lambda s: None, RUN.replace('"liu2024"\nscenarios', '["", "co2"]\nscenarios'), "numbers of paper ''"),
         (lambda s: None, RUN + '[report]\npaper = "liu2022"\n', "has no run 'ssp126_S_T'"),

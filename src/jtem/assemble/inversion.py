@@ -127,7 +127,7 @@ def _problem(
     error = np.maximum(of("relative", 0.15) * np.abs(value), of("floor", 0.0))
     if (error == 0.0).any():
         key = printed[int(np.argmin(error))]["key"]
-        raise InputError(f"{plan.where}: '{key}' is printed as 0 and has no error; give it one in [errors] floor")
+        raise InputError(f"{plan.where}: the error of '{key}' is 0; give it one in [errors] floor")
     (drivers,) = columns.drivers.values()
     zero = np.zeros(len(printed), dtype=int)
     observations = Observations(
