@@ -208,6 +208,8 @@ def execute(prepared: Prepared, folder: Path, way: Way) -> tuple[int, Summary]:
             written = sink.finish(summary.failed, said)
             for text in [*implausible, *limits.sentences(summary.limits)]:
                 note(f"note: {text}")
+        if isinstance(store.results, ZarrStore):
+            store.results.tidy()
         store.remove()
         print(f"{len(written)} files in {folder}")
     return report_failed(prepared.grid, summary), summary
