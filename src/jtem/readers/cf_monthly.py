@@ -124,7 +124,7 @@ def _sources(paths: Sequence[Path | str], names: Mapping[str, str] | None, layou
 
 
 OTHERWISE = {
-    "air_temperature": r"(surface|soil|skin|water|snow|dew_point|wet_bulb|potential|brightness|canopy)_temperature|temperature_in_",
+    "air_temperature": r"(surface|soil|skin|water|snow|dew_point|wet_bulb|potential|brightness)_temperature|temperature_in_",
     "precipitation": r"snowfall|convective|large_scale|stratiform|throughfall|evapo|runoff|canopy",
     "shortwave_radiation": r"longwave|upwelling|net_|photosynthetic|photon|toa_|clear_sky|diffuse|direct|spectral|ultraviolet",
 }
