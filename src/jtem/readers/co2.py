@@ -163,8 +163,9 @@ def _column(header: list[str], known: set[int], column: str, words: set[str], pa
     if column and column.lower() not in words:
         raise InputError(f"{path}: no CO2 column '{column}'; {suggest(column, others)}")
     plain = [name.split(" ")[0].split("[")[0].split("(")[0] for name in lower]
-    usual = [k for word in _VALUES for k, name in enumerate(plain) if k not in known and name == word]
-    left = [k for k, name in enumerate(plain) if k not in known and name not in _OTHERS and not _ELSE.search(name)]
+    possible = [k for k in range(len(header)) if k not in known and not _ELSE.search(lower[k])]
+    usual = [k for word in _VALUES for k in possible if plain[k] == word]
+    left = [k for k in possible if plain[k] not in _OTHERS]
     if not usual and len(left) != 1:
         what = "several columns" if left else "no column of CO2 concentrations"
         raise InputError(f"{path}: {what} ({', '.join(others)}); say which one with 'co2_column'")

@@ -155,9 +155,9 @@ def _downwards(data: netCDF4.Dataset, name: str, where: str) -> np.ndarray:
     variable = data.variables[name]
     unit = units.understood(str(getattr(variable, "units", "")))
     depth = np.abs(cf.numbers(variable, ..., f"{where}: {name}")) * (1.0 if unit is None else unit.factor)
-    order = np.argsort(depth)
+    order, scale = np.argsort(depth), 100.0 if unit is None and depth.max() > 10 else 1.0
     known = (INTERVALS[:-1], INTERVALS[1:], 0.5 * (INTERVALS[:-1] + INTERVALS[1:]))
-    if any(np.allclose(depth[order], (1.0, 100.0)[unit is None and depth.max() > 10] * k, atol=1e-3) for k in known):
+    if any(np.allclose(depth[order], scale * k, atol=1e-3) for k in known):
         return order
     if unit is None and np.array_equal(depth, np.arange(4) + depth[0]):  # numbers of the intervals
         return np.arange(4)

@@ -90,7 +90,8 @@ for _words, _factor, _powers in (
 _CELSIUS = Unit(1.0, _base(KELVIN), 273.15)
 _WHOLE = {
     **dict.fromkeys(
-        ("degc", "c", "°c", "celsius", "degreescelsius", "degreecelsius", "degreesc", "degreec", "centigrade", "celcius"),
+        ("degc", "c", "°c", "celsius", "degreescelsius", "degreecelsius", "degreesc", "degreec", "centigrade", "celcius", "oc",
+         "ºc"),
         _CELSIUS,
     ),
     **dict.fromkeys(("k", "kelvin", "kelvins", "degk", "degreesk", "degreek", "degreeskelvin", "degreekelvin", "°k"),
