@@ -10,6 +10,8 @@ import numpy as np
 from jtem.physics import snow as snow_physics
 from jtem.physics import soil_heat as st
 
+FAST = st.ThermalDesign(substeps=5, sweeps="drd", front_depth=3.0, ahead=True)
+"""What ``numerics = "fast"`` with five sub-steps asks of soil heat."""
 MINERAL = (1.20, 2.10, 3.1, 1.7, 0.43)
 ROWS = {  # thickness, k thawed, k frozen, c thawed, c frozen, theta
     "alpine": [(0.22, 0.09, 1.20, 1.7, 1.5, 0.34), (0.50, 0.20, 1.25, 1.7, 1.5, 0.45), (None, *MINERAL)],

@@ -7,7 +7,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 from jax.flatten_util import ravel_pytree
-from soil_heat_columns import COLUMNS, ROWS, air, one_year, parameters, stack
+from soil_heat_columns import COLUMNS, FAST, ROWS, air, one_year, parameters, stack
 
 from gradient_cases import OF_GROUND_OPTIONS, OF_SURFACE
 from jtem.physics import snow
@@ -62,13 +62,17 @@ def forward():
 
 @pytest.fixture(scope="module")
 def jacobian():
+    return jacobian_of(DESIGN)
+
+
+def jacobian_of(design):
     """Reverse mode, one output at a time: vectors (n, p) -> values (n, 3), derivatives of parameters and air (3, n,
     ...)."""
 
     @jax.jit
     def pull(cotangent, vectors, temperature, snowfall):
         def f(v, t):
-            return jax.vmap(partial(outputs, DESIGN))(v, t, snowfall)
+            return jax.vmap(partial(outputs, design))(v, t, snowfall)
 
         value, back = jax.vjp(f, vectors, temperature)
         return value, back(jnp.broadcast_to(cotangent, value.shape))
@@ -97,6 +101,17 @@ def shifted(forward, relative):
 
     result = forward(vectors.reshape(-1, count), spread(TEMPERATURE), spread(SNOWFALL))
     return np.asarray(result).reshape(*shape, 3)
+
+
+@pytest.fixture(scope="module")
+def fast():
+    """Forward run and derivatives of fast numerics."""
+    return jax.jit(jax.vmap(partial(outputs, FAST))), jacobian_of(FAST)(VECTORS, TEMPERATURE, SNOWFALL)
+
+
+def test_fast_numerics_have_the_derivatives_of_cases_8_and_9(fast):
+    test_case_8_reverse_mode_equals_central_differences(*fast)
+    test_case_9_derivative_equals_the_slope_over_one_percent(*fast)
 
 
 def test_case_8_reverse_mode_equals_central_differences(forward, derivatives):

@@ -33,10 +33,11 @@ def case(design, cells, dtype):
 
 
 @pytest.mark.parametrize(("cells", "dtype"), [((), "float64"), ((40,), "float32"), ((3, 17), "float64")])
-def test_kernels_give_the_numbers_of_the_plain_version(cells, dtype):
+@pytest.mark.parametrize("swept", [DESIGN.layers, 21])
+def test_kernels_give_the_numbers_of_the_plain_version(cells, dtype, swept):
     contents, conductance, content, source, surface = case(DESIGN, cells, jnp.dtype(dtype))
-    phase = solver._choose_phases(contents, conductance, content, source, surface, "drd")
-    found = kernels.choose_phases(contents, conductance, content, source, surface, "drd", interpret=True)
+    phase = solver._choose_phases(contents, conductance, content, source, surface, "drd", swept)
+    found = kernels.choose_phases(contents, conductance, content, source, surface, "drd", swept, interpret=True)
     assert found.dtype == phase.dtype and found.shape == phase.shape
     np.testing.assert_array_equal(found, phase)
     if cells:
@@ -73,7 +74,9 @@ def test_on_a_cpu_the_design_for_gpus_gives_the_same_numbers_and_derivatives(gro
 
 def lowered_for_cuda(function, *arguments):
     unchecked = jax.export.DisabledSafetyCheck.custom_call("__gpu$xla.gpu.triton")
-    exported = jax.export.export(jax.jit(function), platforms=["cuda"], disabled_checks=[unchecked])(*arguments)
+    gpu = jax.sharding.AbstractDevice(device_kind="NVIDIA H100 80GB HBM3", num_cores=None, platform="gpu")
+    with jax.sharding.use_abstract_mesh(jax.sharding.AbstractMesh((), (), abstract_device=gpu)):  # no GPU is needed
+        exported = jax.export.export(jax.jit(function), platforms=["cuda"], disabled_checks=[unchecked])(*arguments)
     return exported.mlir_module()
 
 

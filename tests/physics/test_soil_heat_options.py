@@ -7,7 +7,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from soil_heat_columns import COLUMNS, ROWS, air, one_year, parameters, stack
+from soil_heat_columns import COLUMNS, FAST, ROWS, air, one_year, parameters, stack
 
 from gradient_cases import OF_GROUND_OPTIONS
 from jtem.physics import snow
@@ -218,3 +218,5 @@ def test_a_plan_names_the_options():
     assert made.thermal == dataclasses.replace(ALL, lit=True, solved=True)
     assert made.processes.snow_cover is snow.settling_cover
     assert design('soil_grid = "fine"').thermal.sweeps == "drdrd"
+    fast = design('numerics = "fast"\nheat_substeps = 5')
+    assert fast.thermal == FAST and fast.layer_rate_dtype == "float32" and step.Design().layer_rate_dtype is None
