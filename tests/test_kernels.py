@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from jtem.numerics.kernels import computed_once, derivative_computed_once
-from jtem.numerics.layers import over_layers, to_layers
+from jtem.numerics.layers import added, over_layers, to_layers
 
 
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
@@ -16,6 +16,15 @@ def test_values_stay_as_they_are_to_the_last_bit(once, dtype):
     x = np.array([0.0, -0.0, 1.0, -2.5, limits.tiny, limits.max, np.inf, -np.inf, np.nan], dtype)
     (got,) = jax.tree.leaves(jax.jit(once)({"x": x}))
     assert got.dtype == x.dtype and np.asarray(got).tobytes() == x.tobytes()
+
+
+@pytest.mark.parametrize("rows", [1, 4, 33, 38])
+def test_rows_are_added_in_the_order_of_xla_with_the_derivative_of_a_sum(rows):
+    x = jax.random.normal(jax.random.key(rows), (rows, 5), "float32") * 100.0
+    np.testing.assert_array_equal(jax.jit(added)(x), jax.jit(lambda x: x.sum(axis=0))(x))
+    weight = jnp.arange(1.0, 6.0)
+    np.testing.assert_array_equal(jax.grad(lambda x: (added(x) * weight).sum())(x), jnp.tile(weight, (rows, 1)))
+    np.testing.assert_array_equal(jax.vmap(added)(jnp.stack([x, 2 * x])), jnp.stack([added(x), 2 * added(x)]))
 
 
 def chain(x, once):

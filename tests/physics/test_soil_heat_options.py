@@ -219,4 +219,4 @@ def test_a_plan_names_the_options():
     assert made.processes.snow_cover is snow.settling_cover
     assert design('soil_grid = "fine"').thermal.sweeps == "drdrd"
     fast = design('numerics = "fast"\nheat_substeps = 5')
-    assert fast.thermal == FAST and fast.layer_rate_dtype == "float32" and step.Design().layer_rate_dtype is None
+    assert fast.thermal == FAST and fast.layer_rate_dtype == fast.heat_dtype and step.Design().layer_rate_dtype is None
