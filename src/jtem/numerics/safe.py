@@ -70,12 +70,6 @@ def divide(
     return jnp.where(good, numerator / jnp.where(good, denominator, 1.0), otherwise)
 
 
-def power(base: Float[Array, "..."], exponent: Float[Array, "..."], floor: float = 1e-12) -> Float[Array, "..."]:
-    """``base ** exponent`` for ``base > floor``, else 0, with derivative 0 there."""
-    good = base > floor
-    return jnp.where(good, jnp.exp(exponent * jnp.log(jnp.where(good, base, 1.0))), 0.0)
-
-
 def loss_fraction(rate: Float[Array, "..."], step: float) -> Float[Array, "..."]:
     """Mean donor loss rate ``(1 - exp(-rate * step)) / step`` of a first-order loss over a sub-step (rate per month)."""
     return -jnp.expm1(-rate * step) / step
