@@ -1,3 +1,4 @@
+# ruff: noqa: E402 - what is fuzzed is imported under atheris
 """Coverage-guided fuzzing of plans, tables, control files and netCDF files with atheris (extra ``fuzz``).
 
     python tests/coverage_fuzz.py [FOLDER] [SECONDS]
@@ -10,17 +11,18 @@ changed as the bytes say, and raw netCDF 3 headers. Prints what was tried; exit 
 
 from __future__ import annotations
 
+import importlib
 import sys
 import tempfile
 import time
 import warnings
 from collections.abc import Callable
 from pathlib import Path
-
-import atheris
+from typing import Any
 
 sys.path.append(str(Path(__file__).parent / "readers"))
 
+atheris: Any = importlib.import_module("atheris")
 with atheris.instrument_imports(include=["jtem"], enable_loader_override=False):
     import fuzz  # plans and parameters
     from jtem.errors import InputError
