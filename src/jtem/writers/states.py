@@ -135,6 +135,43 @@ def restored(
     return jax.tree.unflatten(jax.tree.structure(like), leaves)
 
 
+def check_origin(
+    said: Mapping[str, object],
+    wanted: Mapping[str, str],
+    where: str,
+    *,
+    force: bool = False,
+    anyhow: str = " or force it with --force",
+) -> None:
+    """Refuse a state of another version, other options of the model, other columns; raises ``InputError``.
+
+    ``said``: attributes of the state, ``wanted``: what this run would write (``assemble.origin``); what one of them lacks is not
+    compared. ``anyhow``: how a caller may insist, for the sentence.
+    """
+    if force:
+        return
+    other = {name for name in wanted if str(said.get(name, wanted[name])) != wanted[name]}
+    if "source" in other:
+        raise InputError(
+            f"{where}: state was written by {said['source']}, this is {wanted['source']}, whose numbers may mean something else; "
+            f"make it again{anyhow}"
+        )
+    if "model_options" in other:
+        old, new = (
+            dict(word.partition(" = ")[::2] for word in str(text).split("; "))
+            for text in (said["model_options"], wanted["model_options"])
+        )
+        name = next(name for name in (*new, *old) if old.get(name) != new.get(name))
+        then, now = old.get(name, "the model's own"), new.get(name, "the model's own")
+        raise InputError(
+            f"{where}: state was made with {name} = {then}, this run has {now}; use the options of [model] of the state{anyhow}"
+        )
+    if "columns_sha256" in other:
+        raise InputError(
+            f"{where}: state is of other columns (places, communities or their shares); use the domain of the state{anyhow}"
+        )
+
+
 def state_arrays(state: PyTree) -> dict[str, np.ndarray]:
     """Leaves of a state by readable name, without those of no size; what :func:`restored` takes."""
     return {name: np.asarray(leaf) for name, leaf in _leaf_names(state) if np.asarray(leaf).size}
