@@ -1,6 +1,7 @@
 """Runs that go on from a state file: to the bit as if they had not stopped, or refused in a sentence; the same on any layout."""
 
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -16,7 +17,7 @@ from jtem.assemble.course import open_plan
 from jtem.commands.main import main
 from jtem.errors import InputError
 from jtem.run import layout, state_like
-from jtem.writers.states import save_state
+from jtem.writers.states import load_state, save_state, state_arrays
 
 ROOT = Path(__file__).resolve().parents[1]
 PLAN = """
@@ -141,7 +142,7 @@ def refused(text):
         ('soil_grid = "fine"', "", "use the domain, mosaic and permafrost scheme of the state"),
         ('sites = ["Toolik", "Bonanza Creek"]', 'sites = ["Toolik"]', "use the domain, mosaic"),
         ('methane = "wetlands"', 'methane = "wetlands"\nprecision = "float64"', "use the same precision"),
-        ('snow = "settling"', "", "state has 'thermal.snow_depth', which this run does not know"),
+        ('snow = "settling"', "", "state has 'thermal_snow_depth', which this run does not know"),
     ],
 )
 def test_a_state_of_something_else_is_one_sentence(old, new, says, folder, zeros):
@@ -164,6 +165,30 @@ def test_a_state_of_another_version_is_one_sentence(folder, zeros, capsys):
     assert "a run goes on from 'spinup' or 'historical'" in refused(PLAN)
     save_state(folder / "state.nc", state, said)
     assert not refused(PLAN)
+
+
+def test_a_state_says_what_it_is(folder, zeros):
+    """Names as CF wants them, a unit and a description of every variable of every option; points in names are of old files."""
+    save_state(folder / "state.nc", *zeros)
+    with netCDF4.Dataset("state.nc") as data:
+        assert data.Conventions.startswith("CF-") and data.stage == "historical"
+        assert data.model_options.startswith("permafrost = layered_concentration; ")
+        assert len(data.variables) == 51
+        for name, variable in data.variables.items():
+            assert re.fullmatch("[a-z][a-z0-9_]*", name) and variable.long_name and variable.units
+    state, said = zeros
+    with (
+        netCDF4.Dataset("state.nc") as new,
+        netCDF4.Dataset("old.nc", "w") as old,
+    ):
+        for name, size in new.dimensions.items():
+            old.createDimension(name, len(size))
+        for name, values in state_arrays(state).items():
+            dims = new[name].dimensions
+            old.createVariable(name.replace("carbon_soil_", "carbon.soil."), values.dtype, dims)[:] = values
+    for x, y in zip(jax.tree.leaves(load_state("old.nc", state, "none")), jax.tree.leaves(state), strict=True):
+        np.testing.assert_array_equal(x, y)
+    del said
 
 
 # --- what it goes on from, to the bit -----------------------------------------------------------------------------------

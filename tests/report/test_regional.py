@@ -69,6 +69,20 @@ def test_regional_series(folder):
     assert s.cumulative("exposed_carbon")[9] == 0.0
 
 
+def test_what_undisturbed_ground_does_counts_with_its_share(tmp_path):
+    """A cell of 1, 2 and 4e12 m2, the last without permafrost; of the second a quarter has thawed abruptly."""
+    name = "heterotrophic_respiration_thawed_permafrost"
+    stage = StageInfo("historical", 2005, 2014)
+    given = fields(stage, 1.0, 100.0, 80.0)
+    given["abrupt_thaw_area"] = np.array([[0.0], [0.25], [0.5]]) + np.zeros((3, stage.years))
+    with NetcdfSink(tmp_path, "r", GRID, attributes=ATTRIBUTES, heat_edges=DEFAULT_EDGES, write_states=False) as sink:
+        sink.write(stage, slice(0, 3), slice(0, stage.years), {"annual": given})
+        sink.finish({})
+    r = regional.read({"": Files(tmp_path, "r")}, "historical", {}, (2010, 2015)).history
+    assert r.total(name)[0] == pytest.approx(8.0 * 3e-3, rel=1e-5)
+    assert r.total(regional.undisturbed(name))[0] == pytest.approx(8.0 * (1 + 0.75 * 2) * 1e-3, rel=1e-5)
+
+
 def headline(data, *printed):
     return {(row.quantity, row.scenario): row for row in region_page.headline(data, regional.published(*printed))}
 

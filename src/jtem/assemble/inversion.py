@@ -124,6 +124,10 @@ def _problem(
         given = getattr(plan.errors, kind)
         return np.array([given.get(row["key"], given.get(ALL, default)) for row in printed])
 
+    error = np.maximum(of("relative", 0.15) * np.abs(value), of("floor", 0.0))
+    if (error == 0.0).any():
+        key = printed[int(np.argmin(error))]["key"]
+        raise InputError(f"{plan.where}: the error of '{key}' is 0; give it one in [errors] floor")
     (drivers,) = columns.drivers.values()
     zero = np.zeros(len(printed), dtype=int)
     observations = Observations(
@@ -133,7 +137,7 @@ def _problem(
         end=zero + 1,
         how=np.array(["mean"] * len(printed)),
         value=value,
-        error=np.maximum(of("relative", 0.15) * np.abs(value), of("floor", 0.0)),
+        error=error,
         fit=np.array([row["key"] not in plan.fit.held_out_streams for row in printed]),
     )
     return Problem(

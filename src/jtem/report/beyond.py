@@ -7,13 +7,13 @@ from pathlib import Path
 import numpy as np
 
 from jtem.report.page import Canvas, label, smooth
-from jtem.report.regional import Region, Result
+from jtem.report.regional import OF_UNDISTURBED, Region, Result, undisturbed
 
 COLUMNS = {"S_Gradual": "gradual thaw", "S_Abrupt": "+ abrupt thaw", "S_Roots": "+ roots", "S_Trans": "all"}
 """Runs of the protocol and what they have."""
 NEEDED = (
     "landscape_carbon_balance", "abrupt_thaw_carbon_dioxide", "abrupt_thaw_methane", "wetland_methane", "methane_soil_uptake",
-    "heterotrophic_respiration_thawed_permafrost", "nitrogen_uptake_thawed_permafrost", "vegetation_carbon",
+    *(undisturbed(name) for name in OF_UNDISTURBED),
 )  # fmt: skip
 """Yearly outputs that the table needs."""
 CARBON_IN_METHANE, CARBON_IN_DIOXIDE = 12.011 / 16.043, 12.011 / 44.01
@@ -36,7 +36,11 @@ def equivalents(r: Result, with_methane: bool = True) -> np.ndarray:
 
 
 def table(f: Region) -> list[tuple[str, ...]]:
-    """Sums over the scenario by run; CO2-equivalents with and without methane, which has no run of its own."""
+    """Sums over the scenario by run, all over the whole region: what undisturbed ground does counts with its share of it.
+
+    CO2-equivalents with and without methane, which has no run of its own.
+    """
+    thawed_rh, thawed_uptake, plants = (undisturbed(name) for name in OF_UNDISTURBED)
     rows: list[tuple[str, ...]] = [("quantity", "scenario", "unit", *COLUMNS.values())]
     for s in f.scenarios:
         runs = {name: f.get(s, name) for name in COLUMNS}
@@ -47,16 +51,16 @@ def table(f: Region) -> list[tuple[str, ...]]:
         end = int(next(iter(runs.values())).years[-1])
         for quantity, unit, name, scale in (
             ("carbon balance of the landscape", "Pg C", "landscape_carbon_balance", 1e12),
-            ("decomposed of carbon that thawed gradually", "Pg C", "heterotrophic_respiration_thawed_permafrost", 1e12),
+            ("decomposed of carbon that thawed gradually", "Pg C", thawed_rh, 1e12),
             ("CO2 of ground that thawed abruptly", "Pg C", "abrupt_thaw_carbon_dioxide", 1e12),
             ("CH4 of ground that thawed abruptly", "Tg CH4", "abrupt_thaw_methane", 1e9),
             ("CH4 of wetland", "Tg CH4", "wetland_methane", 1e9),
             ("CH4 that dry soil took up", "Tg CH4", "methane_soil_uptake", 1e9),
-            ("nitrogen that plants took from thawed layers", "Tg N", "nitrogen_uptake_thawed_permafrost", 1e9),
+            ("nitrogen that plants took from thawed layers", "Tg N", thawed_uptake, 1e9),
         ):
             add(quantity, unit, [r.cumulative(name, scale)[-1] for r in runs.values()])
-        change = [r.total("vegetation_carbon")[-1] - r.total("vegetation_carbon")[0] for r in runs.values()]
-        add("change of vegetation carbon", "Pg C", change)
+        change = [r.total(plants)[-1] - r.total(plants)[0] for r in runs.values()]
+        add("change of vegetation carbon of undisturbed ground", "Pg C", change)
         add(
             f"net CH4 emission, {end - 9}-{end}",
             "Tg CH4 yr-1",

@@ -255,10 +255,23 @@ def _values(data: xr.Dataset, name: str) -> np.ndarray:
     return np.asarray(data[VARIABLES[name].file_name].values, dtype=np.float64)
 
 
+OF_UNDISTURBED = (
+    "heterotrophic_respiration_thawed_permafrost", "nitrogen_uptake_thawed_permafrost", "vegetation_carbon",
+)  # fmt: skip
+"""Of these a region has another total: that of ground which abrupt thaw never touched. The column books them per area of it."""
+
+
+def undisturbed(name: str) -> str:
+    """Name of that total."""
+    return f"{name} of undisturbed ground"
+
+
 def _reduce(data: xr.Dataset, area: np.ndarray, chosen: np.ndarray, groups: dict[str, np.ndarray]) -> Result:
     known = {v.file_name: v for v in VARIABLES.values()}
     totals, means = {}, {}
     split: dict[str, dict[str, np.ndarray]] = {g: {} for g in groups}
+    share = VARIABLES["abrupt_thaw_area"]
+    disturbed = np.nan_to_num(_values(data, share.name)) if share.file_name in data else None
     for file_name in map(str, data.data_vars):
         variable = known.get(file_name)
         if variable is None or variable.derived:
@@ -269,6 +282,10 @@ def _reduce(data: xr.Dataset, area: np.ndarray, chosen: np.ndarray, groups: dict
             totals[variable.name] = (values * (area * chosen)).sum(axis=-1) * factor
             for group, mask in groups.items():
                 split[group][variable.name] = (values * (area * mask)).sum(axis=-1) * factor
+            if variable.name in OF_UNDISTURBED and disturbed is not None:
+                totals[undisturbed(variable.name)] = (values * (1.0 - disturbed) * (area * chosen)).sum(
+                    axis=-1
+                ) * factor
         else:
             means[variable.name] = (values * (area * chosen)).sum(axis=-1) / max(area[chosen].sum(), 1.0)
     return Result(

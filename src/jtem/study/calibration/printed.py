@@ -9,6 +9,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 
 from jtem.constants import LAYER_EDGES
@@ -20,6 +21,8 @@ Numbers = dict[tuple[str, str], jax.Array]
 THAW = "active_layer_thickness"
 NPP, RH, NEP = "net_primary_production", "heterotrophic_respiration", "net_ecosystem_production"
 THAWED_RH = "heterotrophic_respiration_thawed_permafrost"
+MARGIN = 0.03
+"""By how much, relative to both sides, a printed statement has to hold before it counts as met: the columns of a fit are few."""
 
 
 @dataclass(frozen=True)
@@ -75,6 +78,19 @@ class Paper:
     groups: tuple[str, ...]
     base: Callable[[int], tuple[int, int]]
     numbers: Callable[[Totals], Numbers]
+
+
+# --- statements: what lacks of them, 0 where they hold -----------------------------------------------------------------
+
+
+def lacks(a: jax.Array, b: jax.Array) -> jax.Array:
+    """What lacks of "a is larger than b", relative to both; 0 where it holds by :data:`MARGIN`. One-sided, with a slope."""
+    return jnp.maximum(0.0, MARGIN + (b - a) / (jnp.abs(a) + jnp.abs(b)))
+
+
+def outside(low: float, a: jax.Array, b: jax.Array, high: float) -> jax.Array:
+    """What lacks of "a is low to high times b", of positive ``a`` and ``b``."""
+    return lacks(a, low * b) + lacks(high * b, a)
 
 
 # --- Liu et al. (2024) ---------------------------------------------------------------------------------------------------
@@ -227,7 +243,34 @@ def _of_scenario_2022(totals: Totals, s: str, end: int, whole: float | jax.Array
         part = _balance(totals, s, group)
         made[f"respiration_ratio {group}"] = part["sum_dRH"] / part["SOC_PF"]
         made[f"uptake_ratio {group}"] = part["uptake"] / part["SON_PF"]
-    return made
+    return made | _stated_2022(totals, s)
+
+
+def _stated_2022(totals: Totals, s: str) -> dict[str, jax.Array]:
+    """Meadow beside steppe: the statements of ``report.statements.liu2022`` of the same words."""
+
+    def gained(name: str, group: str) -> jax.Array:
+        """By thaw, summed over years, an area."""
+        return totals.effect(s, name, "S_T", "S_R", group).sum() / totals.area[group]
+
+    def deepening(group: str) -> jax.Array:
+        thaw = totals.series((s, "S_T"), THAW, group)
+        return thaw[-10:].mean() - thaw[0]
+
+    def first(name: str, group: str) -> jax.Array:
+        return totals.series((s, "S_T"), name, group)[0]
+
+    meadow, steppe = (_balance(totals, s, group) for group in (MEADOW, STEPPE))
+    density = [first("soil_carbon", group) / totals.area[group] for group in (MEADOW, STEPPE)]
+    return {
+        "stated_active_layer": lacks(first(THAW, STEPPE), first(THAW, MEADOW)),
+        "stated_deepening": outside(1.4, deepening(STEPPE), deepening(MEADOW), 3.0),
+        "stated_npp_by_thaw": lacks(gained(NPP, MEADOW), gained(NPP, STEPPE)),
+        "stated_rh_by_thaw": lacks(gained(RH, MEADOW), gained(RH, STEPPE)),
+        "stated_carbon_by_thaw": lacks(meadow["SOC_PF"], steppe["SOC_PF"]),
+        "stated_nitrogen_by_thaw": lacks(meadow["SON_PF"], steppe["SON_PF"]),
+        "stated_soil_carbon": outside(1.4, density[0], density[1], 3.0),
+    }
 
 
 def _balance(totals: Totals, s: str, group: str) -> dict[str, jax.Array]:
@@ -247,7 +290,7 @@ def _balance(totals: Totals, s: str, group: str) -> dict[str, jax.Array]:
 
 
 LIU2022 = Paper(
-    tables=("liu2022_headline",),
+    tables=("liu2022_headline", "liu2022_statements"),
     runs=("S_T", "S_R"),
     scalars=(
         THAW, "maximum_unfrozen_thickness", NPP, NEP, RH, "soil_carbon", "soil_organic_nitrogen", "litterfall_carbon",
@@ -263,6 +306,9 @@ LIU2022 = Paper(
         "uptake_ratio", "SOC_PF_density", "SON_PF_density", "vegetation_nitrogen_by_thaw", "nitrogen_uptake_by_thaw",
         *(f"{flux}_increase_s_t" for flux in FLUXES),
         *(f"{kind}_ratio {group}" for kind in ("respiration", "uptake") for group in (MEADOW, STEPPE)),
+        *(f"stated_{what}" for what in (
+            "active_layer", "deepening", "npp_by_thaw", "rh_by_thaw", "carbon_by_thaw", "nitrogen_by_thaw", "soil_carbon",
+        )),
     ),
     groups=(MEADOW, STEPPE),
     base=lambda last: (last - 9, last),
