@@ -167,7 +167,8 @@ def arrays(folder: Path) -> dict[str, np.ndarray]:
     for path in sorted(folder.rglob("*.nc")):
         with xr.open_dataset(path, decode_times=False, mask_and_scale=False) as dataset:
             for name in [*dataset.variables]:
-                found[f"{path.relative_to(folder)}:{name}"] = dataset[name].values
+                plain = str(name).replace(".", "_")  # names of states had points
+                found[f"{path.relative_to(folder)}:{plain}"] = dataset[name].values
             words = [f"{k}={v}" for k, v in sorted(dataset.attrs.items()) if k not in SKIP_ATTRIBUTES]
             found[f"{path.relative_to(folder)}:attributes"] = np.array(words)
     for path in sorted(folder.rglob("*.csv")):

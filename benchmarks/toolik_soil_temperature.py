@@ -155,7 +155,7 @@ def compare(folder: Path) -> dict[str, float]:
     """All numbers: the default run, and ``station_climate_`` and ``snow_225_kg_m3_`` for the other two."""
     measured, gridded, cell = read_measured(folder), read_climate(folder), read_cell(folder)
     default = community_row(COMMUNITY)
-    light_snow = parameters.replace(default, "soil_thermal.snow_density", jnp.asarray(LIGHT_SNOW))
+    light_snow = parameters.Handle.of("soil_thermal.snow_density").put(default, jnp.asarray(LIGHT_SNOW))
     runs = {
         "": (gridded, default),
         "station_climate_": (station_climate(measured, *gridded), default),

@@ -3,7 +3,7 @@
     python tests/faults.py [--kills 100] [--seed 0] [--list] [NAME ...]
 
 Each work (``prepare``, ``run``, ``zarr``, ``workers``, ``report``, ``calibrate``, ``sensitivity``) is done once undisturbed.
-Then it is killed at random moments of that time, three times in a row, and gone on with until it ends: what bears the name of a
+Then it is killed at random moments of that work, three times in a row, and gone on with until it ends: what bears the name of a
 result is whole at any moment, and in the end everything is as undisturbed, to the bit. The other faults are functions here.
 Exit code 1 where one ended otherwise. A few seconds each with compiled programs kept (JAX_COMPILATION_CACHE_DIR). Full disks need
 the right to mount a small tmpfs; without it a limit on the size of files takes its place.
@@ -162,7 +162,8 @@ class Place:
         }.items():
             (folder / name).write_text(text)
         own_files(folder)
-        self._undisturbed: dict[str, tuple[Path, float]] = {}
+        self._undisturbed: dict[str, Path] = {}
+        self._seconds: dict[str, list[float]] = {}
         self._made = 0
 
     def new(self, name: str) -> Path:
@@ -186,17 +187,47 @@ class Place:
         expect("Traceback" not in said, f"traceback: {said.strip().splitlines()[-1] if said.strip() else ''}")
         return process.returncode, said
 
-    def undisturbed(self, name: str) -> tuple[Path, float]:
-        """Folder of the results of a work that nothing disturbs, and its seconds."""
+    def undisturbed(self, name: str) -> Path:
+        """Folder of the results of a work that nothing disturbs."""
         if name not in self._undisturbed:
             work, out = WORKS[name], self.new(name)
             work.before(self, out)
-            begin = time.perf_counter()
+            self._seconds[name] = []
             for words in work.words(out):
+                begin = children_seconds()
                 code, said = self.done(words)
                 expect(code == 0, f"undisturbed '{name}' ended with {code}: {said[-300:]}")
-            self._undisturbed[name] = out, time.perf_counter() - begin
+                self._seconds[name].append(children_seconds() - begin)
+            self._undisturbed[name] = out
         return self._undisturbed[name]
+
+    def kill(self, processes: list[subprocess.Popen], name: str) -> tuple[subprocess.Popen, bool]:
+        """SIGKILL to one of them at a random moment of its work, counted in its processor time, for walls depend on neighbours;
+        and whether it was still at work.
+        """
+        self.undisturbed(name)
+        victim = self.rng.choice(processes)
+        until = self.rng.uniform(0.1, 1.0) * max(self._seconds[name][: len(processes)])
+        while victim.poll() is None and processor_seconds(victim.pid) < until:
+            time.sleep(0.005)
+        hit = victim.poll() is None
+        victim.kill()
+        return victim, hit
+
+
+def children_seconds() -> float:
+    """Processor time of all processes that were waited for."""
+    used = os.times()
+    return used.children_user + used.children_system
+
+
+def processor_seconds(pid: int) -> float:
+    """Processor time of a process so far; infinite where it is gone."""
+    try:
+        words = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    except OSError:
+        return float("inf")
+    return (int(words[11]) + int(words[12])) / os.sysconf("SC_CLK_TCK")
 
 
 def numbers(path: Path) -> dict[str, object]:
@@ -263,7 +294,7 @@ class Work:
 
 
 def with_run(place: Place, out: Path) -> None:
-    shutil.copytree(place.undisturbed("run")[0], out)
+    shutil.copytree(place.undisturbed("run"), out)
 
 
 def with_inputs(place: Place, out: Path) -> None:
@@ -306,19 +337,17 @@ def prepared_plan(place: Place, out: Path) -> None:
 
 
 def killed(place: Place, name: str, kills: int) -> Iterator[int]:
-    """SIGKILL at ``kills`` random moments, up to three in a row before the work may end; yields the kills that hit."""
-    work = WORKS[name]
-    expected, seconds = place.undisturbed(name)
+    """SIGKILL that hits, ``kills`` times and up to three in a row before the work may end; yields hits."""
+    work, tried = WORKS[name], 0
+    expected = place.undisturbed(name)
     while kills > 0:
-        out, hit = place.new(name), 0
+        out, hits = place.new(name), 0
         work.before(place, out)
-        for _ in range(min(3, kills)):
+        for _ in range(3):
             commands = work.words(out) if not out.exists() else work.again(out)
             processes = [place.start(words) for words in (commands[:-1] or commands)]  # workers at once
-            time.sleep(place.rng.uniform(0.1, 1.0) * seconds / len(commands))
-            victim = place.rng.choice(processes)
-            hit += victim.poll() is None
-            victim.kill()
+            victim, hit = place.kill(processes, name)
+            hits, tried = hits + hit, tried + 1
             for process in processes:
                 said = process.communicate()[0]
                 expect(
@@ -326,7 +355,9 @@ def killed(place: Place, name: str, kills: int) -> Iterator[int]:
                 )
             if out.exists() and name != "prepare":
                 compare(out, expected, whole=False, besides=work.grows)
-        kills -= min(3, kills)
+            if hits == kills:
+                break
+        kills -= hits
         for words in work.again(out):
             code, said = place.done(words)
             finished = "exists already" in said or "finished calibration" in said or "no unfinished" in said
@@ -340,8 +371,9 @@ def killed(place: Place, name: str, kills: int) -> Iterator[int]:
             expect(not differs, f"the store differs in {differs[:3]}")
         else:
             compare(out, expected, besides=r"search\.json")
-        yield hit
+        yield hits
         shutil.rmtree(out)
+        expect(tried < 500, "it never lives long enough to be killed")
 
 
 # --- other faults: each a function of the place, its first line says what; it raises Ended or returns how it ended -----
@@ -358,7 +390,7 @@ def stopped_by_scheduler(place: Place) -> str:
 
 
 def _stopped(place: Place, number: int, code: int) -> str:
-    expected, _ = place.undisturbed("run")
+    expected = place.undisturbed("run")
     out = place.new("stopped")
     words = ["run", "run.toml", "--out", str(out)]
     process = place.start(words)
@@ -388,11 +420,16 @@ def disk_full_at_the_end(place: Place) -> str:
     return _full(place, 700)
 
 
-def _full(place: Place, kilobytes: int) -> str:
-    expected, _ = place.undisturbed("run")
+def quota(place: Place) -> str:
+    """A quota that is used up: no file may grow beyond 50 kB"""
+    return _full(place, 200, mount=False)
+
+
+def _full(place: Place, kilobytes: int, mount: bool = True) -> str:
+    expected = place.undisturbed("run")
     disk = place.new("disk")
     disk.mkdir()
-    mounted = (
+    mounted = mount and (
         subprocess.run(
             ["mount", "-t", "tmpfs", "-o", f"size={kilobytes}k", "tmpfs", str(disk)], capture_output=True
         ).returncode
@@ -403,7 +440,8 @@ def _full(place: Place, kilobytes: int) -> str:
         limit = (
             ""
             if mounted
-            else f"import resource\nresource.setrlimit(resource.RLIMIT_FSIZE, ({kilobytes << 8}, {kilobytes << 8}))"
+            else "import resource, signal\nsignal.signal(signal.SIGXFSZ, signal.SIG_IGN)\n"
+            f"resource.setrlimit(resource.RLIMIT_FSIZE, ({kilobytes << 8}, {kilobytes << 8}))"
         )
         code, said = place.done(words, limit)
         expect(code == 2 and "cannot be written" in said, f"{code}: {said[-300:]}")
@@ -457,7 +495,7 @@ batch.Program.__call__ = call
 
 def two_runs_into_one_folder(place: Place) -> str:
     """Two runs into one folder at once"""
-    expected, _ = place.undisturbed("run")
+    expected = place.undisturbed("run")
     out = place.new("both")
     words = ["run", "run.toml", "--out", str(out)]
     processes = [place.start(words) for _ in range(2)]
@@ -472,7 +510,7 @@ def two_runs_into_one_folder(place: Place) -> str:
 
 def a_worker_lost(place: Place) -> str:
     """One of two workers is killed and never comes back"""
-    expected, _ = place.undisturbed("run")
+    expected = place.undisturbed("run")
     out = place.new("lost")
     first, second, run = parts(out)
     process = place.start(second)
@@ -487,7 +525,7 @@ def a_worker_lost(place: Place) -> str:
 
 def a_cell_turns_nan(place: Place) -> str:
     """A cell that turns NaN"""
-    expected, _ = place.undisturbed("run")
+    expected = place.undisturbed("run")
     patch = """
 import dataclasses
 import numpy as np
@@ -525,7 +563,7 @@ def killed_at(place: Place, words: list[str], out: Path, piece: str) -> None:
 
 def clock_going_backwards(place: Place) -> str:
     """A clock that goes backwards, files from the future"""
-    expected, _ = place.undisturbed("run")
+    expected = place.undisturbed("run")
     out = place.new("clock")
     words = ["run", "run.toml", "--out", str(out)]
     killed_at(place, words, out, ".jtem-work/*/done.spinup.npz")
@@ -573,7 +611,7 @@ def damaged_store(place: Place) -> str:
 
 def damaged_state(place: Place) -> str:
     """A state of a restart cut off, or with a flipped bit"""
-    expected, _ = place.undisturbed("run")
+    expected = place.undisturbed("run")
     shutil.copy(expected / "small_historical_state.nc", place.folder / "state.nc")
 
     def check(at: Place) -> tuple[int, str, dict[str, object]]:
@@ -592,7 +630,7 @@ def damaged_state(place: Place) -> str:
 
 def damaged_work(place: Place) -> str:
     """Unfinished work cut off, or with a flipped bit"""
-    expected, _ = place.undisturbed("run")
+    expected = place.undisturbed("run")
     out = place.new("work")
     words = ["run", "run.toml", "--out", str(out)]
     killed_at(place, words, out, ".jtem-work/*/done.historical.npz")
@@ -616,7 +654,7 @@ def damaged_work(place: Place) -> str:
 
 def damaged_cache(place: Place) -> str:
     """Kept programs cut off, or with a flipped bit"""
-    expected, _ = place.undisturbed("run")
+    expected = place.undisturbed("run")
     theirs, cache = place.environment.get("JAX_COMPILATION_CACHE_DIR"), place.new("cache")
     place.environment.pop("JAX_COMPILATION_CACHE_DIR", None)
     place.environment["JTEM_CACHE"] = str(cache)
@@ -705,9 +743,9 @@ def _damage(
 FAULTS: Mapping[str, Callable[[Place], str]] = {
     f.__name__: f
     for f in (
-        stopped_by_ctrl_c, stopped_by_scheduler, disk_full_during_work, disk_full_at_the_end, read_only_folder, out_of_memory,
-        two_runs_into_one_folder, a_worker_lost, a_cell_turns_nan, clock_going_backwards, damaged_inputs, damaged_store,
-        damaged_state, damaged_work, damaged_cache,
+        stopped_by_ctrl_c, stopped_by_scheduler, disk_full_during_work, disk_full_at_the_end, quota, read_only_folder,
+        out_of_memory, two_runs_into_one_folder, a_worker_lost, a_cell_turns_nan, clock_going_backwards, damaged_inputs,
+        damaged_store, damaged_state, damaged_work, damaged_cache,
     )
 }  # fmt: skip
 
@@ -729,7 +767,7 @@ def main() -> int:
         return 0
     if unknown := [name for name in arguments.names if name not in known]:
         parser.error(f"unknown: {', '.join(unknown)}; --list says what there is")
-    wrong = 0
+    wrong = total = 0
     with tempfile.TemporaryDirectory(prefix="jtem-faults-") as folder:
         place = Place(Path(folder), random.Random(arguments.seed))
         for name, text in known.items():
@@ -740,13 +778,14 @@ def main() -> int:
                 if name in WORKS:
                     kills = -(-arguments.kills * SHARES[name] // 100)
                     hits = sum(killed(place, name, kills))
-                    said = f"{kills} kills, {hits} while it ran: whole or absent, gone on with to the same bits"
+                    total += hits
+                    said = f"{hits} kills: whole or absent, gone on with to the same bits"
                 else:
                     said = FAULTS[name](place)
             except Ended as error:
                 wrong, said = wrong + 1, f"WRONG: {' '.join(str(error).split())}"
             print(f"{name:26s} {text}: {said} ({time.perf_counter() - begin:.0f} s)", flush=True)
-    print(f"{wrong} faults ended otherwise than documented")
+    print(f"{total} SIGKILLs; {wrong} faults ended otherwise than documented")
     return wrong
 
 

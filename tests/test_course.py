@@ -42,7 +42,8 @@ def experiment(warming: float = 0.0, tree: step.Parameters | None = None) -> run
 
 def other_parameters() -> step.Parameters:
     tree = parameter_tree()
-    return parameters.replace(tree, "litter.carbon_rate", parameters.get(tree, "litter.carbon_rate") * 1.1)
+    rate = parameters.Handle.of("litter.carbon_rate")
+    return rate.put(tree, rate.leaf(tree) * 1.1)
 
 
 def equal(a, b):

@@ -17,11 +17,11 @@ from jtem.assemble.provenance import notes
 from jtem.commands.main import main
 from jtem.errors import InputError
 from jtem.files import output_folder
-from jtem.physics import permafrost
+from jtem.physics import permafrost, soil_heat
 from jtem.run import batch, limits
 from jtem.run.work import Work
 from jtem.state import Cell, Climate
-from sites import TABLE, parameter_tree
+from sites import TABLE, TOOLIK, make, parameter_tree
 from test_cli import PLAN, fake_run
 
 
@@ -34,7 +34,12 @@ def climate(air):
 def test_months_beyond_the_air_that_plants_feel():
     air = np.zeros((3, 2, 12))
     air[1, 0, :3], air[2, 1, 6] = -40.5, 40.0
-    assert limits.of_climate(climate(air))["air"].tolist() == [0, 3, 0]
+    top = np.full((3, 12), 500.0)
+    cells = Cell(np.zeros(3), np.zeros(3), np.zeros(3, int), top, np.zeros((3, 25)))
+    assert limits.of_climate(climate(air), cells)["air"].tolist() == [0, 3, 0]
+    bright = dataclasses.replace(climate(air), shortwave_radiation=np.full((3, 2, 12), 0.7 * 500.0 / 2.06))
+    bright.shortwave_radiation[1, 1, :5] = 0.8 * 500.0 / 2.06
+    assert limits.of_climate(bright, cells)["light"].tolist() == [0, 5, 0]
 
 
 def test_jumps_of_the_active_layer_where_carbon_is_frozen():
@@ -44,12 +49,37 @@ def test_jumps_of_the_active_layer_where_carbon_is_frozen():
     assert limits.of_thaw(depths, step.Design(permafrost=permafrost.NONE)) == {}
 
 
+def _moved(tree, branch, *names):
+    """Parameters with values that bring what they belong to far below zero."""
+    far = dict.fromkeys(names, jnp.full(len(TABLE.communities), -1000.0))
+    return dataclasses.replace(tree, **{branch: dataclasses.replace(getattr(tree, branch), **far)})
+
+
+def test_snow_without_end_and_dead_plants():
+    cells, weather = make([(TOOLIK, 0.4, "wet_moist_tundra", 0.0)] * 2, 1)
+    for thermal, names in ((soil_heat.ThermalDesign(), {"bare", "snow"}), (None, {"bare"})):
+        design = step.Design(thermal=thermal)
+        shapes = jax.eval_shape(lambda d=design: run.initial_states(parameter_tree(), cells, weather, design=d))
+        state = jax.tree.map(lambda leaf: np.zeros(leaf.shape, leaf.dtype), shapes)
+        state.carbon.vegetation_carbon[1] = 2.0
+        if thermal is not None:
+            state.thermal.snow[1] = 3100.0
+        found = {name: counts.tolist() for name, counts in limits.of_state(state).items()}
+        assert found == {name: {"bare": [1, 0], "snow": [0, 1]}[name] for name in names}
+
+
 def test_ground_and_growth():
     assert limits.of_ground(np.array([0.0, 1e-5, 2e-4]))["ground"].tolist() == [0, 0, 1]
     nothing = jnp.zeros((2, 12))
     cells = Cell(jnp.zeros(2), jnp.array([0.2, 0.9]), jnp.array([0, 0]), nothing, jnp.zeros((2, 25)))
     tree = parameter_tree()
-    assert not any(values.any() for values in limits.of_columns(tree, cells).values())
+    acted = {name for name, values in limits.of_columns(tree, cells).items() if values.any()}
+    assert acted <= {"roots"}, acted  # of clay, roots are as shallow as they get
+    found = limits.of_columns(_moved(tree, "decomposition", "rate_intercept", "immobilization_intercept"), cells)
+    assert found["decomposition"].tolist() == found["immobilization"].tolist() == [1, 1] and found[
+        "roots"
+    ].tolist() == [0, 1]
+    assert limits.of_columns(_moved(tree, "water", "rooting_depth_constant"), cells)["roots"].tolist() == [1, 1]
     falling = jnp.full(len(TABLE.communities), -1000.0)
     nitrogen = dataclasses.replace(tree.nitrogen, uptake_maximum_slope_fine=falling)
     found = limits.of_columns(dataclasses.replace(tree, nitrogen=nitrogen), cells)
@@ -63,7 +93,9 @@ def test_sentences_name_how_often_and_where():
     ]
     many = limits.sentences({"ground": np.ones(12, int)})
     assert many[0].endswith("12, in 12 of 12 columns (0, 1, 2, 3, 4, 5, 6, 7, 8, 9, ...)")
-    assert set(limits.SAID) == {"air", "ground", "jump", "bare", "photosynthesis", "uptake"}
+    assert set(limits.SAID) == {
+        "air", "ground", "jump", "bare", "light", "snow", "photosynthesis", "uptake", "decomposition", "immobilization", "roots"
+    }  # fmt: skip
 
 
 def test_files_say_which_limits_acted(tmp_path, monkeypatch, capsys):

@@ -197,7 +197,7 @@ def test_roots_and_disturbed_ground_go_on_from_a_file(whole, tmp_path):
     equal(end, whole_end)
     equal(jax.tree.map(lambda a, b: jnp.concatenate([a, b], axis=1), first, second), whole_out)
     save_state(tmp_path / "plain.nc", plain, {"parameter_hash": "abc"})
-    with pytest.raises(InputError, match=r"lacks 'carbon\.rooting_depth'"):
+    with pytest.raises(InputError, match=r"lacks 'carbon_rooting_depth'"):
         load_state(tmp_path / "plain.nc", start, "abc")
 
 

@@ -67,6 +67,7 @@ class Inputs:
 
     def find(self, name: str, where: str, *, folder: bool = False) -> Path:
         """Path of an input file (or ``folder``) relative to the data folder; raises ``InputError`` where it is absent."""
+        _refuse_memory(name, where)
         path = Path(name)
         if not path.is_absolute():
             if self.folder is None:
@@ -85,12 +86,26 @@ class Inputs:
         """Path of an input file as written from the current folder where there is one, else of the data folder (:meth:`find`)."""
         if Path(name).is_file():
             return self.note(Path(name))
+        _refuse_memory(name, where)
         if not Path(name).is_absolute() and self.folder is None:
             raise InputError(
                 f"{where}: {name} is not in the current folder; correct its name, or give the folder of the data with --data "
                 f"DIR or the variable {DATA_VARIABLE}"
             )
         return self.find(name, where)
+
+
+def in_memory(given: object) -> str:
+    """What a plan calls an input that is no file; :class:`Inputs` refuses it."""
+    return f"(the {type(given).__name__})"
+
+
+def _refuse_memory(name: str, where: str) -> None:
+    if name.startswith("(the "):
+        raise InputError(
+            f"{where}: {name[1:-1]} was in the memory of the Python that wrote this plan; save it as a file (to_csv, to_netcdf) "
+            "and name that"
+        )
 
 
 def partial_path(path: Path) -> Path:

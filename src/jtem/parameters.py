@@ -112,7 +112,9 @@ class Handle:
 
     def put(self, tree: Tree, leaf: jax.Array) -> Tree:
         """The tree with another leaf."""
-        return replace(tree, self.name, leaf)
+        get(tree, self.name)
+        branch, field = self.name.split(".")
+        return eqx.tree_at(lambda tree: getattr(getattr(tree, branch), field), tree, leaf)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -399,10 +401,3 @@ def get(parameters: PyTree, name: str) -> jax.Array:
             raise InputError(f"unknown parameter '{name}'; {suggest(part, known)}")
         node = getattr(node, part)
     return node
-
-
-def replace(parameters: Tree, name: str, value: jax.Array) -> Tree:
-    """The tree with leaf ``branch.field`` replaced."""
-    get(parameters, name)
-    branch, field = name.split(".")
-    return eqx.tree_at(lambda tree: getattr(getattr(tree, branch), field), parameters, value)

@@ -7,6 +7,7 @@ import xarray as xr
 
 import jtem
 from front import places
+from jtem.commands.main import main
 
 
 @pytest.fixture(scope="module")
@@ -37,6 +38,19 @@ def test_one_vegetation_for_all_cells_and_wrong_words(files):
         jtem.region(files / "other.nc", static=files / "static.nc")
     with pytest.raises(jtem.InputError, match="years 1980-1990 are not covered by the climate of 'region'"):
         jtem.Model(jtem.region(files / "climate.nc", static=files / "static.nc")).run(years=(1980, 1990))
+
+
+def test_a_plan_of_what_was_in_memory_is_refused(files, tmp_path, capsys):
+    with xr.open_dataset(files / "static.nc") as data:
+        static = data.load()
+    model = jtem.Model(jtem.region(files / "climate.nc", static=static))
+    assert 'static = "(the Dataset)"' in model.plan()
+    assert "(the Dataset)" in model.setup.place.inputs
+    site = jtem.Model(jtem.site(places.months(), **places.PLACE))
+    for made, said in ((model, "[domain]: the Dataset was in the memory"), (site, "the DataFrame was in the memory")):
+        (tmp_path / "plan.toml").write_text(made.plan())
+        assert main(["check", str(tmp_path / "plan.toml")]) == 2
+        assert said in capsys.readouterr().err
 
 
 def test_fixed_fields_as_a_dataset_a_table_and_files_of_their_own(files, tmp_path):

@@ -128,7 +128,7 @@ def test_active_layer_and_thawed_thickness():
     assert float(jnp.max(state.maximum_thawed_fraction)) == 0.0 and float(state.maximum_unfrozen_thickness) == 0.0
 
     def thawed(z):
-        return st.thawed_thickness(maximum, z, UNIT)
+        return st.thawed_thickness(maximum, z, UNIT.layer_edges)
 
     np.testing.assert_allclose(thawed(jnp.asarray(2.5)), 2.2)
     np.testing.assert_allclose(jax.grad(thawed)(jnp.asarray(2.5)), 0.4)

@@ -243,7 +243,7 @@ def calendar_lost_at_the_firsts_of_months(folder):
 
 
 @layout(
-    refused="stamps of 'time' on the last days of months run from December to November, and no attribute tells the calendar"
+    refused="no attribute tells the calendar of 'time'; its steps are whole years in 'noleap' and not in the standard one"
 )
 def calendar_lost_by_one_day(folder):
     return plain(folder / "c.nc", time("start", units="days since 1988-01-01", say=False, first=1989, last=1990))
@@ -729,7 +729,7 @@ def hourly_totals_of_a_reanalysis(folder):
     return finer(folder / "c.nc", 24.0, place="end", units={"pr": "m", "rsds": "J m**-2"}, factors=factors)
 
 
-@layout(refused="c.nc: pr: values in 'm' run up through each day and begin again, so they are sums since a fixed hour")
+@layout(refused="c.nc: pr: values in 'm' run up through each day and begin again, so they are sums since a fixed time")
 def hourly_totals_that_run_up_through_the_day(folder):
     at, month = steps(24.0, "standard", "start")
     rain = on_grid()["pr"][month] * 1e-3 / 31 / 24 * (1 + np.arange(at.size) % 24)[:, None, None]

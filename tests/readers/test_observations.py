@@ -191,7 +191,15 @@ def test_flags_that_are_no_shares(tmp_path, values, message):
         ("evapotranspiration", "mm/day", 31.0),
         ("vegetation_carbon", "kg C m-2", 1000.0),
         ("vegetation_carbon", "t/ha", 100.0),
-        ("active_layer_thickness", "centimeters", 0.01),
+        *(
+            ("active_layer_thickness", u, f)
+            for u, f in (("centimeters", 0.01), ("inches", 0.0254), ("ft", 0.3048), ("CM", 0.01))
+        ),
+        *(
+            ("gpp", u, f)
+            for u, f in (("kg C m-2 month-1", 1000.0), ("gC m-2 per day", 31.0), ("mmol m-2 d-1", 31 * 12.011e-3))
+        ),
+        *(("evapotranspiration", u, f) for u, f in (("kg m-2 s-1", 31 * 86400.0), ("kg m-2 month-1", 1.0))),
     ],
 )
 def test_units_as_people_write_them(stream, unit, factor):
@@ -199,11 +207,13 @@ def test_units_as_people_write_them(stream, unit, factor):
 
 
 def test_temperatures_and_units_of_others():
+    factor, offset = obs.conversion("soil_temperature", "degC", "degF", np.nan, "here")
+    assert 41 * factor + offset == pytest.approx(5.0)
     for unit, offset in (("°C", 0.0), ("deg C", 0.0), ("Celsius", 0.0), ("kelvin", -273.15), ("K", -273.15)):
         assert obs.conversion("soil_temperature", "degC", unit, np.nan, "here") == (1.0, offset)
     for stream, unit in (
         ("gpp", "gC m-2 year-1"),
-        ("soil_temperature", "degF"),
+        ("soil_temperature", "W m-2"),
         ("snow_depth", "kg m-2"),
         ("gpp", "g m-2 d-1"),
     ):

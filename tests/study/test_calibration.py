@@ -197,8 +197,8 @@ def test_heat_does_not_depend_on_other_parameters(heat):
     plain = [np.asarray(leaf) for leaf in jax.jit(first_months)(row)]
     compiled = jax.jit(first_months)
     for name in names:
-        leaf = parameters.get(row, name)
-        changed = compiled(parameters.replace(row, name, leaf * 1.07 + 1e-3))
+        handle = parameters.Handle.of(name)
+        changed = compiled(handle.put(row, handle.leaf(row) * 1.07 + 1e-3))
         same = all(np.array_equal(a, np.asarray(b), equal_nan=True) for a, b in zip(plain, changed, strict=True))
         assert same or problems.acts_on_heat(name), name
 

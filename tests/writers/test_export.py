@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 from test_netcdf import ATTRIBUTES
 
+from jtem.commands.main import main
 from jtem.errors import InputError
 from jtem.physics.soil_heat import DEFAULT_EDGES
 from jtem.records import Grid, StageInfo
@@ -151,3 +152,10 @@ def test_what_the_checker_would_refuse_is_one_sentence(institution, contact, cha
     words = replace(WORDS, institution=institution, contact=contact, **change)
     with pytest.raises(InputError, match=sentence):
         export.checked(words, "the plan")
+
+
+@pytest.mark.parametrize("profile", ["grid", "isimip"])
+def test_a_store_without_files_is_told_the_way(tmp_path, capsys, profile):
+    (tmp_path / "half.zarr").mkdir()
+    assert main(["export", str(tmp_path), "--profile", profile]) == 2
+    assert "holds a Zarr store and no netCDF files; make them with" in capsys.readouterr().err

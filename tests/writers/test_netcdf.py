@@ -207,7 +207,7 @@ def test_a_state_comes_back_bitwise(tmp_path):
     assert [p.name for p in tmp_path.iterdir()] == ["s.nc"]
     assert state_attributes(tmp_path / "s.nc")["stage"] == "spinup"
     with xr.open_dataset(tmp_path / "s.nc") as file:
-        assert "soil.carbon" in file
+        assert "soil_carbon" in file
 
 
 def test_a_state_that_does_not_fit_is_refused(tmp_path):

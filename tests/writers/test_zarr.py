@@ -69,6 +69,10 @@ def test_two_processes_and_a_restart_give_the_files_of_pieces(tmp_path):
     assert not list((tmp_path / "streamed" / ".jtem-work").rglob("out.*"))
     zarr = ZarrStore.open(tmp_path / "x.zarr")
     assert zarr.root["status"][:].tolist() == [1, 1, 1, 2] and list(zarr.failed()) == [3]
+    left = tmp_path / "x.zarr" / "status" / "c" / "0.75c54a88.partial"  # by a process that was killed while it wrote
+    left.write_bytes(b"half")
+    zarr.tidy()
+    assert not left.exists() and (tmp_path / "x.zarr" / "status" / "c" / "0").exists()
     streamed = written(tmp_path / "b", lambda sink: store.replay(STAGES, None, sink))
     alone = written(tmp_path / "c", zarr.replay)
     assert [p.name for p in whole] == [p.name for p in streamed] == [p.name for p in alone] and len(whole) == 4

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,7 +12,7 @@ import numpy as np
 
 from jtem import parameters, run, step, variables
 from jtem import plan as plans
-from jtem.assemble import model
+from jtem.assemble import model, origin
 from jtem.assemble.domain import Loader, domain_of, loaders
 from jtem.assemble.fields import known_of, mean_year, with_own
 from jtem.devices import use_all_cores
@@ -25,7 +25,7 @@ from jtem.readers.to_model import ModelCells
 from jtem.records import Grid, Selection
 from jtem.run import Experiment, SpinUp, Stage
 from jtem.run import factorial as protocol
-from jtem.writers.states import load_state, state_attributes
+from jtem.writers.states import check_origin, load_state, state_attributes
 
 STATE_BYTES = 4096  # of one column, rounded up
 Load = Callable[..., Loader]
@@ -129,12 +129,14 @@ def prepare(
         chunk_columns=plan.run.chunk_columns,
         block_years=plan.run.block_years,
     )
+    where = grid(cells, table.communities)
     if begin:
-        experiment = restarted(plan, experiment, table.hash(), begin, force)
+        wanted = origin.of_state(design, cells.columns, where, table.hash())
+        experiment = restarted(plan, experiment, wanted, begin, force)
     return Prepared(
         plan=plan,
         experiment=experiment,
-        grid=grid(cells, table.communities),
+        grid=where,
         table=table,
         inputs=place.inputs,
         title=place.title,
@@ -222,9 +224,13 @@ def grid(cells: ModelCells, communities: Sequence[str]) -> Grid:
     )
 
 
-def restarted(plan: Plan, experiment: Experiment, parameter_hash: str, path: Path, force: bool) -> Experiment:
-    """The experiment that goes on from a state file: after spin-up, or after history; raises ``InputError``."""
-    stage = state_attributes(path).get("stage")
+def restarted(plan: Plan, experiment: Experiment, wanted: Mapping[str, str], path: Path, force: bool) -> Experiment:
+    """The experiment that goes on from a state file: after spin-up, or after history; raises ``InputError``.
+
+    ``wanted``: what the state must be a state of (``assemble.origin``).
+    """
+    said = state_attributes(path)
+    stage = said.get("stage")
     if stage not in ("spinup", plan.history.name):
         raise InputError(
             f"{path}: state of stage {stage!r}; a run goes on from 'spinup' or '{plan.history.name}', give such a state"
@@ -244,5 +250,6 @@ def restarted(plan: Plan, experiment: Experiment, parameter_hash: str, path: Pat
         experiment.columns,
         jax.tree.map(lambda leaf: np.asarray(leaf, experiment.design.pool_dtype), one_year),
     )
-    state = load_state(path, like, parameter_hash, force=force)
+    state = load_state(path, like, wanted["parameter_hash"], force=force)
+    check_origin(said, wanted, str(path), force=force)
     return dataclasses.replace(experiment, stages=stages, initial_states={stage: state})

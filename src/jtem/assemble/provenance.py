@@ -14,6 +14,7 @@ import jax
 import numpy as np
 
 from jtem import __version__
+from jtem.assemble import origin
 from jtem.assemble.course import Prepared
 from jtem.devices import usable_cores
 from jtem.run import Summary, layout, limits
@@ -105,7 +106,7 @@ def attributes(prepared: Prepared) -> dict[str, str | int | float]:
         "institution": plan.plan.institution,
         "comment": plan.plan.comment,
         "plan": plan.text,
-        "parameter_hash": prepared.table.hash(),
+        **origin.of_state(experiment.design, experiment.columns, prepared.grid, prepared.table.hash()),
         "parameter_files": ", ".join(prepared.table.files),
         "precision": plan.model.precision.name,
         "permafrost_scheme": plan.model.permafrost.name,

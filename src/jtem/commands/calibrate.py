@@ -11,7 +11,7 @@ import numpy as np
 
 from jtem.assemble.calibration import open_case
 from jtem.errors import DONE, InputError
-from jtem.files import data_folder, output_folder, write_text
+from jtem.files import output_folder, write_text
 from jtem.report import calibration as figures
 from jtem.study import scores
 from jtem.study.calibration import pest, posterior, results, sampling, search
@@ -24,16 +24,16 @@ from jtem.study.calibration.search import Outcome
 
 def command_calibrate(arguments: argparse.Namespace) -> int:
     """Fit parameters to observations; or write the problem for PEST, or one run of it, and stop."""
-    data = data_folder(arguments.data)
-    case = open_case(arguments.plan, data, overlays=arguments.overlay)
+    case = open_case(arguments.plan, arguments.data, overlays=arguments.overlay)
     print_case(case, arguments.verbose)
     if arguments.pest is not None:
-        again = pest_command(arguments, data)
+        again = pest_command(arguments)
         for path in pest.write(pest.problem_of(case.model, case.first_year), arguments.pest, case.name, again).values():
             print(f"wrote {path}")
         return DONE
+    filled: Path = arguments.pest_values or Path("values.toml")
     if arguments.pest_run is not None:
-        values = pest.read_values(arguments.pest_values or Path("values.toml"), case.model.names)
+        values = pest.read_values(filled, case.model.names)
         problem = pest.problem_of(case.model, case.first_year)
         pest.write_simulated(problem, pest.simulated(case.model, values), arguments.pest_run)
         return DONE
@@ -45,7 +45,7 @@ def command_calibrate(arguments: argparse.Namespace) -> int:
         )
     if arguments.pest_values is not None:
         with output_folder(folder):
-            text = results.pest_overlay_text(case, arguments.pest_values)
+            text = results.pest_overlay_text(case, pest.read_values(filled, case.model.names), filled.name)
             print(f"wrote {write_text(folder / 'calibrated.toml', text)}")
         return DONE
     outcome = fit(case, folder, arguments.resume, arguments.untouched)
@@ -54,10 +54,10 @@ def command_calibrate(arguments: argparse.Namespace) -> int:
     return DONE
 
 
-def pest_command(arguments: argparse.Namespace, data: Path | None) -> str:
+def pest_command(arguments: argparse.Namespace) -> str:
     """The command with which PEST runs the model."""
     words = [f"jtem calibrate {arguments.plan.resolve()} --pest-values values.toml --pest-run simulated.txt"]
-    words += [f"--data {data.resolve()}"] if data else []
+    words += [f"--data {arguments.data.resolve()}"] if arguments.data else []
     paths = [str(Path(name).resolve()) if Path(name).is_file() else name for name in arguments.overlay]
     return " ".join([*words, *(f"--overlay {name}" for name in paths)])
 

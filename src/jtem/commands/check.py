@@ -11,7 +11,6 @@ from jtem.commands.run import duration
 from jtem.commands.sensitivity import asked
 from jtem.devices import usable_cores
 from jtem.errors import DONE
-from jtem.files import data_folder
 from jtem.plan import toml
 
 COLUMN_YEARS_PER_SECOND = {"mixed": 11000.0, "float64": 7000.0, "float32": 14000.0}
@@ -24,7 +23,7 @@ COMPILE_SECONDS = 40.0
 def command_check(arguments: argparse.Namespace) -> int:
     """Validate a plan of a run or of a calibration and all its inputs, without running."""
     if "calibration" in toml.content(toml.read_text(arguments.plan), str(arguments.plan)):
-        case = open_case(arguments.plan, data_folder(arguments.data))
+        case = open_case(arguments.plan, arguments.data)
         print(f"{case.where}: fine")
         print_case(case, verbose=True)
         return DONE

@@ -48,6 +48,11 @@ def command_export(arguments: argparse.Namespace) -> int:
             written = sink.finish(store.failed())
     else:
         files = sorted([*folder.glob("*_annual.nc"), *folder.glob("*_monthly.nc")])
+        if not files and any(folder.glob("*.zarr")):
+            raise InputError(
+                f"{folder}: holds a Zarr store and no netCDF files; make them with 'jtem export {folder} --profile netcdf', then "
+                f"export {folder / 'netcdf'}"
+            )
         plan = plans.parse(written_plan(folder), f"the plan in {folder}")
         if arguments.profile == "isimip":
             said = plans.read(arguments.plan) if arguments.plan else plan

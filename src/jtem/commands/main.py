@@ -21,7 +21,7 @@ from typing import Any, NoReturn
 from jtem import __version__
 from jtem.commands import log
 from jtem.errors import DONE, STOPPED, TERMINATED, USER_ERROR, InputError, InputNote, Terminated, not_written, suggest
-from jtem.files import Inputs
+from jtem.files import Inputs, data_folder
 from jtem.readers.catalogue import STAMPS
 
 
@@ -76,7 +76,7 @@ def parser() -> argparse.ArgumentParser:
     )
     again.add_argument("file", type=Path, metavar="FILE.nc", help="a file of results or a state that 'jtem run' wrote")
     again.add_argument("--out", type=Path, metavar="DIR", help="output folder (default: NAME_rerun)")
-    again.add_argument("--data", type=Path, metavar="DIR", help="folder of input files (or the variable JTEM_DATA)")
+    add_data(again)
     exporting = add(
         "export", "export.command_export", "other files of a finished run: lat-lon grid, ISIMIP, netCDF from Zarr"
     )
@@ -117,9 +117,7 @@ def parser() -> argparse.ArgumentParser:
     sensing.add_argument("--no-figures", action="store_true", help="datasets and tables only")
     for command in (run, check, ready, sensing):
         command.add_argument("plan", type=Path, metavar="PLAN.toml")
-        command.add_argument(
-            "--data", type=Path, metavar="DIR", help="folder of input files (or the variable JTEM_DATA)"
-        )
+        add_data(command)
     sensing.add_argument("--out", type=Path, metavar="DIR", help="output folder (default: NAME_sensitivity)")
     add_run_arguments(run)
     add_calibrate_arguments(
@@ -229,10 +227,21 @@ def add_report_arguments(command: argparse.ArgumentParser) -> None:
     )
 
 
+def add_data(command: argparse.ArgumentParser) -> None:
+    """The option ``--data``."""
+    command.add_argument(
+        "--data",
+        type=Path,
+        default=data_folder(None),
+        metavar="DIR",
+        help="folder of input files (or the variable JTEM_DATA)",
+    )
+
+
 def add_calibrate_arguments(command: argparse.ArgumentParser) -> None:
     """Options of ``jtem calibrate``."""
     command.add_argument("plan", type=Path, metavar="PLAN.toml")
-    command.add_argument("--data", type=Path, metavar="DIR", help="folder of input files (or the variable JTEM_DATA)")
+    add_data(command)
     command.add_argument("--out", type=Path, metavar="DIR", help="output folder (default: the plan's name)")
     command.add_argument(
         "--resume",

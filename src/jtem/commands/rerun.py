@@ -11,7 +11,7 @@ from jtem.assemble import provenance
 from jtem.assemble.course import started
 from jtem.commands.run import Way, execute
 from jtem.errors import DIFFERENT, DONE, InputError
-from jtem.files import data_folder, output_folder
+from jtem.files import output_folder
 from jtem.writers import compare
 
 
@@ -25,7 +25,7 @@ def command_rerun(arguments: argparse.Namespace) -> int:
     if folder.resolve() == path.parent.resolve():
         raise InputError(f"{folder}: is the folder of the file itself; choose another with --out DIR")
     with output_folder(folder):
-        prepared = started(plan, data_folder(arguments.data))
+        prepared = started(plan, arguments.data)
         now = provenance.attributes(prepared)
         if now["parameter_hash"] != said["parameter_hash"]:
             raise InputError(

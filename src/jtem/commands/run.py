@@ -21,13 +21,13 @@ from jtem import plan as plans
 from jtem import run as work
 from jtem.assemble.course import Prepared, open_plan, started
 from jtem.assemble.provenance import attributes, identity, notes
-from jtem.commands import cluster
+from jtem.cluster.sharing import share_out
 from jtem.commands.report import region_report
 from jtem.devices import use_all_cores
 from jtem.errors import DONE, FAILED_CELLS, InputError
 from jtem.files import output_folder, place, prepare_folder
 from jtem.physics.soil_heat import DEFAULT_EDGES
-from jtem.records import Grid
+from jtem.records import Attributes, Grid
 from jtem.run import Progress, SpinUpReport, Stage, Summary, limits, tolerance_kind
 from jtem.run.course import families
 from jtem.run.spinup import CLOSURE_TOLERANCE
@@ -128,14 +128,18 @@ class Way:
     store: str = ""
     keep: bool = True
 
+    @property
+    def shared(self) -> bool:
+        """Whether other processes may be at the same work."""
+        return self.part[1] > 1 or bool(self.dask)
 
-def begun_work(prepared: Prepared, folder: Path, way: Way) -> ChunkStore:
-    """The work of a run, new or to go on with; refuses folders that hold other things, in one sentence each."""
+
+def begun_work(prepared: Prepared, folder: Path, way: Way) -> tuple[ChunkStore, Attributes]:
+    """The work of a run, new or to go on with, and what its files say; refuses folders that hold other things."""
     plan, experiment = prepared.plan, prepared.experiment
+    origin, agreed = attributes(prepared), identity(prepared)
     where = place(way.store) if way.store else folder.absolute()
-    frequencies = [
-        f for f, names in (("monthly", experiment.selection.monthly), ("annual", experiment.selection.annual)) if names
-    ]
+    frequencies = [frequency for frequency, _ in experiment.selection.names()]
     stages = [stage.name for stage in experiment.stages]
     names = file_names(plan.plan.name, stages, frequencies, plan.output.state) if plan.output.netcdf else []
     begun = (where / FOLDER).is_dir() and not way.force
@@ -147,15 +151,19 @@ def begun_work(prepared: Prepared, folder: Path, way: Way) -> ChunkStore:
         results = ZarrStore.begin(
             where / f"{plan.plan.name}.zarr", prepared.grid, experiment.stages, experiment.selection, fresh=way.force,
             known=begun or way.part[1] > 1, chunk_columns=experiment.chunk_columns, block_years=experiment.block_years,
-            attributes=attributes(prepared), heat_edges=DEFAULT_EDGES, double=plan.output.double,
+            attributes=origin, heat_edges=DEFAULT_EDGES, double=plan.output.double,
         )  # fmt: skip
     store = ChunkStore(
-        where, identity(prepared), fresh=way.force, keep_states=plan.output.state, results=results,
-        units=work.units(experiment),
-    )  # fmt: skip
+        where, agreed, fresh=way.force, keep_states=plan.output.state, results=results, units=work.units(experiment)
+    )
     if store.resumed:
         print(f"going on with the unfinished run in {way.store or folder}", flush=True)
-    return store
+    return store, origin
+
+
+def note(text: str) -> None:
+    """A line for people, beside what the command prints."""
+    print(text, file=sys.stderr, flush=True)
 
 
 def execute(prepared: Prepared, folder: Path, way: Way) -> tuple[int, Summary]:
@@ -164,25 +172,16 @@ def execute(prepared: Prepared, folder: Path, way: Way) -> tuple[int, Summary]:
     Work is kept chunk by chunk until all files are written, so that a killed run goes on, here or in other processes.
     """
     plan, experiment = prepared.plan, prepared.experiment
-    store = begun_work(prepared, folder, way)
+    store, origin = begun_work(prepared, folder, way)
     every = work.chunks(experiment)
-    progress = ProgressLine(experiment.stages, experiment.spin_up is not None)
-    try:
-        if way.dask:
-            progress = ProgressLine()
-            wrong = cluster.share_out(experiment, store, way.dask, way.workers, progress)
-            progress.end()
-            if wrong:
-                cluster.report_unfinished(prepared.grid, every, wrong)
-                return FAILED_CELLS, Summary(0.0, 0.0, 0, None, {})
-        else:
+    progress = ProgressLine() if way.dask else ProgressLine(experiment.stages, experiment.spin_up is not None)
+    with store.at_work(way.keep, way.shared):
+        if not way.dask:
             progress.start()
+        elif share_out(experiment, store, way.dask, way.workers, prepared.grid, progress, note):
+            return FAILED_CELLS, Summary(0.0, 0.0, 0, None, {})
         with Behind(store) as behind:  # after Dask everything is remembered, and this only says how it ended
             summary = work.run_experiment(experiment, behind, progress, range(way.part[0], len(every), way.part[1]))
-    except BaseException:
-        if way.part[1] == 1 and not way.dask and not (way.keep and store.begun):  # else others may be at work
-            store.remove()
-        raise
     progress.end()
     if not way.dask:
         print(
@@ -199,7 +198,7 @@ def execute(prepared: Prepared, folder: Path, way: Way) -> tuple[int, Summary]:
         for left in folder.glob(f".{plan.plan.name}_*.partial-*"):  # of a process that was killed while it wrote files
             left.unlink(missing_ok=True)
         with NetcdfSink(
-            folder, plan.plan.name, prepared.grid, attributes=attributes(prepared), heat_edges=DEFAULT_EDGES,
+            folder, plan.plan.name, prepared.grid, attributes=origin, heat_edges=DEFAULT_EDGES,
             write_files=plan.output.netcdf, write_states=plan.output.state, double=plan.output.double,
         ) as sink:  # fmt: skip
             structure = jax.tree.structure(work.state_like(experiment)) if plan.output.state else None
@@ -208,7 +207,9 @@ def execute(prepared: Prepared, folder: Path, way: Way) -> tuple[int, Summary]:
             said = {**notes(summary), **({"implausible": "; ".join(implausible)} if implausible else {})}
             written = sink.finish(summary.failed, said)
             for text in [*implausible, *limits.sentences(summary.limits)]:
-                print(f"note: {text}", file=sys.stderr)
+                note(f"note: {text}")
+        if isinstance(store.results, ZarrStore):
+            store.results.tidy()
         store.remove()
         print(f"{len(written)} files in {folder}")
     return report_failed(prepared.grid, summary), summary

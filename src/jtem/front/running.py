@@ -39,6 +39,7 @@ def continued(prepared: Prepared, start: Start, *, own_place: bool) -> Prepared:
     import jax
 
     from jtem import run as running
+    from jtem.assemble import origin
     from jtem.writers import states
 
     given, where = state_of(start)
@@ -49,6 +50,8 @@ def continued(prepared: Prepared, start: Start, *, own_place: bool) -> Prepared:
     arrays = {str(name): np.asarray(given[name].values) for name in given.data_vars}
     made_with = str(given.attrs.get("parameter_hash", "none"))
     state = states.restored(arrays, made_with, like, prepared.table.hash(), where, anyhow="")
+    wanted = origin.of_state(experiment.design, experiment.columns, prepared.grid, prepared.table.hash())
+    states.check_origin(given.attrs, wanted, where, anyhow="")
     if own_place and stage != "spinup":
         later = dataclasses.replace(
             experiment.stages[0], name=CONTINUED if stage != CONTINUED else f"{CONTINUED}_on", parent=stage,

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, TypeAlias
 import numpy as np
 
 from jtem.errors import InputError, suggest
+from jtem.files import in_memory
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -194,8 +195,7 @@ def region(
 
     ``static`` has elevation (m), sand, silt, clay (percent) and vegetation (or ``community`` names one for all cells): a CF file,
     a Dataset, a DataFrame (``latitude`` and ``longitude`` as columns or index), or for each field a raster or CF file of the same
-    cells, ``{"elevation": "dem.tif", ...}``. What is no file is written to one in a folder of temporary files, which the plan
-    then names.
+    cells, ``{"elevation": "dem.tif", ...}``. What is no one file cannot be named by a plan: ``jtem run`` refuses it.
     ``names``: what the files call the variables where they differ from tas, pr, rsds, elevation and so on. ``co2``: a table of
     year and ppm; by default the embedded published series. Every ``stride``-th cell is taken. Raises ``InputError``.
     """
@@ -203,17 +203,17 @@ def region(
     from jtem.readers.place import LATER_CO2
 
     paths = [Path(p) for p in ([climate] if isinstance(climate, str | Path) else climate)]
-    if not isinstance(static, str | Path):
-        static = static_tables.as_file(static, names or {})
-    for path in (*paths, Path(static)):
+    fixed = Path(static) if isinstance(static, str | Path) else static_tables.as_file(static, names or {})
+    for path in (*paths, fixed):
         if not path.is_file():
             raise InputError(f"{path}: file not found; check the name")
     first, last = cf_monthly.covered_years(paths, names)
-    _known_community(community, str(static))
+    called = str(static) if isinstance(static, str | Path) else in_memory(static)
+    _known_community(community, called)
     section: Content = {
         "source": "cf_monthly",
         "climate": {"historical": [str(p) for p in paths]},
-        "static": str(static),
+        "static": str(fixed),
         "co2": "embedded" if co2 is None else str(co2),
         "co2_column": co2_column or ("" if co2 is not None else LATER_CO2),
     }
@@ -222,7 +222,10 @@ def region(
     section |= {"community": community} if community else {}
     keys = {"names": {}, "community": "", "stride": 1} | {k: v for k, v in section.items() if k != "source"}
     domain = cf_monthly.open_domain(Path, ("historical",), **keys)
-    domain = dataclasses.replace(domain, files=_files([*paths, static, co2]))
+    parts = static.values() if isinstance(static, Mapping) else [static]
+    inputs = tuple(called if said == str(fixed) else said for said in domain.inputs)
+    domain = dataclasses.replace(domain, inputs=inputs, files=_files([*paths, *parts, co2]))
+    section["static"] = called
     return Place(name, domain, "historical", first, last, section, is_site=False)
 
 

@@ -8,6 +8,8 @@ compute x twice in different kernels, rounded differently, and then neither does
 in a gradient through ten years: up to 46 % wrong). :func:`maximum`, :func:`minimum` and :func:`clip` compare x with y.
 """
 
+from collections.abc import Sequence
+
 import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
@@ -37,7 +39,7 @@ def _smaller_jvp(primals: Pair, tangents: Pair) -> Pair:
     return jax.lax.min(x, y), jnp.where(x < y, dx, jnp.where(x > y, dy, 0.5 * (dx + dy)))
 
 
-def _alike(x: float | Array, y: float | Array) -> list[Array]:
+def _alike(x: float | Array, y: float | Array) -> Sequence[Array]:
     """Both as arrays of one shape and type; a Python number takes the type of the other."""
     dtype = jnp.result_type(x, y)
     return jnp.broadcast_arrays(jnp.asarray(x, dtype), jnp.asarray(y, dtype))
@@ -66,12 +68,6 @@ def divide(
     """``numerator / denominator`` where ``|denominator| > floor``, else ``otherwise``. Shapes broadcast."""
     good = jnp.abs(denominator) > floor
     return jnp.where(good, numerator / jnp.where(good, denominator, 1.0), otherwise)
-
-
-def power(base: Float[Array, "..."], exponent: Float[Array, "..."], floor: float = 1e-12) -> Float[Array, "..."]:
-    """``base ** exponent`` for ``base > floor``, else 0, with derivative 0 there."""
-    good = base > floor
-    return jnp.where(good, jnp.exp(exponent * jnp.log(jnp.where(good, base, 1.0))), 0.0)
 
 
 def loss_fraction(rate: Float[Array, "..."], step: float) -> Float[Array, "..."]:

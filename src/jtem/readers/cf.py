@@ -56,6 +56,8 @@ _ELSE = ("grid_latitude", "grid_longitude", "projection_x_coordinate", "projecti
 def open_raw(path: Path | str) -> netCDF4.Dataset:
     """Open a netCDF file without any automatic conversion; raises ``InputError`` for an absent or corrupt file."""
     path = Path(path)
+    if path.is_dir():
+        raise InputError(f"{path}: a folder (a Zarr store?), expected a netCDF file; convert it (xarray: to_netcdf)")
     if not path.is_file():
         raise InputError(f"{path}: file not found; check the name and the data folder")
     try:
@@ -351,6 +353,15 @@ def places(
     still = [_still(variable, kind, where) for variable, kind in zip(found, ("latitude", "longitude"), strict=True)]
     (lat, lat_dims), (lon, lon_dims) = still
     called = (str(found[0].name), str(found[1].name))
+    gathered = next((v for v in dataset.variables.values() if "compress" in v.ncattrs() and v.ndim == 1), None)
+    if gathered is not None and (of is None or gathered.dimensions[0] in of.dimensions):
+        pair = tuple(str(gathered.compress).split())
+        if pair in ((*lat_dims, *lon_dims), (*lon_dims, *lat_dims)) and len(lat_dims) == 1:
+            lat, lon = (
+                grid.ravel() for grid in np.meshgrid(lat, lon, indexing="ij" if pair[0] == lat_dims[0] else "xy")
+            )
+            lat, lon = (values[_gathered(gathered, values.size, where)] for values in (lat, lon))
+            lat_dims = lon_dims = gathered.dimensions
     axes = None
     if len(lat_dims) <= 1 and len(lon_dims) <= 1 and lat_dims != lon_dims:
         axes = lat.ravel(), lon.ravel()
@@ -368,6 +379,22 @@ def places(
         lat, lon = lat.ravel(), lon.ravel()
     _check_degrees(lat, lon, where)
     return Places(lat, (lon + 180.0) % 360.0 - 180.0, tuple(dims), tuple(shape), axes, called)
+
+
+def _gathered(variable: netCDF4.Variable, size: int, where: str) -> np.ndarray:
+    """Index from 0 of the cells of a grid that a file keeps (CF's compression by gathering); some files count from 1."""
+    kept = numbers(variable, ..., f"{where}: {variable.name}").astype(int)
+    low, high = (int(kept.min()), int(kept.max())) if kept.size else (-1, 0)
+    if low < 0 or high > size or (low == 0 and high == size):
+        raise InputError(
+            f"{where}: '{variable.name}' counts cells {low}..{high} of {size}; correct it or give the whole grid"
+        )
+    if low > 0 and high < size and not str(getattr(variable.group(), "Conventions", "")).upper().startswith("CF"):
+        raise InputError(
+            f"{where}: '{variable.name}' keeps cells {low}..{high} of {size}, counted from 0 (as CF says) or from 1? set the "
+            "attribute Conventions of the file (CF-1.8), or give the whole grid"
+        )
+    return kept - (1 if high == size else 0)
 
 
 def _check_axes(lat: np.ndarray, lon: np.ndarray, called: tuple[str, str], where: str) -> None:

@@ -124,40 +124,49 @@ def _sources(paths: Sequence[Path | str], names: Mapping[str, str] | None, layou
 
 
 OTHERWISE = {
-    "air_temperature": ("surface_temperature", "soil_temperature", "sea_surface_temperature", "dew_point_temperature"),
-    "precipitation": (
-        "snowfall_flux",
-        "snowfall_amount",
-        "convective_precipitation_flux",
-        "water_evapotranspiration_flux",
-    ),
-    "shortwave_radiation": ("longwave", "upwelling", "net_downward", "photosynthetic", "toa_"),
+    "air_temperature": r"(surface|soil|skin|water|snow|dew_point|wet_bulb|potential|brightness)_temperature|temperature_in_",
+    "precipitation": r"snowfall|convective|large_scale|stratiform|throughfall|evapo|runoff|canopy",
+    "shortwave_radiation": r"longwave|upwelling|net_|photosynthetic|photon|toa_|clear_sky|diffuse|direct|spectral|ultraviolet",
 }
 """Parts of standard names that tell another quantity than the one that is wanted."""
+_SPREAD = re.compile(r"\b(standard_deviation|variance|range|maximum|minimum)\b(?!\s+within\s+days?\b)")
 
 
 def _check_meaning(pieces: Sequence[Piece], part: layouts.Part, name: str) -> None:
-    """Refuse other quantities, anomalies, daily extremes and means over the daylight where means are needed."""
+    """Refuse other quantities, anomalies, climatologies, extremes and means over the daylight where means are needed."""
     for piece in pieces:
         standard = str(piece.said.get("standard_name", "")).lower()
-        if part.how != "sum" and any(word in standard for word in OTHERWISE[name]):
+        long_name = str(piece.said.get("long_name", ""))
+        snow = name == "precipitation" and re.match(r"(?!.*(rain|precip|total)).*\bsnow(fall)?\b", long_name.lower())
+        if part.how != "sum" and (re.search(OTHERWISE[name], standard) or snow):
+            told = f"standard_name {standard!r}" if standard else f"long_name {long_name!r}"
             raise InputError(
-                f"{piece.where}: standard_name {standard!r} is not {name.replace('_', ' ')}; give another variable under "
-                "[domain.names] or correct the attribute"
+                f"{piece.where}: {told} is not {name.replace('_', ' ')}; give another variable under [domain.names] or correct "
+                "the attribute"
             )
-        if "anomal" in f"{standard} {piece.said.get('long_name', '')}".lower():
+        if "anomal" in f"{standard} {long_name}".lower():
             raise InputError(f"{piece.where}: holds anomalies by its name; add the mean that they belong to")
-        text = f"{piece.said.get('long_name', '')} {piece.said.get('description', '')}"
+        text = f"{long_name} {piece.said.get('description', '')}"
         if re.search(r"\bdaylight\b", text.lower()) and part.how != "daylight":
             raise InputError(
                 f"{piece.where}: {text.strip()!r} is a mean over the daylight, not over the day; take layout = 'daymet' with the "
                 "length of the day (dayl) beside it, or give daily means"
             )
-        found = re.search(r"(maximum|minimum)\s+within\s+days?", str(piece.said.get("cell_methods", "")))
+        methods = str(piece.said.get("cell_methods", ""))
+        found = re.search(r"(maximum|minimum)\s+within\s+days?", methods)
         if found and part.how != "mean":
             raise InputError(
-                f"{piece.where}: cell_methods {piece.said['cell_methods']!r} tells daily {found[1].replace('mum', 'ma')}, "
+                f"{piece.where}: cell_methods {methods!r} tells daily {found[1].replace('mum', 'ma')}, "
                 "expected means; give the mean, or both extremes in a layout that averages them"
+            )
+        if "over years" in methods:
+            raise InputError(
+                f"{piece.where}: cell_methods {methods!r} tells a climatology of many years; give the months of single years"
+            )
+        spread = _SPREAD.search(methods)
+        if spread and part.how != "mean":
+            raise InputError(
+                f"{piece.where}: cell_methods {methods!r} is not a mean or sum over time ({spread[1]}); give monthly means"
             )
 
 

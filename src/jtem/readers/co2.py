@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import re
 from pathlib import Path
 
 import numpy as np
@@ -38,6 +39,8 @@ _OTHERS = (
     "decimal",
     "decimal_date",
 )
+_ELSE = re.compile("emission|anomal|growth|flux|change|increase|ch4|n2o|temp")
+"""Names of columns that hold something else than a concentration of CO2."""
 SAME_PPM = 1e-6
 
 
@@ -64,6 +67,7 @@ def read_table(path: Path | str, first_year: int, last_year: int, column: str = 
                 f"{path}: CO2 table has no column 'year' ({', '.join(header)}); name it in the header line"
             )
         month_at = next((lower.index(word) for word in _MONTHS if word in lower), -1)
+        dated, month_of_date = _dated(body, year_at)
         texts = [k for k in range(len(header)) if k not in (year_at, month_at) and body and _all_text(body, k)]
         if len(texts) == len(header) - (2 if month_at >= 0 else 1):
             texts = []
@@ -76,6 +80,7 @@ def read_table(path: Path | str, first_year: int, last_year: int, column: str = 
                 f"{path}: line {number} has more columns than the header ({wide} and {len(header)}); name every column"
             )
         scenario_at = _scenarios(header, texts, body)
+        body, month_at = (dated, month_of_date) if month_at < 0 else (body, month_at)
     elif len(rows[0][1]) > 2:
         raise InputError(
             f"{path}: {len(rows[0][1])} columns without a header line; add one that names 'year', the CO2 column (and 'month')"
@@ -89,14 +94,36 @@ def _rows(path: Path) -> list[tuple[int, list[str]]]:
     """Line numbers and cells of a table, whatever separates them; lines that begin with # are comments."""
     text = tables.read_text(path)
     lines = [(number, line.strip()) for number, line in enumerate(text.splitlines(), 1)]
+    comments = [(number, line) for number, line in lines if line.startswith("#")]
     lines = [(number, line) for number, line in lines if line.strip(",; \t") and not line.startswith("#")]
     if any(";" in line for _, line in lines[:3]):
         return [(n, [cell.strip().replace(",", ".") if k else cell.strip() for k, cell in enumerate(line.split(";"))])
                 for n, line in lines]  # fmt: skip
     if any("\t" in line for _, line in lines[:3]) and not any("," in line for _, line in lines[:3]):
         return [(n, [cell.strip() for cell in line.split("\t")] if "\t" in line else line.split()) for n, line in lines]
-    rows = [(n, next(csv.reader([line], skipinitialspace=True))) for n, line in lines]
-    return [(n, [cell.strip() for cell in row] if len(row) > 1 else row[0].split()) for n, row in rows]
+    read = [(n, next(csv.reader([line], skipinitialspace=True))) for n, line in lines]
+    rows = [(n, [cell.strip() for cell in row] if len(row) > 1 else row[0].split()) for n, row in read]
+    above = [(n, line.lstrip("# ").split()) for n, line in comments if rows and n < rows[0][0]][-1:]
+    bare = rows and len(rows[0][1]) > 2 and all(_is_number(cell) for cell in rows[0][1])
+    return (
+        [*above, *rows] if bare and above and len(above[0][1]) == len(rows[0][1]) else rows
+    )  # names in the last comment
+
+
+_DATE = re.compile(r"(\d{4})-(\d{1,2})(?:-\d{1,2})?(?:[T ].*)?")
+
+
+def _dated(body: list[tuple[int, list[str]]], at: int) -> tuple[list[tuple[int, list[str]]], int]:
+    """Rows whose dates (2001-07-01) are years, or years and months in a column behind the others; that column, or -1."""
+    found = [_DATE.fullmatch(row[at]) if len(row) > at else None for _, row in body]
+    dates = [(match[1], match[2]) for match in found if match]
+    if not dates or len(dates) < len(body):
+        return body, -1
+    wide = max(len(row) for _, row in body)
+    whole = len({year for year, _ in dates}) == len(dates)
+    rows = [(n, [*row[:at], date[0], *row[at + 1 :], *[""] * (wide - len(row)), date[1]])
+            for (n, row), date in zip(body, dates, strict=True)]  # fmt: skip
+    return rows, -1 if whole else wide
 
 
 def _all_text(body: list[tuple[int, list[str]]], k: int) -> bool:
@@ -136,10 +163,12 @@ def _column(header: list[str], known: set[int], column: str, words: set[str], pa
     if column and column.lower() not in words:
         raise InputError(f"{path}: no CO2 column '{column}'; {suggest(column, others)}")
     plain = [name.split(" ")[0].split("[")[0].split("(")[0] for name in lower]
-    usual = [k for word in _VALUES for k, name in enumerate(plain) if k not in known and name == word]
-    left = [k for k, name in enumerate(plain) if k not in known and name not in _OTHERS]
+    possible = [k for k in range(len(header)) if k not in known and not _ELSE.search(lower[k])]
+    usual = [k for word in _VALUES for k in possible if plain[k] == word]
+    left = [k for k in possible if plain[k] not in _OTHERS]
     if not usual and len(left) != 1:
-        raise InputError(f"{path}: several columns ({', '.join(others)}); say which one with 'co2_column'")
+        what = "several columns" if left else "no column of CO2 concentrations"
+        raise InputError(f"{path}: {what} ({', '.join(others)}); say which one with 'co2_column'")
     return (usual or left)[0]
 
 

@@ -163,30 +163,40 @@ def shared(pieces: Sequence[Piece], shares: Sequence[Piece]) -> tuple[Piece, ...
 
 
 def _check_running_sum(piece: Piece) -> None:
-    """Refuse amounts that run up through each day (forecasts, ERA5-Land by the hour), which are no amounts of their steps."""
+    """Refuse amounts that run up through each day, month or year (forecasts, gauges), which are no amounts of their steps."""
     step, unit = piece.months.step_days, units.understood(str(piece.said.get("units", "")))
-    if step is None or step >= 0.5 or unit is None or unit.powers not in (units.DEPTH, units.MASS, units.LIGHT_AMOUNT):
+    if unit is None or unit.powers not in (units.DEPTH, units.MASS, units.LIGHT_AMOUNT):
         return
-    per_day = round(1 / step)
-    days = min(10, piece.months.month.size // per_day)
-    if days < 4:
-        return
-    rows = np.unique(np.linspace(0, piece.places.count - 1, 200).astype(int))
-    box, inside = _box(piece, rows)
-    steps = slice(0, days * per_day)
-    values = np.concatenate([block for _, block in _blocks(piece, steps, box, inside)])
-    total = np.nansum(values, axis=1, dtype=np.float64).reshape(days, per_day)
-    rises = np.diff(total.ravel(), append=np.inf).reshape(days, per_day) >= 0
-    begins = [  # hours at which nearly every day begins again, while no other hour ever falls
-        hour
-        for hour in range(per_day)
-        if np.sum(~rises[:, hour]) >= max(4, days - 2) and np.all(np.delete(rises[1:-1], hour, axis=1))
-    ]
+    if step is None or step >= 0.5:
+        span = "year" if step is None else "month"
+        total = _totals(piece, min(36 if step is None else 93, piece.months.month.size))
+        group = piece.months.month[: total.size] // (12 if step is None else 1)
+        rises, same = np.diff(total), np.diff(group) == 0
+        up = np.all(rises[same] >= 0) and np.sum(rises[same] > 0) > 0.5 * np.sum(same) and same.sum() >= 11
+        begins = bool(up and not same.all() and np.all(rises[~same] < 0))
+    else:
+        span, per_day = "day", round(1 / step)
+        days = min(10, piece.months.month.size // per_day)
+        if days < 4:
+            return
+        total = _totals(piece, days * per_day)
+        rise = np.diff(total, append=np.inf).reshape(days, per_day) >= 0
+        begins = any(  # hours at which nearly every day begins again, while no other hour ever falls
+            np.sum(~rise[:, hour]) >= max(4, days - 2) and np.all(np.delete(rise[1:-1], hour, axis=1))
+            for hour in range(per_day)
+        )
     if begins:
         raise InputError(
-            f"{piece.where}: values in {piece.said['units']!r} run up through each day and begin again, so they are sums since "
-            "a fixed hour; give amounts of single steps (differences) or daily totals"
+            f"{piece.where}: values in {piece.said['units']!r} run up through each {span} and begin again, so they are sums "
+            "since a fixed time; give amounts of single steps (differences) or daily totals"
         )
+
+
+def _totals(piece: Piece, count: int) -> np.ndarray:
+    """Sums over at most 200 cells of the first ``count`` steps, (step,)."""
+    box, inside = _box(piece, np.unique(np.linspace(0, piece.places.count - 1, 200).astype(int)))
+    blocks = [np.nansum(values, axis=1, dtype=np.float64) for _, values in _blocks(piece, slice(0, count), box, inside)]
+    return np.concatenate(blocks)
 
 
 # --- values ----------------------------------------------------------------------------------------------------------

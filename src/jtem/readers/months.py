@@ -156,6 +156,11 @@ def _cut(axis: Axis, monthly: float | None, stamp: str) -> Months:
         _check_bounds(axis)
     elif monthly is None and not axis.labels:
         _check_drift(axis)
+    if axis.other_calendar and not (monthly is None and axis.bounded):
+        raise InputError(
+            f"{axis.where}: no attribute tells the calendar of '{axis.name}'; its steps are whole years in "
+            f"'{axis.other_calendar}' and not in the standard one; set the attribute 'calendar'"
+        )
     k = _place(axis, monthly, stamp)
     month = axis.first + k
     days = np.diff(axis.edges)[k]
@@ -170,18 +175,7 @@ def _cut(axis: Axis, monthly: float | None, stamp: str) -> Months:
                 f"{axis.where}: month {lost // 12}-{lost % 12 + 1:02d} {what} in '{axis.name}'; give consecutive monthly "
                 f"values{hint}"
             )
-        late = not axis.bounded and not axis.labels and np.all(axis.edges[k + 1] - axis.start < 4.0)
-        if late and not axis.said_calendar and (month[0] % 12, month[-1] % 12) == (11, 10):
-            raise InputError(
-                f"{axis.where}: stamps of '{axis.name}' on the last days of months run from December to November, and no "
-                "attribute tells the calendar: firsts of months in another one? set the attribute 'calendar' of time"
-            )
     else:
-        if axis.other_calendar:
-            raise InputError(
-                f"{axis.where}: no attribute tells the calendar of '{axis.name}'; its steps are whole years in "
-                f"'{axis.other_calendar}' and not in the standard one; set the attribute 'calendar'"
-            )
         _check_steps(axis, monthly)
     return Months(month, days, monthly, axis.dimension, axis.calendar, "bounds" if axis.bounded else stamp)
 
@@ -209,14 +203,9 @@ def _check_drift(axis: Axis) -> None:
     day = axis.start - axis.edges[k]
     kinds = {
         "day": np.ptp(day),  # the same day of each month
-        "middle": 2.0 * np.max(np.abs(day - 0.5 * length)) - 0.5,
+        "middle": np.max(np.abs(day - 0.5 * length)) - 0.95,  # also of even steps and of days of the year
         "end": np.max(length - day) + 10.0 * (np.ptp(length - day) > 0.6),  # the last days of the months, all alike
     }
-    even = axis.start - (
-        axis.start[0] + np.arange(axis.start.size) * (axis.start[-1] - axis.start[0]) / (axis.start.size - 1)
-    )
-    if np.max(np.abs(even)) < 0.6 and np.max(np.abs(day - 0.5 * length)) < 3.0:
-        return
     if min(kinds.values()) > 2.05:
         raise InputError(
             f"{axis.where}: stamps of '{axis.name}' move through the month (day {day.min() + 1:.1f} to {day.max() + 1:.1f}) in "

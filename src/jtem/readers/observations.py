@@ -33,7 +33,7 @@ from typing import Any
 import numpy as np
 import xarray as xr
 
-from jtem.errors import InputError, suggest
+from jtem.errors import InputError, note, suggest
 from jtem.readers import tables
 from jtem.readers.observed_units import FLUX, YEARLY, conversion, days_in_month
 from jtem.readers.tables import inequality, number
@@ -166,6 +166,7 @@ def check(observations: xr.Dataset, where: str) -> None:
                 f"{where}: '{name}' is {value[bad][0]:g} at {_moment(observations, bad)}, expected "
                 f"{kind.low:g}..{kind.high:g} {kind.unit}; correct the value or its unit"
             )
+        _check_typical(name, float(np.median(value[mine])), where)
         dated = np.isfinite(observations["month"].values)
         if kind.period == "month" and (mine & ~dated).any():
             raise InputError(f"{where}: '{name}' at {_moment(observations, mine & ~dated)} has no month; give 1..12")
@@ -194,6 +195,24 @@ def check(observations: xr.Dataset, where: str) -> None:
         )
     if not set(observations["censored"].values) <= {"", ">", "<", "?"}:
         raise InputError(f"{where}: 'censored' must be empty, '>', '<' or '?'; correct it")
+
+
+THIN, THICK, SINK = 0.04, 4.0, -5.0
+"""m: median active layers that are refused or doubted; gC m-2 month-1: a median below has the other sign."""
+
+
+def _check_typical(stream: str, value: float, where: str) -> None:
+    """Refuse a median that tells another unit or sign; raises ``InputError``."""
+    if stream in ("gpp", "ecosystem_respiration") and value < SINK:
+        raise InputError(
+            f"{where}: the median '{stream}' is {value:g} {FLUX}, expected positive values; turn their sign"
+        )
+    if stream == "active_layer_thickness" and value < THIN:
+        raise InputError(
+            f"{where}: the median '{stream}' is {100 * value:.3g} cm, metres taken for centimetres? correct the unit"
+        )
+    if stream == "active_layer_thickness" and value > THICK:
+        note(f"{where}: the median '{stream}' is {value:g} m, centimetres taken for metres? give the unit")
 
 
 def check_shares(quality: np.ndarray, name: str, where: str) -> None:

@@ -113,7 +113,7 @@ def _depths(
 
 
 def _metres(axis: netCDF4.Variable, where: str) -> float:
-    return units.height_factor(str(getattr(axis, "units", "")), where, str(axis.name))
+    return units.factor_to("m", str(getattr(axis, "units", "")), where, str(axis.name))
 
 
 def _observations(

@@ -14,6 +14,9 @@ from jtem.readers import cell_area, cf, contract, layouts, units
 from jtem.readers.vegetation import mosaic_of, whole_codes
 from jtem.records import Attributes
 
+INTERVALS = np.array([0.0, 0.3, 1.0, 2.0, 3.0])
+"""m; edges of the intervals of soil carbon."""
+
 
 def read_cells(
     path: Path | str,
@@ -51,7 +54,7 @@ def read_cells(
         area, origin = cell_area.area(data, here, where, called["area"])
         stocks = None
         if called["soil_organic_carbon"] in data.variables:
-            stocks = _stocks(data.variables[called["soil_organic_carbon"]], here, where)
+            stocks = _stocks(data, called["soil_organic_carbon"], here, where)
         wetland = None
         if called["inundated_fraction"] in data.variables:
             wetland = _share(*field("inundated_fraction"), called["inundated_fraction"], where)
@@ -88,16 +91,11 @@ def _variable(data: netCDF4.Dataset, name: str, where: str) -> netCDF4.Variable:
 
 def _in_house(name: str, values: np.ndarray, said: Attributes, called: str, where: str) -> np.ndarray:
     """Elevation in m, texture in percent, by the units of the file (without any: taken as they are)."""
+    if name == "elevation":
+        return values * units.height_factor(said, where, called)
     unit = str(said.get("units", "")).strip()
     if not unit:
-        text = " ".join(str(said.get(key, "")) for key in ("standard_name", "long_name"))
-        if "geopotential" in text.lower():
-            raise InputError(
-                f"{where}: '{called}' is a geopotential without units; set its units attribute (m2 s-2, or m)"
-            )
         return values
-    if name == "elevation":
-        return values * units.height_factor(unit, where, called)
     values = values * (100.0 * units.factor_to("1", unit, where, called, hint=" or 'percent'"))
     return values
 
@@ -128,15 +126,42 @@ def _shares(values: np.ndarray, said: Attributes, called: str, where: str) -> tu
     return names, shares
 
 
-def _stocks(variable: netCDF4.Variable, here: cf.Places, where: str) -> np.ndarray:
-    """Soil organic carbon (cell, 4), kg m-2, NaN where nothing was observed."""
+def _stocks(data: netCDF4.Dataset, name: str, here: cf.Places, where: str) -> np.ndarray:
+    """Soil organic carbon (cell, 4), kg m-2, downwards, NaN where nothing was observed."""
+    variable = data.variables[name]
     others = [d for d, n in zip(variable.dimensions, variable.shape, strict=True) if d not in here.dims and n != 1]
     unit = units.understood(str(getattr(variable, "units", "")))
     fits = unit is not None and unit.powers == (-2, 1, 0, 0, 0, 0) and unit.of in ("", "C")
     if len(others) != 1 or variable.shape[variable.dimensions.index(others[0])] != 4 or not fits:
         raise InputError(
-            f"{where}: '{variable.name}' must have four intervals (0-0.3, 0.3-1, 1-2, 2-3 m) in 'kg m-2', found "
+            f"{where}: '{name}' must have four intervals (0-0.3, 0.3-1, 1-2, 2-3 m) in 'kg m-2', found "
             f"{dict(zip(variable.dimensions, variable.shape, strict=True))} in {getattr(variable, 'units', '')!r}; convert it"
         )
     assert unit is not None
-    return cf.field(variable, here, f"{where}: {variable.name}", lead=(others[0],)).T * unit.factor
+    text = str(getattr(variable, "long_name", "")).lower()
+    other = next((word for word in ("cumulative", "organic matter", "inorganic", "anomaly") if word in text), "")
+    if other:
+        raise InputError(
+            f"{where}: '{name}' is {other} by its long_name, expected organic carbon of each interval; convert it"
+        )
+    stocks = cf.field(variable, here, f"{where}: {name}", lead=(others[0],)).T * unit.factor
+    return stocks[:, _downwards(data, others[0], where)]
+
+
+def _downwards(data: netCDF4.Dataset, name: str, where: str) -> np.ndarray:
+    """Order of the four intervals by the depths that their dimension may have: tops, middles or bottoms, in m or cm."""
+    if name not in data.variables or np.dtype(data.variables[name].dtype).kind not in "iuf":
+        return np.arange(INTERVALS.size - 1)
+    variable = data.variables[name]
+    unit = units.understood(str(getattr(variable, "units", "")))
+    depth = np.abs(cf.numbers(variable, ..., f"{where}: {name}")) * (1.0 if unit is None else unit.factor)
+    order, scale = np.argsort(depth), 100.0 if unit is None and depth.max() > 10 else 1.0
+    known = (INTERVALS[:-1], INTERVALS[1:], 0.5 * (INTERVALS[:-1] + INTERVALS[1:]))
+    if any(np.allclose(depth[order], scale * k, atol=1e-3) for k in known):
+        return order
+    if unit is None and np.array_equal(depth, np.arange(4) + depth[0]):  # numbers of the intervals
+        return np.arange(4)
+    raise InputError(
+        f"{where}: '{name}' is {', '.join(f'{d:g}' for d in depth)} m, expected the intervals 0-0.3, 0.3-1, 1-2, 2-3 m; sum the "
+        "layers to them"
+    )

@@ -26,7 +26,7 @@ def elevation(
     The file may hold any length, or a geopotential, by its units.
     """
     field = fields.need(path, (name,) if name else ELEVATION_NAMES, box)
-    factor = height_factor(field.units, str(path), field.name)
+    factor = height_factor(field.attributes, str(path), field.name)
     field = dataclasses.replace(field, values=field.values * factor)
     values = regrid.mean(field, targets)
     if np.nanmin(values, initial=0.0) < -500 or np.nanmax(values, initial=0.0) > 9000:

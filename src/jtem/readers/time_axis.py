@@ -130,6 +130,9 @@ def _since(variable: netCDF4.Variable) -> bool:
 def read(dataset: netCDF4.Dataset, where: str, called: str = "", of: netCDF4.Variable | None = None) -> Axis:
     """The time axis of a file; nothing else of it is decoded. Raises ``InputError``."""
     time = find(dataset, where, called, of)
+    apart = [d for d in (of.dimensions if of is not None else ()) if d.lower() in ("year", "years", "month", "months")]
+    if len(apart) > 1:
+        raise InputError(f"{where}: '{apart[0]}' and '{apart[1]}' are two dimensions; stack them to one of time")
     if time.ndim > 1 and time.dtype.kind != "S":
         raise InputError(
             f"{where}: '{time.name}' has dimensions {time.dimensions}, expected one; give one time for all cells"
@@ -186,13 +189,16 @@ def read(dataset: netCDF4.Dataset, where: str, called: str = "", of: netCDF4.Var
 
 def _other_calendar(values: np.ndarray, unit: str, name: str, where: str) -> str:
     """The calendar in which first and last stamp make whole years, where the standard one does not; "" for none."""
-    if values.size < 360 or " since " not in unit or unit.strip().lower().startswith(("month", "year")):
+    if values.size < 12 or " since " not in unit or unit.strip().lower().startswith(("month", "year")):
         return ""
+    monthly = values.size < 360
 
     def whole(calendar: str) -> bool:
         _, days = _clock(values[[0, -1]], unit, calendar, name, where)
         assert days is not None
         first, last = (cftime.num2date(d, EPOCH, calendar, only_use_cftime_datetimes=True) for d in days)
+        if monthly:
+            return (first.month, last.month) == (1, 12)
         return (first.month, first.day) == (1, 1) and (last.month, last.day) in ((12, 31), (12, 30), (1, 1))
 
     try:
@@ -272,6 +278,11 @@ def _plausible(years: np.ndarray, months: np.ndarray) -> bool:
 
 
 def _date(text: str, unit: str, calendar: str, name: str, where: str):
+    if re.match(r"\d{1,2}[-./]\d{1,2}[-./]\d{4}\b", text):
+        raise InputError(
+            f"{where}: '{name}' in {unit!r} begins its date with a day or month; write it as 'days since YYYY-MM-DD'"
+        )
+    text = f"{text}-01" if re.fullmatch(r"\d{1,4}-\d{1,2}", text) else text
     try:
         return cftime.num2date(0, f"days since {text}", calendar, only_use_cftime_datetimes=True)
     except (ValueError, OverflowError, OSError, RuntimeError, TypeError) as error:

@@ -241,6 +241,7 @@ def check_climate(climate: xr.Dataset, first_year: int, last_year: int, where: s
     for name, (unit, low, high) in CLIMATE_RANGES.items():
         if name in climate:
             _check_field(climate, name, unit, low, high, where)
+    _check_rain(climate, where)
     if "latitude" in climate.coords:
         _check_light(climate, where)
     co2 = np.asarray(climate["co2"].values, dtype=np.float64)
@@ -296,6 +297,33 @@ def _check_field(climate: xr.Dataset, name: str, unit: str, low: float, high: fl
         raise InputError(
             f"{where}: {kind} {float(values[bad][0]):.4g} {unit} in {_moment(climate, bad)}, expected {low:g}..{high:g} "
             f"('{name}'); {'a fill value? declare it as _FillValue, or ' if values[bad][0] < -900 else ''}correct the data"
+        )
+
+
+COLD, WET_COLD_MONTH, WET_YEAR, DRY_YEAR = -20.0, 150.0, 6000.0, 40.0
+"""degC; mm in a month so cold, mm a year: more is doubted (cold air holds little water); mm a year: less is doubted."""
+
+
+def _check_rain(climate: xr.Dataset, where: str) -> None:
+    """Refuse precipitation whose typical cold month is wetter than cold air allows; note years that are very wet or dry."""
+    cold = np.asarray(climate["air_temperature"].values) < COLD
+    rain = np.asarray(climate["precipitation"].values)
+    typical = float(np.median(rain[cold])) if cold.any() else 0.0
+    if typical > WET_COLD_MONTH:
+        raise InputError(
+            f"{where}: 'precipitation' is {typical:.4g} mm in the median month below {COLD:g} degC, expected less than "
+            f"{WET_COLD_MONTH:g}; monthly totals under a unit per day? correct the unit"
+        )
+    year = rain.sum(axis=2).mean(axis=1)
+    if (year > WET_YEAR).any():
+        note(
+            f"{where}: precipitation of {int((year > WET_YEAR).sum())} cells is above {WET_YEAR:g} mm a year, up to "
+            f"{year.max():.4g}; monthly totals under a unit per day?"
+        )
+    if float(np.median(year)) < DRY_YEAR:
+        note(
+            f"{where}: precipitation of the median cell is {float(np.median(year)):.3g} mm a year; daily means under a unit per "
+            "month?"
         )
 
 

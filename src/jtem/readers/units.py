@@ -49,10 +49,11 @@ for _words, _factor, _powers in (
     ("cm centimeter centimeters centimetre centimetres", 0.01, _base(METRE)),
     ("mm millimeter millimeters millimetre millimetres", 1e-3, _base(METRE)),
     ("um micrometer micrometre", 1e-6, _base(METRE)),
-    ("dam gpdm", 10.0, _base(METRE)),
+    ("dam gpdm decameter decameters decametre decametres", 10.0, _base(METRE)),
     ("hm", 100.0, _base(METRE)),
     ("in inch inches", 0.0254, _base(METRE)),
-    ("ft foot feet", 0.3048, _base(METRE)),
+    ("ft foot feet FT", 0.3048, _base(METRE)),
+    ("kft", 304.8, _base(METRE)),
     ("yd yard yards", 0.9144, _base(METRE)),
     ("ha hectare hectares", 1e4, _base(METRE, 2)),
     ("l L liter liters litre litres", 1e-3, _base(METRE, 3)),
@@ -89,17 +90,18 @@ for _words, _factor, _powers in (
 _CELSIUS = Unit(1.0, _base(KELVIN), 273.15)
 _WHOLE = {
     **dict.fromkeys(
-        ("degc", "c", "°c", "celsius", "degreescelsius", "degreecelsius", "degreesc", "degreec", "centigrade", "celcius"),
+        ("degc", "c", "°c", "celsius", "degreescelsius", "degreecelsius", "degreesc", "degreec", "centigrade", "celcius", "oc",
+         "ºc"),
         _CELSIUS,
     ),
     **dict.fromkeys(("k", "kelvin", "kelvins", "degk", "degreesk", "degreek", "degreeskelvin", "degreekelvin", "°k"),
                     Unit(1.0, _base(KELVIN))),
     **dict.fromkeys(("degf", "f", "°f", "fahrenheit", "degreesfahrenheit", "degreefahrenheit", "degreesf", "degreef"),
                     Unit(5.0 / 9.0, _base(KELVIN), 273.15 - 32.0 * 5.0 / 9.0)),
-    **dict.fromkeys(("masl", "metersabovesealevel", "metresabovesealevel", "meterabovesealevel"), Unit(1.0, _base(METRE))),
     **dict.fromkeys(("permille", "permil", "permill", "‰"), Unit(1e-3)),
-    **dict.fromkeys(("%wt", "%weight", "percentweight", "wt%", "weightpercent", "%(weight)", "weight%", "%mass", "mass%"),
-                    Unit(0.01)),
+    **dict.fromkeys(("massfraction", "weightfraction", "fractionbymass", "fractionbyweight"), Unit(1.0)),
+    **dict.fromkeys(("percentbymass", "percentbyweight", "percentofweight", "percentofmass", "masspercent", "%wt", "%weight",
+                     "percentweight", "wt%", "weightpercent", "%(weight)", "weight%", "%mass", "mass%"), Unit(0.01)),
 }  # fmt: skip
 """Whole units of this field, without blanks, underscores and dots, in lower case."""
 _WATER = re.compile(
@@ -204,12 +206,33 @@ def factor_to(wanted: str, text: str, where: str, name: str, *, hint: str = "") 
     return found.factor / target.factor
 
 
-def height_factor(text: str, where: str, name: str) -> float:
-    """Factor to metres of a height, also of a geopotential (m2 s-2, divided by 9.80665 m s-2)."""
-    found = understood(text)
+_HEIGHTS = ("altitude", "height", "elevation", "geopotential", "topograph", "orograph", "dem")
+_DATUM = re.compile(
+    r"\(?\b(above (the )?((mean )?sea[ _]?level|geoid|ellipsoid)|a\.?\s?(m\.?)?s\.?\s?l\b\.?|msl\b|navd ?88)\)?|geopotential\s",
+    re.IGNORECASE,
+)
+
+
+def height_factor(said: Attributes, where: str, name: str) -> float:
+    """Factor to metres of a height by its attributes, also of a geopotential (m2 s-2, divided by 9.80665 m s-2).
+
+    Raises ``InputError`` for other units, other quantities by their standard name, and what is positive downwards.
+    """
+    text, standard = str(said.get("units", "")).strip(), str(said.get("standard_name", "")).lower()
+    if standard and not any(word in standard for word in _HEIGHTS):
+        raise InputError(f"{where}: '{name}' has standard_name {standard!r}, expected a height; give another variable")
+    if str(said.get("positive", "")).lower() == "down":
+        raise InputError(f"{where}: '{name}' is positive downwards; turn its sign and drop the attribute 'positive'")
+    found = understood(_DATUM.sub("", text).strip() or "m")
     if found is not None and found.powers == (2, 0, -2, 0, 0, 0):
         return found.factor / STANDARD_GRAVITY
-    return factor_to("m", text, where, name)
+    named = standard or ("" if text else str(said.get("long_name", "")).lower())
+    if "geopotential" in named and "height" not in named:
+        raise InputError(
+            f"{where}: '{name}' is a geopotential {f'in {text!r}' if text else 'without units'}; set its units attribute "
+            "(m2 s-2, or m)"
+        )
+    return factor_to("m", _DATUM.sub("", text).strip() or "m", where, name)
 
 
 # --- climate ---------------------------------------------------------------------------------------------------------

@@ -256,7 +256,7 @@ class Chunk:
     def _climate(self, stage: Stage) -> Climate:
         """Climate of a stage (column, year, ...) on the host, looked at for limits."""
         climate = _cast(stage.climate(self.indices), self.e.design)
-        self.acted.append(limits.of_climate(climate))
+        self.acted.append(limits.of_climate(climate, jax.tree.map(lambda leaf: leaf[self.columns], self.e.columns)))
         return climate
 
     def _inline(self, stage: Stage, state: step.State, climate: Climate, cyclic: bool) -> _End:

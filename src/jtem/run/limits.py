@@ -12,13 +12,16 @@ import numpy as np
 from jaxtyping import Array, Float
 
 from jtem import step
-from jtem.physics import nitrogen, permafrost, photosynthesis
+from jtem.constants import WATTS_TO_TEM_RADIATION
+from jtem.physics import nitrogen, permafrost, photosynthesis, snow
 from jtem.state import Cell, Climate
 
 AIR = (-40.0, 40.0)
 """Air temperature (degC) beyond which respiration and nitrogen uptake of plants feel the limit (docs/model.md#a1)."""
 GROUND = 1e-4
 """Change of a soil layer (K) over the last year of the spin-up above which ground has not converged."""
+CLEAR = 0.761
+"""Light over that at the top of the atmosphere beyond which no cloud is left (docs/model.md#r3), and some room."""
 JUMP = 1.0
 """Change of the active layer (m) from one year to the next that exposes or buries at once what years should."""
 BARE = 1.0
@@ -29,8 +32,13 @@ SAID = {
     "ground": "ground not converged: a layer changes by more than 1e-4 K in the last year of the spin-up",
     "jump": "years in which the active layer moves by more than 1 m and carbon is exposed or buried at once",
     "bare": "stages at whose end the vegetation is dead (less than 1 gC m-2)",
+    "light": "months brighter than under a cloudless sky, of which plants feel that",
+    "snow": "stages at whose end more than 3000 mm of snow lie, which insulate as 3000 mm do",
     "photosynthesis": "maximum photosynthesis below zero, from parameters and texture",
     "uptake": "maximum nitrogen uptake below zero, from parameters and texture",
+    "decomposition": "decomposition that texture brings to zero",
+    "immobilization": "immobilisation that texture brings to zero",
+    "roots": "roots that texture makes shallower than their smallest depth",
 }
 """What each limit is, for people; counts are by these names."""
 
@@ -38,11 +46,15 @@ Counts = dict[str, np.ndarray]
 """How often a limit acted, by its name: (column,) whole numbers."""
 
 
-def of_climate(climate: Climate) -> Counts:
-    """Months of a stage (fields (column, year, 12), host) beyond :data:`AIR`."""
-    air = climate.air_temperature
+def of_climate(climate: Climate, cells: Cell) -> Counts:
+    """Months of a stage (fields (column, year, 12), host) beyond :data:`AIR`, or brighter than :data:`CLEAR`."""
+    air, light = climate.air_temperature, climate.shortwave_radiation
     low, high = AIR
-    return {"air": ((air < low) | (air > high)).sum(axis=(1, 2))}
+    most = CLEAR * np.asarray(cells.top_of_atmosphere)[:, None] / WATTS_TO_TEM_RADIATION
+    return {
+        "air": ((air < low) | (air > high)).sum(axis=(1, 2)),
+        "light": (light > np.maximum(most, 1e-6)).sum(axis=(1, 2)),
+    }
 
 
 def of_thaw(active_layer: np.ndarray, design: step.Design) -> Counts:
@@ -53,8 +65,11 @@ def of_thaw(active_layer: np.ndarray, design: step.Design) -> Counts:
 
 
 def of_state(state: step.State) -> Counts:
-    """Dead vegetation at a stage's end (leading column axis)."""
-    return {"bare": (np.asarray(state.carbon.vegetation_carbon) < BARE).astype(int)}
+    """Dead vegetation, and glaciers, at a stage's end (leading column axis)."""
+    counts = {"bare": (np.asarray(state.carbon.vegetation_carbon) < BARE).astype(int)}
+    if state.thermal is not None:
+        counts["snow"] = (np.asarray(state.thermal.snow) > snow.DEEPEST_SNOW).astype(int)
+    return counts
 
 
 def of_ground(change: np.ndarray) -> Counts:
@@ -63,12 +78,19 @@ def of_ground(change: np.ndarray) -> Counts:
 
 
 def of_columns(parameters: step.Parameters, cells: Cell) -> Counts:
-    """Growth of columns that their parameters and texture make negative."""
-    rows = np.asarray(cells.community)
-    p = jax.tree.map(lambda leaf: np.asarray(leaf)[rows], (parameters.photosynthesis, parameters.nitrogen))
-    return {
-        name: (np.asarray(values) < 0.0).astype(int) for name, values in _largest_rates(cells.silt_clay, *p).items()
-    }
+    """What texture and parameters of a column bring below zero, or below the smallest depth of roots."""
+    rows, psi = np.asarray(cells.community), np.asarray(cells.silt_clay)
+    p = jax.tree.map(lambda leaf: np.asarray(leaf)[rows], parameters)
+    soil, depth = p.decomposition, p.water
+    rates = _largest_rates(cells.silt_clay, p.photosynthesis, p.nitrogen)
+    below = {
+        **{name: np.asarray(values) for name, values in rates.items()},
+        "decomposition": soil.rate_slope * psi + soil.rate_intercept,
+        "immobilization": soil.immobilization_slope * psi + soil.immobilization_intercept,
+        "roots": depth.rooting_depth_quadratic * psi**2 + depth.rooting_depth_linear * psi + depth.rooting_depth_constant
+        - depth.rooting_depth_minimum,
+    }  # fmt: skip
+    return {name: (values < 0.0).astype(int) for name, values in below.items()}
 
 
 @jax.jit

@@ -81,7 +81,7 @@ def month(
         upper_front_depth=out.upper_front_depth,
         lower_front_depth=out.lower_front_depth,
         thawed_root_depth=soil_heat.thawed_thickness(
-            out.thawed_fraction, column.hydraulics.rooting_depth, design.thermal
+            out.thawed_fraction, column.hydraulics.rooting_depth, design.thermal.layer_edges
         ),
         thermal_snow=out.snow_water_equivalent,
         snow_depth=out.snow_depth,

@@ -82,7 +82,7 @@ def _available(
         return *water.available_water(stores.soil_water, heat.thawed_root_depth, soil, p), None
     upper = soil.upper_depth
     if design.thermal is not None:
-        upper = soil_heat.thawed_thickness(heat.thawed_fraction, upper, design.thermal)
+        upper = soil_heat.thawed_thickness(heat.thawed_fraction, upper, design.thermal.reported_edges)
     layers = water.two_layers(stores.soil_water, stores.upper_water, heat.thawed_root_depth, upper, soil, p)
     available = layers.upper_available + layers.lower_available
     return available, layers.upper_capacity + layers.lower_capacity, layers

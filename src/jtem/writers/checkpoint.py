@@ -9,6 +9,7 @@ folder, which may be in an object store; of two that did the same unit, the firs
 
 from __future__ import annotations
 
+import contextlib
 import io
 import json
 import os
@@ -182,6 +183,19 @@ class ChunkStore:
     def begun(self) -> bool:
         """Whether any unit is finished, by this process or another."""
         return any(self.folder.glob("columns.*/done.*.npz"))
+
+    @contextlib.contextmanager
+    def at_work(self, keep: bool, shared: bool) -> Iterator[None]:
+        """While a run works: where it is stopped, everything is forgotten unless something is finished and is to ``keep``.
+
+        ``shared``: nothing is forgotten, as other processes may be at work.
+        """
+        try:
+            yield
+        except BaseException:
+            if not (shared or (keep and self.begun)):
+                self.remove()
+            raise
 
     def remove(self) -> None:
         """Forget everything: the files are written, or nothing is worth keeping.

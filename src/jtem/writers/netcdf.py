@@ -22,9 +22,8 @@ from jtem.records import Block, Grid, StageLike
 from jtem.variables import Variable
 from jtem.writers import stream
 from jtem.writers.states import write_state
-from jtem.writers.stream import FILL
+from jtem.writers.stream import CONVENTIONS, FILL
 
-CONVENTIONS = "CF-1.11"
 REFERENCES = (
     "Liu et al. 2024, Earth's Future 12, e2024EF004996; Liu et al. 2022, Global Biogeochemical Cycles 36, e2021GB007068"
 )

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import csv
+import functools
 import hashlib
 from collections.abc import Mapping
 from pathlib import Path
@@ -13,15 +15,24 @@ from jaxtyping import PyTree
 
 from jtem import __version__
 from jtem.errors import InputError
-from jtem.files import prepare_folder, whole
+from jtem.files import data_path, prepare_folder, whole
+from jtem.writers.stream import CONVENTIONS
 
 
 def _leaf_names(tree: PyTree) -> list[tuple[str, PyTree]]:
-    """Readable names (``carbon.soil.carbon``) and leaves of a state."""
+    """Readable names that CF allows (``carbon_soil_carbon``) and leaves of a state."""
     leaves, _ = jax.tree_util.tree_flatten_with_path(tree)
     return [
-        (".".join(str(getattr(key, "name", getattr(key, "idx", key))) for key in path), leaf) for path, leaf in leaves
+        ("_".join(str(getattr(key, "name", getattr(key, "idx", key))) for key in path), leaf) for path, leaf in leaves
     ]
+
+
+@functools.cache
+def _described() -> dict[str, dict[str, str]]:
+    """Attributes of every variable of a state: what it is, and its unit."""
+    with data_path("state.csv").open(encoding="utf-8", newline="") as file:
+        rows = csv.DictReader(line for line in file if not line.startswith("#"))
+        return {row["name"]: {"long_name": row["long_name"], "units": row["unit"]} for row in rows}
 
 
 def _digest(arrays: Mapping[str, np.ndarray]) -> str:
@@ -47,8 +58,11 @@ def write_state(path: Path, state: PyTree, meta: Mapping[str, str | int | float]
                 dims.append(f"layer_{length}")
                 if dims[-1] not in target.dimensions:
                     target.createDimension(dims[-1], length)
-            target.createVariable(name, leaf.dtype, tuple(dims), fletcher32=True)[:] = leaf
-        said = {"title": "state of jtem for a restart, house units", "source": f"jtem {__version__}", **meta}
+            variable = target.createVariable(name, leaf.dtype, tuple(dims), fletcher32=True)
+            variable.setncatts(_described().get(name, {}))
+            variable[:] = leaf
+        title = "state of jtem for a restart, in the model's own units"
+        said = {"Conventions": CONVENTIONS, "title": title, "source": f"jtem {__version__}", **meta}
         target.setncatts({**said, "content_sha256": _digest(state_arrays(state))})
 
 
@@ -98,6 +112,7 @@ def restored(
             f"{where}: state was made with parameters {made_with}, this run has {parameter_hash}; use the same parameter "
             f"files{anyhow}"
         )
+    arrays = {name.replace(".", "_"): values for name, values in arrays.items()}  # files of before had points in names
     leaves = []
     named = _leaf_names(like)
     for name, leaf in named:
@@ -133,6 +148,43 @@ def restored(
             "options of [model] (soil_water, roots, abrupt_thaw) of the state"
         )
     return jax.tree.unflatten(jax.tree.structure(like), leaves)
+
+
+def check_origin(
+    said: Mapping[str, object],
+    wanted: Mapping[str, str],
+    where: str,
+    *,
+    force: bool = False,
+    anyhow: str = " or force it with --force",
+) -> None:
+    """Refuse a state of another version, other options of the model, other columns; raises ``InputError``.
+
+    ``said``: attributes of the state, ``wanted``: what this run would write (``assemble.origin``); what one of them lacks is not
+    compared. ``anyhow``: how a caller may insist, for the sentence.
+    """
+    if force:
+        return
+    other = {name for name in wanted if str(said.get(name, wanted[name])) != wanted[name]}
+    if "source" in other:
+        raise InputError(
+            f"{where}: state was written by {said['source']}, this is {wanted['source']}, whose numbers may mean something else; "
+            f"make it again{anyhow}"
+        )
+    if "model_options" in other:
+        old, new = (
+            dict(word.partition(" = ")[::2] for word in str(text).split("; "))
+            for text in (said["model_options"], wanted["model_options"])
+        )
+        name = next(name for name in (*new, *old) if old.get(name) != new.get(name))
+        then, now = old.get(name, "the model's own"), new.get(name, "the model's own")
+        raise InputError(
+            f"{where}: state was made with {name} = {then}, this run has {now}; use the options of [model] of the state{anyhow}"
+        )
+    if "columns_sha256" in other:
+        raise InputError(
+            f"{where}: state is of other columns (places, communities or their shares); use the domain of the state{anyhow}"
+        )
 
 
 def state_arrays(state: PyTree) -> dict[str, np.ndarray]:

@@ -24,6 +24,7 @@ DEPTHS = {"heat_layer": "depth", "layer": "carbon_depth"}
 """Dimension of each kind of layer (``Variable.layer``)."""
 CALENDAR = "noleap"  # the model's water and carbon know no leap years
 FILL = np.float32(1e20)
+CONVENTIONS = "CF-1.11"
 CAPPED = ("active_layer_thickness", "maximum_unfrozen_thickness")
 
 

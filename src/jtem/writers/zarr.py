@@ -24,7 +24,7 @@ from jtem.files import Anywhere, partial_path, remove_tree
 from jtem.records import Block, Grid, Selection, Sink, StageInfo, StageLike
 from jtem.variables import VARIABLES, Variable
 from jtem.writers import stream
-from jtem.writers.netcdf import CONVENTIONS
+from jtem.writers.stream import CONVENTIONS
 
 NOT_FINISHED, DONE, FAILED = 0, 1, 2
 Group = Array = Any
@@ -163,6 +163,12 @@ class ZarrStore:
             if columns.start <= column < columns.stop:
                 status[column - columns.start] = FAILED
         self._array("status")[columns] = status
+
+    def tidy(self) -> None:
+        """Remove the files that killed processes left half-written under names of their own, once all others have ended."""
+        if isinstance(self.path, Path):
+            for left in self.path.rglob("*.partial"):
+                left.unlink(missing_ok=True)
 
     def _array(self, name: str) -> Any:
         """An array, whose metadata are read once."""

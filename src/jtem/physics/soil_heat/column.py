@@ -275,11 +275,15 @@ def enthalpy_from_temperature(
 
 
 def thawed_thickness(
-    thawed_fraction: Float[Array, "layer *cells"], depth: Float[Array, "*cells"], design: ThermalDesign
+    thawed_fraction: Float[Array, "layer *cells"], depth: Float[Array, "*cells"], edges: tuple[float, ...]
 ) -> Float[Array, "*cells"]:
-    """Thickness (m) of thawed ground between the surface and ``depth`` (m): sum of overlap(layer, depth) phi."""
-    top = per_layer(design.layer_edges[:-1], thawed_fraction)
-    overlap = safe.clip(depth[None] - top, 0.0, per_layer(design.thickness, thawed_fraction))
+    """Thickness (m) of thawed ground between the surface and ``depth`` (m): sum of overlap(layer, depth) phi.
+
+    ``edges``: faces (m) of the layers of ``thawed_fraction``, one more than layers.
+    """
+    top = per_layer(edges[:-1], thawed_fraction)
+    thickness = tuple(b - a for a, b in itertools.pairwise(edges))
+    overlap = safe.clip(depth[None] - top, 0.0, per_layer(thickness, thawed_fraction))
     return jnp.sum(overlap * thawed_fraction, axis=0)
 
 

@@ -310,7 +310,7 @@ class Model:
         simulated, by_values = self.sensitivity(values)
         o, t = self.problem.observations, self.target
         _, by_error = self._lost((simulated[:, self.fitted] - o.value[self.fitted]) / o.error[self.fitted])
-        made = by_values[:, self.fitted] * (by_error / o.error[self.fitted])[:, :, None] * slope[:, None, :]
+        made = by_values[:, self.fitted] / o.error[self.fitted][:, None] * by_error[:, :, None] * slope[:, None, :]
         logs = self.transform.logs
         by_x = np.where(logs, slope / np.where(logs, values, 1.0), slope) * t.prior_weight
         rows = np.zeros((x.shape[0], self.with_prior.size, x.shape[1]))

@@ -16,7 +16,7 @@ from jtem import __version__
 from jtem.files import write_text
 from jtem.parameters import Handle, Numbers
 from jtem.study import scores
-from jtem.study.calibration import least_squares, pest
+from jtem.study.calibration import least_squares
 from jtem.study.calibration.case import Case
 from jtem.study.calibration.problem import START
 from jtem.study.calibration.search import Outcome, Validation
@@ -189,13 +189,12 @@ def _overlay_lines(values: Mapping[str, Mapping[str, Numbers]], other: Mapping[s
     return lines
 
 
-def pest_overlay_text(case: Case, path: Path) -> str:
-    """An overlay of the values in ``path`` (PEST's parameter file, or what it filled in). Raises ``InputError``."""
-    found = pest.read_values(path, case.model.names)
+def pest_overlay_text(case: Case, found: Mapping[str, float], file: str) -> str:
+    """An overlay of the values that were ``found`` in PEST's ``file`` (of parameters, or what it filled in)."""
     values, other = overlay(case, np.array([found[name] for name in case.model.names]))
     name = case.name
     source = f"PEST: {name}, {', '.join(case.problem.sites)}"
-    head = ["[overlay]", f"name = {_quoted(name)}", f"source = {_quoted(source)}", f"values = {_quoted(path.name)}"]
+    head = ["[overlay]", f"name = {_quoted(name)}", f"source = {_quoted(source)}", f"values = {_quoted(file)}"]
     lines = field_lines(case, np.array([found[name] for name in case.model.names]), source)
     return "\n".join([*head, *_overlay_lines(values, other, source), *lines]) + "\n"
 

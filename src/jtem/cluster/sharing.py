@@ -1,11 +1,10 @@
-"""``jtem run --dask``: the chunks of a run on other processes, until all are finished or some cannot be."""
+"""The chunks of a run shared out to other processes, until all are finished or some cannot be (``jtem run --dask``)."""
 
 from __future__ import annotations
 
 import logging
-import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Callable
 
 from jtem import run as work
 from jtem.cluster import driver, places
@@ -19,10 +18,17 @@ PATIENCE = 600.0
 
 
 def share_out(
-    experiment: Experiment, store: ChunkStore, place: str, workers: int, progress: driver.Report
-) -> dict[int, BaseException]:
-    """Run every chunk that ``store`` lacks on the workers at ``place``; the errors of those that could not be run.
+    experiment: Experiment,
+    store: ChunkStore,
+    place: str,
+    workers: int,
+    grid: Grid,
+    progress: driver.Report,
+    say: Callable[[str], None],
+) -> int:
+    """Run every chunk that ``store`` lacks on the workers at ``place``; names those that could not be run, returns how many.
 
+    ``say`` takes lines for people.
     A scheduler elsewhere that goes away is waited for, and what is not finished is handed out again. Raises ``InputError``.
     """
     every, units = work.chunks(experiment), work.units(experiment)
@@ -61,19 +67,13 @@ def share_out(
         f"{summary.column_years:,} cells x years in {time.perf_counter() - meter.start:.1f} s; workers were busy for "
         f"{summary.seconds:.1f} s, of which {summary.compile_seconds:.1f} s compiling"
     )
-    return ended.wrong
-
-
-def say(text: str) -> None:
-    """A line for people."""
-    print(text, file=sys.stderr, flush=True)
-
-
-def report_unfinished(grid: Grid, every: Sequence[slice], wrong: dict[int, BaseException]) -> None:
-    """Name chunks that could not be run."""
-    say(f"{len(wrong)} of {len(every)} chunks could not be run, the others are finished; the same command tries again:")
-    for number, error in sorted(wrong.items())[:20]:
+    if ended.wrong:
+        say(
+            f"{len(ended.wrong)} of {len(every)} chunks could not be run, the others are finished; the same command tries again:"
+        )
+    for number, error in sorted(ended.wrong.items())[:20]:
         rows, cell = every[number], grid.column_cell[every[number].start]
         text = " ".join(str(error).split()) or type(error).__name__
         where = f"from ({grid.latitude[cell]:.3f}, {grid.longitude[cell]:.3f})"
         say(f"  columns {rows.start} to {rows.stop - 1}, {where}: {type(error).__name__}: {text[:300]}")
+    return len(ended.wrong)

@@ -1,0 +1,216 @@
+"""Does a test notice a changed line? Mutants of the physics by cosmic-ray, a random sample, each against the tests of its module.
+
+    pip install cosmic-ray
+    python tests/mutants.py [--count 300] [--seed 0] [MODULE ...]        e.g. physics/water numerics
+
+Every mutant is one operator, comparison, number or word changed in a copy of the sources. Left out is what no test can miss: bit
+operations, remainders and whole-number divisions of arrays. A mutant is killed by a failing test or by taking four times as long
+as the tests do. Survivors are printed, with the share that was killed; exit code 1 where that is less than 90 %.
+
+Tests run in forks of one process that has imported JAX, for its import would cost more than they do; small programs are kept in a
+cache of their own.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import random
+import shutil
+import sys
+import tempfile
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+if TYPE_CHECKING:
+    from cosmic_ray.work_item import MutationSpec
+
+ROOT = Path(__file__).resolve().parents[1]
+HEAT = "physics/test_soil_heat.py"
+GROUND = [
+    "physics/test_soil_heat_known.py",
+    *(
+        f"{HEAT}::test_{name}"
+        for name in (
+            "default_layers", "freezing_curve_and_its_inverse", "air_temperature_keeps_the_mean_and_is_continuous",
+            "thermal_snow_and_surface", "fronts_by_hand", "active_layer_and_thawed_thickness", "rows_stack",
+            "temperature_at_a_face_carries_one_flux_through_both_halves", "properties_integrate_the_material_layers",
+        )
+    ),
+]  # fmt: skip
+TESTS = {
+    "numerics/anderson": [f"{HEAT}::test_anderson_solves_a_stiff_linear_map"],
+    "numerics/batching": ["test_batching.py"],
+    "numerics/fixed_point": ["test_fixed_point.py"],
+    "numerics/kernels": ["test_kernels.py"],
+    "numerics/layers": ["test_kernels.py", "physics/test_permafrost.py"],
+    "numerics/safe": ["physics/test_extremes.py", "physics/test_photosynthesis.py", "physics/test_litter.py"],
+    "physics/permafrost": ["physics/test_permafrost.py"],
+    "physics/soil_heat/kernels": ["physics/test_soil_heat_kernels.py"],
+    "physics/soil_heat/place": ["physics/test_soil_columns.py::test_published_conductivities",
+                                "physics/test_soil_columns.py::test_peat_holds_what_the_subsoil_does_not_explain",
+                                "physics/test_soil_columns.py::test_materials_stand_where_they_belong",
+                                "physics/test_soil_heat_known.py"],
+    "physics/soil_heat": GROUND,
+    "physics/snow": ["physics/test_snow.py", "physics/test_soil_heat_known.py"],
+    "physics/surface": [
+        *(f"physics/test_surface.py::test_{name}" for name in ("s8_to_s11_by_hand", "slopes_at_the_edges")),
+        "physics/test_surface.py::test_no_light_no_warmth_and_shade_wetness_and_wind_take_it",
+        "physics/test_soil_heat_known.py",
+    ],
+}  # fmt: skip
+"""Quick tests of a module, or of a folder; of any other, those of its name."""
+POINTLESS = ("Shift", "Bit", "Mod", "FloorDiv", "Invert", "ExceptionReplacer", "USub_Not", "UAdd_Not")
+ENDS = {0: "survived", 1: "killed", 2: "killed", 3: "killed", 4: "killed"}
+
+
+def tests_of(module: str) -> list[str]:
+    """Files of tests of a module such as "physics/water"."""
+    for name in (module, *(str(parent) for parent in Path(module).parents)):
+        if name in TESTS:
+            return TESTS[name]
+    return [f"physics/test_{Path(module).name}.py"]
+
+
+def mutants(folder: Path, modules: Sequence[str]) -> list[tuple]:
+    """(module, specification of cosmic-ray) of all mutants."""
+    from cosmic_ray.commands import init
+    from cosmic_ray.work_db import WorkDB, use_db
+
+    package = folder / "src" / "jtem"
+    paths = [path for name in modules for path in sorted(_files(package / name)) if path.name != "__init__.py"]
+    with use_db(str(folder / "mutants.sqlite"), WorkDB.Mode.create) as work:
+        init(paths, work, {})
+        found = [mutation for item in work.work_items for mutation in item.mutations]
+    kept = [one for one in found if not any(word in one.operator_name for word in POINTLESS) and not _is_mark(one)]
+    kept.sort(key=lambda one: (str(one.module_path), one.start_pos, one.operator_name, one.occurrence))
+    return [(str(Path(one.module_path).relative_to(package).with_suffix("")), one) for one in kept]
+
+
+def _is_mark(one: MutationSpec) -> bool:
+    """Whether it changes the mark between arguments by place and by name."""
+    return Path(one.module_path).read_text().splitlines()[one.start_pos[0] - 1].strip() in ("*,", "/,")
+
+
+def _files(path: Path) -> list[Path]:
+    return list(path.rglob("*.py")) if path.is_dir() else [path.with_suffix(".py")]
+
+
+def tested(folder: Path, files: Sequence[str], seconds: float) -> tuple[str, float]:
+    """How the tests of some files end in a fork, and how long they took."""
+    begin = time.perf_counter()
+    child = os.fork()
+    if child == 0:
+        _quietly(folder, files)
+    while time.perf_counter() - begin < seconds:
+        done, status = os.waitpid(child, os.WNOHANG)
+        if done:
+            return ENDS.get(os.waitstatus_to_exitcode(status), "killed"), time.perf_counter() - begin
+        time.sleep(0.01)
+    os.kill(child, 9)
+    os.waitpid(child, 0)
+    return "killed (too long)", seconds
+
+
+class Absent:
+    """The shared data of ``conftest.py``, which is left out for the checks of shapes that it puts around functions."""
+
+    @pytest.fixture(scope="session")
+    def shared_data(self) -> Path:
+        pytest.skip("not for mutants")
+
+
+def _quietly(folder: Path, files: Sequence[str]) -> None:
+    """Run pytest and leave the process."""
+    code = 3
+    try:
+        os.setsid()
+        null = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(null, 1)
+        os.dup2(null, 2)
+        os.chdir(folder)
+        sys.path[:0] = [str(folder / "src"), str(folder / "tests"), str(folder / "tests" / "physics")]
+        sys.dont_write_bytecode = True
+        import jax
+
+        jax.config.update("jax_enable_x64", True)
+        jax.config.update("jax_numpy_dtype_promotion", "strict")
+        jax.config.update("jax_numpy_rank_promotion", "raise")
+        words = ["-x", "-q", "-n", "0", "--noconftest", "-p", "no:cacheprovider", "--no-header"]
+        code = int(pytest.main([*words, *(f"tests/{file}" for file in files)], plugins=[Absent()]))
+    finally:
+        os._exit(code)
+
+
+def main() -> int:
+    """Test a sample; 1 where fewer than 90 % are killed."""
+    words = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    words.add_argument("modules", nargs="*", default=["physics", "numerics"], metavar="MODULE")
+    words.add_argument("--count", type=int, default=300, help="how many mutants (300)")
+    words.add_argument("--seed", type=int, default=0)
+    given = words.parse_args()
+    from cosmic_ray.mutating import use_mutation
+    from cosmic_ray.plugins import get_operator
+
+    for name in (
+        "jax",
+        "jax.numpy",
+        "equinox",
+        "hypothesis",
+        "hypothesis.extra.numpy",
+        "numpy",
+        "pytest",
+        "xarray",
+        "jaxtyping",
+    ):
+        __import__(name)
+    with tempfile.TemporaryDirectory(prefix="jtem-mutants-") as place:
+        folder = Path(place)
+        for name in ("src", "data", "tests", "benchmarks", "experiments"):
+            shutil.copytree(ROOT / name, folder / name, ignore=shutil.ignore_patterns("__pycache__"))
+        shutil.copy(ROOT / "pyproject.toml", folder)
+        every = mutants(folder, given.modules)
+        some = random.Random(given.seed).sample(every, min(given.count, len(every)))
+        some.sort(key=lambda pair: pair[0])
+        print(f"{len(every)} mutants of {', '.join(given.modules)}; {len(some)} of them", flush=True)
+        plain: dict[str, float] = {}
+        survived = 0
+        for number, (module, one) in enumerate(some, 1):
+            files = tests_of(module)
+            key = " ".join(files)
+            if key not in plain:
+                tested(folder, files, 3600.0)  # fills the cache of programs
+                end, plain[key] = tested(folder, files, 3600.0)
+                if end != "survived":
+                    sys.exit(f"tests of {module} fail without a mutant: {key}")
+                print(f"{module}: {key} take {plain[key]:.1f} s", flush=True)
+            operator = get_operator(one.operator_name)(**(one.operator_args or {}))
+            with use_mutation(one.module_path, operator, one.occurrence) as (_, changed):
+                if changed is None:
+                    continue
+                end, _ = tested(folder, files, 4 * plain[key] + 10.0)
+            if end == "survived":
+                survived += 1
+                line = Path(one.module_path).read_text().splitlines()[one.start_pos[0] - 1].strip()
+                print(
+                    f"survived: {module}:{one.start_pos[0]}:{one.start_pos[1]} {one.operator_name} {one.occurrence}: {line}"
+                )
+            if number % 20 == 0:
+                print(f"{number}: {number - survived} killed", flush=True)
+        share = 1.0 - survived / len(some)
+        print(f"{len(some) - survived} of {len(some)} killed: {share:.1%}")
+    return 0 if share >= 0.9 else 1
+
+
+if __name__ == "__main__":
+    os.environ.setdefault("JAX_PLATFORMS", "cpu")
+    os.environ["JTEM_CACHE"] = "off"
+    os.environ.setdefault("JAX_COMPILATION_CACHE_DIR", str(Path(tempfile.gettempdir()) / "jtem-mutants-cache"))
+    os.environ["JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS"] = "0"
+    os.environ["JAX_PERSISTENT_CACHE_MIN_ENTRY_SIZE_BYTES"] = "-1"
+    os.environ["XLA_FLAGS"] = "--xla_force_host_platform_device_count=2"
+    sys.exit(main())
