@@ -66,8 +66,8 @@ TRAINABLE = tuple(name for name, entry in TABLE.entries.items() if entry.trainab
 
 def design_of(scheme: str) -> step.Design:
     """All float64; nitrogen open in one of the cases so that its parameters are alive; ``layered_concentration`` comes with
-    C:N of tissue by photosynthesis, two layers of soil water, roots that follow thaw, abrupt thaw and methane (and observed
-    nitrogen).
+    C:N of tissue by photosynthesis, nitrogen of the season, two layers of soil water, roots that follow thaw, abrupt thaw and
+    methane (and observed nitrogen).
     """
     design = step.Design(permafrost=permafrost.SCHEMES[scheme], heat_dtype="float64", open_nitrogen=scheme == "tem6")
     if scheme != "layered_concentration":
@@ -75,7 +75,9 @@ def design_of(scheme: str) -> step.Design:
     design = dataclasses.replace(
         design, two_water_layers=True, roots_follow_thaw=True, abrupt_thaw=True, methane=True, deep_nitrogen_losses=True
     )
-    return step.with_processes(design, plant_cn=nitrogen.vegetation_cn_by_photosynthesis)
+    return step.with_processes(
+        design, plant_cn=nitrogen.vegetation_cn_by_photosynthesis, nitrogen_coupling=nitrogen.couple_by_store
+    )
 
 
 def base_rows(scheme: str):

@@ -53,6 +53,7 @@ CASES: dict[str, Mapping[str, str | bool]] = {
     **{scheme: {"scheme": scheme} for scheme in permafrost.SCHEMES},
     **{option: {option: True} for option in (*GROUND, *CARBON)},
     "tissue nitrogen by photosynthesis": {"tissue": True},
+    "nitrogen of the season": {"season": True},
     "fine layers": {"fine": True},
     "parameters of the place": {"own": True},
     "moisture of the month's beginning": {"month_mean_moisture": False},
@@ -70,8 +71,8 @@ FIELDS = ("soil_thermal.snow_density", "litter.carbon_rate")
 
 
 def design_of(
-    scheme: str = "layered", precision: str = "mixed", heat: bool = True, tissue: bool = False, fine: bool = False,
-    own: bool = False, **options: bool,
+    scheme: str = "layered", precision: str = "mixed", heat: bool = True, tissue: bool = False, season: bool = False,
+    fine: bool = False, own: bool = False, **options: bool,
 ) -> step.Design:  # fmt: skip
     """The design of a case."""
     ground = {name: options.pop(name) for name in GROUND if name in options}
@@ -85,6 +86,8 @@ def design_of(
         **options,
     )
     functions = {"snow_cover": snow.settling_cover} if ground.get("settling_snow") else {}
+    if season:
+        functions["nitrogen_coupling"] = nitrogen.couple_by_store
     if tissue:
         functions["plant_cn"] = nitrogen.vegetation_cn_by_photosynthesis
     return step.with_processes(made, **functions)

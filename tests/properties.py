@@ -135,12 +135,18 @@ def selection() -> run.Selection:
 
 
 def design_of(scheme: str, open_nitrogen: bool = False, heat: str = "float32", two_layers: bool = False) -> step.Design:
-    """``layered_concentration`` comes with C:N of tissue by photosynthesis."""
+    """``layered_concentration`` comes with C:N of tissue by photosynthesis, nitrogen of the season."""
     plain = step.Design(
         permafrost=permafrost.SCHEMES[scheme], open_nitrogen=open_nitrogen, heat_dtype=heat, two_water_layers=two_layers
     )
     own = scheme == "layered_concentration"
-    return step.with_processes(plain, plant_cn=nitrogen.vegetation_cn_by_photosynthesis) if own else plain
+    return (
+        step.with_processes(
+            plain, plant_cn=nitrogen.vegetation_cn_by_photosynthesis, nitrogen_coupling=nitrogen.couple_by_store
+        )
+        if own
+        else plain
+    )
 
 
 def faults(design: step.Design, seed: int, count: int, years: int = YEARS) -> list[str]:

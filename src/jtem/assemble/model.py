@@ -59,9 +59,9 @@ def design(section: ModelSection, where: str) -> step.Design:
         heat_dtype=section.precision.heat_dtype,
         pool_dtype=section.precision.pool_dtype,
     )
-    own = {"plant_cn": section.plant_cn, "snow_cover": section.snow} | functions(
-        section.processes, f"{where}: [model.processes]"
-    )
+    own = {
+        "plant_cn": section.plant_cn, "nitrogen_coupling": section.plant_nitrogen, "snow_cover": section.snow,
+    } | functions(section.processes, f"{where}: [model.processes]")  # fmt: skip
     return step.with_processes(made, **own)
 
 
