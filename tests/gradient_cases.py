@@ -96,7 +96,7 @@ def base_rows(scheme: str):
         "nitrogen.vegetation_cn_intercept": lambda v: v * (0.97 if scheme == "tem6" else 1.02),
     }
     for name, nudge in nudges.items():
-        tree = parameter_module.replace(tree, name, nudge(parameter_module.get(tree, name)))
+        tree = parameter_module.Handle(name).put(tree, nudge(parameter_module.get(tree, name)))
     return tree
 
 
@@ -116,7 +116,7 @@ def unflatten(rows_like, vector):
     tree, start = rows_like, 0
     for name in TRAINABLE:
         leaf = parameter_module.get(rows_like, name)
-        tree = parameter_module.replace(tree, name, vector[start : start + leaf.size].reshape(leaf.shape))
+        tree = parameter_module.Handle(name).put(tree, vector[start : start + leaf.size].reshape(leaf.shape))
         start += leaf.size
     return tree
 
