@@ -6,7 +6,7 @@
 Every input is a byte that picks a reader and its content. It is read or refused by ``InputError``; whatever else is raised is a
 crash. Inputs that reach new branches of jtem are kept in FOLDER/corpus and changed further, crashes are written to
 FOLDER/crashes.txt, one a kind. Texts are bytes as they are; netCDF files are good ones with attributes, names, types and values
-changed as the bytes say, and raw netCDF 3 headers. Prints what was tried; exit code 1 for a crash.
+changed as the bytes say. Prints what was tried; exit code 1 for a crash.
 """
 
 from __future__ import annotations
