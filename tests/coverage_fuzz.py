@@ -1,3 +1,4 @@
+# ruff: noqa: E402 - what is fuzzed is imported under atheris
 """Coverage-guided fuzzing of plans, tables, control files and netCDF files with atheris (extra ``fuzz``).
 
     python tests/coverage_fuzz.py [FOLDER] [SECONDS]
@@ -5,22 +6,23 @@
 Every input is a byte that picks a reader and its content. It is read or refused by ``InputError``; whatever else is raised is a
 crash. Inputs that reach new branches of jtem are kept in FOLDER/corpus and changed further, crashes are written to
 FOLDER/crashes.txt, one a kind. Texts are bytes as they are; netCDF files are good ones with attributes, names, types and values
-changed as the bytes say, and raw netCDF 3 headers. Prints what was tried; exit code 1 for a crash.
+changed as the bytes say. Prints what was tried; exit code 1 for a crash.
 """
 
 from __future__ import annotations
 
+import importlib
 import sys
 import tempfile
 import time
 import warnings
 from collections.abc import Callable
 from pathlib import Path
-
-import atheris
+from typing import Any
 
 sys.path.append(str(Path(__file__).parent / "readers"))
 
+atheris: Any = importlib.import_module("atheris")
 with atheris.instrument_imports(include=["jtem"], enable_loader_override=False):
     import fuzz  # plans and parameters
     from jtem.errors import InputError
@@ -77,7 +79,7 @@ BASE = "# Site: US-Xyz\n# Version: 1-5\nTIMESTAMP_START,TIMESTAMP_END,TA,P,SW_IN
     f"2010010{d}{h:02d}{m},2010010{d + (h == 23 and m == '30')}{(h + (m == '30')) % 24:02d}{'00' if m == '30' else '30'},"
     "-5.1,0,0,-0.3\n" for d in (1, 2) for h in range(24) for m in ("00", "30")
 )  # fmt: skip
-CALM = "Site code,Site name,Lat,Lon,1990,1991,1992\nU1,Barrow,71.3,-156.6,31,-,36*\nU2,Atqasuk,70.5,-157.4,i,46,>50\n"
+CALM = "Site code,Site name,Lat,Lon,1990,1991,1992\nU1,Barrow,71.3,-156.6,31,-,36*\nU2,Atqasuk,70.5,-157.4,-,46,>50\n"
 TABLES: dict[str, tuple[str, str, Callable[[Path], object]]] = {  # name of the file, a good text, reader
     "boreholes": ("a.csv", "date,0.5,1.0\n" + "".join(f"2008-07-{d:02d},{d},{d / 2}\n" for d in range(1, 32)), ground.boreholes),
     "active_layer": ("a.csv", CALM, ground.active_layer),
@@ -86,9 +88,10 @@ TABLES: dict[str, tuple[str, str, Callable[[Path], object]]] = {  # name of the 
     "iscn": ("a.csv", "profile_name,lat (dec. deg),long (dec. deg),layer_top (cm),layer_bot (cm),soc (g cm-2)\nA,6,2,0,30,0.9\n",
              soil_profiles.iscn),
     "layers": ("a.csv", "HWSD2_SMU_ID,SHARE,TOPDEP,BOTDEP,SAND,SILT,CLAY\n1,100,0,20,40,40,20\n", soil_texture.read_hwsd2_layers),
-    "deposition": ("a.csv", "year,nitrogen\n1990,0.1\n1991,0.2\n",
+    "deposition": ("a.csv", "year,deposition\n1990,0.1\n1991,0.2\n",
                    lambda path: deposition.monthly(path, "historical", 1990, 1991)),
-    "targets": ("a.csv", "community,vegetation_carbon\nboreal_forest,9000\n", pools.calibration_targets),
+    "targets": ("a.csv", "community,variable,pft,value,unit,basis\nA,vegetation_C,ALL,9000,g C m-2,field\n",
+                pools.calibration_targets),
     "fluxnet": (test_fluxnet.NAME, "\n".join([test_fluxnet.FULL, *test_fluxnet.two_years()]) + "\n",
                 lambda path: fluxnet.read(path, latitude=65.1, longitude=-147.5)),
     "ameriflux": ("AMF_US-Xyz_BASE_HH_1-5.csv", BASE, ameriflux.files_of),
@@ -100,7 +103,7 @@ NETCDF: dict[str, Callable[[Path], object]] = {
     "inspect": inspect.describe,
     "observed": observed_netcdf.read,
     "elevation": lambda path: surface.elevation(path, TARGETS),
-    "land": lambda path: surface.land_fraction(path, TARGETS, "vegetation"),
+    "land": lambda path: surface.land_fraction(path, TARGETS, "sand"),
     "vegetation": lambda path: vegetation.community_shares(path, TARGETS),
     "texture": lambda path: soil_texture.read(path, TARGETS),
 }
@@ -234,7 +237,7 @@ def main(folder: Path, seconds: int) -> int:
             (folder / "tried.txt").write_text("\n".join(lines) + "\n")
 
     atheris.Setup(
-        [sys.argv[0], str(corpus), f"-max_total_time={seconds}", f"-dict={words}", "-max_len=6000", "-rss_limit_mb=0",
+        [sys.argv[0], str(corpus), f"-max_total_time={seconds}", f"-dict={words}", "-max_len=20000", "-rss_limit_mb=0",
          "-timeout=60", "-print_final_stats=1"],
         one,
     )  # fmt: skip

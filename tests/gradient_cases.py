@@ -66,8 +66,8 @@ TRAINABLE = tuple(name for name, entry in TABLE.entries.items() if entry.trainab
 
 def design_of(scheme: str) -> step.Design:
     """All float64; nitrogen open in one of the cases so that its parameters are alive; ``layered_concentration`` comes with
-    C:N of tissue by photosynthesis, two layers of soil water, roots that follow thaw, abrupt thaw and methane (and observed
-    nitrogen).
+    C:N of tissue by photosynthesis, nitrogen of the season, two layers of soil water, roots that follow thaw, abrupt thaw and
+    methane (and observed nitrogen).
     """
     design = step.Design(permafrost=permafrost.SCHEMES[scheme], heat_dtype="float64", open_nitrogen=scheme == "tem6")
     if scheme != "layered_concentration":
@@ -75,7 +75,9 @@ def design_of(scheme: str) -> step.Design:
     design = dataclasses.replace(
         design, two_water_layers=True, roots_follow_thaw=True, abrupt_thaw=True, methane=True, deep_nitrogen_losses=True
     )
-    return step.with_processes(design, plant_cn=nitrogen.vegetation_cn_by_photosynthesis)
+    return step.with_processes(
+        design, plant_cn=nitrogen.vegetation_cn_by_photosynthesis, nitrogen_coupling=nitrogen.couple_by_store
+    )
 
 
 def base_rows(scheme: str):
@@ -94,7 +96,7 @@ def base_rows(scheme: str):
         "nitrogen.vegetation_cn_intercept": lambda v: v * (0.97 if scheme == "tem6" else 1.02),
     }
     for name, nudge in nudges.items():
-        tree = parameter_module.replace(tree, name, nudge(parameter_module.get(tree, name)))
+        tree = parameter_module.Handle(name).put(tree, nudge(parameter_module.get(tree, name)))
     return tree
 
 
@@ -114,7 +116,7 @@ def unflatten(rows_like, vector):
     tree, start = rows_like, 0
     for name in TRAINABLE:
         leaf = parameter_module.get(rows_like, name)
-        tree = parameter_module.replace(tree, name, vector[start : start + leaf.size].reshape(leaf.shape))
+        tree = parameter_module.Handle(name).put(tree, vector[start : start + leaf.size].reshape(leaf.shape))
         start += leaf.size
     return tree
 

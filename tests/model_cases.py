@@ -1,7 +1,8 @@
 """Every scheme, option and precision of the model as a small run of its own: for tests of known answers, restart, order."""
 
 import dataclasses
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -48,11 +49,19 @@ CARBON = {
     "open_nitrogen": True, "two_water_layers": True, "roots_follow_thaw": True, "abrupt_thaw": True, "methane": True,
     "deep_nitrogen_losses": True,
 }  # fmt: skip
-EVERYTHING = {"scheme": "layered_concentration", **GROUND, **CARBON, "tissue": True, "fine": True, "own": True}
-CASES: dict[str, Mapping[str, str | bool]] = {
+EVERYTHING: Mapping[str, Any] = {
+    "scheme": "layered_concentration",
+    **GROUND,
+    **CARBON,
+    "tissue": True,
+    "fine": True,
+    "own": True,
+}
+CASES: dict[str, Mapping[str, Any]] = {
     **{scheme: {"scheme": scheme} for scheme in permafrost.SCHEMES},
     **{option: {option: True} for option in (*GROUND, *CARBON)},
     "tissue nitrogen by photosynthesis": {"tissue": True},
+    "nitrogen of the season": {"season": True},
     "fine layers": {"fine": True},
     "parameters of the place": {"own": True},
     "moisture of the month's beginning": {"month_mean_moisture": False},
@@ -70,11 +79,11 @@ FIELDS = ("soil_thermal.snow_density", "litter.carbon_rate")
 
 
 def design_of(
-    scheme: str = "layered", precision: str = "mixed", heat: bool = True, tissue: bool = False, fine: bool = False,
-    own: bool = False, **options: bool,
+    scheme: str = "layered", precision: str = "mixed", heat: bool = True, tissue: bool = False, season: bool = False,
+    fine: bool = False, own: bool = False, **options: Any,
 ) -> step.Design:  # fmt: skip
     """The design of a case."""
-    ground = {name: options.pop(name) for name in GROUND if name in options}
+    ground: dict[str, Any] = {name: options.pop(name) for name in GROUND if name in options}
     edges = soil_heat.GRIDS["fine" if fine else "default"]
     made = step.Design(
         permafrost=permafrost.SCHEMES[scheme],
@@ -84,7 +93,9 @@ def design_of(
         own=FIELDS if own else (),
         **options,
     )
-    functions = {"snow_cover": snow.settling_cover} if ground.get("settling_snow") else {}
+    functions: dict[str, Callable] = {"snow_cover": snow.settling_cover} if ground.get("settling_snow") else {}
+    if season:
+        functions["nitrogen_coupling"] = nitrogen.couple_by_store
     if tissue:
         functions["plant_cn"] = nitrogen.vegetation_cn_by_photosynthesis
     return step.with_processes(made, **functions)
@@ -131,15 +142,15 @@ def inputs_of(name: str, copies: int = 1) -> Inputs:
 
 def years_of(inputs: Inputs, first: int, last: int, state: step.State | None = None, pick: slice = slice(None)):
     """State after the years ``first`` to ``last`` (not included), each a call of one program, and their yearly outputs."""
-    state = inputs.state if state is None else state
-    state, cells = jax.tree.map(lambda x: jnp.asarray(x)[pick], (state, inputs.cells))
+    begin: step.State = inputs.state if state is None else state
+    after, cells = jax.tree.map(lambda x: jnp.asarray(x)[pick], (begin, inputs.cells))
     controls = run.constant_controls(1, expose=True)
     found = []
     for year in range(first, last):
         climate = jax.tree.map(lambda x, year=year: x[pick, year : year + 1], inputs.climate)
-        state, out = run.simulate_cells(
-            state, climate, cells, inputs.parameters, controls, design=inputs.design, selection=SELECTION,
+        after, out = run.simulate_cells(
+            after, climate, cells, inputs.parameters, controls, design=inputs.design, selection=SELECTION,
             devices=(jax.local_devices()[0],),
         )  # fmt: skip
         found.append({name: np.asarray(values)[:, 0] for name, values in out["annual"].items()})
-    return state, {name: np.stack([one[name] for one in found], axis=1) for name in (found[0] if found else {})}
+    return after, {name: np.stack([one[name] for one in found], axis=1) for name in (found[0] if found else {})}

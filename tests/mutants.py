@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from cosmic_ray.work_item import MutationSpec
 
 ROOT = Path(__file__).resolve().parents[1]
+DECLARED = "physics/test_declared.py"
 HEAT = "physics/test_soil_heat.py"
 GROUND = [
     "physics/test_soil_heat_known.py",
@@ -43,7 +44,10 @@ GROUND = [
     ),
 ]  # fmt: skip
 TESTS = {
-    "numerics/anderson": [f"{HEAT}::test_anderson_solves_a_stiff_linear_map"],
+    "numerics/anderson": [
+        f"{HEAT}::test_anderson_solves_a_stiff_linear_map",
+        f"{HEAT}::test_anderson_leaps_no_further_than_asked",
+    ],
     "numerics/batching": ["test_batching.py"],
     "numerics/fixed_point": ["test_fixed_point.py"],
     "numerics/kernels": ["test_kernels.py"],
@@ -70,10 +74,12 @@ ENDS = {0: "survived", 1: "killed", 2: "killed", 3: "killed", 4: "killed"}
 
 def tests_of(module: str) -> list[str]:
     """Files of tests of a module such as "physics/water"."""
+    found = [f"physics/test_{Path(module).name}.py"]
     for name in (module, *(str(parent) for parent in Path(module).parents)):
         if name in TESTS:
-            return TESTS[name]
-    return [f"physics/test_{Path(module).name}.py"]
+            found = TESTS[name]
+            break
+    return [*found, DECLARED] if module.startswith("physics/") else found
 
 
 def mutants(folder: Path, modules: Sequence[str]) -> list[tuple]:
@@ -92,8 +98,9 @@ def mutants(folder: Path, modules: Sequence[str]) -> list[tuple]:
 
 
 def _is_mark(one: MutationSpec) -> bool:
-    """Whether it changes the mark between arguments by place and by name."""
-    return Path(one.module_path).read_text().splitlines()[one.start_pos[0] - 1].strip() in ("*,", "/,")
+    """Whether it changes the mark between arguments by place and by name, or whether lengths of equal lists are compared."""
+    line = Path(one.module_path).read_text().splitlines()[one.start_pos[0] - 1]
+    return line[one.start_pos[1] :].startswith(("*,", "/,")) or line[: one.start_pos[1]].endswith("strict=")
 
 
 def _files(path: Path) -> list[Path]:

@@ -14,6 +14,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+import model_cases
 from jtem import run, step
 from jtem.physics import nitrogen, permafrost, radiation
 from jtem.physics.permafrost import Thaw
@@ -134,13 +135,28 @@ def selection() -> run.Selection:
     return run.Selection((*RESIDUALS, *dict.fromkeys((*RESIDUALS.values(), *POOLS, *FLUXES))), SELECTION.annual)
 
 
-def design_of(scheme: str, open_nitrogen: bool = False, heat: str = "float32", two_layers: bool = False) -> step.Design:
-    """``layered_concentration`` comes with C:N of tissue by photosynthesis."""
+def design_of(
+    scheme: str, open_nitrogen: bool = False, heat: str = "float32", two_layers: bool = False, everything: bool = False
+) -> step.Design:
+    """``layered_concentration`` comes with C:N of tissue by photosynthesis and nitrogen of the season.
+
+    ``everything``: with all options there are.
+    """
+    if everything:
+        options = {**model_cases.EVERYTHING, "scheme": scheme, "own": False}
+        deep = permafrost.SCHEMES[scheme].decomposes_layers
+        return model_cases.design_of(**{**options, "deep_nitrogen_losses": deep})
     plain = step.Design(
         permafrost=permafrost.SCHEMES[scheme], open_nitrogen=open_nitrogen, heat_dtype=heat, two_water_layers=two_layers
     )
     own = scheme == "layered_concentration"
-    return step.with_processes(plain, plant_cn=nitrogen.vegetation_cn_by_photosynthesis) if own else plain
+    return (
+        step.with_processes(
+            plain, plant_cn=nitrogen.vegetation_cn_by_photosynthesis, nitrogen_coupling=nitrogen.couple_by_store
+        )
+        if own
+        else plain
+    )
 
 
 def faults(design: step.Design, seed: int, count: int, years: int = YEARS) -> list[str]:
@@ -180,6 +196,8 @@ DESIGNS = {
     **{scheme: {"scheme": scheme} for scheme in permafrost.SCHEMES},
     "layered, open nitrogen, float64": {"scheme": "layered", "open_nitrogen": True, "heat": "float64"},
     "thaw_ratio, two layers of water": {"scheme": "thaw_ratio", "two_layers": True},
+    "layered_concentration, everything": {"scheme": "layered_concentration", "everything": True},
+    "thaw_ratio, everything": {"scheme": "thaw_ratio", "everything": True},
 }
 
 

@@ -81,14 +81,16 @@ def random_state(design, cells, climate, parameters, seed=3):
 
 
 def design_of(scheme, heat, pools, open_nitrogen, two_water_layers=False, **options):
-    """``layered_concentration`` comes with C:N of tissue by photosynthesis (and observed nitrogen)."""
+    """``layered_concentration`` comes with C:N of tissue by photosynthesis, nitrogen of the season (and observed nitrogen)."""
     plain = step.Design(
         permafrost=permafrost.SCHEMES[scheme], heat_dtype=heat, pool_dtype=pools, open_nitrogen=open_nitrogen,
         two_water_layers=two_water_layers, **options,
     )  # fmt: skip
     if scheme != "layered_concentration":
         return plain
-    return step.with_processes(plain, plant_cn=nitrogen.vegetation_cn_by_photosynthesis)
+    return step.with_processes(
+        plain, plant_cn=nitrogen.vegetation_cn_by_photosynthesis, nitrogen_coupling=nitrogen.couple_by_store
+    )
 
 
 def simulate(

@@ -253,7 +253,7 @@ def derivative_inputs():
     cells, climate = make(DERIVATIVE_CASES, 1)
     rows = rows_of(DERIVATIVE_CASES)
     for name, nudge in NUDGES.items():
-        rows = parameter_module.replace(rows, name, nudge(parameter_module.get(rows, name)))
+        rows = parameter_module.Handle(name).put(rows, nudge(parameter_module.get(rows, name)))
     names, vectors = gradient_cases.flatten(rows)
     return names, vectors, rows, cells, jax.vmap(run.mean_year)(climate)
 

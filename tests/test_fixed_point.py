@@ -37,6 +37,36 @@ def test_geometric_sum_equals_its_terms():
     np.testing.assert_allclose(power, terms[8], rtol=1e-12, atol=1e-12)
 
 
+def search(function, x, iterations=60, **more):
+    lowest = jnp.full((len(x),), -1e9)
+    return fixed_point.solve(function, jnp.asarray(x), lowest=lowest, iterations=iterations, **more)
+
+
+def half_way(x):
+    return x + 0.5 * (10.0 - x)
+
+
+def test_a_search_takes_the_leaps_it_says():
+    """Of 0.15 of the way (1.5 of 10) and then one application; leaps of 2^6, 2^8 to 2^14; one where it begins at the end."""
+    one = search(half_way, [0.0], iterations=1)
+    assert float(one.x[0]) == 1.5 + 0.5 * 8.5 and float(one.distance) == 10.0 and not bool(one.converged)
+    whole = search(half_way, [0.0])
+    assert (int(whole.iterations), float(whole.x[0]), bool(whole.converged)) == (5, 10.0, True)
+    assert int(search(half_way, [10.0], first_leap=fixed_point.LONG_LEAP).iterations) == 1
+    assert int(search(half_way, [10.0], first_leap=fixed_point.LONG_LEAP - 1).iterations) == 2
+
+
+def test_leaps_shrink_where_the_linear_map_misleads():
+    """Iterations that two bent maps take; computed once."""
+    for function, start, count in (
+        (lambda x: x + 0.3 * jnp.tanh(5.0 * (1.0 - x)), [-4.0], 7),
+        (lambda x: jnp.stack([x[0] + 0.2 * (jnp.exp(-x[0]) - x[0] * x[1]), x[1] + 0.001 * (x[0] - x[1] ** 2)]), [3.0, 0.2], 15),
+    ):  # fmt: skip
+        found = search(function, start)
+        assert bool(found.converged) and int(found.iterations) == count
+        np.testing.assert_allclose(function(found.x), found.x, rtol=1e-9)
+
+
 @pytest.mark.parametrize(("start", "end"), [(0.4, 0.0), (0.6, 1.0)])
 def test_the_stable_fixed_point_of_the_own_basin_is_found(start, end):
     """x = 0.5 repels, 0 and 1 attract: Newton's method alone would stop anywhere."""

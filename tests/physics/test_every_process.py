@@ -52,17 +52,18 @@ def produced(p, cmax, co2, evapotranspiration, wet, par, air, optimum, leaf, tha
     )  # fmt: skip
 
 
-def coupled(p, gpp, maintenance, uptake, labile_share, carbon, structural, labile, litter_share):
+def coupled(p, gpp, maintenance, uptake, labile_share, carbon, structural, labile, litter_share, form=nitrogen.couple):
     n = p.nitrogen
-    made = nitrogen.couple(
+    made = form(
         potential_gpp=gpp, maintenance_respiration=maintenance * carbon, growth_fraction=p.respiration.growth_fraction,
         potential_uptake=uptake, labile_supply=labile_share * labile, litterfall_carbon=litter_share * carbon,
         litterfall_nitrogen=litter_share * structural, vegetation_carbon=carbon, structural_nitrogen=structural,
         labile_nitrogen=labile, production_cn=n.production_cn, vegetation_cn=n.vegetation_cn_minimum, step=0.25, p=n,
     )  # fmt: skip
+    spendable = labile_share * labile if form is nitrogen.couple else labile / 0.25
     return (
         made.structural_uptake, made.labile_uptake, made.litterfall_nitrogen, made.resorption, made.growth_respiration,
-        uptake - made.structural_uptake - made.labile_uptake, labile_share * labile - made.mobilization,
+        uptake - made.structural_uptake - made.labile_uptake, spendable - made.mobilization,
         made.gross_primary_production - made.net_primary_production - made.growth_respiration - maintenance * carbon,
     )  # fmt: skip
 
@@ -159,6 +160,12 @@ PROCESSES = {
     ),
     "carbon and nitrogen": Process(
         coupled,
+        {"gpp": RAIN, "maintenance": (0.0, 0.25), "uptake": RATE, "labile_share": SHARE, "carbon": (1.0, 4e4),
+         "structural": (1e-2, 500.0), "labile": (1e-3, 50.0), "litter_share": SHARE},
+        ((-TINY, np.inf),) * 7 + ((-1e-6, 1e-6),),
+    ),
+    "carbon and nitrogen of a season": Process(
+        lambda p, *x: coupled(p, *x, form=nitrogen.couple_by_store),
         {"gpp": RAIN, "maintenance": (0.0, 0.25), "uptake": RATE, "labile_share": SHARE, "carbon": (1.0, 4e4),
          "structural": (1e-2, 500.0), "labile": (1e-3, 50.0), "litter_share": SHARE},
         ((-TINY, np.inf),) * 7 + ((-1e-6, 1e-6),),

@@ -1,4 +1,4 @@
-"""Equations N1-N9 of docs/model.md."""
+"""Equations N1-N12 of docs/model.md."""
 
 import numpy as np
 from equations import a, along, branch, close, finite_slopes
@@ -10,6 +10,7 @@ from jtem.physics import nitrogen
 P = branch(
     "nitrogen", uptake_maximum_slope_sandy=100.0, uptake_maximum_intercept_sandy=10.0, uptake_maximum_slope_fine=-20.0,
     uptake_maximum_intercept_fine=60.0, uptake_maximum_cut=0.5, uptake_half_saturation=0.002, labile_maximum_fraction=0.25,
+    store_half_saturation=0.05,
     production_cn=80.0, production_cn_minimum=0.0, vegetation_cn_slope=20.0, vegetation_cn_intercept=100.0,
     vegetation_cn_minimum=105.0, co2_effect_on_cn=4e-4, reference_co2=340.0, loss_rate=0.1, fixation_slope=0.00102,
     fixation_intercept=0.00437,
@@ -34,13 +35,13 @@ def test_n2_by_hand():
     close(uptake(nmax=40.0, foliage=0.25), uptake())
 
 
-def couple(**changed):
+def couple(form=nitrogen.couple, step=H, **changed):
     values = dict(
         potential_gpp=120.0, maintenance_respiration=20.0, growth_fraction=0.2, potential_uptake=0.5, labile_supply=0.3,
         litterfall_carbon=40.0, litterfall_nitrogen=0.4, vegetation_carbon=9000.0, structural_nitrogen=60.0,
         labile_nitrogen=1.0, production_cn=80.0, vegetation_cn=120.0,
     ) | changed  # fmt: skip
-    return nitrogen.couple(**{k: a(v) for k, v in values.items()}, step=H, p=P)
+    return form(**{k: a(v) for k, v in values.items()}, step=step, p=P)
 
 
 def test_n4_nitrogen_limits_by_hand():
@@ -99,6 +100,43 @@ def test_production_never_has_more_nitrogen_than_there_is(
     if npp > 1e-6:  # new tissue has the C:N of production, or less where uptake is cut short of the need
         used = float(f.structural_uptake + f.mobilization)
         assert used <= npp / 80 + 1e-9
+
+    g = couple(
+        nitrogen.couple_by_store, potential_gpp=gpp, maintenance_respiration=respiration, potential_uptake=uptake,
+        labile_supply=supply, litterfall_carbon=litter, litterfall_nitrogen=litter_nitrogen, labile_nitrogen=labile,
+    )  # fmt: skip
+    npp, growth = float(g.net_primary_production), float(g.growth_respiration)
+    close(float(g.gross_primary_production), npp + growth + respiration, rtol=1e-9, atol=1e-9)
+    assert float(g.gross_primary_production) <= gpp + 1e-9 and 0.0 <= float(g.labile_uptake) <= uptake + 1e-12
+    assert H * float(g.mobilization) <= labile + 1e-12
+    if npp > 1e-6:
+        close(float(g.mobilization), npp / 80, rtol=1e-9)
+
+
+def test_n12_a_store_that_lasts_the_season_by_hand():
+    """1 gN in store, half of what 60 gN of tissue need is met by 0.05 60 = 3 gN: s = 1/4, NPP = 80/4 in a short step."""
+    found = couple(nitrogen.couple_by_store, step=1e-9, labile_nitrogen=1.0)
+    close(
+        [found.net_primary_production, found.growth_respiration, found.gross_primary_production],
+        [20.0, 5.0, 45.0],
+        rtol=1e-6,
+    )
+    close(
+        [found.mobilization, found.labile_uptake, found.structural_uptake], [0.25, 0.5 * (1 - 1 / 16), 0.0], rtol=1e-6
+    )
+    close([found.resorption, found.litterfall_nitrogen], [0.08, 0.4])
+    slow = couple(nitrogen.couple_by_store, labile_nitrogen=1.0)  # a quarter of a month of the rate 1/4 month-1
+    close(slow.mobilization, -np.expm1(-0.25 * 0.25) / 0.25)
+
+
+def test_n12_months_share_the_store():
+    """Two months alike but for uptake grow alike from the same store; with N4 each grows by its own uptake."""
+    fed, starved = (couple(nitrogen.couple_by_store, potential_uptake=u).net_primary_production for u in (0.5, 0.0))
+    close(fed, starved)
+    fed, starved = (couple(potential_uptake=u).net_primary_production for u in (0.5, 0.0))
+    close(fed - starved, 80 * 0.5)
+    loss = couple(nitrogen.couple_by_store, potential_gpp=0.0)
+    close(loss.mobilization, couple(potential_gpp=0.0).mobilization)  # a loss of carbon returns nitrogen in both
 
 
 def test_the_two_limits_meet():

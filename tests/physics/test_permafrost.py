@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from jtem.constants import LAYER_EDGES
 from jtem.physics import permafrost as pf
+from jtem.physics.permafrost import thaw_ratio
 
 P = branch(
     "permafrost", profile_half_depth=0.5, profile_reference_depth=3.0, profile_maximum_depth=10.0, minimum_active_layer=0.05,
@@ -157,6 +158,12 @@ def test_p7_without_observations_the_hyperbola_gives_all_layers():
     found = pf.layers_from_intervals(both, np.array([True, False, True]))
     close(found[0], np.diff(40.0 * edges / (0.7 + edges)))
     close(found[1:], pf.layers_from_intervals(both[1:]))
+
+
+def test_ground_thawed_beyond_the_profile_has_no_frozen_reservoir():
+    deepest = float(P.profile_maximum_depth)
+    share, none = (float(thaw_ratio.frozen_per_active(a(deepest * by), P)) for by in (0.5, 1.5))
+    assert share > 0.0 and none == 0.0
 
 
 def test_p8_inventory_by_hand():

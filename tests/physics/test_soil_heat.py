@@ -61,6 +61,19 @@ def steps_at(design, row, start, surfaces, time_step):
 # --- the parts --------------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.parametrize("edges", [(-0.1, 1.0, 2.0), (0.1, 1.0, 2.0), (0.0, 1.0), (0.0, 1.0, 1.0), (0.0, 2.0, 1.0)])
+def test_edges_that_are_no_layers_are_refused(edges):
+    with pytest.raises(ValueError, match="layer_edges must start at 0 and increase, with two layers or more"):
+        st.ThermalDesign(layer_edges=edges)
+
+
+@pytest.mark.parametrize("substeps", [0, 61])
+def test_substeps_that_are_none_or_too_many_are_refused(substeps):
+    with pytest.raises(ValueError, match=r"substeps must be within 1\.\.60"):
+        st.ThermalDesign(substeps=substeps)
+    assert (st.ThermalDesign(substeps=1).substeps, st.ThermalDesign(substeps=60).substeps) == (1, 60)
+
+
 def test_default_layers():
     assert DESIGN.layers == 33 and DESIGN.bottom == 60.5 and DESIGN.layer_edges[25] == 6.0
     with pytest.raises(ValueError, match="layer_edges"):
@@ -497,6 +510,41 @@ def test_anderson_solves_a_stiff_linear_map():
             history_x, history_r, jnp.asarray(5), x + 1, residual + 1, weights=jnp.ones(5, dtype), largest_move=0.0
         )
         np.testing.assert_allclose(held, x + 1 + residual + 1)
+
+
+@pytest.mark.parametrize("target", [10.0, -10.0])
+def test_anderson_leaps_no_further_than_asked(target):
+    """Of two iterates of a line the leap is to its end; where that is too far from the plain step, the plain step is taken."""
+    first, second = jnp.zeros(1), jnp.full(1, 0.1 * target)
+    residuals = [0.1 * (target - x) for x in (first, second)]
+    plain = second + residuals[1]
+    for room, expected in ((1.01, target), (0.99, float(plain[0]))):
+        found = anderson_step(
+            jnp.stack([first, jnp.full(1, 7.0)]), jnp.stack([residuals[0], jnp.full(1, 3.0)]), jnp.asarray(1), second,
+            residuals[1], weights=jnp.ones(1), largest_move=room * abs(target - float(plain[0])),
+        )  # fmt: skip
+        np.testing.assert_allclose(found, [expected], rtol=1e-12)
+    far = anderson_step(
+        first[None], residuals[0][None], jnp.asarray(1), second, residuals[1], weights=jnp.ones(1),
+        measure=lambda x: 100.0 * x, largest_move=50.0 * abs(target - float(plain[0])),
+    )  # fmt: skip
+    np.testing.assert_allclose(far, plain, rtol=1e-12)
+
+
+@pytest.mark.parametrize(("mean", "kind"), [(-4.0, "frozen"), (3.0, "thawed")])
+def test_the_deep_profile_is_reset_to_the_heat_flux_from_below(mean, kind):
+    """Below the layer at 2 m each is warmer than the one above by the flux times the halves of resistance between them (H12)."""
+    rows = jax.tree.map(lambda x: x[0], five_columns()[0])
+    ground = st.properties(rows, DESIGN)
+    start = st.initial_state(jnp.asarray(-1.0), jnp.asarray(-20.0), ground, DESIGN)
+    annual = jnp.full(DESIGN.layers, mean)
+    state = st.reset_deep_profile(start, annual, ground, DESIGN, depth=2.0)
+    found = st.column_temperature(state, ground)
+    last = next(i for i, edge in enumerate(DESIGN.layer_edges[1:]) if edge > 2.0)
+    np.testing.assert_array_equal(state.enthalpy[: last + 1], start.enthalpy[: last + 1])
+    lower, upper = (getattr(ground, f"resistance_{side}_{kind}") for side in ("lower", "upper"))
+    expected = mean + ground.geothermal_heat_flux * np.cumsum(np.asarray(lower[last:-1] + upper[last + 1 :]))
+    np.testing.assert_allclose(found[last + 1 :], expected, rtol=1e-6)
 
 
 def test_case_12_more_snow_is_warmer_and_steady_profile():

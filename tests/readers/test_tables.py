@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 from jtem.errors import InputError
+from jtem.readers import co2, site_table, tables
 from jtem.readers import observations as obs
-from jtem.readers import tables
 
 PLAIN = (
     "site,year,month,variable,value,error,depth_m,latitude,longitude\n"
@@ -150,3 +150,18 @@ def test_coordinates_and_dates():
     assert tables.date("2004-08", "here")[:2] == (2004.0, 8.0) and np.isnan(tables.date("2004-08", "here")[2])
     with pytest.raises(InputError, match="date '08/09/2004' cannot be told; write YYYY-MM-DD"):
         tables.date("08/09/2004", "here")
+
+
+def test_quotation_marks_without_end_and_endless_fields(tmp_path):
+    path = tmp_path / "a.csv"
+    path.write_text('year,month,tas (degC),pr (mm month-1),rsds (W m-2)\n2001,1,1,1,"1\n2001,2,1,1,1\n')
+    with pytest.raises(InputError, match=r"line 2 opens a quotation mark and does not close it"):
+        site_table.read(path)
+    for read, header in (
+        (obs.read_table, "site,year,variable,value\nA,2001,alt,"),
+        (site_table.read, "year,month,tas (degC),pr (mm month-1),rsds (W m-2)\n2001,1,1,1,"),
+        (lambda path: co2.read_table(path, 2001, 2001), "year,co2\n2001,"),
+    ):
+        path.write_text(header + "9" * 140_000 + "\n")
+        with pytest.raises(InputError, match=r"field larger than field limit .* is a quotation mark not closed"):
+            read(path)

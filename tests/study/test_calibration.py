@@ -274,7 +274,7 @@ def asked_for(made, text):
     """The case with the text and the [posterior] of another plan."""
     part = calibration_plan.parse(text).posterior
     assert part is not None
-    return dataclasses.replace(made, text=text, posterior=sampling.Settings(**dataclasses.asdict(part)))
+    return dataclasses.replace(made, text=text, posterior=sampling.Sampling(**dataclasses.asdict(part)))
 
 
 POSTERIOR = "\n[posterior] # few\nsamples = 250\nwarmup = 100\nchains = 3\n"

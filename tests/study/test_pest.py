@@ -7,7 +7,7 @@ from jtem.errors import InputError
 from jtem.study.calibration import pest
 
 FOREST, TUNDRA = "boreal_forest", "wet_moist_tundra"
-PROBLEM = pest.Problem(
+PROBLEM = pest.PestProblem(
     (
         pest.Parameter("decomposition.temperature_sensitivity", 0.07, 0.03, 0.12, "log"),
         pest.Parameter(f"litter.vegetation_rate:{FOREST}", 0.01, 0.0, 0.1, group="litter fall of all"),
@@ -92,9 +92,9 @@ def test_round_trip_of_the_problem(tmp_path):
     back = pest.read_control(paths["pst"])
     groups = ("decomposition", "litter fall of all", "litter")
     expected = tuple(dataclasses.replace(p, group=g) for p, g in zip(PROBLEM.parameters, groups, strict=True))
-    assert back == pest.Problem(expected, PROBLEM.observations)
+    assert back == pest.PestProblem(expected, PROBLEM.observations)
     prior = (dataclasses.replace(expected[0], prior=(0.07, 0.25)), dataclasses.replace(expected[1], prior=(0.02, 0.01)))
-    paths = pest.write(pest.Problem((*prior, expected[2]), PROBLEM.observations), tmp_path, "case", "run")
+    paths = pest.write(pest.PestProblem((*prior, expected[2]), PROBLEM.observations), tmp_path, "case", "run")
     back = pest.read_control(paths["pst"]).parameters
     assert [p.prior and pytest.approx(p.prior, rel=1e-12) for p in back] == [(0.07, 0.25), (0.02, 0.01), None]
     assert paths["pst"].read_text().splitlines()[3] == "3 3 3 2 3"
@@ -106,7 +106,7 @@ def test_round_trip_of_the_parameters(tmp_path):
     """Template -> values by coordinate, and PEST's answer -> names -> values."""
     names = ["decomposition rate:US-Prr", 'soil_thermal.water_content[0]:"wet" ~']
     some = (pest.Parameter(names[0], 0.9, 0.3, 3.0, "log"), pest.Parameter(names[1], 0.75, 0.1, 2.0))
-    paths = pest.write(pest.Problem(some, PROBLEM.observations), tmp_path, "case", "run")
+    paths = pest.write(pest.PestProblem(some, PROBLEM.observations), tmp_path, "case", "run")
     known = pest.read_names(paths["names.csv"])["parameter"]
     assert list(known.values()) == names and all(len(short) <= 12 for short in known)
 
@@ -188,16 +188,16 @@ def test_short_names():
 def test_bad_parameters(tmp_path, change, message):
     bad = dataclasses.replace(PROBLEM.parameters[0], **change)
     with pytest.raises(InputError, match=message):
-        pest.write(pest.Problem((bad,), PROBLEM.observations), tmp_path, "case", "run")
+        pest.write(pest.PestProblem((bad,), PROBLEM.observations), tmp_path, "case", "run")
 
 
 def test_bad_observations_and_files(tmp_path):
     for change, message in (({"weight": -1.0}, "has the weight -1"), ({"value": np.nan}, "has no value")):
         bad = dataclasses.replace(PROBLEM.observations[0], **change)
         with pytest.raises(InputError, match=message):
-            pest.write(pest.Problem(PROBLEM.parameters, (bad,)), tmp_path, "case", "run")
+            pest.write(pest.PestProblem(PROBLEM.parameters, (bad,)), tmp_path, "case", "run")
     with pytest.raises(InputError, match="needs parameters and observations"):
-        pest.write(pest.Problem((), PROBLEM.observations), tmp_path, "case", "run")
+        pest.write(pest.PestProblem((), PROBLEM.observations), tmp_path, "case", "run")
     control = pest.write(PROBLEM, tmp_path, "case", "run")["pst"]
     text = control.read_text()
     for new, message in (

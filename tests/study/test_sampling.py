@@ -12,7 +12,7 @@ from jtem.study.calibration import sampling
 NEEDED = "blackjax is optional: pip install 'jtem[calibration]'"
 MEAN = np.array([1.0, -2.0, 30.0])
 COVARIANCE = np.array([[1.0, 0.8, 0.0], [0.8, 1.0, 3.0], [0.0, 3.0, 100.0]])
-SETTINGS = sampling.Settings(samples=1500, warmup=150, chains=4, seed=3)
+SETTINGS = sampling.Sampling(samples=1500, warmup=150, chains=4, seed=3)
 
 
 def density(x, mean, precision):
@@ -63,7 +63,7 @@ def test_draws_gone_on_with_are_the_same_bits(gaussian):
 
 def test_a_density_in_single_precision(gaussian):
     """The chains stay in JAX's default precision whatever the density takes."""
-    few = sampling.Settings(samples=60, warmup=40, chains=2, seed=1, max_depth=4)
+    few = sampling.Sampling(samples=60, warmup=40, chains=2, seed=1, max_depth=4)
     seen = []
 
     def single(x):

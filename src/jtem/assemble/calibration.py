@@ -94,7 +94,7 @@ def case(plan: CalibrationPlan, data: Path | None, overlays: Sequence[str] = ())
         inputs=tuple(part.provenance for part in found.parts),
         notes=seen.notes,
         search=Settings(**search),
-        posterior=None if plan.posterior is None else sampling.Settings(**dataclasses.asdict(plan.posterior)),
+        posterior=None if plan.posterior is None else sampling.Sampling(**dataclasses.asdict(plan.posterior)),
     )
 
 

@@ -67,9 +67,9 @@ def design(section: ModelSection, where: str) -> step.Design:
         pool_dtype=section.precision.pool_dtype,
         layer_rate_dtype=section.precision.heat_dtype if section.fast else None,
     )
-    own = {"plant_cn": section.plant_cn, "snow_cover": section.snow} | functions(
-        section.processes, f"{where}: [model.processes]"
-    )
+    own = {
+        "plant_cn": section.plant_cn, "nitrogen_coupling": section.plant_nitrogen, "snow_cover": section.snow,
+    } | functions(section.processes, f"{where}: [model.processes]")  # fmt: skip
     return step.with_processes(made, **own)
 
 

@@ -158,7 +158,7 @@ def draw(case: Case, outcome: Outcome, folder: Path, resume: bool) -> None:
     print(f"wrote {folder / 'posterior.csv'}, posterior_summary.csv and the figure; {draws.seconds:.0f} s of drawing")
 
 
-def print_posterior(found: Sequence[sampling.Summary], laplace: Sequence[Mapping[str, float | str]]) -> None:
+def print_posterior(found: Sequence[sampling.PosteriorSummary], laplace: Sequence[Mapping[str, float | str]]) -> None:
     """A table for people; ``laplace``: rows of ``least_squares.summary``."""
     print(f"{'coordinate':44s} {'mean':>10s} {'s.d.':>10s} {'Laplace':>10s} {'error':>10s} {'R-hat':>7s} {'ESS':>7s}")
     for one, row in zip(found, laplace, strict=True):

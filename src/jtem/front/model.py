@@ -76,6 +76,7 @@ class Model:
         heat_substeps: int = 6,
         carbon_substeps: int = 4,
         tissue_nitrogen: str = "linear",
+        plant_nitrogen: str = "month",
     ):
         if isinstance(place, str):
             place = site(place)
@@ -90,7 +91,7 @@ class Model:
             "soil_columns": soil_columns, "solve_heat": solve_heat, "numerics": numerics,
             "heat_substeps": heat_substeps,
             "carbon_substeps": carbon_substeps,
-            "tissue_nitrogen": tissue_nitrogen,
+            "tissue_nitrogen": tissue_nitrogen, "plant_nitrogen": plant_nitrogen,
         }  # fmt: skip
         edits.refuse_none(model)
         content = {"plan": {"name": plan_name(place)}, "domain": dict(place.section), "model": model}

@@ -47,7 +47,7 @@ CYCLE_YEARS = 30
 WORDS = (
     "permafrost", "precision", "nitrogen", "soil_water", "roots", "abrupt_thaw", "methane", "deep_nitrogen_losses", "snow",
     "surface", "soil_grid", "soil_columns", "solve_heat", "numerics", "heat_substeps", "carbon_substeps", "tissue_nitrogen",
-    "parameters",
+    "plant_nitrogen", "parameters",
 )  # fmt: skip
 """Words of a model that :meth:`Setup.replaced` changes."""
 

@@ -1,6 +1,6 @@
 """Plant nitrogen: uptake, resorption, mobilisation, storage, and how nitrogen limits production.
 
-McGuire et al. (1992, 1993, 1997); algebra of TEM 4.2/4.3 (docs/model.md#n1 to #n9).
+McGuire et al. (1992, 1993, 1997); algebra of TEM 4.2/4.3 (docs/model.md#n1 to #n12).
 """
 
 import equinox as eqx
@@ -34,6 +34,11 @@ class NitrogenParameters(eqx.Module):
     )
     labile_maximum_fraction: Float[Array, "*types"] = parameter(
         unit="1", description="largest labile N per structural N", symbol="LABNCON"
+    )
+    store_half_saturation: Float[Array, "*types"] = parameter(
+        unit="gN gN-1",
+        description="labile N per structural N that meets half of the demand, plant nitrogen of the season only",
+        scale="log",
     )
     production_cn: Float[Array, "*types"] = parameter(
         unit="gC gN-1", description="C:N of new production", symbol="CNEVEN", scale="log"
@@ -137,15 +142,12 @@ def couple(
     cap. All rates per month; ``step`` h (months) enters the storage cap only.
     """
     surplus = potential_gpp - maintenance_respiration
-    potential_npp = jnp.where(surplus > 0.0, (1.0 - growth_fraction) * surplus, surplus)
+    potential_npp = _npp(surplus, growth_fraction)
     structural_per_carbon = safe.divide(structural_nitrogen, vegetation_carbon, floor=1e-6)
 
     # 0. resorption of nitrogen that litter would carry above the production ratio
-    litter_nitrogen = safe.minimum(litterfall_nitrogen, litterfall_carbon / production_cn)
-    resorption = (
-        safe.maximum(0.0, litterfall_carbon / production_cn - litterfall_nitrogen)
-        * structural_per_carbon
-        * vegetation_cn
+    litter_nitrogen, resorption = _litter(
+        litterfall_carbon, litterfall_nitrogen, production_cn, structural_per_carbon, vegetation_cn
     )
 
     # 1. carbon-limited C:N of production relative to production_cn
@@ -191,6 +193,72 @@ def couple(
         structural_uptake=jnp.where(nitrogen_limits, potential_uptake, structural_uptake),
         labile_uptake=jnp.where(nitrogen_limits, 0.0, labile_uptake),
     )
+
+
+def couple_by_store(
+    *,
+    potential_gpp: Float[Array, "*cells"],
+    maintenance_respiration: Float[Array, "*cells"],
+    growth_fraction: Float[Array, "*cells"],
+    potential_uptake: Float[Array, "*cells"],
+    labile_supply: Float[Array, "*cells"],
+    litterfall_carbon: Float[Array, "*cells"],
+    litterfall_nitrogen: Float[Array, "*cells"],
+    vegetation_carbon: Float[Array, "*cells"],
+    structural_nitrogen: Float[Array, "*cells"],
+    labile_nitrogen: Float[Array, "*cells"],
+    production_cn: Float[Array, "*cells"],
+    vegetation_cn: Float[Array, "*cells"],
+    step: float,
+    p: NitrogenParameters,
+) -> PlantNitrogenFluxes:
+    """:func:`couple` where labile nitrogen lasts the season (docs/model.md#n12); same arguments, units and results.
+
+    All nitrogen taken up goes to the labile store, growth draws on it: ``NPP = s NPP_pot``, ``s = N_l/(N_l + k N_s)``, and a full
+    store takes up less, ``Nup_pot (1 - s^2)``. Months then share what the year takes up, in place of each living on its own
+    uptake. The step's loss of the store is exponential, so that growth never uses more than there is. Our form.
+    """
+    del labile_supply
+    surplus = potential_gpp - maintenance_respiration
+    potential_npp = _npp(surplus, growth_fraction)
+    structural_per_carbon = safe.divide(structural_nitrogen, vegetation_carbon, floor=1e-6)
+    litter_nitrogen, resorption = _litter(
+        litterfall_carbon, litterfall_nitrogen, production_cn, structural_per_carbon, vegetation_cn
+    )
+    need = potential_npp / production_cn
+    within = labile_nitrogen + p.store_half_saturation * structural_nitrogen
+    spent = labile_nitrogen * safe.loss_fraction(safe.divide(safe.maximum(0.0, need), within, floor=1e-9), step)
+    sufficiency = safe.divide(labile_nitrogen, within, floor=1e-9)
+    grows = surplus > 0.0
+    npp = jnp.where(grows, production_cn * spent, potential_npp)
+    growth_respiration = jnp.where(grows, npp * growth_fraction / (1.0 - growth_fraction), 0.0)
+    return PlantNitrogenFluxes(
+        gross_primary_production=jnp.where(grows, npp + growth_respiration + maintenance_respiration, potential_gpp),
+        net_primary_production=npp,
+        growth_respiration=growth_respiration,
+        litterfall_nitrogen=litter_nitrogen,
+        resorption=resorption,
+        mobilization=jnp.where(grows, spent, need * structural_per_carbon * vegetation_cn),
+        structural_uptake=jnp.zeros_like(npp),
+        labile_uptake=potential_uptake * (1.0 - sufficiency**2),
+    )
+
+
+def _npp(surplus: Float[Array, "*cells"], growth_fraction: Float[Array, "*cells"]) -> Float[Array, "*cells"]:
+    """GPP - Rm without what growth respires of it, where it is positive."""
+    return jnp.where(surplus > 0.0, (1.0 - growth_fraction) * surplus, surplus)
+
+
+def _litter(
+    carbon: Float[Array, "*cells"],
+    nitrogen: Float[Array, "*cells"],
+    production_cn: Float[Array, "*cells"],
+    structural_per_carbon: Float[Array, "*cells"],
+    vegetation_cn: Float[Array, "*cells"],
+) -> tuple[Float[Array, "*cells"], Float[Array, "*cells"]]:
+    """Nitrogen of litter, no more than new production has, and resorption (gN m-2 month-1; docs/model.md#n3)."""
+    resorption = safe.maximum(0.0, carbon / production_cn - nitrogen) * structural_per_carbon * vegetation_cn
+    return safe.minimum(nitrogen, carbon / production_cn), resorption
 
 
 def drained_loss(

@@ -93,6 +93,11 @@ class ModelSection:
     deep_nitrogen_losses: bool = setting(
         "Whether thawed layers of scheme layered lose available nitrogen with water and as gas.", False
     )
+    plant_nitrogen: Callable = choice(
+        "Whether each month's growth lives on its own nitrogen, or on a store that lasts the season.",
+        {"month": nitrogen.couple, "season": nitrogen.couple_by_store},
+        nitrogen.couple,
+    )
     plant_cn: Callable = choice(
         "How CO2 changes the C:N of plant tissue: by a line, or as it changes photosynthesis.",
         {"linear": nitrogen.vegetation_cn, "photosynthesis": nitrogen.vegetation_cn_by_photosynthesis},

@@ -34,7 +34,7 @@ BAD_FLAG = 2.0
 
 
 @dataclass(frozen=True)
-class Months:
+class IntervalMeans:
     """Monthly means of an interval file, all (month,) or by column: ``year``, ``month``; ``mean`` of the mean day (NaN
     where some time of the day has no value), ``share`` of the intervals with a value (0-1).
     """
@@ -74,8 +74,8 @@ def choose(header: Sequence[str], variable: str, *, filled: bool) -> str:
     return ranked[0][-1] if ranked else ""
 
 
-def monthly(member: release.Member, columns: Sequence[str]) -> Months:
-    """Months of the columns (see :class:`Months`), read line by line; flags ``_SSITC_TEST`` of a column are respected.
+def monthly(member: release.Member, columns: Sequence[str]) -> IntervalMeans:
+    """Months of the columns (see :class:`IntervalMeans`), read line by line; flags ``_SSITC_TEST`` of a column are respected.
 
     Raises ``InputError`` for lines that are no intervals of a BASE file.
     """
@@ -125,7 +125,7 @@ def monthly(member: release.Member, columns: Sequence[str]) -> Months:
         raise InputError(
             f"{member.where}: {year[k]:.0f}-{month[k]:02.0f} has repeated intervals; download the file again"
         )
-    return Months(
+    return IntervalMeans(
         year,
         month,
         {name: mean[:, k] for k, name in enumerate(columns)},
@@ -224,7 +224,7 @@ def read(
     return Tower(name, meteorology, dataset(rows, {name: place_of(place, about.place)}, member.where, notes))
 
 
-def _meteorology(site: str, found: Months, weather: Mapping[str, str], days: np.ndarray, member: release.Member):
+def _meteorology(site: str, found: IntervalMeans, weather: Mapping[str, str], days: np.ndarray, member: release.Member):
     values, quality = {}, {}
     step = 48 if "_HH_" in member.name else 24
     for house, column in weather.items():

@@ -17,7 +17,7 @@ from jtem.readers.tables import number
 
 
 @dataclass(frozen=True)
-class About:
+class TowerFacts:
     """What is known of a tower beside its data.
 
     ``place``: latitude, longitude (degrees), elevation (m), as far as stated. ``depths``: depth in m of sensors below the
@@ -33,7 +33,7 @@ class About:
 LOCATION = {"LOCATION_LAT": "latitude", "LOCATION_LONG": "longitude", "LOCATION_ELEV": "elevation"}
 
 
-def about(site: str, members: Sequence[Member]) -> About:
+def about(site: str, members: Sequence[Member]) -> TowerFacts:
     """What the metadata among ``members`` say about ``site``; nothing where there are none. Raises ``InputError``."""
     place: dict[str, tuple[str, float]] = {}
     heights: dict[str, set[float]] = {}
@@ -67,7 +67,9 @@ def about(site: str, members: Sequence[Member]) -> About:
             )
         elif variable.startswith("TS") and known:
             depths[variable] = known.pop()
-    return About({what: value for what, (_, value) in place.items() if value == value}, depths, units, tuple(notes))
+    return TowerFacts(
+        {what: value for what, (_, value) in place.items() if value == value}, depths, units, tuple(notes)
+    )
 
 
 def groups(member: Member, site: str) -> list[dict[str, str]]:

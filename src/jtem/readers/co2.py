@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import re
 from pathlib import Path
 
@@ -101,7 +100,7 @@ def _rows(path: Path) -> list[tuple[int, list[str]]]:
                 for n, line in lines]  # fmt: skip
     if any("\t" in line for _, line in lines[:3]) and not any("," in line for _, line in lines[:3]):
         return [(n, [cell.strip() for cell in line.split("\t")] if "\t" in line else line.split()) for n, line in lines]
-    read = [(n, next(csv.reader([line], skipinitialspace=True))) for n, line in lines]
+    read = [(n, next(tables.cells_of([line], ",", str(path)))[1]) for n, line in lines]
     rows = [(n, [cell.strip() for cell in row] if len(row) > 1 else row[0].split()) for n, row in read]
     above = [(n, line.lstrip("# ").split()) for n, line in comments if rows and n < rows[0][0]][-1:]
     bare = rows and len(rows[0][1]) > 2 and all(_is_number(cell) for cell in rows[0][1])

@@ -6,7 +6,6 @@ the name (``tas_degC``) or in a second header line.
 
 from __future__ import annotations
 
-import csv
 import difflib
 import re
 from collections.abc import Callable, Mapping, Sequence
@@ -19,7 +18,7 @@ import numpy as np
 import xarray as xr
 
 from jtem.errors import InputError
-from jtem.readers import time_axis
+from jtem.readers import tables, time_axis
 from jtem.readers.months import month_of_monthly
 from jtem.records import Named
 
@@ -116,7 +115,10 @@ def _of_text(path: Path, where: str) -> Columns:
     counts = {mark: header_line.count(mark) for mark in (",", ";", "\t")}
     mark = max(counts, key=lambda m: counts[m])
     if counts[mark]:
-        rows = list(csv.reader([line for _, line in lines], delimiter=mark, skipinitialspace=True))
+        rows = [row for _, row in tables.cells_of([line for _, line in lines], mark, where)]
+        if len(rows) != len(lines):
+            found = next((k for k, line in lines if line.count('"') % 2), lines[-1][0])
+            raise InputError(f"{where}: line {found} opens a quotation mark and does not close it; correct the line")
     else:
         rows = [line.split() for _, line in lines]
     header = [cell.strip().strip('"') for cell in rows[0]]

@@ -191,7 +191,7 @@ class _Reading:
         month: np.ndarray,
         where: str,
         minimum_quality: float,
-        about: badm.About,
+        about: badm.TowerFacts,
     ):
         self.site, self.table, self.year, self.month = site, table, year, month
         self.where, self.minimum_quality, self.about = where, minimum_quality, about

@@ -11,7 +11,7 @@ import datetime
 import importlib
 import io
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 from jtem.errors import InputError, suggest
@@ -102,6 +102,18 @@ def decode(data: bytes, where: str) -> str:
     raise InputError(f"{where}: table cannot be read (unknown encoding); save it as UTF-8")
 
 
+def cells_of(lines: Iterable[str], delimiter: str, where: str) -> Iterator[tuple[int, list[str]]]:
+    """Number of the last line of each row, from 1, and its fields; raises ``InputError`` where a quotation mark has no end."""
+    reader = csv.reader(lines, delimiter=delimiter, skipinitialspace=True)
+    try:
+        for fields in reader:
+            yield reader.line_num, fields
+    except csv.Error as error:
+        raise InputError(
+            f"{where}: row that ends in line {reader.line_num}: {error}; is a quotation mark not closed?"
+        ) from None
+
+
 def read_rows(
     path: Path | str, needed: Sequence[str] = (), known: Sequence[str] | None = None, *, header: str = ""
 ) -> list[Row]:
@@ -134,12 +146,11 @@ def rows_of(
         raise InputError(f"{where}: table is empty; give one row an observation")
     if len(lines[0][1].split()) > 1 and not any(sign in lines[0][1] for sign in DELIMITERS):
         lines = [(number, "\t".join(line.split())) for number, line in lines]  # columns of blanks
-    delimiter = max(DELIMITERS, key=lambda sign: len(next(csv.reader([lines[0][1]], delimiter=sign))))
-    reader = csv.reader((line for _, line in lines), delimiter=delimiter, skipinitialspace=True)
+    delimiter = max(DELIMITERS, key=lambda sign: len(next(cells_of([lines[0][1]], sign, where))[1]))
     spelled = {name.lower(): name for name in (*(known or ()), *needed)}
     names, nameless, rows = [], [], []
-    for fields in reader:
-        at = lines[reader.line_num - 1][0]
+    for number_of_line, fields in cells_of((line for _, line in lines), delimiter, where):
+        at = lines[number_of_line - 1][0]
         if not names:
             names = [spelled.get(name.strip().lower(), name.strip()) for name in fields]
             while names and not names[-1]:

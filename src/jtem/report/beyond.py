@@ -6,7 +6,8 @@ from pathlib import Path
 
 import numpy as np
 
-from jtem.report.page import Canvas, label, smooth
+from jtem.report import maps
+from jtem.report.page import Canvas, label, rounded, smooth
 from jtem.report.regional import OF_UNDISTURBED, Region, Result, undisturbed
 
 COLUMNS = {"S_Gradual": "gradual thaw", "S_Abrupt": "+ abrupt thaw", "S_Roots": "+ roots", "S_Trans": "all"}
@@ -101,3 +102,41 @@ def figure(f: Region, path: Path) -> Path:
     names = ("CO2 of gradual", *(COLUMNS[run].replace(" thaw", "") for run in COLUMNS))
     canvas.bars(warming, names, equal, "net emission (Pg CO2-eq);\nfirst bars without CH4", rotate=True)
     return canvas.save(path, f.scenarios)
+
+
+def map_options(f: Region, path: Path) -> Path:
+    """What abrupt thaw takes and roots give back to the end of each scenario, and emission of methane in the last decade."""
+    count = len(f.scenarios)
+    canvas = maps.MapCanvas(
+        3, count, f"{f.title}\nwhat the options do, permafrost cells", f.latitude, f.longitude, f.area
+    )
+    name = "landscape_carbon_balance"
+    rows: list[tuple[str, list[np.ndarray]]] = [
+        ("carbon lost by abrupt thaw (kg C m$^{-2}$)", []),
+        ("carbon gained by roots (kg C m$^{-2}$)", []),
+        ("net CH$_4$ of the last ten years (g m$^{-2}$ yr$^{-1}$)", []),
+    ]
+    for s in f.scenarios:
+        gradual = f.summed(s, "S_Gradual", name)
+        rows[0][1].append(gradual - f.summed(s, "S_Abrupt", name))
+        rows[1][1].append(f.summed(s, "S_Roots", name) - gradual)
+        end = int(f.get(s, "S_Trans").years[-1])
+        gas, abrupt, taken = (
+            1e3 * f.field(s, "S_Trans", part, (end - 9, end))
+            for part in ("wetland_methane", "abrupt_thaw_methane", "methane_soil_uptake")
+        )
+        rows[2][1].append(gas + abrupt - taken)
+    for k, (unit, fields) in enumerate(rows):
+        shown = [np.where(f.chosen, field, np.nan) for field in fields]
+        wide = rounded(float(np.nanpercentile(np.abs(shown), 98)))
+        for i, s in enumerate(f.scenarios):
+            canvas.values(
+                canvas.axes[k * count + i],
+                shown[i],
+                label(s),
+                unit,
+                low=0.0 if k == 2 else -wide,
+                high=wide,
+                signed=k < 2,
+            )
+    return canvas.save(path)

@@ -73,6 +73,7 @@ def own_report(f: Region, held: Mapping[str, Sequence[str]]) -> Report:
             written.append(region_page.effects_figure(region, folder / "effects.png"))
         if further:
             written.append(beyond.figure(region, folder / "beyond_the_papers.png"))
+            written.append(beyond.map_options(region, folder / "map_options.png"))
         return written
 
     return Report(region_page.headline(f, {}), tables, draw)

@@ -48,7 +48,7 @@ COLUMNS = (
 
 
 @dataclass(frozen=True)
-class Run:
+class CalibrationSeries:
     """``simulated.csv`` of a finished calibration: all fields (observation,), in the streams' units.
 
     ``when``: decimal year of the middle; ``part``: "fit", "held-out" or "" (simulated only, ``observed`` NaN);
@@ -67,7 +67,7 @@ class Run:
 
 
 @dataclass(frozen=True)
-class Case:
+class PaperPanel:
     """One panel of a paper; ``r2``: as printed ("" where none is); ``lacking``: why its data are not public, or ""."""
 
     paper: str
@@ -83,12 +83,12 @@ class Case:
 
 
 @dataclass(frozen=True)
-class Row:
+class ScoreBeside:
     """One line of ``scores_beside_papers.csv``: a score of ours with the case it stands beside (either may be absent)."""
 
     score: Score | None
-    case: Case | None
-    run: Run | None
+    case: PaperPanel | None
+    run: CalibrationSeries | None
     note: str
 
 
@@ -104,7 +104,7 @@ def calibrations(folder: Path) -> list[Path]:
     return sorted(path.parent for path in folder.glob("*/simulated.csv"))
 
 
-def read(folder: Path) -> Run:
+def read(folder: Path) -> CalibrationSeries:
     """``simulated.csv`` of a calibration. Raises ``InputError`` where it is absent or not one."""
     path = folder / "simulated.csv"
     try:
@@ -126,10 +126,10 @@ def read(folder: Path) -> Run:
         raise InputError(f"{path}: part {word!r} is unknown, expected fit, held-out or nothing; calibrate again")
     when = number["year"] + (number["month"] - 1.0 + 0.5 * number["months"]) / 12.0
     kept = {name: number[name] for name in ("year", "observed", "after", "spread")}
-    return Run(folder.resolve().name, **text, when=when, **kept)
+    return CalibrationSeries(folder.resolve().name, **text, when=when, **kept)
 
 
-def read_all(folders: Iterable[Path]) -> list[Run]:
+def read_all(folders: Iterable[Path]) -> list[CalibrationSeries]:
     """Several calibrations. Raises ``InputError`` where two of them hold the same stream of a site."""
     runs = [read(folder) for folder in folders]
     seen: dict[tuple[str, str], str] = {}
@@ -143,15 +143,15 @@ def read_all(folders: Iterable[Path]) -> list[Run]:
     return runs
 
 
-def cases() -> list[Case]:
+def cases() -> list[PaperPanel]:
     """The papers' panels, in their order."""
-    return [Case(**row) for row in read_table("published", "site_scores.csv")]
+    return [PaperPanel(**row) for row in read_table("published", "site_scores.csv")]
 
 
 # --- beside the papers -----------------------------------------------------------------------------------------------
 
 
-def channel(run: Run, site: str, stream: str) -> str:
+def channel(run: CalibrationSeries, site: str, stream: str) -> str:
     """The run's name of a stream at a site: for soil temperature the sensor nearest to 10 cm; "" where it has none."""
     names = sorted(set(run.stream[run.site == site].tolist()))
     if stream != "soil_temperature":
@@ -167,7 +167,7 @@ def _depth(name: str) -> float:
     return float(words[1]) if len(words) == 3 else float("nan")
 
 
-def years(run: Run, site: str, name: str, part: str) -> str:
+def years(run: CalibrationSeries, site: str, name: str, part: str) -> str:
     """First and last observed year of a stream and part, "2011-2012"; "all": all sites; "" where nothing is observed."""
     mine = (run.stream == name) & (run.part == part) & np.isfinite(run.observed)
     found = run.year[mine if site == "all" else mine & (run.site == site)]
@@ -177,28 +177,30 @@ def years(run: Run, site: str, name: str, part: str) -> str:
     return str(first) if first == last else f"{first}-{last}"
 
 
-def beside(runs: Sequence[Run], scores: Sequence[Sequence[Score]], known: Sequence[Case]) -> list[Row]:
+def beside(
+    runs: Sequence[CalibrationSeries], scores: Sequence[Sequence[Score]], known: Sequence[PaperPanel]
+) -> list[ScoreBeside]:
     """Every score of the runs with the cases it belongs to, then the cases that no run holds.
 
     ``scores``: of each run, in the order of ``runs``.
     """
-    rows: list[Row] = []
-    met: set[Case] = set()
+    rows: list[ScoreBeside] = []
+    met: set[PaperPanel] = set()
     for run, found in zip(runs, scores, strict=True):
         for score in found:
             mine = [case for case in known if _stands_for(run, score, case)]
             met.update(mine)
-            rows += [Row(score, case, run, _note(run, score, case)) for case in mine]
+            rows += [ScoreBeside(score, case, run, _note(run, score, case)) for case in mine]
             if not mine:
-                rows.append(Row(score, None, run, _note(run, score, None)))
+                rows.append(ScoreBeside(score, None, run, _note(run, score, None)))
     for case in known:
         if case not in met:
             note = f"{NO_DATA}: {case.lacking}" if case.lacking else "not among the calibrations given"
-            rows.append(Row(None, case, None, note))
+            rows.append(ScoreBeside(None, case, None, note))
     return rows
 
 
-def _stands_for(run: Run, score: Score, case: Case) -> bool:
+def _stands_for(run: CalibrationSeries, score: Score, case: PaperPanel) -> bool:
     if score.part != case.part or score.n == 0:
         return False
     if case.site == PLATEAU:
@@ -208,7 +210,7 @@ def _stands_for(run: Run, score: Score, case: Case) -> bool:
     return score.site == case.site and score.stream == channel(run, case.site, case.stream)
 
 
-def _note(run: Run, score: Score, case: Case | None) -> str:
+def _note(run: CalibrationSeries, score: Score, case: PaperPanel | None) -> str:
     if score.n == 0:
         return f"{NO_DATA}: no observation in this part"
     span = years(run, score.site, score.stream, score.part)
@@ -225,7 +227,7 @@ def _note(run: Run, score: Score, case: Case | None) -> str:
     return "; ".join(notes)
 
 
-def table(rows: Sequence[Row]) -> list[tuple[str, ...]]:
+def table(rows: Sequence[ScoreBeside]) -> list[tuple[str, ...]]:
     """Lines of ``scores_beside_papers.csv``, columns :data:`COLUMNS`; what is not known is empty."""
     lines: list[tuple[str, ...]] = [COLUMNS]
     for row in rows:
@@ -256,7 +258,7 @@ PAGES = (
 STATIONS_ON_A_PAGE = 8
 
 
-def draw(rows: Sequence[Row], folder: Path) -> list[Path]:
+def draw(rows: Sequence[ScoreBeside], folder: Path) -> list[Path]:
     """The papers' pages for which any run has data, thaw depth on the plateau, and soil temperature at further sites."""
     written = []
     for name, paper, figure, streams, parts in PAGES:
@@ -295,7 +297,7 @@ def draw(rows: Sequence[Row], folder: Path) -> list[Path]:
     return written
 
 
-def _page(path: Path, title: str, grid: Sequence[Sequence[Row | None]], heads: Sequence[str]) -> Path:
+def _page(path: Path, title: str, grid: Sequence[Sequence[ScoreBeside | None]], heads: Sequence[str]) -> Path:
     """A grid of panels, one row a site; ``heads``: labels of the columns' axes."""
     plt = pyplot()
     width = (5.4 if len(heads) < 3 else 4.1) * len(heads)
@@ -321,7 +323,7 @@ def _page(path: Path, title: str, grid: Sequence[Sequence[Row | None]], heads: S
     return save(figure, path)
 
 
-def _panel(axis: Axes, row: Row | None, head: str) -> None:
+def _panel(axis: Axes, row: ScoreBeside | None, head: str) -> None:
     axis.tick_params(labelsize=8)
     axis.spines[["top", "right"]].set_visible(False)
     if row is None or row.score is None or row.run is None:
@@ -381,7 +383,7 @@ def _whole_years(axis: Axes, first: int, last: int) -> None:
         axis.set_xticks(np.arange(4 * first, 4 * last + 1) / 4.0, minor=True)
 
 
-def _thaw(path: Path, rows: Sequence[Row], lacking: Sequence[Row]) -> Path:
+def _thaw(path: Path, rows: Sequence[ScoreBeside], lacking: Sequence[ScoreBeside]) -> Path:
     """Active-layer thickness of the plateau's stations, simulated against observed; ``lacking``: stocks without data."""
     plt = pyplot()
     figure, axes = plt.subplots(

@@ -105,7 +105,7 @@ class Design:
             )
 
     def in_rate_precision(self, x: Array) -> Array:
-        """x in the precision that rates of the thawed layers are computed in."""
+        """A quantity in the precision that rates of the thawed layers are computed in."""
         return x if self.layer_rate_dtype is None else x.astype(self.layer_rate_dtype)
 
     def on(self, platform: str) -> Design:

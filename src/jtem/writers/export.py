@@ -180,7 +180,7 @@ def _copy_variable(array: netCDF4.Variable, target: netCDF4.Dataset, name: str, 
 
 
 @dataclass(frozen=True)
-class Target:
+class Wanted:
     """A variable of the protocol: its name in files, long name and unit, and the jtem variables that are summed to it."""
 
     name: str
@@ -193,22 +193,22 @@ class Target:
 
 _OUT, _INTO = "Carbon Mass Flux out of Atmosphere due to", "Carbon Mass Flux into Atmosphere due to"
 TARGETS = (
-    Target("gpp-total", f"{_OUT} Gross Primary Production on Land", "kg m-2 s-1", "monthly", ("gross_primary_production",)),
-    Target("npp-total", f"{_OUT} Net Primary Production on Land", "kg m-2 s-1", "monthly", ("net_primary_production",)),
-    Target("ra-total", f"{_INTO} Autotrophic (plant) Respiration on Land", "kg m-2 s-1", "monthly",
+    Wanted("gpp-total", f"{_OUT} Gross Primary Production on Land", "kg m-2 s-1", "monthly", ("gross_primary_production",)),
+    Wanted("npp-total", f"{_OUT} Net Primary Production on Land", "kg m-2 s-1", "monthly", ("net_primary_production",)),
+    Wanted("ra-total", f"{_INTO} Autotrophic (plant) Respiration on Land", "kg m-2 s-1", "monthly",
            ("autotrophic_respiration",)),
-    Target("rh-total", f"{_INTO} Heterotrophic Respiration on Land", "kg m-2 s-1", "monthly",
+    Wanted("rh-total", f"{_INTO} Heterotrophic Respiration on Land", "kg m-2 s-1", "monthly",
            ("heterotrophic_respiration",)),
-    Target("evap-total", "Evapotranspiration", "kg m-2 s-1", "monthly", ("evapotranspiration",)),
-    Target("qtot", "Total Runoff", "kg m-2 s-1", "monthly", ("runoff",)),
-    Target("tsl", "Temperature of Soil", "K", "monthly", ("soil_temperature",)),
-    Target("snd", "Snow Depth", "m", "monthly", ("snow_depth",)),
-    Target("swe", "Snow Water Equivalent", "kg m-2", "monthly", ("snowpack",)),
-    Target("cveg-total", "Carbon Mass in Vegetation", "kg m-2", "annual", ("vegetation_carbon",)),
-    Target("csoil-total", "Carbon Mass in Soil Pool", "kg m-2", "annual",
+    Wanted("evap-total", "Evapotranspiration", "kg m-2 s-1", "monthly", ("evapotranspiration",)),
+    Wanted("qtot", "Total Runoff", "kg m-2 s-1", "monthly", ("runoff",)),
+    Wanted("tsl", "Temperature of Soil", "K", "monthly", ("soil_temperature",)),
+    Wanted("snd", "Snow Depth", "m", "monthly", ("snow_depth",)),
+    Wanted("swe", "Snow Water Equivalent", "kg m-2", "monthly", ("snowpack",)),
+    Wanted("cveg-total", "Carbon Mass in Vegetation", "kg m-2", "annual", ("vegetation_carbon",)),
+    Wanted("csoil-total", "Carbon Mass in Soil Pool", "kg m-2", "annual",
            ("soil_carbon", "frozen_carbon", "thawed_permafrost_carbon"),
            "active pool, thawed and frozen permafrost; litter is part of the active pool"),
-    Target("thawdepth", "Maximum Thaw Depth", "m", "annual", ("active_layer_thickness",),
+    Wanted("thawdepth", "Maximum Thaw Depth", "m", "annual", ("active_layer_thickness",),
            "maximum of monthly profiles of soil temperature, not of daily ones"),
 )  # fmt: skip
 """What jtem has of the protocol's biomes and permafrost sectors (ISIMIP3b OutputData; long names and units as there)."""
@@ -276,7 +276,13 @@ def isimip(files: Sequence[Path], out: Path, words: Words, climates: Mapping[str
 
 
 def _isimip_file(
-    source: netCDF4.Dataset, path: Path, target: Target, names: Mapping[str, str], out: Path, words: Words, climate: str
+    source: netCDF4.Dataset,
+    path: Path,
+    target: Wanted,
+    names: Mapping[str, str],
+    out: Path,
+    words: Words,
+    climate: str,
 ) -> Path:
     years = np.asarray(source["year"][:])
     bias = (words.bias,) if words.round == "3b" else ()

@@ -172,10 +172,7 @@ def check_origin(
             f"make it again{anyhow}"
         )
     if "model_options" in other:
-        old, new = (
-            dict(word.partition(" = ")[::2] for word in str(text).split("; "))
-            for text in (said["model_options"], wanted["model_options"])
-        )
+        old, new = _words(said["model_options"]), _words(wanted["model_options"])
         name = next(name for name in (*new, *old) if old.get(name) != new.get(name))
         then, now = old.get(name, "the model's own"), new.get(name, "the model's own")
         raise InputError(
@@ -185,6 +182,15 @@ def check_origin(
         raise InputError(
             f"{where}: state is of other columns (places, communities or their shares); use the domain of the state{anyhow}"
         )
+
+
+def _words(options: object) -> dict[str, str]:
+    """Options of the model by name, of a text of ``assemble.origin``."""
+    found = {}
+    for word in str(options).split("; "):
+        name, _, value = word.partition(" = ")
+        found[name] = value
+    return found
 
 
 def state_arrays(state: PyTree) -> dict[str, np.ndarray]:

@@ -199,7 +199,7 @@ def units_metadata(unit: str) -> str:
 
 
 @dataclass(frozen=True)
-class Part:
+class Slab:
     """A piece of a file's variable: ``values`` (time, ..., cell), file units, NaN where missing, from cell ``first`` on.
 
     ``cut``: its first cell has columns before these; what they gave is to be added.
@@ -218,7 +218,7 @@ class Cells:
         self.grid = grid
         self.implausible: dict[str, str] = {}
 
-    def parts(self, name: str, frequency: str, columns: slice, values: np.ndarray) -> Iterator[Part]:
+    def parts(self, name: str, frequency: str, columns: slice, values: np.ndarray) -> Iterator[Slab]:
         """Pieces of one result (column, time, ...) in house units: converted and summed over the columns of a cell."""
         if name == "active_layer_thickness":
             frozen = np.where(np.isfinite(values), values < PERMAFROST_THAW_LIMIT, np.nan)
@@ -234,9 +234,9 @@ class Cells:
         summed = np.moveaxis(np.add.reduceat(values * weights, starts, axis=0), 0, -1)
         first = int(cells[0])
         cut = columns.start > 0 and self.grid.column_cell[columns.start - 1] == first
-        yield Part(variable, summed, first, bool(cut))
+        yield Slab(variable, summed, first, bool(cut))
 
-    def put(self, part: Part, array: Any, where: slice, stage: StageLike, years: slice) -> None:
+    def put(self, part: Slab, array: Any, where: slice, stage: StageLike, years: slice) -> None:
         """Write a piece into ``array`` (time, ..., cell) at the times ``where``; missing values become ``FILL``."""
         values, cells = part.values, slice(part.first, part.first + part.values.shape[-1])
         if part.cut:
@@ -245,7 +245,7 @@ class Cells:
         self._check_range(part, values, stage, years)
         array[where, ..., cells] = np.where(np.isfinite(values), values, FILL).astype(array.dtype)
 
-    def _check_range(self, part: Part, values: np.ndarray, stage: StageLike, years: slice) -> None:
+    def _check_range(self, part: Slab, values: np.ndarray, stage: StageLike, years: slice) -> None:
         variable = part.variable
         bad = (values < variable.low) | (values > variable.high)
         if variable.name in self.implausible or not bad.any():

@@ -151,7 +151,7 @@ def _eliminate(
     below: int,
     above: int,
 ) -> tuple[Float[Array, "layer *cells"], Float[Array, "layer *cells"]]:
-    """p and r after layers ``below - 1`` up to ``above`` are eliminated: their rows one layer above each."""
+    """Rows p and r after layers ``below - 1`` up to ``above`` are eliminated: their rows one layer above each."""
 
     def up(j: Array, carry: tuple[Array, ...]) -> tuple[Array, ...]:
         p, r, p_all, r_all = carry

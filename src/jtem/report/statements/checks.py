@@ -22,7 +22,7 @@ VEGETATION, SOIL = "vegetation_carbon", "soil_carbon"
 THAWED_RH, ACTIVE_RH = "heterotrophic_respiration_thawed_permafrost", "heterotrophic_respiration_active_layer"
 
 
-class Outcome(NamedTuple):
+class Judgement(NamedTuple):
     """The numbers compared, and whether the sentence holds of them."""
 
     numbers: str
@@ -35,41 +35,41 @@ class Statement:
 
     place: str
     text: str
-    check: Callable[[View], Outcome]
+    check: Callable[[View], Judgement]
     scenario: int | str = "each"
 
 
 # --- comparisons -----------------------------------------------------------------------------------------------------
 
 
-def more(a: float, b: float) -> Outcome:
+def more(a: float, b: float) -> Judgement:
     """``a`` is larger than ``b``."""
-    return Outcome(f"{a:.4g} > {b:.4g}", bool(a > b))
+    return Judgement(f"{a:.4g} > {b:.4g}", bool(a > b))
 
 
-def rises(a: float) -> Outcome:
+def rises(a: float) -> Judgement:
     """``a`` is above zero."""
     return more(a, 0.0)
 
 
-def falls(a: float) -> Outcome:
+def falls(a: float) -> Judgement:
     """``a`` is below zero."""
     return more(0.0, a)
 
 
-def within(low: float, a: float, high: float) -> Outcome:
+def within(low: float, a: float, high: float) -> Judgement:
     """``a`` lies between the bounds."""
-    return Outcome(f"{low:.4g} <= {a:.4g} <= {high:.4g}", bool(low <= a <= high))
+    return Judgement(f"{low:.4g} <= {a:.4g} <= {high:.4g}", bool(low <= a <= high))
 
 
-def falling(values: np.ndarray) -> Outcome:
+def falling(values: np.ndarray) -> Judgement:
     """Each value is smaller than the one before."""
-    return Outcome(" > ".join(f"{v:.4g}" for v in values), bool(np.all(np.diff(values) < 0)))
+    return Judgement(" > ".join(f"{v:.4g}" for v in values), bool(np.all(np.diff(values) < 0)))
 
 
-def every(*outcomes: Outcome) -> Outcome:
+def every(*outcomes: Judgement) -> Judgement:
     """All hold."""
-    return Outcome("; ".join(o.numbers for o in outcomes), all(o.holds for o in outcomes))
+    return Judgement("; ".join(o.numbers for o in outcomes), all(o.holds for o in outcomes))
 
 
 def ratio(a: float, b: float) -> float:

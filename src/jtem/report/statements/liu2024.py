@@ -12,7 +12,7 @@ from jtem.report.statements.checks import (
     SOIL,
     THAWED_RH,
     VEGETATION,
-    Outcome,
+    Judgement,
     Statement,
     View,
     every,
@@ -41,19 +41,19 @@ def _others(v: View, name: str, *besides: str) -> float:
     return max(v.summed(name, run) for run in (*SINGLES, *PAIRS) if run in v.f.names and run not in besides)
 
 
-def _largest(v: View, name: str, which: str) -> Outcome:
+def _largest(v: View, name: str, which: str) -> Judgement:
     """A run has the largest effect on a summed flux."""
     return more(v.summed(name, which), _others(v, name, which))
 
 
-def _second(v: View, name: str, first: str, second: str) -> Outcome:
+def _second(v: View, name: str, first: str, second: str) -> Judgement:
     return every(
         more(v.summed(name, first), v.summed(name, second)),
         more(v.summed(name, second), _others(v, name, first, second)),
     )
 
 
-def _pairs_above(v: View, name: str, besides: tuple[str, ...] = ()) -> Outcome:
+def _pairs_above(v: View, name: str, besides: tuple[str, ...] = ()) -> Judgement:
     return every(
         *(
             more(v.summed(name, pair), max(v.summed(name, one) for one in singles))
@@ -88,7 +88,7 @@ def _mineralised(v: View) -> float:
     return v.summed("net_nitrogen_mineralization")
 
 
-def _deep_thaw(v: View) -> Outcome:
+def _deep_thaw(v: View) -> Judgement:
     first = v.f.get(v.scenario, v.trans).active_layer[0]
     known = v.f.chosen & np.isfinite(first)
     return more(float(v.f.area[known & (first > 1.0)].sum() / v.f.area[known].sum()), 1 / 3)

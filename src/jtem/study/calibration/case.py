@@ -43,4 +43,4 @@ class Case:
     inputs: tuple[str, ...]
     notes: tuple[str, ...]
     search: Settings
-    posterior: sampling.Settings | None
+    posterior: sampling.Sampling | None

@@ -304,7 +304,7 @@ class Search:
 
 
 @dataclass(frozen=True)
-class Fit:
+class Minimum:
     """Where a search ended and what the data say about the parameters there.
 
     ``x`` (p,), ``residual`` (m,), ``jacobian`` (m, p) at the end; ``history``: misfit at the start and after each accepted
@@ -380,7 +380,7 @@ def _decompose(jacobian: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     return singular, right
 
 
-def summary(fit: Fit, transform: Transform, covariance: np.ndarray | None = None) -> list[dict[str, float | str]]:
+def summary(fit: Minimum, transform: Transform, covariance: np.ndarray | None = None) -> list[dict[str, float | str]]:
     """One row a parameter: name, value, standard_error (first order), lower and upper end of the 95 % interval, bound.
 
     ``covariance`` (p, p) in free coordinates, by default ``fit.covariance()``. ``bound`` is "lower" or "upper" where the
@@ -404,11 +404,11 @@ def summary(fit: Fit, transform: Transform, covariance: np.ndarray | None = None
     ]
 
 
-def fit_of(search: Search) -> Fit:
+def fit_of(search: Search) -> Minimum:
     """The result of a search; raises ``ValueError`` where it never had finite residuals and a Jacobian."""
     if search.residual is None or search.jacobian is None:
         raise ValueError(f"the search has no result: {REASONS[search.reason]}")
-    return Fit(
+    return Minimum(
         x=search.x,
         cost=search.cost,
         residual=search.residual,
@@ -429,7 +429,7 @@ def minimise(
     start: np.ndarray | Search,
     rules: Rules | None = None,
     report: Callable[[Search], None] | None = None,
-) -> Fit:
+) -> Minimum:
     """Lowest sum of squares from one start: ``residual`` (p,) -> (m,), ``jacobian`` (p,) -> (m, p).
 
     ``start``: x (p,) or a :class:`Search` to go on with. ``report`` is called at the start and after each accepted step, when

@@ -64,7 +64,7 @@ class Observation:
 
 
 @dataclass(frozen=True)
-class Problem:
+class PestProblem:
     """Parameters and observations of one calibration."""
 
     parameters: tuple[Parameter, ...]
@@ -121,7 +121,7 @@ def read_names(path: Path | str) -> dict[str, dict[str, str]]:
 
 
 def write(
-    problem: Problem,
+    problem: PestProblem,
     folder: Path | str,
     case: str,
     command: str,
@@ -199,7 +199,7 @@ def write(
     return paths
 
 
-def check(problem: Problem) -> None:
+def check(problem: PestProblem) -> None:
     """Raise ``InputError`` for what PEST would refuse or misread."""
     if not problem.parameters or not problem.observations:
         raise InputError("a PEST problem needs parameters and observations; name at least one of each")
@@ -283,7 +283,7 @@ def read_values(path: Path | str, names: Sequence[str]) -> dict[str, float]:
     return {name: float(found[name]) for name in names}
 
 
-def write_simulated(problem: Problem, values: Iterable[float], path: Path | str) -> None:
+def write_simulated(problem: PestProblem, values: Iterable[float], path: Path | str) -> None:
     """Write the model output that the instructions read: one line "name value" for each observation, in order."""
     seen = short_names([o.name for o in problem.observations], OBSERVATION_LENGTH)
     lines = [f"{seen[o.name]} {float(v):.15e}" for o, v in zip(problem.observations, values, strict=True)]
@@ -360,7 +360,7 @@ def read_parameters(path: Path | str, names: Path | str | None = None) -> dict[s
     return values
 
 
-def read_control(path: Path | str, names: Path | str | None = None) -> Problem:
+def read_control(path: Path | str, names: Path | str | None = None) -> PestProblem:
     """Parameters and observations of a PEST control file (version 1), with long names where a names file is there.
 
     Reads files of other programs too: without a names file the names stay as they are; tied parameters count as fixed.
@@ -421,7 +421,7 @@ def read_control(path: Path | str, names: Path | str | None = None) -> Problem:
             f"{path}: {len(parameters)} parameters and {len(seen)} observations, the control data say {count} and "
             f"{observations}; correct the counts"
         )
-    return Problem(tuple(parameters), tuple(seen))
+    return PestProblem(tuple(parameters), tuple(seen))
 
 
 def _priors(rows: Sequence[Sequence[str]], path: Path) -> dict[str, tuple[float, float]]:
@@ -441,7 +441,7 @@ def _priors(rows: Sequence[Sequence[str]], path: Path) -> dict[str, tuple[float,
 # --- the model of a calibration --------------------------------------------------------------------------------------
 
 
-def problem_of(model: Model, first_year: int) -> Problem:
+def problem_of(model: Model, first_year: int) -> PestProblem:
     """The same problem for PEST: every coordinate a parameter, every observation that is there with its weight.
 
     ``first_year``: of history. Observations that are not fitted, and bounds, which PEST has not, have the weight 0.
@@ -468,7 +468,7 @@ def problem_of(model: Model, first_year: int) -> Problem:
         )
         for k in np.flatnonzero(np.isfinite(o.value))
     )
-    return Problem(parameters, observations)
+    return PestProblem(parameters, observations)
 
 
 def simulated(model: Model, values: Mapping[str, float]) -> np.ndarray:

@@ -20,7 +20,7 @@ from jtem.study.calibration.search import Outcome, identity
 DRAWS = "posterior.npz"
 
 
-def settings_of(case: Case) -> sampling.Settings:
+def settings_of(case: Case) -> sampling.Sampling:
     """The settings of a case with [posterior]."""
     assert case.posterior is not None
     return case.posterior
@@ -121,7 +121,7 @@ def sample(
 
 def write_posterior(
     case: Case, outcome: Outcome, draws: sampling.Draws, folder: Path
-) -> tuple[list[sampling.Summary], list[str]]:
+) -> tuple[list[sampling.PosteriorSummary], list[str]]:
     """``posterior.csv`` (without the warm-up), ``posterior_summary.csv`` beside the Laplace values, in the
     coordinates' own units; returns the summary and sentences of warning.
     """

@@ -46,7 +46,7 @@ def library() -> ModuleType:
 
 
 @dataclass(frozen=True)
-class Settings:
+class Sampling:
     """``samples`` draws kept of each of ``chains`` chains after ``warmup`` draws. ``max_depth``: doublings of a trajectory at
     most, 2^depth - 1 gradients a draw. ``target_acceptance``: what the step size is adapted to.
     """
@@ -100,7 +100,7 @@ class _Adaptation(NamedTuple):
     mass: PyTree
 
 
-def _programs(log_density: Density, settings: Settings, size: int, dtype: DTypeLike) -> tuple[Callable, Callable]:
+def _programs(log_density: Density, settings: Sampling, size: int, dtype: DTypeLike) -> tuple[Callable, Callable]:
     """``begin`` (z, log-density, its gradient by z) -> state and ``go_on`` (state, first, count, key, geometry, arguments) ->
     state and a block of draws, of which ``count`` are made.
     """
@@ -185,7 +185,7 @@ def sample(
     log_density: Density,
     centre: np.ndarray,
     covariance: np.ndarray,
-    settings: Settings,
+    settings: Sampling,
     *,
     arguments: tuple = (),
     dtype: DTypeLike = np.float64,
@@ -290,7 +290,7 @@ def _start(of: Callable, z: np.ndarray, centre: np.ndarray, factor: np.ndarray) 
 
 
 @dataclass(frozen=True)
-class Summary:
+class PosteriorSummary:
     """One coordinate's draws, all chains together: mean, standard deviation, 2.5, 50 and 97.5 % quantiles, rank-normalised
     split R-hat and bulk effective sample size (Vehtari et al. 2021, Bayesian Analysis 16, 667-718).
     """
@@ -305,9 +305,9 @@ class Summary:
     effective: float
 
 
-def summarise(names: Sequence[str], values: np.ndarray) -> list[Summary]:
-    """One :class:`Summary` a coordinate of ``values`` (chain, draw, coordinate), at least 2 chains and 4 draws; units are
-    the values' own. R-hat and effective sample size: blackjax. Raises ``InputError`` without blackjax.
+def summarise(names: Sequence[str], values: np.ndarray) -> list[PosteriorSummary]:
+    """One :class:`PosteriorSummary` a coordinate of ``values`` (chain, draw, coordinate), at least 2 chains and 4 draws; units
+    are the values' own. R-hat and effective sample size: blackjax. Raises ``InputError`` without blackjax.
     """
     blackjax = library()
     with jax.numpy_dtype_promotion("standard"), jax.numpy_rank_promotion("allow"):
@@ -319,7 +319,7 @@ def summarise(names: Sequence[str], values: np.ndarray) -> list[Summary]:
     lower, median, upper = np.quantile(flat, [0.025, 0.5, 0.975], axis=0)
     mean, deviation = flat.mean(axis=0), flat.std(axis=0, ddof=1)
     return [
-        Summary(
+        PosteriorSummary(
             name,
             *(float(part[k]) for part in (mean, deviation, lower, median, upper, r_hat, effective)),
         )
@@ -327,7 +327,7 @@ def summarise(names: Sequence[str], values: np.ndarray) -> list[Summary]:
     ]
 
 
-def warnings(draws: Draws, found: Sequence[Summary], settings: Settings) -> list[str]:
+def warnings(draws: Draws, found: Sequence[PosteriorSummary], settings: Sampling) -> list[str]:
     """Sentences about draws without warm-up that should not be trusted as they are."""
     said = []
     divergent = int(draws.divergent.sum())

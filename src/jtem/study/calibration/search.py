@@ -27,7 +27,7 @@ STATE = "search.json"
 class Outcome:
     """The best fit, the others' ends and what it cost."""
 
-    fit: least_squares.Fit
+    fit: least_squares.Minimum
     searches: tuple[least_squares.Search, ...]
     seconds: float
     first_misfit: float
@@ -229,5 +229,5 @@ def by_gradient(case: Case, path: Path, resume: bool, say: Callable[[str], None]
     best = min(ends, key=lambda end: end.cost)
     x, history, reason = best.best_x, tuple(best.history), "decrease" if best.ended else "iterations"
     residual, jacobian = model.residuals(x[None])[0], model.jacobian(x[None])[0]
-    found = least_squares.Fit(x, best.cost, residual, jacobian, history, best.runs, best.runs, reason)
+    found = least_squares.Minimum(x, best.cost, residual, jacobian, history, best.runs, best.runs, reason)
     return Outcome(found, (), spent + time.perf_counter() - begin, ends[0].history[0], settings.method)
