@@ -346,7 +346,15 @@ def sub_step(
     column, content = contents_per_step(properties, per_step), enthalpy * per_step
     phi = column.liquid_share(content)
     content, temperature, above, below = implicit_step(
-        content, phi, surface_temperature, snow_resistance, column, properties, design.sweeps, design.on_gpu, design.swept
+        content,
+        phi,
+        surface_temperature,
+        snow_resistance,
+        column,
+        properties,
+        design.sweeps,
+        design.on_gpu,
+        design.swept,
     )
     flux = (surface_temperature - temperature[0]) / (above[0] + below[0])
     return content / per_step, temperature, flux
