@@ -21,6 +21,7 @@ parser.add_argument("--precisions", nargs="+", default=["mixed", "float64", "flo
 parser.add_argument("--scheme", default="layered")
 parser.add_argument("--devices", type=int, default=0, help="CPU devices (default: all cores)")
 parser.add_argument("--seconds", type=float, default=3.0, help="aim for about this long a measurement")
+parser.add_argument("--fast", action="store_true", help="numerics fast with five sub-steps of soil heat")
 parser.add_argument("--no-gradient", action="store_true")
 arguments = parser.parse_args(None if __name__ == "__main__" else [])
 
@@ -39,9 +40,12 @@ import jax.numpy as jnp  # noqa: E402
 import numpy as np  # noqa: E402
 
 from jtem import parameters, run, step  # noqa: E402
+from jtem.assemble import model  # noqa: E402
 from jtem.constants import WATTS_TO_TEM_RADIATION  # noqa: E402
 from jtem.files import data_path  # noqa: E402
 from jtem.physics import permafrost, radiation  # noqa: E402
+from jtem.plan import toml  # noqa: E402
+from jtem.plan.model import ModelSection  # noqa: E402
 from jtem.state import Cell, Climate  # noqa: E402
 
 PRECISIONS = {"mixed": ("float32", "float64"), "float64": ("float64", "float64"), "float32": ("float32", "float32")}
@@ -55,6 +59,16 @@ SELECTION = run.Selection(
         ("soil_carbon", "last"),
     )
 )
+
+
+def design_of(heat: str, pools: str) -> step.Design:
+    """What is measured, as the words of a plan make it."""
+    plain = step.Design(permafrost=permafrost.SCHEMES[arguments.scheme], heat_dtype=heat, pool_dtype=pools)
+    if not arguments.fast:
+        return plain
+    precision = next(name for name, pair in PRECISIONS.items() if pair == (heat, pools))
+    section = {"permafrost": arguments.scheme, "precision": precision, "numerics": "fast", "heat_substeps": 5}
+    return model.design(toml.fill_section(section, ModelSection, "throughput"), "throughput")
 
 
 def domain(count: int, years: int, dtype: str):
@@ -109,7 +123,7 @@ def working_memory(compiled) -> float:
 def measure(count: int, precision: str, results: dict[str, float]) -> None:
     """One row: forward and gradient at one number of cells and one precision."""
     heat, pools = PRECISIONS[precision]
-    design = step.Design(permafrost=permafrost.SCHEMES[arguments.scheme], heat_dtype=heat, pool_dtype=pools)
+    design = design_of(heat, pools)
     devices = tuple(jax.local_devices()) if count >= len(jax.local_devices()) else (jax.local_devices()[0],)
     padded = count + (-count % len(devices))
     years = int(np.clip(arguments.seconds * 15000 * len(devices) / max(padded, 30), 2, 30))
@@ -154,7 +168,7 @@ def measure(count: int, precision: str, results: dict[str, float]) -> None:
 def measure_spin_up(count: int, precision: str, results: dict[str, float]) -> None:
     """60 years of heat and 1,000 years of carbon on it, as the spin-up of a run does."""
     heat, pools = PRECISIONS[precision]
-    design = step.Design(permafrost=permafrost.SCHEMES[arguments.scheme], heat_dtype=heat, pool_dtype=pools)
+    design = design_of(heat, pools)
     devices = tuple(jax.local_devices())
     padded = count + (-count % len(devices))
     tree = parameters.build(step.Parameters, TABLE, pools)

@@ -351,6 +351,13 @@ def test_open_nitrogen_and_baseline_close():
     assert result[3]["nitrogen_loss"].max() > 0.0
 
 
+def test_fast_rates_of_thawed_layers_close():
+    """Rates in the precision of heat move pools in theirs: budgets close as ever."""
+    check_budgets(
+        *simulate("layered", "float32", "float64", layer_rate_dtype="float32", deep_nitrogen_losses=True), 1e-9
+    )
+
+
 @pytest.mark.parametrize("scheme", ["layered", "thaw_ratio"])
 def test_float32_closes_to_its_own_precision(scheme):
     before, after, climate, month, year = simulate(scheme, "float32", "float32")

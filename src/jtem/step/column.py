@@ -108,6 +108,10 @@ class Design:
         """A quantity in the precision that rates of the thawed layers are computed in."""
         return x if self.layer_rate_dtype is None else x.astype(self.layer_rate_dtype)
 
+    def in_pool_precision(self, x: Array) -> Array:
+        """A quantity of the thawed layers in the precision of the pools that it changes."""
+        return x if self.layer_rate_dtype is None else x.astype(self.pool_dtype)
+
     def on(self, platform: str) -> Design:
         """The same model as it runs best on JAX's ``platform``: on a "gpu" soil heat's sub-steps are kernels of their own."""
         if self.thermal is None or self.thermal.on_gpu == (platform == "gpu"):

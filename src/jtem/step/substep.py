@@ -194,7 +194,7 @@ def _soil(pools: Pools, month: Drivers, column: Column, design: Design) -> _Soil
     if design.permafrost.root_zone_concentration:
         layer_concentration = each(concentration)
     layer_respired = store.thawed_carbon * month.layer_loss
-    layer_net, layer_gross, layer_immobilized = mineralization(
+    mineralized = mineralization(
         respiration=rate(layer_respired),
         carbon=rate(store.thawed_carbon),
         organic_nitrogen=rate(store.thawed_organic_nitrogen),
@@ -204,6 +204,7 @@ def _soil(pools: Pools, month: Drivers, column: Column, design: Design) -> _Soil
         decay_share=each(column.decay),
         soil_cn=each(d.soil_cn),
     )
+    layer_net, layer_gross, layer_immobilized = map(design.in_pool_precision, mineralized)
     return _Soil(
         respired=respired,
         net=net,
