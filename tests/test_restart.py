@@ -231,6 +231,9 @@ def test_a_run_goes_on_from_its_states(method, folder):
 
 
 @pytest.mark.slow
+@pytest.mark.xfail(
+    strict=True, reason="the last December of a stage goes on to its own value, not to the next stage's January"
+)
 def test_cutting_a_history_anywhere_changes_no_bit(folder):
     """A history of seven years, and every cut of it into a history and a scenario: the same years (blocks of two: some rest)."""
     plain = PLAN.partition("[permafrost]")[0].replace("layered_concentration", "thaw_ratio").replace(
