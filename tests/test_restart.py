@@ -261,7 +261,7 @@ def test_cutting_a_history_anywhere_changes_no_bit(folder):
 @pytest.mark.slow
 def test_layouts_that_are_said_to_have_the_same_bits_have_them(folder):
     """Chunks, devices and padding: bitwise where ``layout.described`` says the same, to 1e-6 of the largest where not."""
-    text = PLAN.replace('sites = ["Toolik", "Bonanza Creek"]', 'domain = "pan_arctic"\nstride = 7').replace(
+    text = PLAN.replace('sites = ["Toolik", "Bonanza Creek"]', 'domain = "pan_arctic"\nstride = 4').replace(
         "layered_concentration", "layered"
     )
     runs = {

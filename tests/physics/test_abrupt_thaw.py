@@ -138,7 +138,9 @@ def test_frozen_matter_above_the_depth_of_exposure():
     ratio = permafrost.empty_store(1, a(0.95))
     assert float(permafrost.reservoir_above(ratio, a(0.5), p)[0]) == 0.0
     assert float(permafrost.reservoir_above(ratio, p.profile_maximum_depth, p)[0]) == pytest.approx(1.0)
-    assert 0.0 < float(permafrost.reservoir_above(ratio, a(3.0), p)[0]) < 1.0
+    share = [float(permafrost.profile_share(a(z), p)) for z in (0.95, 3.0, float(p.profile_maximum_depth))]
+    found = float(permafrost.reservoir_above(ratio, a(3.0), p)[0])
+    assert found == pytest.approx((share[1] - share[0]) / (share[2] - share[0])) and 0.0 < found < 1.0
     assert permafrost.nothing_above(permafrost.empty_store(0, a(1.0)), a(3.0), p).size == 0
 
 

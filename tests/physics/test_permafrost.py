@@ -139,6 +139,9 @@ def test_p7_a_hyperbola_is_found_again_and_layers_keep_the_stocks():
     amplitude, half, falling = pf.fitted_hyperbola(depth, (40.0 * depth / (0.7 + depth))[None])
     close([amplitude[0], half[0]], [40.0, 0.7])
     assert falling.all()
+    for slope, intercept in ((2.0, -0.1), (-0.1, 2.0)):  # z/C rises from below zero, or falls: no hyperbola
+        ratio = slope * depth + intercept
+        assert not pf.fitted_hyperbola(depth, (depth / ratio)[None])[2].any()
     stocks = np.diff(40.0 * depth / (0.7 + depth), prepend=0.0)
     found = pf.layers_from_intervals(stocks[None])[0]
     close([found[:3].sum(), found[3:10].sum(), found[10:15].sum(), found[15:20].sum()], stocks)

@@ -531,7 +531,7 @@ def test_anderson_leaps_no_further_than_asked(target):
     np.testing.assert_allclose(far, plain, rtol=1e-12)
 
 
-@pytest.mark.parametrize(("mean", "kind"), [(-4.0, "frozen"), (3.0, "thawed")])
+@pytest.mark.parametrize(("mean", "kind"), [(-4.0, "frozen"), (0.0, "thawed"), (3.0, "thawed")])
 def test_the_deep_profile_is_reset_to_the_heat_flux_from_below(mean, kind):
     """Below the layer at 2 m each is warmer than the one above by the flux times the halves of resistance between them (H12)."""
     rows = jax.tree.map(lambda x: x[0], five_columns()[0])

@@ -117,6 +117,7 @@ def test_w6_w7_w8_by_hand():
     close([out.available_water, out.saturation, out.runoff], [240.0, 0.6, 0.5 * 19.25 + 0.1 * 7.75])
     close([new.previous_air_temperature, new.air_temperature_two_months_ago], [2.0, -4.0])
     close(balance(stores(), 0.0, 2.0, 0.0)[1].volumetric_moisture, 0.001)
+    close(balance(stores(soil_water=360.0), 0.5, 2.0, 0.0)[1].rain_percolation, 0.5)  # of little rain, too
     close(balance(stores(soil_water=120.0), 5.0, 2.0, 50.0)[1].evapotranspiration, 5.0)  # no more than there is
 
 
@@ -181,6 +182,9 @@ def test_w11_by_hand():
     close([frozen.upper_available, frozen.lower_available, frozen.lower_capacity], [7.5, 0.0, 0.0])
     thin = layers(280.0, 50.0, soil=dataclasses.replace(SOIL, field_capacity=a(0.1)))
     close([thin.upper_capacity, thin.lower_capacity], [1.0, 0.0])
+    none = layers(280.0, 50.0, soil=dataclasses.replace(SOIL, field_capacity=a(0.09)))  # below the wilting point
+    close([none.upper_capacity, none.lower_capacity], [1.0, 0.0])
+    close(layers(280.0, 50.0, 0.05, 0.1).lower_thawed, 0.0)  # roots in less than is thawed above
     autumn = layers(280.0, 50.0, 1.0, 0.0)  # the top froze, a metre below has not
     close([autumn.upper_thawed, autumn.lower_thawed], [0.25, 1.0])
     shallow = dataclasses.replace(SOIL, rooting_depth=a(0.1))
@@ -293,6 +297,10 @@ def test_p6_of_two_layers_is_the_lower_ones():
     state = dataclasses.replace(stores(soil_water=330.0, frozen_water=90.0), upper_water=a(35.0))
     new, _ = water.expose_water(state, a(1.05), SOIL)  # five mm fit below, 11.5 go above
     close([new.soil_water, new.upper_water], [346.5, 46.5])
+    shallow = dataclasses.replace(SOIL, rooting_depth=a(0.7))  # half a metre below: 150 mm at most
+    state = dataclasses.replace(stores(soil_water=180.0, frozen_water=90.0), upper_water=a(35.0))
+    new, _ = water.expose_water(state, a(1.1), shallow)
+    close([new.soil_water, new.upper_water], [198.0, 48.0])
 
 
 def test_slopes_of_two_layers_are_those_of_differences():
