@@ -132,7 +132,7 @@ class Absent:
 
     @pytest.fixture(scope="session")
     def shared_data(self) -> Path:
-        pytest.skip("not for mutants")
+        pytest.skip("mutants are judged by tests that need no shared data")
 
 
 def _quietly(folder: Path, files: Sequence[str]) -> None:

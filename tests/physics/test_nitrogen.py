@@ -119,10 +119,10 @@ def test_n12_a_store_that_lasts_the_season_by_hand():
     close(
         [found.net_primary_production, found.growth_respiration, found.gross_primary_production],
         [20.0, 5.0, 45.0],
-        rtol=1e-6,
+        rtol=1e-8,  # the step of 1e-9 months itself
     )
     close(
-        [found.mobilization, found.labile_uptake, found.structural_uptake], [0.25, 0.5 * (1 - 1 / 16), 0.0], rtol=1e-6
+        [found.mobilization, found.labile_uptake, found.structural_uptake], [0.25, 0.5 * (1 - 1 / 16), 0.0], rtol=1e-8
     )
     close([found.resorption, found.litterfall_nitrogen], [0.08, 0.4])
     slow = couple(nitrogen.couple_by_store, labile_nitrogen=1.0)  # a quarter of a month of the rate 1/4 month-1

@@ -214,7 +214,7 @@ def couple_by_store(
 ) -> PlantNitrogenFluxes:
     """:func:`couple` where labile nitrogen lasts the season (docs/model.md#n12); same arguments, units and results.
 
-    All nitrogen taken up goes to the labile store, growth draws on it: ``NPP = s NPP_pot``, ``s = N_l/(N_l + k N_s)``, and a full
+    All nitrogen taken up goes to the labile store, growth draws on it: ``NPP = s NPP_pot``, ``s = N_l/(N_l + k N_v)``, and a full
     store takes up less, ``Nup_pot (1 - s^2)``. Months then share what the year takes up, in place of each living on its own
     uptake. The step's loss of the store is exponential, so that growth never uses more than there is. Our form.
     """
