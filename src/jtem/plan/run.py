@@ -86,7 +86,8 @@ class DomainSection:
         "Soil carbon of a site in kg m-2, in 0-0.3, 0.3-1, 1-2 and 2-3 m.", (), gaps=True
     )
     nitrogen_deposition: str = setting(
-        "Table of years and nitrogen deposition in gN m-2 a year, of all cells; needs nitrogen = open of [model].", ""
+        "Table of years and nitrogen deposition, its unit in the header, of all cells; needs nitrogen = open of [model].",
+        "",
     )
     fill: str = choice("What stands where months of a site's table are missing.", ("", "mean"), "")
 
