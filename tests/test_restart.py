@@ -71,7 +71,8 @@ double = true
 chunk_columns = 2
 block_years = 2
 """
-DEPOSITION = "year,deposition (gN m-2 a-1)\n" + "".join(f"{year},{0.1 + 0.01 * (year - 1990):.2f}\n" for year in range(1990, 2020))
+HEADER = "year,deposition (gN m-2 a-1)\n"
+DEPOSITION = HEADER + "".join(f"{year},{0.1 + 0.01 * (year - 1990):.2f}\n" for year in range(1990, 2020))
 
 
 @pytest.fixture
