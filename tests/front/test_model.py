@@ -98,6 +98,22 @@ def test_jtem_site_runs_a_table_and_leaves_its_plan(table, tmp_path, monkeypatch
     assert capsys.readouterr().err.endswith("tower.csv: latitude is missing; give it in degrees\n")
 
 
+@pytest.mark.slow
+def test_jtem_site_needs_no_table_where_climate_is_emulated(tmp_path, monkeypatch, capsys):
+    """A place alone; elevation, soil, vegetation and climate from the embedded fields."""
+    pytest.importorskip("matplotlib", reason="needs the extra 'plots'")
+    monkeypatch.chdir(tmp_path)
+    words = ["--lat", "67.0", "--lon", "-155.5", "--years", "2000", "2009", "--out", "out"]
+    assert main(["site", *words]) == 0, capsys.readouterr().err
+    said = capsys.readouterr().out
+    assert "emulated climate" in said and "net primary production" in said
+    assert (tmp_path / "out" / "overview.png").stat().st_size > 10_000
+    annual = jtem.load("out").annual
+    assert annual.sizes["time"] == 10 and float(annual["gpp"].min()) > 0
+    assert main(["run", "out/plan.toml", "--out", "again"]) == 0, capsys.readouterr().err
+    xr.testing.assert_equal(jtem.load("again").annual["nep"], annual["nep"])
+
+
 @pytest.mark.parametrize(
     ("header", "left_out", "says"),
     [
@@ -261,6 +277,33 @@ def test_gradients_equal_central_differences_of_runs(place):
     assert by_climate["co2"].dims == ("year",)
     _, by_profile = model.gradient(quantity, wrt="initial profile", years=years)
     assert by_profile.dims == ("layer",) and np.all(by_profile.values == 0)  # no frozen store
+
+
+@pytest.mark.slow
+def test_the_gradient_by_the_initial_profile_is_that_of_runs():
+    """Observed carbon of 0.3-1 m, a part of which thaws after the base years."""
+    frame = places.months()
+    frame[places.HEADER[0]] += np.where(frame["year"] > 2000, 0.4 * (frame["year"] - 2000), 0.0).round(3)
+    quantity, years, base = "sum rh 2003-2009", (1995, 2009), (1996, 2000)
+
+    def model(carbon):
+        here = jtem.site(frame, **places.PLACE, soil_organic_carbon=(15.0, carbon, 30.0, 20.0))
+        return jtem.Model(here, permafrost="layered", precision="float64")
+
+    def value(of):
+        annual = of.run(years=years, base_years=base, annual=["rh"], monthly=[]).annual["rh"]
+        return float(annual.sel(time=slice("2003", "2009")).sum() * SECONDS_IN_YEAR * 1e3)
+
+    def profile(of):
+        return np.asarray(of.setup.prepared(of.setup.sections(years=years)).experiment.columns.soil_carbon_profile)[0]
+
+    total, slope = model(25.0).gradient(quantity, wrt="initial profile", years=years, base_years=base)
+    less, more = model(24.0), model(26.0)
+    np.testing.assert_allclose(float(total), value(model(25.0)), rtol=1e-9)
+    by_runs = value(more) - value(less)
+    assert by_runs > 1.0  # gC m-2: carbon of this interval thaws
+    # decomposition is nearly linear in what is there; what microbes then lack of nitrogen bends it
+    np.testing.assert_allclose(slope.values @ (profile(more) - profile(less)), by_runs, rtol=1e-3)
 
 
 @pytest.mark.slow

@@ -97,7 +97,8 @@ def command_site(arguments: argparse.Namespace) -> int:
     print(f"{len(written)} files and plan.toml in {folder}")
     if not arguments.no_figures:
         print(figure(result, folder))
-    return FAILED_CELLS if result.failed else DONE
+    balanced = result.spin_up is None or bool(result.spin_up["closed"].any())
+    return DONE if balanced and not result.failed else FAILED_CELLS
 
 
 def summary(result: Result) -> str:
