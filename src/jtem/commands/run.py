@@ -216,9 +216,10 @@ def execute(prepared: Prepared, folder: Path, way: Way) -> tuple[int, Summary]:
 
 
 def report_failed(grid: Grid, summary: Summary) -> int:
-    """Name failed cells; exit code 1 if there are any, or where the spin-up closed no column."""
+    """Name failed cells; exit code 1 if there are any, or where an equilibrium was asked for and no column is near it."""
+    report = summary.spin_up
     if not summary.failed:
-        return FAILED_CELLS if unbalanced(summary.spin_up) else DONE
+        return FAILED_CELLS if report is not None and report.method == "equilibrium" and unbalanced(report) else DONE
     print(f"{len(summary.failed)} of {grid.column_cell.size} columns failed (missing in the files):", file=sys.stderr)
     for column, reason in list(summary.failed.items())[:20]:
         cell = grid.column_cell[column]
@@ -228,9 +229,9 @@ def report_failed(grid: Grid, summary: Summary) -> int:
     return FAILED_CELLS
 
 
-def unbalanced(report: SpinUpReport | None) -> bool:
+def unbalanced(report: SpinUpReport) -> bool:
     """Whether a spin-up left no column in balance."""
-    return report is not None and report.closed.size > 0 and not np.any(report.closed)
+    return report.closed.size > 0 and not np.any(report.closed)
 
 
 def spin_up_text(report: SpinUpReport | None) -> str:

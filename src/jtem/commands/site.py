@@ -97,8 +97,8 @@ def command_site(arguments: argparse.Namespace) -> int:
     print(f"{len(written)} files and plan.toml in {folder}")
     if not arguments.no_figures:
         print(figure(result, folder))
-    balanced = result.spin_up is None or bool(result.spin_up["closed"].any())
-    return DONE if balanced and not result.failed else FAILED_CELLS
+    unbalanced = result.spin_up is not None and not result.spin_up["closed"].any()
+    return FAILED_CELLS if result.failed or unbalanced else DONE
 
 
 def summary(result: Result) -> str:
