@@ -280,33 +280,6 @@ def test_gradients_equal_central_differences_of_runs(place):
 
 
 @pytest.mark.slow
-def test_the_gradient_by_the_initial_profile_is_that_of_runs():
-    """Observed carbon of 0.3-1 m, a part of which thaws after the base years."""
-    frame = places.months()
-    frame[places.HEADER[0]] += np.where(frame["year"] > 2000, 0.4 * (frame["year"] - 2000), 0.0).round(3)
-    quantity, years, base = "sum rh 2003-2009", (1995, 2009), (1996, 2000)
-
-    def model(carbon):
-        here = jtem.site(frame, **places.PLACE, soil_organic_carbon=(15.0, carbon, 30.0, 20.0))
-        return jtem.Model(here, permafrost="layered", precision="float64")
-
-    def value(of):
-        annual = of.run(years=years, base_years=base, annual=["rh"], monthly=[]).annual["rh"]
-        return float(annual.sel(time=slice("2003", "2009")).sum() * SECONDS_IN_YEAR * 1e3)
-
-    def profile(of):
-        return np.asarray(of.setup.prepared(of.setup.sections(years=years)).experiment.columns.soil_carbon_profile)[0]
-
-    total, slope = model(25.0).gradient(quantity, wrt="initial profile", years=years, base_years=base)
-    less, more = model(24.0), model(26.0)
-    np.testing.assert_allclose(float(total), value(model(25.0)), rtol=1e-9)
-    by_runs = value(more) - value(less)
-    assert by_runs > 1.0  # gC m-2: carbon of this interval thaws
-    # decomposition is nearly linear in what is there; what microbes then lack of nitrogen bends it
-    np.testing.assert_allclose(slope.values @ (profile(more) - profile(less)), by_runs, rtol=1e-3)
-
-
-@pytest.mark.slow
 def test_rankings_are_ordered(place):
     """Elasticities of all parameters; Morris and Sobol' of two that both matter (too few runs to say which one more)."""
     model = jtem.Model(place, permafrost="none", precision="float64")
