@@ -390,11 +390,10 @@ def write_coefficients(name: str, comment: str, table: dict, terms_without_centr
 def write_co2(folder: Path) -> None:
     rows = list(csv.DictReader((folder / "co2" / "co2_annual.csv").open()))
     rows = [row for row in rows if 1850 <= int(row["year"]) <= 2100]
-    columns = {
-        name: np.array([float(row[name]) for row in rows]) for name in ("year", "ssp126", "ssp585", "rcp45", "rcp85")
-    }
+    names = ("year", "ssp126", "ssp585", "rcp45", "rcp85", "ssp245", "ssp370")
+    columns = {name: np.array([float(row[name]) for row in rows]) for name in names}
     comment = (
-        "Annual global-mean CO2 at the surface, ppm. ssp126, ssp585: CMIP6 history to 2014 (Meinshausen et al. 2017)\n"
+        "Annual global-mean CO2 at the surface, ppm. SSPs: CMIP6 history to 2014 (Meinshausen et al. 2017)\n"
         "and scenarios (Meinshausen et al. 2020). rcp45, rcp85: Meinshausen et al. (2011)."
     )
     write_csv("co2.csv", comment, columns, 2)

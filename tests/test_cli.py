@@ -1,6 +1,7 @@
 """The command line: exit codes, one sentence for every mistake, nothing half-written."""
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -11,6 +12,7 @@ from jtem.assemble.course import open_plan
 from jtem.commands.main import main
 from jtem.commands.run import ProgressLine, demo_plan, spin_up_text
 from jtem.run import Progress, SpinUpReport, Stage
+from jtem.step import Processes
 
 PLAN = """
 [plan]
@@ -415,6 +417,19 @@ def test_a_plan_names_an_own_process(plan, tmp_path, monkeypatch, capsys):
     assert prepared.experiment.design.processes.maintenance_temperature.__name__ == "flat"
 
 
+def test_every_process_is_a_slot_of_a_plan(plan, tmp_path, monkeypatch, capsys):
+    lines = [
+        f"def my_{name}(*given, **named):\n    return getattr(Processes(), {name!r})(*given, **named)"
+        for name in Processes._fields
+    ]
+    (tmp_path / "every_process.py").write_text("\n".join(["from jtem.step import Processes", *lines]) + "\n")
+    monkeypatch.syspath_prepend(tmp_path)
+    words = [f'{name} = "every_process:my_{name}"' for name in Processes._fields]
+    plan.write_text(PLAN + "\n".join(["[model.processes]", *words]) + "\n")
+    made = open_plan(plan, None).experiment.design.processes._asdict()
+    assert {name: function.__name__ for name, function in made.items()} == {name: f"my_{name}" for name in made}
+
+
 def test_numbers_where_an_overlay_wants_tables_are_one_sentence(plan, tmp_path, capsys):
     for text, says in (
         ("a = 1", "'a' is 1, not a table"),
@@ -502,7 +517,17 @@ def test_nothing_is_left_to_compile_after_stages_that_ran_together(tmp_path):
     ) and not line.expected - line.seen
 
 
-def test_a_spin_up_without_balance_says_what_to_do():
+@pytest.mark.parametrize(("method", "code"), [("equilibrium", 1), ("repeat", 0)])
+def test_a_spin_up_without_balance_says_what_to_do(method, code, plan, tmp_path, capsys, monkeypatch):
+    """An equilibrium that was asked for and not found is a failure; years that were asked for and made are not."""
+
+    def drifting(experiment, sink, progress=None, only=None):
+        made = fake_run(experiment, sink, progress)
+        return replace(made, spin_up=replace(made.spin_up, closed=np.zeros(2, bool), method=method))
+
+    monkeypatch.setattr(run, "run_experiment", drifting)
+    assert main(["run", str(plan), "--out", str(tmp_path / "out")]) == code
+    assert "no column is in balance" in capsys.readouterr().out and list((tmp_path / "out").iterdir())
     drift = {"carbon": np.array([3.0])}
     assert 'set method = "equilibrium"' in spin_up_text(SpinUpReport(drift, np.array([False]), 5))
     assert "warning" not in spin_up_text(SpinUpReport(drift, np.array([True]), 5))

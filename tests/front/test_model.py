@@ -98,6 +98,22 @@ def test_jtem_site_runs_a_table_and_leaves_its_plan(table, tmp_path, monkeypatch
     assert capsys.readouterr().err.endswith("tower.csv: latitude is missing; give it in degrees\n")
 
 
+@pytest.mark.slow
+def test_jtem_site_needs_no_table_where_climate_is_emulated(tmp_path, monkeypatch, capsys):
+    """A place alone; elevation, soil, vegetation and climate from the embedded fields."""
+    pytest.importorskip("matplotlib", reason="needs the extra 'plots'")
+    monkeypatch.chdir(tmp_path)
+    words = ["--lat", "67.0", "--lon", "-155.5", "--years", "2000", "2009", "--out", "out"]
+    assert main(["site", *words]) == 0, capsys.readouterr().err
+    said = capsys.readouterr().out
+    assert "emulated climate" in said and "net primary production" in said
+    assert (tmp_path / "out" / "overview.png").stat().st_size > 10_000
+    annual = jtem.load("out").annual
+    assert annual.sizes["time"] == 10 and float(annual["gpp"].min()) > 0
+    assert main(["run", "out/plan.toml", "--out", "again"]) == 0, capsys.readouterr().err
+    xr.testing.assert_equal(jtem.load("again").annual["nep"], annual["nep"])
+
+
 @pytest.mark.parametrize(
     ("header", "left_out", "says"),
     [

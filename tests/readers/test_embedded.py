@@ -7,6 +7,7 @@ import xarray as xr
 
 from jtem.errors import InputError, suggest
 from jtem.files import data_path
+from jtem.readers import co2 as carbon
 from jtem.readers import embedded
 
 SCENARIOS = ("ssp126", "ssp585", "rcp45", "rcp85")
@@ -164,6 +165,8 @@ def test_co2_is_the_published_series() -> None:
     assert embedded.co2("ssp126", 2100, 2100).tolist() == [445.63]
     assert embedded.co2("ssp585", 2100, 2100).tolist() == [1135.21]
     assert embedded.co2("rcp45", 2100, 2100).tolist() == [538.36]
+    assert embedded.co2("ssp245", 2100, 2100).tolist() == [602.78]
+    assert embedded.co2("ssp370", 2100, 2100).tolist() == [867.19]
     assert embedded.co2("rcp85", 2100, 2100).tolist() == [935.87]
     assert embedded.co2("historical", 1850, 2014).shape == (165,)
 
@@ -182,13 +185,25 @@ def test_sites_have_names_and_printed_normals() -> None:
     np.testing.assert_allclose(annual, [-2.7, 2.2], atol=2.0)
 
 
+@pytest.mark.parametrize("scenario", embedded.CO2_YEARS)
+def test_co2_of_files_of_ones_own_has_the_published_series(scenario: str) -> None:
+    """SSP2-4.5 and SSP3-7.0 too, whose climate is not emulated."""
+    whole = carbon.of_climate("mine", scenario, 2010, 2014 if scenario == "historical" else 2100)
+    np.testing.assert_array_equal(whole[:5], embedded.co2("historical", 2010, 2014))
+    np.testing.assert_array_equal(whole[5:], embedded.co2(scenario, 2015, 2100) if whole.size > 5 else [])
+
+
 @pytest.mark.parametrize(
     ("call", "message"),
     [
         (lambda: embedded.domain("panarctic"), "did you mean 'pan_arctic'"),
         (lambda: embedded.sites(["Tolik"]), "did you mean 'Toolik'"),
         (lambda: embedded.site_normals("US-Atq"), "no printed normals"),
-        (lambda: embedded.co2("ssp245", 2015, 2020), "unknown scenario"),
+        (lambda: embedded.co2("ssp460", 2015, 2020), "unknown scenario 'ssp460'; known: .*ssp245"),
+        (
+            lambda: embedded.climate(embedded.sites(), "ssp245", 2015, 2020),
+            r"its climate is not\); known: historical, ssp126",
+        ),
         (lambda: embedded.co2("historical", 1849, 1900), "1850-2014"),
         (lambda: embedded.climate(embedded.sites(), "ssp126", 2010, 2020), "2015-2100"),
         (lambda: embedded.climate(embedded.sites(), "ssp126", 2030, 2020), "first_year <= last_year"),

@@ -216,9 +216,10 @@ def execute(prepared: Prepared, folder: Path, way: Way) -> tuple[int, Summary]:
 
 
 def report_failed(grid: Grid, summary: Summary) -> int:
-    """Name failed cells; exit code 1 if there are any."""
+    """Name failed cells; exit code 1 if there are any, or where an equilibrium was asked for and no column is near it."""
+    report = summary.spin_up
     if not summary.failed:
-        return DONE
+        return FAILED_CELLS if report is not None and report.method == "equilibrium" and unbalanced(report) else DONE
     print(f"{len(summary.failed)} of {grid.column_cell.size} columns failed (missing in the files):", file=sys.stderr)
     for column, reason in list(summary.failed.items())[:20]:
         cell = grid.column_cell[column]
@@ -226,6 +227,11 @@ def report_failed(grid: Grid, summary: Summary) -> int:
     if len(summary.failed) > 20:
         print("  ... all are in the attribute 'failed_cells' of the files", file=sys.stderr)
     return FAILED_CELLS
+
+
+def unbalanced(report: SpinUpReport) -> bool:
+    """Whether a spin-up left no column in balance."""
+    return report.closed.size > 0 and not np.any(report.closed)
 
 
 def spin_up_text(report: SpinUpReport | None) -> str:
@@ -251,7 +257,7 @@ def spin_up_text(report: SpinUpReport | None) -> str:
             f"  {name.replace('_', ' '):42}{np.median(size):11.2g}{size.max():11.2g}{CLOSURE_TOLERANCE[kind]:11.2g}  "
             f"{units[kind]} yr-1"
         )
-    if not np.any(report.closed):
+    if unbalanced(report):
         remedy = "raise [spinup] years and cycle_years" if report.code is None else "raise [spinup] cycle_years"
         if report.method != "equilibrium":
             remedy += ', or set method = "equilibrium"'

@@ -97,7 +97,8 @@ def command_site(arguments: argparse.Namespace) -> int:
     print(f"{len(written)} files and plan.toml in {folder}")
     if not arguments.no_figures:
         print(figure(result, folder))
-    return FAILED_CELLS if result.failed else DONE
+    unbalanced = result.spin_up is not None and not result.spin_up["closed"].any()
+    return FAILED_CELLS if result.failed or unbalanced else DONE
 
 
 def summary(result: Result) -> str:

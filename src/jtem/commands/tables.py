@@ -68,7 +68,7 @@ def command_info(arguments: argparse.Namespace) -> int:
     import jax
 
     from jtem.files import DATA_VARIABLE, data_path
-    from jtem.readers.embedded import DOMAINS, SCENARIO_YEARS
+    from jtem.readers.embedded import CO2_YEARS, DOMAINS, SCENARIO_YEARS
 
     use_all_cores()
     devices = jax.local_devices()
@@ -76,6 +76,7 @@ def command_info(arguments: argparse.Namespace) -> int:
     print(f"devices   {len(devices)} {devices[0].platform}; {usable_cores()} usable cores")
     print(f"data      {data_path()}; {DATA_VARIABLE}={os.environ.get(DATA_VARIABLE, '(not set)')}")
     print(f"embedded  domains {', '.join(DOMAINS)}; emulated climates {', '.join(SCENARIO_YEARS)}")
+    print(f"          CO2 of {', '.join(CO2_YEARS)}")
     if arguments.clear_cache:
         count, size = compile_cache.clear()
         print(f"cleared   {count} compiled programs, {size / 1e6:.1f} MB")

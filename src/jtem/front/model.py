@@ -265,8 +265,8 @@ class Model:
         one of sum, mean, last, change; of yearly values in house units (gC m-2, m, degC). ``wrt``: "parameters" (labelled by
         ``parameter`` and ``community``, per unit of the parameter), "climate" (by month: air temperature, precipitation,
         radiation; CO2 by year; the spin-up's share included) or "initial profile" (observed soil carbon by ``layer``, per
-        gC m-2). A region has ``cell`` too. Other arguments: ``years`` and ``spin_up`` as in :meth:`run`, ``scenario`` for a plan
-        with scenarios.
+        gC m-2; layered schemes thaw it in scenarios, not in history). A region has ``cell`` too. Other arguments: ``years`` and
+        ``spin_up`` as in :meth:`run`, ``scenario`` for a plan with scenarios.
 
         Returns value and derivative, NaN where a column has no equilibrium. Raises ``InputError``.
         """

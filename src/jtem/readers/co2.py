@@ -242,7 +242,7 @@ def embedded_series(scenario: str, first_year: int, last_year: int) -> np.ndarra
 
     ``scenario``: one of the embedded ones; "historical" alone ends in 2014. Raises ``InputError`` otherwise.
     """
-    end_of_history = embedded.SCENARIO_YEARS["historical"][1]
+    end_of_history = embedded.CO2_YEARS["historical"][1]
     parts = []
     if first_year <= end_of_history:
         parts.append(embedded.co2("historical", first_year, min(last_year, end_of_history)))
@@ -256,9 +256,9 @@ def of_climate(climate: str, column: str, first_year: int, last_year: int) -> np
 
     Raises ``InputError`` where neither says which scenario follows history.
     """
-    scenario, end = column or climate, embedded.SCENARIO_YEARS["historical"][1]
-    scenarios = [name for name in embedded.SCENARIO_YEARS if name != "historical"]
-    if (last_year > end and scenario not in scenarios) or (column and column not in embedded.SCENARIO_YEARS):
+    scenario, end = column or climate, embedded.CO2_YEARS["historical"][1]
+    scenarios = [name for name in embedded.CO2_YEARS if name != "historical"]
+    if (last_year > end and scenario not in scenarios) or (column and column not in embedded.CO2_YEARS):
         raise InputError(
             f"CO2 of climate '{climate}' after {end} depends on the scenario"
             + (f", and '{column}' is none that is embedded" if column and column != "historical" else "")

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import csv
 import tomllib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import cache
 
 import numpy as np
@@ -29,6 +29,9 @@ SCENARIO_YEARS = {
     "rcp45": (2015, 2100),
     "rcp85": (2015, 2100),
 }
+"""Climates that are emulated, and their years."""
+CO2_YEARS = {**SCENARIO_YEARS, "ssp245": (2015, 2100), "ssp370": (2015, 2100)}
+"""Series of CO2 that are embedded, and their years."""
 
 SOLAR_CONSTANT = 1361.0  # W m-2
 MONTH_LENGTHS = np.array([31, 28, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31])
@@ -214,10 +217,13 @@ def normals(cells: xr.Dataset) -> xr.Dataset:
     )
 
 
-def _check_years(scenario: str, first_year: int, last_year: int) -> None:
-    if scenario not in SCENARIO_YEARS:
-        raise InputError(f"unknown scenario {scenario!r}; {suggest(scenario, SCENARIO_YEARS)}")
-    first_known, last_known = SCENARIO_YEARS[scenario]
+def _check_years(
+    scenario: str, first_year: int, last_year: int, known: Mapping[str, tuple[int, int]] = SCENARIO_YEARS
+) -> None:
+    if scenario not in known:
+        only = " (its CO2 is embedded, its climate is not)" if scenario in CO2_YEARS else ""
+        raise InputError(f"unknown scenario {scenario!r}{only}; {suggest(scenario, known)}")
+    first_known, last_known = known[scenario]
     if not first_known <= first_year <= last_year <= last_known:
         raise InputError(
             f"years {first_year}-{last_year} of {scenario!r} are not available; choose first_year <= last_year "
@@ -288,10 +294,10 @@ def climate(cells: xr.Dataset, scenario: str, first_year: int, last_year: int) -
 def co2(scenario: str, first_year: int, last_year: int) -> np.ndarray:
     """Return the annual global-mean CO2 at the surface, ppm, shape (year,).
 
-    Scenarios and years as in :func:`climate`. Real published series: history and SSPs from Meinshausen et al. (2017,
+    Scenarios and years: :data:`CO2_YEARS`. Real published series: history and SSPs from Meinshausen et al. (2017,
     2020), RCPs from Meinshausen et al. (2011). Raises ``InputError`` for an unknown scenario or years outside it.
     """
-    _check_years(scenario, first_year, last_year)
+    _check_years(scenario, first_year, last_year, CO2_YEARS)
     table = _series("co2.csv")
     column = "ssp126" if scenario == "historical" else scenario
     start = first_year - int(table["year"][0])

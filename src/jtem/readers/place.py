@@ -270,10 +270,8 @@ def scenario_co2(
     column: str, tables: Mapping[str, SiteTable]
 ) -> tuple[Callable[[str, int, int], np.ndarray], tuple[str, ...]]:
     """Embedded CO2 of the scenario that a plan names, and what to say of it; raises ``InputError``."""
-    if column not in embedded.SCENARIO_YEARS:
-        raise InputError(
-            f"[domain] co2_column '{column}' is no embedded series; {suggest(column, embedded.SCENARIO_YEARS)}"
-        )
+    if column not in embedded.CO2_YEARS:
+        raise InputError(f"[domain] co2_column '{column}' is no embedded series; {suggest(column, embedded.CO2_YEARS)}")
     for table in tables.values():
         if table.co2 is not None:
             raise InputError(f"{table.title} holds CO2 and [domain] co2_column is '{column}'; leave one of them out")
@@ -293,7 +291,7 @@ def carbon_dioxide_of(
     if source is None:
         return None, ()
     if isinstance(source, str | Path):
-        if str(source) in embedded.SCENARIO_YEARS:
+        if str(source) in embedded.CO2_YEARS:
             return lambda climate, first, last: default_co2(str(source), first, last), (f"CO2: embedded {source}",)
         path = found(str(source))
         return lambda climate, first, last: carbon.read_table(path, first, last, column), (f"CO2: {path.name}",)
@@ -347,7 +345,7 @@ def table_domain(
 
 def default_co2(climate: str, first: int, last: int) -> np.ndarray:
     """Embedded CO2 (ppm), (year,): of the climate where it is called like a scenario, else :data:`LATER_CO2` after 2014."""
-    known = [name for name in embedded.SCENARIO_YEARS if name != "historical"]
+    known = [name for name in embedded.CO2_YEARS if name != "historical"]
     return carbon.embedded_series(climate if climate in known else LATER_CO2, first, last)
 
 

@@ -262,7 +262,7 @@ def _co2(recipe: Recipe, name: str, request: Request) -> np.ndarray:
     if recipe.co2 == "embedded":
         latest = list(request.scenarios).pop()
         word = recipe.co2_column or (name if len(request.scenarios) > 1 else latest)
-        word = word if word in co2.embedded.SCENARIO_YEARS else latest
+        word = word if word in co2.embedded.CO2_YEARS else latest
         return co2.embedded_series(word, request.first, request.last)
     return co2.read_table(recipe.co2, request.first, request.last, recipe.co2_column)
 
