@@ -150,6 +150,13 @@ def test_weights_are_coordinates_and_leave_as_an_overlay(twin, tmp_path):
     assert residual == pytest.approx(np.log(0.6 / 0.5)) and mean == 1.0
 
 
+@pytest.mark.parametrize(("line", "words"), [("covariates = []", ()), ("", tuple(COVARIATES))])
+def test_a_field_follows_all_covariates_or_the_community_alone(tmp_path, line, words):
+    named = 'covariates = ["annual_mean_temperature", "topsoil_carbon"]'
+    model = build(HEAT + FIELD.replace(named, line), write_heat_table(tmp_path / "table.csv")).model
+    assert model.names[3:] == tuple(f"snow:{word}" for word in ("constant", *words, "wet_moist_tundra"))
+
+
 @pytest.mark.parametrize(
     ("old", "new", "said"),
     [

@@ -72,7 +72,7 @@ def free(
                 scale=scale,
                 start=part.start,
                 prior=part.prior,
-                covariates=(part.covariates or tuple(COVARIATES)) if part.scope == "field" else (),
+                covariates=_covariates(part),
                 deviations=part.deviations,
                 sites=None if len(mine) == len(names) else tuple(mine),
             )
@@ -102,3 +102,10 @@ def _check_factor(
                         f"{where}: {bound:g} times '{full}' of {community} leaves the table's bounds [{entry.lower:g}, "
                         f"{entry.upper:g}]; narrow the factor"
                     )
+
+
+def _covariates(part: ParameterSection) -> tuple[str, ...]:
+    """What a parameter of scope field follows beside the community: all, unless the plan says which."""
+    if part.scope != "field":
+        return ()
+    return tuple(COVARIATES) if part.covariates is None else part.covariates

@@ -148,7 +148,9 @@ class ParameterSection:
         SCOPES,
         "shared",
     )
-    covariates: tuple[str, ...] = setting("Scope field: what it follows beside the community (default: all).", ())
+    covariates: tuple[str, ...] | None = setting(
+        "Scope field: what it follows beside the community (default: all; []: nothing else).", None
+    )
     deviations: tuple[float, float] = setting(
         "Scope field: standard deviations of the priors, on the logit.", (1.5, 0.5), entries=("constant", "weights")
     )
@@ -290,7 +292,7 @@ def _check(plan: CalibrationPlan) -> None:
                 f"{here}: prior {list(part.prior)} is [mean, standard deviation]; give a positive deviation"
             )
         if part.scope == "field":
-            for name in part.covariates:
+            for name in part.covariates or ():
                 if name not in COVARIATES:
                     raise InputError(f"{here}: unknown covariate '{name}'; {suggest(name, COVARIATES)}")
             if part.start is None or part.mode != "value" or part.sites or part.communities or part.prior:
@@ -300,7 +302,7 @@ def _check(plan: CalibrationPlan) -> None:
                 )
             if not min(part.deviations) > 0:
                 raise InputError(f"{here}: deviations {list(part.deviations)} are not positive; correct them")
-        elif part.covariates:
+        elif part.covariates is not None:
             raise InputError(f"{here}: 'covariates' are of scope field; set scope = 'field' or leave them out")
         if len(part.name) != 1 and part.mode == "value":
             raise InputError(f"{here}: several parameters share one factor, not one value; set mode = 'factor'")
