@@ -31,6 +31,12 @@ def test_amounts_lie_evenly_over_the_days(table):
         (TABLE, (1999, 2001), "deposition of 1999 is missing"),
         ("year,deposition\n2000,1\n", (2000, 2000), r"'deposition' has no unit; write it in the header"),
         ("year,deposition (mg)\n2000,1\n", (2000, 2000), r"'deposition' is in 'mg', expected 'gN m-2 a-1'"),
+        ("year,deposition (g m-2 a-1)\n.,1\n", (2000, 2000), r"line 2: year '.', expected a whole number"),
+        (
+            "year,deposition (g ha1850-01 a-1)\n2000,1\n",
+            (2000, 2000),
+            r"'deposition' is in 'g ha1850-01 a-1', expected",
+        ),
         ("year,other\n2000,1\n", (2000, 2000), "no column 'historical' or 'deposition'"),
         ("year,deposition (g m-2 year-1)\n2000,30\n", (2000, 2000), "30, outside 0 to 20 gN m-2 a year"),
         ("year,deposition (gN/m2/yr)\n2000,1\n2000,1\n", (2000, 2000), "2000 stands twice"),

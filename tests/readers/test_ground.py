@@ -25,13 +25,18 @@ def daily(header, *months, value=lambda day, k: -2.0 - k, sign=","):
 def test_boreholes_by_depth(header, tmp_path):
     path = tmp_path / "Deadhorse.csv"
     path.write_text(
-        daily(header, (2008, 7, 31), (2008, 8, 20), value=lambda day, k: -999 if k == 1 and day < 3 else day - k)
+        daily(
+            header,
+            (2008, 7, 31),
+            (2008, 8, 20),
+            value=lambda day, k: -999 if k == 1 and day < 3 else -4 if k == 2 else day - k,
+        )
     )
     table = ground.boreholes(path)
     assert table["place"].values.tolist() == ["Deadhorse"] and np.isnan(table["latitude"].values[0])
     july = table["month"].values == 7
     assert table["depth"].values[july].tolist() == [0.5, 1.0, 20.0]
-    assert table["value"].values[july].tolist() == pytest.approx([16.0, np.mean(range(3, 32)) - 1, 14.0])
+    assert table["value"].values[july].tolist() == pytest.approx([16.0, np.mean(range(3, 32)) - 1, -4.0])
     assert table["quality"].values[july].tolist() == pytest.approx([1.0, 29 / 31, 1.0])
     assert table["depth"].values[~july].tolist() == [20.0]  # twenty days do not make a month near the surface
     assert "2 months with less than 80 % of their days left out" in table.attrs["notes"]

@@ -96,8 +96,16 @@ def test_depths_in_centimetres_called_metres_are_noticed(tmp_path):
     rows = [f"A,2004,{m},soil_temperature,{t},{d}" for d, t0 in ((5, 12), (20, 9)) for m, t in ((1, -t0), (7, t0))]
     path = tmp_path / "table.csv"
     path.write_text("site,year,month,variable,value,depth_m\n" + "\n".join(rows))
-    with pytest.raises(InputError, match=r"of A at 5 m varies by 24.0 degC, .* \(centimetres\?\)"):
+    with pytest.raises(InputError, match=r"of A at 5 m varies by 24.0 degC in a year, .* \(centimetres\?\)"):
         obs.read_table(path)
+    header = "site,year,month,variable,value,depth_m\n"
+    path.write_text(header + "A,2004,1,soil_temperature,-1,50\nA,2004,8,soil_temperature,3,50\n")
+    with pytest.raises(InputError, match=r"of A at 50 m varies by 4.0 degC in a year"):
+        obs.read_table(path)
+    path.write_text(
+        header + "".join(f"A,{year},1,soil_temperature,{-8 + year / 500},20\n" for year in (1980, 2020, 3000 - 500))
+    )
+    assert obs.read_table(path).sizes["observation"] == 3  # ground that warms through the decades
 
 
 def test_binary_files_and_spreadsheets_get_one_sentence(tmp_path):

@@ -149,7 +149,7 @@ SITE_CLIMATES = {
 }
 """Words of [[data]] climate in a calibration plan."""
 
-LAYOUTS = ("cmip6", "cesm", "era5", "cru_ts", "crujra", "gswp3_w5e5", "terraclimate", "chelsa", "daymet")
+LAYOUTS = ("cmip6", "cesm", "era5", "cru_ts", "crujra", "gswp3_w5e5", "wfde5", "terraclimate", "chelsa", "daymet")
 """Words of [domain] layout; what they mean is in ``layouts``. Without one: tas, pr and rsds, or what names tell."""
 
 STAMPS = ("start", "middle", "end")

@@ -65,6 +65,7 @@ def read_climate(
             raise InputError(f"[domain.units]: unknown key '{key}'; {suggest(key, layouts.CLIMATE_NAMES)}")
     result: dict[str, np.ndarray] = {}
     where = ", ".join(Path(path).name for path, *_ in found.files)
+    beside = [variable for own in monthly_series.variables_of(found.files).values() for variable in own]
     for name, part in found.parts.items():
         own: list[np.ndarray] = []
         for variable in part.names[: 1 if part.how == "daylight" else None]:
@@ -74,7 +75,7 @@ def read_climate(
             if places is None:
                 places = pieces[0].places.latitude, pieces[0].places.longitude
             kind = "cloud" if part.how == "cloud" else name
-            _check_meaning(pieces, part, name)
+            _check_meaning(pieces, part, name, beside)
             own.append(monthly_series.series(pieces, kind, first_year, last_year, places))
         assert places is not None
         result[name] = _quiet(name, _combine(part.how, own, places[0], sun, found.files[0][0]), where)
@@ -127,21 +128,55 @@ def _sources(paths: Sequence[Path | str], names: Mapping[str, str] | None, layou
 
 OTHERWISE = {
     "air_temperature": r"(surface|soil|skin|water|snow|dew_point|wet_bulb|potential|brightness)_temperature|temperature_in_",
-    "precipitation": r"snowfall|convective|large_scale|stratiform|throughfall|evapo|runoff|canopy",
+    "precipitation": r"snowfall|rainfall_flux|convective|large_scale|stratiform|throughfall|evapo|runoff|canopy",
     "shortwave_radiation": r"longwave|upwelling|net_|photosynthetic|photon|toa_|clear_sky|diffuse|direct|spectral|ultraviolet",
 }
 """Parts of standard names that tell another quantity than the one that is wanted."""
+OTHER_WORDS = {
+    "air_temperature": r"skin|sea surface|(soil|ground|snow|water) temperature|dew ?point|wet ?bulb|potential|brightness"
+    r"|radiative",
+    "precipitation": r"throughfall|evapo\w*|runoff",
+    "shortwave_radiation": r"net|long ?wave|photosynthetic\w*|par|photons?|clear ?sky|reflected|upwards?|upwelling|top of|toa"
+    r"|ultraviolet|absorbed",
+}
+"""The same in long names."""
+HALVES = {
+    "air_temperature": (r"\bmax\w*", r"\bmin(imum)?\b"),
+    "precipitation": (r"convective|cumulus", r"large ?scale|grid ?scale|stratiform"),
+    "shortwave_radiation": (r"diffuse|scattered", r"\bdirect\b|\bbeam\b"),
+}
+"""Parts of a whole: a long name that has words of one alone tells a part."""
+SNOW_NAMES = re.compile(r"(?i)snowf\w*|snow(fall)?(_\w+)?|prsn")
 _SPREAD = re.compile(r"\b(standard_deviation|variance|range|maximum|minimum)\b(?!\s+within\s+days?\b)")
 
 
-def _check_meaning(pieces: Sequence[Piece], part: layouts.Part, name: str) -> None:
+def _other_quantity(name: str, piece: Piece, how: str, beside: Sequence[str]) -> str:
+    """What the attributes tell where it is another quantity than ``name``, else ""; ``beside``: all variables of the files."""
+    standard, long_name = (str(piece.said.get(key, "")) for key in ("standard_name", "long_name"))
+    if re.search(OTHERWISE[name], standard.lower()):
+        return f"standard_name {standard!r}"
+    words = re.sub(r"[\W_]+", " ", long_name.lower()).strip()
+    one, other = (re.search(pattern, words) for pattern in HALVES[name])
+    if re.search(rf"\b({OTHER_WORDS[name]})\b", words) or (how != "mean" and bool(one) != bool(other)):
+        return f"long_name {long_name!r}"
+    if name != "precipitation":
+        return ""
+    if re.search(r"\bsnow(fall)?\b", words) and not re.search(r"rain|precip|total", words):
+        return f"long_name {long_name!r}"
+    rain = re.search(r"\brain(f\w*)?\b", f"{piece.variable} {words}".lower()) and not re.search(
+        r"\btotal\b|\bsnow", words
+    )
+    snow = next((variable for variable in beside if SNOW_NAMES.fullmatch(variable)), "")
+    return f"rain beside '{snow}' and without it" if rain and snow else ""
+
+
+def _check_meaning(pieces: Sequence[Piece], part: layouts.Part, name: str, beside: Sequence[str]) -> None:
     """Refuse other quantities, anomalies, climatologies, extremes and means over the daylight where means are needed."""
     for piece in pieces:
         standard = str(piece.said.get("standard_name", "")).lower()
         long_name = str(piece.said.get("long_name", ""))
-        snow = name == "precipitation" and re.match(r"(?!.*(rain|precip|total)).*\bsnow(fall)?\b", long_name.lower())
-        if part.how != "sum" and (re.search(OTHERWISE[name], standard) or snow):
-            told = f"standard_name {standard!r}" if standard else f"long_name {long_name!r}"
+        told = _other_quantity(name, piece, part.how, beside) if part.how != "sum" else ""
+        if told:
             raise InputError(
                 f"{piece.where}: {told} is not {name.replace('_', ' ')}; give another variable under [domain.names] or correct "
                 "the attribute"

@@ -43,6 +43,8 @@ def monthly(path: Path | str, climate: str, first_year: int, last_year: int) -> 
     for row in rows:
         where = f"{path}: line {row.line}"
         year, amount = tables.number(row["year"], where), factor * tables.number(row[column], where)
+        if not float(year).is_integer():
+            raise InputError(f"{where}: year {row['year']!r}, expected a whole number; correct it")
         if not 0.0 <= amount <= LARGEST:
             raise InputError(
                 f"{where}: deposition is {amount:g}, outside 0 to {LARGEST:g} gN m-2 a year; correct the unit"

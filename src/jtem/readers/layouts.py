@@ -5,8 +5,8 @@ published:
 
 - ``cmip6``: table Amon of the CMIP6 data request (tas K, pr kg m-2 s-1, rsds W m-2, ``time_bnds``).
 - ``cesm``: history of CTSM/CLM, ELM and CAM/EAM: TSA, TBOT or TREFHT (K), RAIN + SNOW (mm/s) or PRECC + PRECL (m/s), FSDS
-  (W/m2 or W/m^2), with ``time_bounds`` or ``time_bnds``; stamped at the end of the month, since CTSM 5.3 in its middle
-  (ESCOMP/CTSM ``histFileMod.F90`` and pull request 2838).
+  (W/m2 or W/m^2), with ``time_bounds`` or ``time_bnds``; forcing of CLM (PRECTmms, mm H2O / sec); stamped at the end of the
+  month, since CTSM 5.3 in its middle (ESCOMP/CTSM ``histFileMod.F90`` and pull request 2838).
 - ``era5``: ERA5 and ERA5-Land monthly averaged data on single levels (documentation of the Climate Data Store): t2m (K), tp (m,
   mean of daily sums), ssrd (J m-2, mean of daily sums), or mean rates; stamped at the start of the month. Files of before 2024
   that mix ERA5 and ERA5T have a dimension ``expver`` (1 and 5): ERA5 counts where it is there.
@@ -15,6 +15,8 @@ published:
   365-day calendar; TRENDY gives light as tswrf (W m-2; its fd is the diffuse share, not light). Texts of units as in
   MPI-M's scripts for JSBACH.
 - ``gswp3_w5e5``: daily files of ISIMIP3a (tas K, pr kg m-2 s-1, rsds W m-2), by decade; CHELSA-W5E5 there, by month.
+- ``wfde5``: WFDE5 and its kin (WATCH, WFDEI; Cucchi et al. 2020): hourly to daily Tair (K), Rainf and Snowf (kg m-2 s-1), whose
+  sum is precipitation, SWdown (W m-2), a variable and month a file.
 - ``terraclimate``: TerraClimate (Abatzoglou et al. 2018): tmax, tmin (degC), ppt (mm), srad (W/m^2), stamped on the first; since
   version 1.1 tmmx, tmmn (C), pr (mm), srad (W m-2), as in gridMET.
 - ``chelsa``: CHELSA 2.1 monthly (Karger et al. 2017): tas (K), pr (kg m-2 month-1), rsds (MJ m-2 d-1), published as rasters (see
@@ -88,6 +90,7 @@ LAYOUTS: Mapping[str, Layout] = {
             Part(("RAIN", "SNOW"), "sum"),
             Part(("PRECC", "PRECL"), "sum"),
             Part(("PRECT",)),
+            Part(("PRECTmms",)),
         ),
         _one("FSDS"),
         stamp="end",
@@ -97,6 +100,7 @@ LAYOUTS: Mapping[str, Layout] = {
     "cru_ts": Layout(_one("tmp"), _one("pre"), (Part(("cld",), "cloud"), *_one("rsds"))),
     "crujra": Layout(_one("tmp"), _one("pre"), _one("dswrf", "tswrf")),
     "gswp3_w5e5": _CMIP,
+    "wfde5": Layout(_one("Tair"), (Part(("Rainf", "Snowf"), "sum"),), _one("SWdown")),
     "terraclimate": Layout((Part(("tmin", "tmax"), "mean"), Part(("tmmn", "tmmx"), "mean")), _one("ppt", "pr"), _one("srad")),
     "chelsa": Layout(_one("tas"), _one("pr"), _one("rsds")),
     "daymet": Layout((Part(("tmin", "tmax"), "mean"),), _one("prcp"), (*_one("rsds"), Part(("srad", "dayl"), "daylight")),

@@ -168,14 +168,16 @@ def _check_running_sum(piece: Piece) -> None:
     if unit is None or unit.powers not in (units.DEPTH, units.MASS, units.LIGHT_AMOUNT):
         return
     if step is None or step >= 0.5:
-        span = "year" if step is None else "month"
+        span = f"each {'year' if step is None else 'month'} and begin again"
         total = _totals(piece, min(36 if step is None else 93, piece.months.month.size))
         group = piece.months.month[: total.size] // (12 if step is None else 1)
         rises, same = np.diff(total), np.diff(group) == 0
         up = np.all(rises[same] >= 0) and np.sum(rises[same] > 0) > 0.5 * np.sum(same) and same.sum() >= 11
         begins = bool(up and not same.all() and np.all(rises[~same] < 0))
+        if total.size > 13 and np.all(rises >= 0) and total[-1] > 5 * total[0]:  # never begins again
+            span, begins = "all months or days", True
     else:
-        span, per_day = "day", round(1 / step)
+        span, per_day = "each day and begin again", round(1 / step)
         days = min(10, piece.months.month.size // per_day)
         if days < 4:
             return
@@ -187,8 +189,8 @@ def _check_running_sum(piece: Piece) -> None:
         )
     if begins:
         raise InputError(
-            f"{piece.where}: values in {piece.said['units']!r} run up through each {span} and begin again, so they are sums "
-            "since a fixed time; give amounts of single steps (differences) or daily totals"
+            f"{piece.where}: values in {piece.said['units']!r} run up through {span}, "
+            "so they are sums since a fixed time; give amounts of single steps (differences) or daily totals"
         )
 
 

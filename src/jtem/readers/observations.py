@@ -229,7 +229,9 @@ def check_shares(quality: np.ndarray, name: str, where: str) -> None:
 
 
 DEEPEST = 60.0  # m, of the model's soil
-QUIET_BELOW, LARGEST_SWING = 5.0, 8.0  # m, degC: below, the seasons of the ground stay within this range
+QUIET_BELOW, LARGEST_SWING, DAMPING, DISTURBED = 5.0, 8.0, 4.0, 2.5
+"""m, degC, m, degC: from the first depth on the seasons of the ground stay within the second range, less by e each third (rock
+conducts no better); drilling may warm a year by the last."""
 
 
 def _check_depths(observations: xr.Dataset, where: str) -> None:
@@ -249,11 +251,13 @@ def _check_depths(observations: xr.Dataset, where: str) -> None:
             f"{where}: 'soil_temperature' at {_moment(observations, bad)} has the depth {depth[bad][0]:g} m, expected "
             f"0..{DEEPEST:g}; give metres (centimetres?) or leave it out"
         )
+    year = np.nan_to_num(observations["year"].values)
     for key in sorted({(str(site[k]), float(depth[k])) for k in np.flatnonzero(ground & (depth >= QUIET_BELOW))}):
-        mine = value[ground & (site == key[0]) & (depth == key[1])]
-        if np.ptp(mine) > LARGEST_SWING:
+        mine = ground & (site == key[0]) & (depth == key[1])
+        swing = max(float(np.ptp(value[mine & (year == y)])) for y in np.unique(year[mine]))
+        if swing > max(LARGEST_SWING * np.exp((QUIET_BELOW - key[1]) / DAMPING), DISTURBED):
             raise InputError(
-                f"{where}: 'soil_temperature' of {key[0]} at {key[1]:g} m varies by {np.ptp(mine):.1f} degC, which such a "
+                f"{where}: 'soil_temperature' of {key[0]} at {key[1]:g} m varies by {swing:.1f} degC in a year, which such a "
                 "depth does not; give the depth in metres (centimetres?)"
             )
 

@@ -148,6 +148,8 @@ def _product(text: str) -> Unit | None:
             continue  # the sign holds for the word that the number counts
         else:
             word, power = match["word"], int(match["power"] or 1)
+            if abs(power) > 9:
+                return None
             if word in ("C", "N") and previous in ("kg", "g", "hg", "Mg", "mg", "t"):
                 of = word
                 continue
@@ -257,6 +259,8 @@ def cell_method(said: Attributes) -> str:
     found = re.findall(r"(?:\w+: )*time: (?:\w+: )*(\w+)(?: (within|over) (\w+))?", text)
     if not found:
         return ""
+    if re.search(r"time: sum mean\b", text):  # no sentence of CF
+        return "sum, mean"
     if any(method == "sum" and span in ("day", "days") for method, _, span in found) and found[-1][0] == "mean":
         return "day"
     return found[-1][0]
