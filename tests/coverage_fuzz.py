@@ -1,7 +1,7 @@
 # ruff: noqa: E402 - what is fuzzed is imported under atheris
 """Coverage-guided fuzzing of plans, tables, control files and netCDF files with atheris (extra ``fuzz``).
 
-    python tests/coverage_fuzz.py [FOLDER] [SECONDS]
+    python tests/coverage_fuzz.py [FOLDER] [SECONDS] [READER ...]
 
 Every input is a byte that picks a reader and its content. It is read or refused by ``InputError``; whatever else is raised is a
 crash. Inputs that reach new branches of jtem are kept in FOLDER/corpus and changed further, crashes are written to
@@ -88,7 +88,7 @@ TABLES: dict[str, tuple[str, str, Callable[[Path], object]]] = {  # name of the 
     "iscn": ("a.csv", "profile_name,lat (dec. deg),long (dec. deg),layer_top (cm),layer_bot (cm),soc (g cm-2)\nA,6,2,0,30,0.9\n",
              soil_profiles.iscn),
     "layers": ("a.csv", "HWSD2_SMU_ID,SHARE,TOPDEP,BOTDEP,SAND,SILT,CLAY\n1,100,0,20,40,40,20\n", soil_texture.read_hwsd2_layers),
-    "deposition": ("a.csv", "year,deposition\n1990,0.1\n1991,0.2\n",
+    "deposition": ("a.csv", "year,deposition (gN m-2 a-1)\n1990,0.1\n1991,0.2\n",
                    lambda path: deposition.monthly(path, "historical", 1990, 1991)),
     "targets": ("a.csv", "community,variable,pft,value,unit,basis\nA,vegetation_C,ALL,9000,g C m-2,field\n",
                 pools.calibration_targets),
@@ -188,11 +188,11 @@ def readers() -> list[tuple[str, bytes, Callable[[bytes, Path], object]]]:
     return result
 
 
-def main(folder: Path, seconds: int) -> int:
-    """Fuzz so many seconds."""
+def main(folder: Path, seconds: int, only: list[str]) -> int:
+    """Fuzz so many seconds, all readers or ``only`` some by name."""
     corpus = folder / "corpus"
     corpus.mkdir(parents=True, exist_ok=True)
-    every, crashes, begin = readers(), {}, time.monotonic()
+    every, crashes, begin = [one for one in readers() if not only or one[0] in only], {}, time.monotonic()
     tried, refused = dict.fromkeys((name for name, *_ in every), 0), dict.fromkeys((name for name, *_ in every), 0)
     for k, (_, content, _) in enumerate(every):
         (corpus / f"good{k:03d}").write_bytes(bytes([k]) + content)
@@ -247,4 +247,4 @@ def main(folder: Path, seconds: int) -> int:
 
 if __name__ == "__main__":
     where = Path(sys.argv[1] if len(sys.argv) > 1 else "fuzz").absolute()
-    sys.exit(1 if main(where, int(sys.argv[2]) if len(sys.argv) > 2 else 3600) else 0)
+    sys.exit(1 if main(where, int(sys.argv[2]) if len(sys.argv) > 2 else 3600, sys.argv[3:]) else 0)

@@ -8,7 +8,7 @@ from jtem.assemble import course
 from jtem.errors import InputError
 from jtem.readers import deposition
 
-TABLE = "year;ssp126;deposition\n2000;0,1;0,365\n2001;0,2;0,73\n"
+TABLE = "year;ssp126 (gN m-2 a-1);deposition (kg N ha-1 yr-1)\n2000;0,1;3,65\n2001;0,2;7,3\n"
 
 
 @pytest.fixture
@@ -29,9 +29,11 @@ def test_amounts_lie_evenly_over_the_days(table):
     ("text", "years", "said"),
     [
         (TABLE, (1999, 2001), "deposition of 1999 is missing"),
+        ("year,deposition\n2000,1\n", (2000, 2000), r"'deposition' has no unit; write it in the header"),
+        ("year,deposition (mg)\n2000,1\n", (2000, 2000), r"'deposition' is in 'mg', expected 'gN m-2 a-1'"),
         ("year,other\n2000,1\n", (2000, 2000), "no column 'historical' or 'deposition'"),
-        ("year,deposition\n2000,30\n", (2000, 2000), "30, outside 0 to 20 gN m-2 a year"),
-        ("year,deposition\n2000,1\n2000,1\n", (2000, 2000), "2000 stands twice"),
+        ("year,deposition (g m-2 year-1)\n2000,30\n", (2000, 2000), "30, outside 0 to 20 gN m-2 a year"),
+        ("year,deposition (gN/m2/yr)\n2000,1\n2000,1\n", (2000, 2000), "2000 stands twice"),
     ],
 )
 def test_tables_that_are_refused(tmp_path, text, years, said):

@@ -424,7 +424,10 @@ def test_other_columns_are_not_concentrations(tmp_path, column):
 @pytest.mark.parametrize(
     ("row", "message"),
     [
-        ("A,2004,7,gpp,-50,", "the median 'gpp' is -50 gC m-2 month-1, expected positive values; turn their sign"),
+        (
+            "A,2004,7,gpp,-50,gC m-2 month-1",
+            "the median 'gpp' is -50 gC m-2 month-1, expected positive values; turn their sign",
+        ),
         ("A,2004,,alt,0.35,cm", "the median 'active_layer_thickness' is 0.35 cm, metres taken for centimetres"),
     ],
 )

@@ -17,7 +17,7 @@ def test_the_users_table(tmp_path):
 # my towers
 site,year,month,variable,value,error,unit,depth_m,latitude,longitude,elevation_m,community
 A,2004,2,nee,-1.0,0.2,gC m-2 d-1,,65.1,-147.5,210,boreal_forest
-A,2004,7,NEE,3.5,,,,65.1,-147.5,210,boreal_forest
+A,2004,7,NEE,3.5,,gC m-2 month-1,,65.1,-147.5,210,boreal_forest
 A,2004,7,soil_temperature,280.15,,K,0.1,,,,
 A,2004,8,gpp,-9999,,,,,,,
 A,2005,,alt,>120,,cm,,,,,
@@ -63,15 +63,27 @@ B,2004,6,gpp,1.0,,umol m-2 s-1,,,,,
         ("site,variable,val\nA,nep,1", r"column 'value' is missing; did you mean 'val'"),
         ("site,variable,value,colour\nA,nep,1,red", r"unknown column 'colour'"),
         ("site,variable,value\nA,nep,x1", r"row 2: 'x1' is not a number"),
-        ("site,variable,value\nA,nep,1", r"'nep' at A \(1 in all\) has no month; give 1..12"),
+        ("site,variable,value,unit\nA,nep,1,gC m-2 month-1", r"'nep' at A \(1 in all\) has no month; give 1..12"),
         ("site,year,month,variable,value\nA,2004,13,nep,1", r"month 13, expected 1..12"),
         ("site,year,month,variable,value\nA,2004,1,soil_temperature,1", r"has no depth"),
-        ("site,year,month,variable,value,depth_m\nA,2004,1,soil_temperature,280,0.1", r"is 280 at A 2004-01"),
+        ("site,year,month,variable,value,unit,depth_m\nA,2004,1,soil_temperature,280,degC,0.1", r"is 280 at A 2004-01"),
         ("site,year,month,variable,value,unit\nA,2004,1,gpp,1,kg", r"'gpp' is in 'kg', expected gC m-2 month-1 or"),
-        ("site,variable,value,latitude,longitude\nA,soil_carbon,1,130,62", r"exchange latitude and longitude"),
-        ("site,variable,value,error\nA,soil_carbon,1,-2", r"error -2 at A"),
+        (
+            "site,variable,value,unit,latitude,longitude\nA,soil_carbon,1,kg m-2,130,62",
+            r"exchange latitude and longitude",
+        ),
+        ("site,variable,value,unit,error\nA,soil_carbon,1,gC m-2,-2", r"error -2 at A"),
         ("site,variable,value,unit\nA,gpp,1,gC m-2 d-1", r"needs year and month"),
         ("site,variable,value", r"table is empty"),
+        (
+            "site,year,variable,value\nA,2004,alt,5.5",
+            r"'active_layer_thickness' has no unit, expected m or cm or mm; give it",
+        ),
+        ("site,year,month,variable,value\nA,2004,7,gpp,5", r"'gpp' has no unit, expected gC m-2 month-1 or gC m-2 d-1"),
+        (
+            "site,year,month,variable,value,depth_m\nA,2004,7,soil_temperature,41,0.1",
+            r"no unit and the median 41, degC or degF",
+        ),
     ],
 )
 def test_a_bad_table_is_refused_in_one_sentence(tmp_path, body, message):
@@ -151,14 +163,19 @@ def test_thaw_probed_through_the_summer_is_not_the_active_layer_of_each_day(tmp_
     table = obs.read_table(write(tmp_path / "thaw.csv", "site,date,variable,value,unit\n" + "\n".join(points)))
     assert table["value"].values.tolist() == pytest.approx([0.45]) and "their mean is taken" in table.attrs["notes"]
     with pytest.raises(InputError, match=r"'active_layer_thickness' is 50 at A 2010"):
-        obs.read_table(write(tmp_path / "thaw.csv", "site,year,variable,value\nA,2010,alt,50"))  # cm taken for m
+        obs.read_table(write(tmp_path / "thaw.csv", "site,year,variable,value,unit\nA,2010,alt,50,m"))  # cm taken for m
 
 
 def test_whole_years_have_no_month(tmp_path):
     with pytest.raises(
         InputError, match=r"'net_primary_production' at A 2004-07 .* has a month but is of a whole year"
     ):
-        obs.read_table(write(tmp_path / "a.csv", "site,year,month,variable,value\nA,2004,7,net_primary_production,200"))
+        obs.read_table(
+            write(
+                tmp_path / "a.csv",
+                "site,year,month,variable,value,unit\nA,2004,7,net_primary_production,200,gC m-2 year-1",
+            )
+        )
 
 
 @pytest.mark.parametrize(
@@ -170,9 +187,9 @@ def test_whole_years_have_no_month(tmp_path):
     ],
 )
 def test_flags_that_are_no_shares(tmp_path, values, message):
-    rows = [f"A,2004,{k},nep,1,{value}" for k, value in enumerate(values, start=1)]
+    rows = [f"A,2004,{k},nep,1,gC m-2 month-1,{value}" for k, value in enumerate(values, start=1)]
     with pytest.raises(InputError, match=message):
-        obs.read_table(write(tmp_path / "a.csv", "site,year,month,variable,value,quality\n" + "\n".join(rows)))
+        obs.read_table(write(tmp_path / "a.csv", "site,year,month,variable,value,unit,quality\n" + "\n".join(rows)))
 
 
 @pytest.mark.parametrize(
@@ -186,7 +203,7 @@ def test_flags_that_are_no_shares(tmp_path, values, message):
             ("gpp", u, 31 * 86400 * 12.011e-6)
             for u in ("umol m-2 s-1", "µmol m-2 s-1", "umolCO2 m-2 s-1", "µmol CO2/m2/s")
         ),
-        *(("gpp", u, 1.0) for u in ("", "gC m-2 month-1", "g C m-2 mon-1", "gC/m2/month")),
+        *(("gpp", u, 1.0) for u in ("gC m-2 month-1", "g C m-2 mon-1", "gC/m2/month")),
         ("gpp", "gCO2 m-2 d-1", 31 * 12.011 / 44.009),
         ("evapotranspiration", "mm/day", 31.0),
         ("vegetation_carbon", "kg C m-2", 1000.0),
@@ -222,7 +239,7 @@ def test_temperatures_and_units_of_others():
 
 
 def test_places_as_people_write_them(tmp_path):
-    text = "site,year,variable,value,latitude,longitude\nA,2004,alt,0.5,68.6N,149.6W\nB,2004,alt,0.5,68 36,210.4\n"
+    text = "site,year,variable,value,unit,latitude,longitude\nA,2004,alt,0.5,m,68.6N,149.6W\nB,2004,alt,0.5,m,68 36,210.4\n"
     table = obs.read_table(write(tmp_path / "a.csv", text))
     assert table["latitude"].values.tolist() == pytest.approx([68.6, 68.6])
     assert table["longitude"].values.tolist() == pytest.approx([-149.6, -149.6])

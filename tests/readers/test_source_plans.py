@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+import test_raster_series as rasters
 import test_sources as sources
 import xarray as xr
 from layout_files import EAST, GRID, NORTH, axes, write
@@ -18,7 +19,7 @@ static = "static.nc"
 layout = "{layout}"
 
 [domain.climate]
-historical = ["climate/*.nc"]
+historical = ["climate/**/*.*"]
 
 [model]
 permafrost = "none"
@@ -38,9 +39,12 @@ monthly = ["air_temperature"]
 state = false
 """
 MAKERS = {
-    "cmip6": sources.cmip6, "cesm": sources.ctsm, "era5": sources.era5, "cru_ts": sources.cru_ts, "crujra": sources.crujra,
-    "gswp3_w5e5": sources.gswp3_w5e5, "terraclimate": sources.terraclimate, "chelsa": sources.chelsa, "daymet": sources.daymet,
+    "cmip6": sources.cmip6, "cesm": sources.ctsm, "cesm since 5.3": sources.ctsm_since_5_3, "era5": sources.era5,
+    "era5 land": sources.era5_land_of_before, "cru_ts": sources.cru_ts, "crujra": sources.crujra,
+    "gswp3_w5e5": sources.gswp3_w5e5, "terraclimate": sources.terraclimate, "chelsa": rasters.chelsa,
+    "chelsa netcdf": sources.chelsa, "daymet": sources.daymet,
 }  # fmt: skip
+"""Layout (the first word) and what writes its files."""
 
 
 def static(path, two_dimensional: bool) -> None:
@@ -54,7 +58,7 @@ def static(path, two_dimensional: bool) -> None:
 def folder_of(tmp_path, word):
     MAKERS[word](tmp_path / "climate")
     static(tmp_path / "static.nc", word == "daymet")
-    (tmp_path / "plan.toml").write_text(PLAN.format(name=word, layout=word))
+    (tmp_path / "plan.toml").write_text(PLAN.format(name=word.split()[0], layout=word.split()[0]))
     return str(tmp_path / "plan.toml"), str(tmp_path)
 
 
@@ -73,7 +77,7 @@ def test_a_preset_is_checked_prepared_and_run(tmp_path, monkeypatch, capsys, wor
 def test_a_pattern_without_files_and_a_wrong_layout_end_with_one_sentence(tmp_path, capsys):
     plan, data = folder_of(tmp_path, "chelsa")
     text = (tmp_path / "plan.toml").read_text()
-    (tmp_path / "plan.toml").write_text(text.replace("climate/*.nc", "climate/*.nc4"))
+    (tmp_path / "plan.toml").write_text(text.replace("climate/**/*.*", "climate/*.nc4"))
     assert main(["check", plan, "--data", data]) == 2
     assert "no file fits 'climate/*.nc4'; check the pattern and the folder" in capsys.readouterr().err
     (tmp_path / "plan.toml").write_text(text.replace('layout = "chelsa"', 'layout = "chelsae"'))

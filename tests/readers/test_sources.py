@@ -234,22 +234,42 @@ def crujra_of_trendy(folder):
     return crujra(folder, TRENDY)
 
 
+ISIMIP = {
+    "tas": ("K", "air_temperature", "Near-Surface Air Temperature"),
+    "pr": ("kg m-2 s-1", "precipitation_flux", "Precipitation"),
+    "rsds": ("W m-2", "surface_downwelling_shortwave_flux_in_air", "Surface Downwelling Shortwave Radiation"),
+}
+
+
 def isimip3a(folder, name_of, parts):
-    """Daily files of ISIMIP3a (its units and calendar), variables apart, north to south; ``parts``: months of each file."""
+    """Daily files of ISIMIP3a: a variable a file, north to south, days since 1901, no bounds and no cell_methods.
+
+    ``parts``: months of each file. By ISIMIP's conventions for forcing (protocol 3a, names and attributes of its variables).
+    """
     at, month = steps(1.0, "standard", "start")
+    zero = stamps("start", "standard", 1901, 1901)[0]
     values = on_grid(latitude=axes()["lat"][1][::-1])
+    place = axes(axes()["lat"][1][::-1])
+    for name, word, letter in (("lat", "latitude", "Y"), ("lon", "longitude", "X")):
+        place[name] = (
+            *place[name][:2],
+            place[name][2] | {"standard_name": word, "long_name": word.title(), "axis": letter},
+        )
     paths = []
-    for name, array, unit in (("tas", values["tas"] + 273.15, "K"), ("pr", values["pr"] / 86400 / days("standard"), "kg m-2 s-1"),
-                              ("rsds", values["rsds"], "W m-2")):  # fmt: skip
+    for name, array in (
+        ("tas", values["tas"] + 273.15),
+        ("pr", values["pr"] / 86400 / days("standard")),
+        ("rsds", values["rsds"]),
+    ):
+        unit, standard, words = ISIMIP[name]
+        told = {"standard_name": standard, "long_name": words, "units": unit, "_FillValue": FILL, "missing_value": FILL}
         for begin in range(0, COUNT, parts):
             part = (month >= begin) & (month < begin + parts)
-            said = {"units": "days since 1850-01-01", "calendar": "proleptic_gregorian", "axis": "T"}
-            content = (
-                {"time": (("time",), at[part], said)}
-                | axes(axes()["lat"][1][::-1])
-                | {name: (DIMS, array[month[part]].astype("f4"), {"units": unit, "_FillValue": FILL})}
-            )
-            paths.append(write(folder / name_of(name, begin), content))
+            said = {"standard_name": "time", "long_name": "Time", "units": "days since 1901-1-1 00:00:00",
+                    "calendar": "proleptic_gregorian", "axis": "T"}  # fmt: skip
+            content = {"time": (("time",), at[part] - zero, said)} | place
+            content[name] = (DIMS, array[month[part]].astype("f4"), told)
+            paths.append(write(folder / name_of(name, begin), content, {"project": "ISIMIP3a"}, unlimited=True))
     return paths
 
 

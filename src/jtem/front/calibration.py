@@ -21,7 +21,7 @@ from jtem.front.site import Table
 from jtem.parameters import Handle, ParameterTable
 from jtem.readers import observations as reading
 from jtem.readers.columns import columns_of, split_unit
-from jtem.readers.observed_units import conversion, days_in_month
+from jtem.readers.observed_units import check_celsius, conversion, days_in_month
 from jtem.records import Named
 
 if TYPE_CHECKING:
@@ -229,7 +229,7 @@ def _wide(table: Table, site: str, units: Mapping[str, str], where: str) -> tupl
     known = (*reading.STREAMS, *reading.ALIASES)
     for name in columns.names:
         bare, stated = split_unit(name)
-        stream, depth, factor = _stream(bare)
+        stream, depth, factor = _stream(bare, where)
         if not stream:
             near = suggest(bare, known)
             if near.startswith("did you mean") and not bare.lower().endswith("_error"):
@@ -243,6 +243,8 @@ def _wide(table: Table, site: str, units: Mapping[str, str], where: str) -> tupl
         kind = reading.STREAMS[stream]
         if yearly and kind.period == "month":
             raise InputError(f"{where}: '{name}' needs a month; add the column 'month'")
+        if stream == "soil_temperature" and not unit:
+            check_celsius(values[np.isfinite(values)].tolist(), f"{where}, '{name}'")
         for k in np.flatnonzero(np.isfinite(values)):
             year = int(columns.year[k])
             month = np.nan if yearly or kind.period == "year" else float(columns.month[k])
@@ -258,10 +260,14 @@ def _wide(table: Table, site: str, units: Mapping[str, str], where: str) -> tupl
     return reading.dataset(rows, {site: {}}, where), notes
 
 
-def _stream(name: str) -> tuple[str, float, float]:
-    """Stream, depth (m) and sign of a column's name; "" where it is none."""
+def _stream(name: str, where: str) -> tuple[str, float, float]:
+    """Stream, depth (m) and sign of a column's name; "" where it is none. Raises ``InputError`` for a depth without a unit."""
     plain = name.strip().lower()
     found = re.fullmatch(r"(?:soil_temperature|tsoil|ts|tsl)_?([\d.]+) ?(m|cm)?", plain)
+    if found and not found[2] and not found[1].startswith("0."):
+        raise InputError(
+            f"{where}: is '{name}' at {found[1]} m or cm, or sensor {found[1]}? name the column with its depth, as 'ts_10cm'"
+        )
     if found:
         return "soil_temperature", float(found[1]) * (0.01 if found[2] == "cm" else 1.0), 1.0
     stream = plain if plain in reading.STREAMS else reading.ALIASES.get(plain, "")

@@ -1,4 +1,5 @@
-"""Monthly climate and fixed fields from CF netCDF files: any calendar, units from attributes, cells from coordinates.
+"""Monthly climate and fixed fields from CF netCDF files, and climate from rasters: any calendar, units from attributes, cells
+from coordinates.
 
 Spatial dimensions may be ``lat, lon`` (1-D coordinates), ``y, x`` with 2-D coordinates, ``cell``, or none (one place). Files
 finer than a month are averaged, in bounded memory. What is not understood is refused.
@@ -10,6 +11,7 @@ import itertools
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +19,7 @@ import numpy as np
 import xarray as xr
 
 from jtem.errors import InputError, note, suggest
-from jtem.readers import cf, contract, embedded, layouts, monthly_series, static_fields
+from jtem.readers import cf, contract, embedded, layouts, monthly_series, raster_series, rasters, static_fields
 from jtem.readers import co2 as carbon_dioxide
 from jtem.readers.catalogue import Domain, Find
 from jtem.readers.monthly_series import Piece
@@ -174,13 +176,17 @@ def covered_years(
     paths: Sequence[Path | str], names: Mapping[str, str] | None = None, *, layout: str = "", stamp: str = ""
 ) -> tuple[int, int]:
     """First and last whole year of which the files have all climate variables; raises ``InputError`` where there is none."""
-    found = _sources(paths, names, layout)
-    begin, end = -(10**9), 10**9
-    for part in found.parts.values():
-        for variable in part.names:
-            pieces = found.pieces(variable, stamp, "")
-            begin = max(begin, min(int(piece.months.month[0]) for piece in pieces))
-            end = min(end, max(int(piece.months.month[-1]) for piece in pieces))
+    own = [path for path in paths if rasters.is_raster(path)]
+    if own:  # netCDF files beside them must have the same years
+        spans = [(months[0], months[-1]) for months in raster_series.covered(own, names or {}).values()]
+    else:
+        found = _sources(paths, names, layout)
+        pieces = [found.pieces(name, stamp, "") for part in found.parts.values() for name in part.names]
+        spans = [
+            (min(int(piece.months.month[0]) for piece in of), max(int(piece.months.month[-1]) for piece in of))
+            for of in pieces
+        ]
+    begin, end = max(span[0] for span in spans), min(span[1] for span in spans)
     first, last = -(-begin // 12), (end + 1) // 12 - 1
     if last < first:
         raise InputError(f"{paths[0]}: no whole year in which all climate variables are there; give files that join up")
@@ -313,10 +319,14 @@ def domain_of(
     table = None if co2 == "embedded" else find(co2)
     latitude, longitude = cells["latitude"].values, cells["longitude"].values
 
+    @cache
+    def of_netcdf(name: str) -> list[Path]:
+        return raster_series.converted(files[name], (latitude, longitude), names, layout)
+
     def source(name: str):
         def years(rows: np.ndarray, first: int, last: int) -> xr.Dataset:
             found = read_climate(
-                files[name],
+                of_netcdf(name),
                 first,
                 last,
                 names,

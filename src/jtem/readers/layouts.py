@@ -17,7 +17,8 @@ published:
 - ``gswp3_w5e5``: daily files of ISIMIP3a (tas K, pr kg m-2 s-1, rsds W m-2), by decade; CHELSA-W5E5 there, by month.
 - ``terraclimate``: TerraClimate (Abatzoglou et al. 2018): tmax, tmin (degC), ppt (mm), srad (W/m^2), stamped on the first; since
   version 1.1 tmmx, tmmn (C), pr (mm), srad (W m-2), as in gridMET.
-- ``chelsa``: CHELSA 2.1 monthly (Karger et al. 2017) as netCDF: tas (K), pr (kg m-2 month-1), rsds (MJ m-2 d-1).
+- ``chelsa``: CHELSA 2.1 monthly (Karger et al. 2017): tas (K), pr (kg m-2 month-1), rsds (MJ m-2 d-1), published as rasters (see
+  ``raster_series``); also as netCDF.
 - ``daymet``: Daymet 4 (Thornton et al. 2021, user guides of ORNL DAAC 2129 and 2131): tmax, tmin (degrees C), prcp (mm); monthly
   files have no radiation: a file with rsds on the same cells goes with them. Daily files have srad (W/m2, mean over the daylight)
   and dayl (s), whose product is the light of the day.

@@ -23,8 +23,8 @@ from jtem.readers.months import Months, months_of_axes
 from jtem.readers.units import SECONDS_PER_DAY, to_house_units
 from jtem.records import Attributes
 
-BLOCK_BYTES = 8 * 2**20
-"""No read of a file is longer than this."""
+BLOCK_BYTES = 4 * 2**20
+"""No read of a file is longer than this; longer ones leave the caches of processors."""
 HELD_BYTES = 512 * 2**20
 """Values of files held in memory between the chunks of a run; longer ones lie in a temporary file."""
 MIXED = "expver"
@@ -287,6 +287,8 @@ def _stored(
         if time and isinstance(chunks, list):  # whole chunks in time, so that none is opened twice
             length = chunks[variable.dimensions.index(time)]
             count = max(count // length * length, length if length * each <= 8 * BLOCK_BYTES else count)
+            if count % length == 0:  # the library need not keep what is not read again: half the time
+                variable.set_var_chunk_cache(size=0, nelems=1)
         for start in range(steps.start, steps.stop, count):
             stop = min(start + count, steps.stop)
             key = tuple(
@@ -341,7 +343,9 @@ def _sums(piece: Piece, steps: slice, rows: np.ndarray | None, into: np.ndarray 
         own = month[start : start + values.shape[0]]
         edges = np.concatenate([[0], np.nonzero(np.diff(own))[0] + 1, [own.size]])
         for low, high in itertools.pairwise(edges):
-            result[int(own[low]) - first] += values[low:high].sum(axis=0, dtype=np.float64)
+            total = result[int(own[low]) - first]
+            for step in values[low:high]:
+                np.add(total, step, out=total)
     return result
 
 
@@ -399,7 +403,9 @@ def series(
             converted[at] = True
         else:
             steps_seen[at] += np.bincount(month[steps] - month[steps.start])[: at.size]
-            values[at] = np.where(np.isnan(values[at]) & (days[at] == 0)[:, None], 0.0, values[at]) + found
+            fresh = days[at] == 0
+            values[at[fresh]] = found[fresh]
+            values[at[~fresh]] += found[~fresh]
         days[at] = length
     present = days > 0
     if not present.all():

@@ -35,7 +35,7 @@ import xarray as xr
 
 from jtem.errors import InputError, note, suggest
 from jtem.readers import tables
-from jtem.readers.observed_units import FLUX, YEARLY, conversion, days_in_month
+from jtem.readers.observed_units import FLUX, YEARLY, check_celsius, conversion, days_in_month
 from jtem.readers.tables import inequality, number
 from jtem.readers.thaw import yearly_maximum
 from jtem.records import Attributes, Named
@@ -212,7 +212,7 @@ def _check_typical(stream: str, value: float, where: str) -> None:
             f"{where}: the median '{stream}' is {100 * value:.3g} cm, metres taken for centimetres? correct the unit"
         )
     if stream == "active_layer_thickness" and value > THICK:
-        note(f"{where}: the median '{stream}' is {value:g} m, centimetres taken for metres? give the unit")
+        note(f"{where}: the median '{stream}' is {value:g} m, as in bedrock; another unit?")
 
 
 def check_shares(quality: np.ndarray, name: str, where: str) -> None:
@@ -442,11 +442,11 @@ def read_table(path: Path | str) -> xr.Dataset:
     """The user's own observations: a table with at least ``site``, ``variable``, ``value`` (see :mod:`~jtem.readers.tables`).
 
     Columns: :data:`READ_COLUMNS`. ``variable`` is a stream or one of :data:`ALIASES`; ``nee`` is turned into NEP = -NEE.
-    ``unit`` empty means the stream's own unit. Thaw depths may carry marks (``>120``, ``120+``, ``63*``); with months they
-    are probings whose largest is the year's active layer (:func:`yearly_maximum`). Negative depths are heights. Rows
-    without a value are left out and counted in ``notes``. Raises ``InputError``.
+    Every value has a ``unit``, but soil temperature of cold ground. Thaw depths may carry marks (``>120``, ``120+``,
+    ``63*``); with months they are probings whose largest is the year's active layer (:func:`yearly_maximum`). Negative depths
+    are heights. Rows without a value are left out and counted in ``notes``. Raises ``InputError``.
     """
-    rows, places, empty = [], {}, 0
+    rows, places, empty, bare = [], {}, 0, []
     found = tables.read_rows(path, ("site", "variable", "value"), READ_COLUMNS)
     for item in found:
         where = f"{path}, row {item.line}"
@@ -468,6 +468,8 @@ def read_table(path: Path | str) -> xr.Dataset:
         )
         if np.isnan(factor):
             raise InputError(f"{where}: '{stream}' per day needs year and month to become per month; give them")
+        if not item.get("unit", "") and stream == "soil_temperature":
+            bare.append(value)
         error = abs(factor) * number(item.get("error", ""), where)
         if called in NEGATED:
             factor, censored = -factor, {">": "<", "<": ">"}.get(censored, censored)
@@ -483,6 +485,7 @@ def read_table(path: Path | str) -> xr.Dataset:
                 **fields,
             )
         )
+    check_celsius(bare, str(path))
     notes = [f"{path}: {empty} rows without a value left out"] if empty else []
     notes += downwards(rows, str(path))
     rows, told = yearly_maximum(rows, places, str(path))

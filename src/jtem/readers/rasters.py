@@ -7,6 +7,8 @@ one, so that classes and codes stay what they are; only the part inside the box 
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -29,11 +31,9 @@ def is_raster(path: Path | str) -> bool:
     return Path(path).suffix.lower() in SUFFIXES
 
 
-def read(path: Path | str, box: Box = WHOLE_EARTH) -> Field:
-    """The one band of a raster inside ``box`` as a field; raises ``InputError``.
-
-    ``attributes``: the tags of the band, and ``dtype``, as what its numbers are stored.
-    """
+@contextmanager
+def opened(path: Path | str) -> Iterator[DatasetReader]:
+    """A raster of one band, open; raises ``InputError`` where it is not there, not readable or has more bands."""
     if not Path(path).is_file():
         raise InputError(f"{path}: file not found; check the name and the data folder")
     try:
@@ -47,12 +47,21 @@ def read(path: Path | str, box: Box = WHOLE_EARTH) -> Field:
         with rasterio.open(path) as data:
             if data.count != 1:
                 raise InputError(f"{path}: {data.count} bands, expected one; take one out (gdal_translate -b 1)")
-            latitude, longitude, values = _in_degrees(data, path, box)
-            scale, offset = data.scales[0], data.offsets[0]
-            said: dict[str, object] = {**data.tags(1), "dtype": data.dtypes[0]}
-            unit, name = data.units[0] or "", data.descriptions[0] or Path(path).stem
+            yield data
     except RasterioError as error:
         raise InputError(f"{path}: not a readable raster ({error}); fetch it again or convert it to GeoTIFF") from None
+
+
+def read(path: Path | str, box: Box = WHOLE_EARTH) -> Field:
+    """The one band of a raster inside ``box`` as a field; raises ``InputError``.
+
+    ``attributes``: the tags of the band, and ``dtype``, as what its numbers are stored.
+    """
+    with opened(path) as data:
+        latitude, longitude, values = _in_degrees(data, path, box)
+        scale, offset = data.scales[0], data.offsets[0]
+        said: dict[str, object] = {**data.tags(1), "dtype": data.dtypes[0]}
+        unit, name = data.units[0] or "", data.descriptions[0] or Path(path).stem
     masked = values if np.issubdtype(values.dtype, np.floating) else np.ma.asarray(values, np.float64)
     values = np.asarray(masked.filled(np.nan), np.float64) * scale + offset
     order = np.argsort(latitude, kind="stable"), np.argsort(longitude, kind="stable")

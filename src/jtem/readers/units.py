@@ -289,7 +289,8 @@ def to_house_units(
     said = said or {}
     if unit is None or not str(unit).strip():
         raise InputError(
-            f"{where}: '{name}' has no units attribute, expected something convertible to {HOUSE_UNITS[name]!r}; add it"
+            f"{where}: '{name}' has no units attribute, expected something convertible to {HOUSE_UNITS[name]!r}; add it or give "
+            "it under [domain.units]"
         )
     found, method = understood(str(unit)), cell_method(said)
     if method in _NOT_A_MEAN:
