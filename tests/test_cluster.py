@@ -36,8 +36,10 @@ def test_layouts_with_the_same_bits():
 
     experiment = prepare(parse(TINY, "tiny"), None).experiment
     experiment = replace(experiment, column_cell=np.zeros(5000, int), chunk_columns=1024)
-    assert layout.described(experiment, 1) == layout.described(experiment, 4) == "tiles of 128 columns, 1 runs"
-    assert layout.described(experiment, 8) == "128 columns, 1 runs" != layout.described(experiment, 16)
+    several = "tiles of 128 columns, 1 runs, several devices"
+    assert layout.described(experiment, 2) == layout.described(experiment, 4) == several
+    assert layout.described(experiment, 1) == several.replace("several devices", "one device")
+    assert layout.described(experiment, 8) == several.removeprefix("tiles of ") != layout.described(experiment, 16)
 
 
 def test_words_that_are_refused(plan, tmp_path, capsys, monkeypatch):

@@ -35,6 +35,15 @@ def history(arctic: xr.Dataset) -> xr.Dataset:
     return embedded.climate(arctic, "historical", 1850, 2014)
 
 
+@pytest.mark.parametrize("count", [1, 2, 7, 15, 16, 33])
+def test_climate_of_a_cell_does_not_depend_on_the_others(count: int, arctic: xr.Dataset, history: xr.Dataset) -> None:
+    for cells in (arctic.isel(cell=slice(count)), arctic.isel(cell=slice(-count, None))):
+        alone = embedded.climate(cells, "historical", 1850, 2014)
+        same = history.isel(cell=slice(count) if cells["cell"][0] == arctic["cell"][0] else slice(-count, None))
+        for name in ("air_temperature", "precipitation", "shortwave_radiation"):
+            np.testing.assert_array_equal(alone[name].values, same[name].values, err_msg=f"{count} {name}")
+
+
 def area_mean(data: xr.DataArray, cells: xr.Dataset) -> xr.DataArray:
     return (data * cells["area"]).sum("cell") / cells["area"].sum()
 

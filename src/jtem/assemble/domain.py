@@ -53,14 +53,16 @@ def domain(section: DomainSection, climates: Sequence[str], inputs: Inputs, wher
 
 
 def loader(
-    place: Domain, count: int, chunk: int, climate: str, years: tuple[int, int], asked: str, *, wrap: bool = False
-) -> Loader:
+    place: Domain, count: int, chunk: int, climate: str, years: tuple[int, int], asked: str, *, wrap: bool = False,
+    goes_on: bool = False,
+) -> Loader:  # fmt: skip
     """Loader of a climate's years for the ``count`` cells of a domain, checked chunk by chunk before anything runs.
 
-    ``asked``: the keys of the plan that say the years, named in errors. ``wrap``: the years repeat. Raises ``InputError``.
+    ``asked``: the keys of the plan that say the years, named in errors. ``wrap``: the years repeat. ``goes_on``: the climate has
+    a year after them, whose January follows. Raises ``InputError``.
     """
     source, where = place.source(climate)
-    load = to_model.climate_loader(source, *years, wrap=wrap, where=where)
+    load = to_model.climate_loader(source, *years, wrap=wrap, where=where, goes_on=goes_on)
     try:
         for start in range(0, 1 if place.stored else count, chunk):
             load(np.arange(start, min(start + chunk, count)))
@@ -70,13 +72,13 @@ def loader(
 
 
 def loaders(place: Domain, count: int, chunk: int, nitrogen: Path | None = None) -> Callable[..., Loader]:
-    """:func:`loader` of one domain: (climate, years, asked, wrap=False) -> loader, one object for the same climate and years.
+    """:func:`loader` of one domain, one object for the same climate and years.
 
     ``nitrogen``: table of deposition that is added to what the climate has.
     """
 
-    def made(climate: str, years: tuple[int, int], asked: str, *, wrap: bool = False) -> Loader:
-        load = loader(place, count, chunk, climate, years, asked, wrap=wrap)
+    def made(climate: str, years: tuple[int, int], asked: str, *, wrap: bool = False, goes_on: bool = False) -> Loader:
+        load = loader(place, count, chunk, climate, years, asked, wrap=wrap, goes_on=goes_on)
         return load if nitrogen is None else _with_deposition(load, deposition.monthly(nitrogen, climate, *years))
 
     return functools.cache(made)

@@ -247,7 +247,9 @@ class Setup:
             content |= _of_place(self.place, window, content["model"].get("precision") == "float64", monthly, annual)
         else:
             if window is not None:
-                content["history"] = {**content.get("history", {}), "first": window[0], "last": window[1]}
+                history = content.get("history", {})
+                inside = {"goes_on": True} if window[1] < history.get("last", window[1]) else {}
+                content["history"] = {**history, "first": window[0], "last": window[1], **inside}
                 content.pop("scenario", None)
                 content.pop("factorial", None)
             output = dict(content.get("output", {}))
@@ -321,7 +323,7 @@ def _of_place(
             "years": SpinUpSection.years,
             "cycle_years": SpinUpSection.cycle_years,
         },
-        "history": {"first": first, "last": last, "climate": place.climate},
+        "history": {"first": first, "last": last, "climate": place.climate, "goes_on": last < place.last_year},
         "output": {
             "annual": list(annual if annual is not None else (*DEFAULT_ANNUAL, *ALSO_ANNUAL)),
             "monthly": list(monthly if monthly is not None else MONTHLY_OF_SITE if place.is_site else MONTHLY),

@@ -146,6 +146,11 @@ class HistorySection:
     last: int = setting("Last year.", low=1, high=9999)
     climate: str = setting("Climate of these years.", "historical")
     name: str = toml.name("Name of the stage.", "historical")
+    goes_on: bool | None = setting(
+        "Whether the climate has the year after `last`, whose January the last December leads to; if not that December is "
+        "repeated (default: where every scenario goes on in the same climate).",
+        None,
+    )
 
 
 @dataclass(frozen=True)
@@ -158,6 +163,7 @@ class ScenarioSection:
     last: int = setting("Last year.", low=1, high=9999)
     expose: bool = setting("Whether permafrost thaw moves matter.", True)
     follow: bool | None = setting("Whether accessible shares follow the active layer (default: as expose).", None)
+    goes_on: bool = setting("As in [history]: the climate has the year after `last`.", False)
 
     @property
     def follows(self) -> bool:
@@ -344,7 +350,8 @@ class Plan:
         """First and last year that the stages need of each climate."""
         spin = self.spinup
         needed = [] if self.run.restart else [(spin.climate, *spin.cycle)]
-        needed += [(part.climate, part.first, part.last) for part in (self.history, *self.scenario)]
+        stages = [(self.history, self.history_goes_on), *((part, part.goes_on) for part in self.scenario)]
+        needed += [(part.climate, part.first, part.last + goes_on) for part, goes_on in stages]
         f = self.factorial
         needed += [(name, f.first, f.last) for name in f.scenarios]
         if f.scenarios and f.base_year > self.history.last:
@@ -354,6 +361,13 @@ class Plan:
             name: (min(a for n, a, _ in needed if n == name), max(b for n, _, b in needed if n == name))
             for name in names
         }
+
+    @property
+    def history_goes_on(self) -> bool:
+        """Whether the January after history is its climate's own: as written, or where all that follows has it."""
+        written, climate = self.history.goes_on, self.history.climate
+        after = [part.climate for part in self.scenario]
+        return bool(after) and {*after} == {climate} and not self.factorial.scenarios if written is None else written
 
     @property
     def store(self) -> Path:

@@ -268,7 +268,7 @@ def _observed_history(folder: Path, latitude: np.ndarray, years: np.ndarray) -> 
     early = zones[:, (known >= 1880) & (known <= 1909)].mean(axis=1)
     series = np.where(years < 1880, early[:, None], zones[:, np.clip(years - known[0], 0, known.size - 1)])
     weights = np.stack([np.interp(latitude, [34.0, 54.0, 77.0], row) for row in np.eye(3)], axis=1)
-    return weights @ series
+    return embedded.product(weights, series)
 
 
 def anomaly(

@@ -33,6 +33,8 @@ SCENARIO_YEARS = {
 SOLAR_CONSTANT = 1361.0  # W m-2
 MONTH_LENGTHS = np.array([31, 28, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31])
 MONTHS = np.arange(1, 13)
+BLOCK = 16
+"""Rows of a matrix product are filled up to a multiple of this many."""
 
 
 # ---- the building blocks of the emulator, shared with the script that fits it ----
@@ -62,6 +64,19 @@ def annual_harmonics(order: int) -> np.ndarray:
     return np.stack(waves)
 
 
+def product(rows: np.ndarray, *matrices: np.ndarray) -> np.ndarray:
+    """``rows @ matrix @ ...``, (cell, ...), of a cell the same to the bit whatever the other cells are.
+
+    A library of linear algebra takes the last row of an odd number, or a single one, in another order than the others, so the
+    rows are filled up to whole blocks. Else a climate would depend on how cells are put into chunks.
+    """
+    count = rows.shape[0]
+    made = np.pad(rows, ((0, -count % BLOCK), (0, 0)))
+    for matrix in matrices:
+        made = made @ matrix
+    return made[:count]
+
+
 def bumps(latitude: np.ndarray, longitude: np.ndarray, centres: np.ndarray, width_km: float) -> np.ndarray:
     """Gaussian bumps ``exp(-(d/width)^2)`` on the sphere, shape (cell, centre).
 
@@ -73,7 +88,7 @@ def bumps(latitude: np.ndarray, longitude: np.ndarray, centres: np.ndarray, widt
         lat, lon = np.deg2rad(lat), np.deg2rad(lon)
         return np.stack([np.cos(lat) * np.cos(lon), np.cos(lat) * np.sin(lon), np.sin(lat)], axis=-1)
 
-    cosine = position(latitude, longitude) @ position(centres[:, 0], centres[:, 1]).T
+    cosine = product(position(latitude, longitude), position(centres[:, 0], centres[:, 1]).T)
     squared_chord = 2 * EARTH_RADIUS_KM**2 * np.maximum(1 - cosine, 0)
     return np.exp(-squared_chord / width_km**2)
 
@@ -143,7 +158,7 @@ def _emulated_normals(latitude: np.ndarray, longitude: np.ndarray, elevation: np
         table = _coefficients(region)
         basis = normals_basis(latitude[here], longitude[here], elevation[here], table)
         fields = {
-            name: basis @ table[name] @ annual_harmonics((table[name].shape[1] - 1) // 2)
+            name: product(basis, table[name], annual_harmonics((table[name].shape[1] - 1) // 2))
             for name in ("tas", "logpr", "transmissivity")
         }
         result["tas"][here] = fields["tas"]
@@ -225,14 +240,14 @@ def _temperature_change(latitude: np.ndarray, longitude: np.ndarray, scenario: s
     table = _coefficients("warming_pattern")
     local = bumps(latitude, longitude, table["centres"], table["width_km"])
     basis = np.concatenate([np.ones((latitude.size, 1)), local], axis=1)
-    pattern = basis @ table["pattern"] @ annual_harmonics((table["pattern"].shape[1] - 1) // 2)
+    pattern = product(basis, table["pattern"], annual_harmonics((table["pattern"].shape[1] - 1) // 2))
     annual_pattern = pattern.mean(1)
     background = _series("background_temperature.csv")
     rows = (years - int(background["year"][0])).astype(int)
     centres = rules()["zone_centres"]
     zones = np.stack([background[name][rows] for name in centres])
     weights = np.stack([np.interp(latitude, list(centres.values()), row) for row in np.eye(len(centres))], axis=1)
-    yearly = (weights @ zones) / annual_pattern[:, None] + _scenario_warming(scenario, years)
+    yearly = product(weights, zones) / annual_pattern[:, None] + _scenario_warming(scenario, years)
     return yearly[:, :, None] * pattern[:, None, :]
 
 

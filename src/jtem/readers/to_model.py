@@ -369,24 +369,27 @@ def _disguised(name: str, smallest: float, largest: float) -> str:
 
 
 def climate_loader(
-    source: ClimateSource, first_year: int, last_year: int, *, wrap: bool, where: str
+    source: ClimateSource, first_year: int, last_year: int, *, wrap: bool, where: str, goes_on: bool = False
 ) -> Callable[[np.ndarray], Climate]:
     """Loader of one stage: cell indices -> stacked climate as float64 host arrays (cell, year, 12), checked.
 
-    The January after each year is the true one inside the stage; after the last year it is December repeated, or the
-    first January of the cycle where ``wrap`` (repeated climate).
+    The January after each year is the true one inside the stage; after the last year it is December repeated, the
+    first January of the cycle where ``wrap`` (repeated climate), or that of the year after it where the source ``goes_on``.
     """
+    until, count = last_year + goes_on, last_year - first_year + 1
 
     def load(cells: np.ndarray) -> Climate:
         wanted, back = np.unique(np.asarray(cells), return_inverse=True)
-        climate = source(wanted, first_year, last_year)
-        check_climate(climate, first_year, last_year, where)
+        climate = source(wanted, first_year, until)
+        check_climate(climate, first_year, until, where)
+        januaries = np.asarray(climate["air_temperature"].values, dtype=np.float64)[back, :, 0]
+        climate = climate.isel(year=slice(count))
 
         def values(name: str) -> np.ndarray:
             return np.ascontiguousarray(np.asarray(climate[name].values, dtype=np.float64)[back])
 
         air = values("air_temperature")
-        last = air[:, :1, 0] if wrap else air[:, -1:, 11]
+        last = air[:, :1, 0] if wrap else januaries[:, count:] if goes_on else air[:, -1:, 11]
         co2 = np.asarray(climate["co2"].values, dtype=np.float64)
         return Climate(
             air_temperature=air,

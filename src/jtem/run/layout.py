@@ -16,10 +16,13 @@ def described(experiment: Experiment, devices: int) -> str:
 
     They are bitwise the same on any number of CPU devices that has the same layout: those whose columns come in tiles of one
     size, or all at once in one number (of 256 columns one device makes two tiles, two devices none; that moves pools by 1e-14).
+    One device is never like several: XLA optimises a program that is split over devices in other steps, whatever their number,
+    and puts other operations together (last bits of 1 in 75 columns).
     """
     each = columns_a_device(experiment, devices)
-    tile = batch.tile(each)
-    return f"{'tiles of ' if tile < each else ''}{tile} columns, {runs_together(experiment, each)} runs"
+    tile, runs = batch.tile(each), runs_together(experiment, each)
+    parts = "one device" if devices == 1 else "several devices"
+    return f"{'tiles of ' if tile < each else ''}{tile} columns, {runs} runs, {parts}"
 
 
 def runs_together(experiment: Experiment, columns: int) -> int:
