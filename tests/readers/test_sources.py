@@ -481,6 +481,12 @@ def test_daymet_without_radiation_says_so(tmp_path):
 def test_light_over_the_daylight_is_never_taken_for_that_of_the_day(tmp_path):
     paths = daymet_daily(tmp_path)
     names = {"air_temperature": "tmax", "precipitation": "prcp", "shortwave_radiation": "srad"}
+    with pytest.raises(InputError, match="tmax: long_name 'daily maximum temperature' is not air temperature"):
+        read(paths, names=names)
+    for path in paths:
+        if "tmax" in path.name:
+            with netCDF4.Dataset(str(path), "a") as data:
+                data["tmax"].long_name = "temperature"
     with pytest.raises(InputError, match=r"srad_1991.nc: srad: 'daylight average .*' is a mean over the daylight"):
         read(paths, names=names)
     other = [path for path in paths if "dayl_1992" not in path.name]
