@@ -523,6 +523,7 @@ def test_a_spin_up_without_balance_says_what_to_do(method, code, plan, tmp_path,
 
     def drifting(experiment, sink, progress=None, only=None):
         made = fake_run(experiment, sink, progress)
+        assert made.spin_up is not None
         return replace(made, spin_up=replace(made.spin_up, closed=np.zeros(2, bool), method=method))
 
     monkeypatch.setattr(run, "run_experiment", drifting)
