@@ -9,6 +9,7 @@ from jtem.assemble.calibration import case
 from jtem.files import data_path
 from jtem.parameters import Handle
 from jtem.plan import calibration as calibration_plan
+from jtem.readers.observations import STREAMS
 
 DEFAULTS = [data_path("parameters", "defaults.toml")]
 YEARS = (1996, 1997, 1998, 1999)
@@ -214,9 +215,10 @@ def write_heat_table(path, values=None, streams=()):
 def save(path, rows, values):
     with path.open("w", newline="") as file:
         writer = csv.writer(file)
-        writer.writerow(["site", "year", "month", "variable", "depth_m", "value"])
+        writer.writerow(["site", "year", "month", "variable", "depth_m", "value", "unit"])
         for k, (site, year, month, stream, depth) in enumerate(rows):
-            writer.writerow([site, year, month, stream, depth, repr(float(1.0 if values is None else values[k]))])
+            value = repr(float(1.0 if values is None else values[k]))
+            writer.writerow([site, year, month, stream, depth, value, STREAMS[stream].unit])
     return path
 
 
