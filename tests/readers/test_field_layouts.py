@@ -676,7 +676,7 @@ def test_files_as_handed_out_are_the_truth(tmp_path, make):
     [
         (
             wrf_accumulated,
-            "RAINNC: values in 'mm' run up through all months or days, so they are sums since a fixed time",
+            "RAINNC: values in 'mm' run up through all months, so they are sums since a fixed time",
         ),
         (
             gldas_rain_alone,

@@ -174,8 +174,8 @@ def _check_running_sum(piece: Piece) -> None:
         rises, same = np.diff(total), np.diff(group) == 0
         up = np.all(rises[same] >= 0) and np.sum(rises[same] > 0) > 0.5 * np.sum(same) and same.sum() >= 11
         begins = bool(up and not same.all() and np.all(rises[~same] < 0))
-        if total.size > 13 and np.all(rises >= 0) and total[-1] > 5 * total[0]:  # never begins again
-            span, begins = "all months or days", True
+        if step is None and total.size > 13 and np.all(rises >= 0) and total[-1] > 5 * total[0]:  # no season does so
+            span, begins = "all months", True
     else:
         span, per_day = "each day and begin again", round(1 / step)
         days = min(10, piece.months.month.size // per_day)
