@@ -24,7 +24,7 @@ from jtem.assemble.calibration import case
 from jtem.plan import calibration as calibration_plan
 from jtem.study.calibration import least_squares, misfit
 from jtem.study.calibration.case import Case
-from jtem.study.calibration.model import Model
+from jtem.study.calibration.model import Misfit
 
 jax.config.update("jax_enable_x64", True)
 
@@ -99,10 +99,10 @@ def observed(prepared: Case, noise: float, seed: int = 5) -> Case:
     value = simulated[0] + noise * np.random.default_rng(seed).normal(size=o.value.size) * scale
     kept = dataclasses.replace(o, value=np.where(np.isfinite(o.value), value, np.nan), error=scale)
     problem = dataclasses.replace(prepared.problem, observations=kept)
-    return dataclasses.replace(prepared, problem=problem, model=Model(problem))
+    return dataclasses.replace(prepared, problem=problem, model=Misfit(problem))
 
 
-def starts(model: Model, count: int) -> np.ndarray:
+def starts(model: Misfit, count: int) -> np.ndarray:
     """Starts with parameters off by up to 40 % (of their distance to zero)."""
     rng = np.random.default_rng(2)
     values = model.start_values * (1 + rng.uniform(-0.4, 0.4, (count, len(model.names))))
@@ -223,7 +223,7 @@ def gradients(prepared: Case, few: Case | None) -> dict[str, float]:
     return results
 
 
-def _enlarged(model: Model, sites: int, years: int):
+def _enlarged(model: Misfit, sites: int, years: int):
     """A model's site, its target and, where held, its heat, repeated to many sites and years."""
     history = jax.tree.map(
         lambda leaf: jax.numpy.repeat(leaf, -(-years // leaf.shape[1]), axis=1)[:, :years], model.site.history

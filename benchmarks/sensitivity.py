@@ -97,7 +97,7 @@ def asked(scheme: str) -> tuple[Quantity, ...]:
     return (LOSS[scheme], *QUANTITIES)
 
 
-def off_kinks(model: sensitivity.Model) -> sensitivity.Model:
+def off_kinks(model: sensitivity.ColumnModel) -> sensitivity.ColumnModel:
     """Defaults that sit on a kink of the published equations (see docs/gradients.md) are moved off it."""
     vectors = model.vectors.copy()
     for name, nudge in {

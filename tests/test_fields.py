@@ -19,7 +19,7 @@ from jtem.plan.calibration import ValidationSection
 from jtem.readers.observed_sites import ObservedSites
 from jtem.study.calibration import least_squares, misfit, results, search
 from jtem.study.calibration import problem as problems
-from jtem.study.calibration.case import Settings
+from jtem.study.calibration.case import SearchSettings
 from jtem.study.sensitivity.model import vector_of
 from sites import TABLE, TOOLIK, make, parameter_tree
 
@@ -285,7 +285,7 @@ def line(case, matrix, problem):
         return np.broadcast_to(one, (len(x), *one.shape))
 
     model.sensitivity, model.residuals, model.jacobian = sensitivity, residuals, jacobian
-    settings = Settings(iterations=20)
+    settings = SearchSettings(iterations=20)
     return dataclasses.replace(case, problem=problem, model=model, search=settings, text="plan"), asked
 
 

@@ -72,9 +72,9 @@ def test_finer_sources_are_averaged_and_coarser_ones_shared(tmp_path):
     values = np.repeat(np.repeat(np.arange(12.0).reshape(3, 4), 5, axis=0), 5, axis=1)
     fine = fields.need(write_map(tmp_path / "a.nc", {"z": (values, "m", {})}, FINE_LATITUDE, FINE_LONGITUDE))
     np.testing.assert_allclose(regrid.mean(fine, TARGETS), np.arange(12.0))
-    half = fields.Field(np.where(values < 6, np.nan, values), fine.latitude, fine.longitude, fine.step, "m", "z", "x")
+    half = fields.Map(np.where(values < 6, np.nan, values), fine.latitude, fine.longitude, fine.step, "m", "z", "x")
     assert np.isnan(regrid.mean(half, TARGETS)[:6]).all()
-    coarse = fields.Field(np.arange(12.0).reshape(3, 4), LATITUDE[::-1], LONGITUDE, 0.5, "m", "z", "x")
+    coarse = fields.Map(np.arange(12.0).reshape(3, 4), LATITUDE[::-1], LONGITUDE, 0.5, "m", "z", "x")
     small = regrid.regular((68.0, 69.5, -150.5, -148.5), 0.1)
     assert small.latitude.size == 15 * 20
     np.testing.assert_array_equal(regrid.mean(coarse, small).reshape(15, 20), values)
@@ -87,9 +87,7 @@ def test_cells_are_cut_and_areas_kept():
     fine, parent = regrid.subdivide(TARGETS, 5)
     assert fine.latitude.size == 300 and fine.step == pytest.approx(0.1)
     np.testing.assert_allclose(np.bincount(parent, weights=fine.area), TARGETS.area, rtol=1e-12)
-    row, column, inside = regrid.holds(
-        fields.Field(np.zeros((3, 4)), LATITUDE[::-1], LONGITUDE, 0.5, "", "z", "x"), fine
-    )
+    row, column, inside = regrid.holds(fields.Map(np.zeros((3, 4)), LATITUDE[::-1], LONGITUDE, 0.5, "", "z", "x"), fine)
     np.testing.assert_array_equal(row * 4 + column, parent)
     assert inside.all()
     whole = regrid.regular(fields.WHOLE_EARTH, 2.0)

@@ -16,8 +16,8 @@ def closed():
     pyplot.close("all")
 
 
-def view(latitude, longitude) -> maps.View:
-    return maps.View(np.array(latitude, float), np.array(longitude, float), np.full(len(latitude), 2.5e9))
+def view(latitude, longitude) -> maps.MapView:
+    return maps.MapView(np.array(latitude, float), np.array(longitude, float), np.full(len(latitude), 2.5e9))
 
 
 def test_a_region_has_its_own_extent_and_the_arctic_a_pole():
@@ -35,7 +35,7 @@ def test_a_region_has_its_own_extent_and_the_arctic_a_pole():
 
 def test_cells_are_drawn_as_large_as_they_are():
     area = np.array([(111.2 * 4) ** 2 * 1e6])  # four degrees of latitude
-    found = maps.View(np.array([60.0]), np.array([10.0]), area)
+    found = maps.MapView(np.array([60.0]), np.array([10.0]), area)
     (square,) = found.shapes(np.array([60.0]), np.array([10.0]), area)
     np.testing.assert_allclose(np.ptp(square, axis=0), [8.0, 4.0], rtol=1e-6)  # cos 60 degrees is 1/2
 

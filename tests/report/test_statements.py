@@ -6,20 +6,20 @@ import numpy as np
 import pytest
 
 from jtem.report import statements
-from jtem.report.regional import Region, Result
+from jtem.report.regional import Region, RegionalResult
 
 YEARS = np.arange(2015, 2101)
 RUNS_2024 = ("S_Trans", *statements.SINGLES, *(p for p in statements.PAIRS if p != "S_PF_Temp"))
 
 
-def result(**totals: float | np.ndarray) -> Result:
+def result(**totals: float | np.ndarray) -> RegionalResult:
     """One cell of 1e12 m2; totals in Pg or Pg yr-1, a number a year or a series."""
     series = {n: 1e12 * np.broadcast_to(np.asarray(v, float), (86, *np.shape(v)[1:])) for n, v in totals.items()}
     thaw = np.linspace(1.5, 3.0, YEARS.size)[:, None]
-    return Result(YEARS, series, {}, {}, thaw, np.ones((YEARS.size, 1)))
+    return RegionalResult(YEARS, series, {}, {}, thaw, np.ones((YEARS.size, 1)))
 
 
-def factorial(runs: dict[str, Result], scenarios=("ssp126", "ssp585")) -> Region:
+def factorial(runs: dict[str, RegionalResult], scenarios=("ssp126", "ssp585")) -> Region:
     """The same runs under every scenario."""
     history = dataclasses.replace(next(iter(runs.values())), years=np.arange(1929, 2015))
     return Region(

@@ -36,7 +36,7 @@ from jtem.report import calibration as figures
 from jtem.study import scores
 from jtem.study.calibration import descent, least_squares, misfit, pest, posterior, results, sampling, search
 from jtem.study.calibration import problem as problems
-from jtem.study.calibration.model import Model, near_posterior
+from jtem.study.calibration.model import Misfit, near_posterior
 
 
 @pytest.fixture(scope="module")
@@ -494,7 +494,7 @@ def test_draws_of_the_posterior_agree_with_laplace(carbon, tmp_path):
     o = problem.observations
     noise = np.random.default_rng(3).normal(0.0, 1.0, o.value.size) * np.where(o.fitted, o.error, 0.0)
     problem = dataclasses.replace(problem, observations=dataclasses.replace(o, value=o.value + noise))
-    prepared = dataclasses.replace(asked_for(carbon[0], text), problem=problem, model=Model(problem))
+    prepared = dataclasses.replace(asked_for(carbon[0], text), problem=problem, model=Misfit(problem))
     outcome = search.fit(prepared, tmp_path, say=lambda line: None)
     draws = posterior.sample(prepared, outcome, tmp_path, say=lambda line: print(line, flush=True))
     found, warned = posterior.write_posterior(prepared, outcome, draws, tmp_path)

@@ -13,10 +13,10 @@ from jtem.errors import InputError
 from jtem.files import read_table
 from jtem.plan import calibration as plans
 from jtem.report import liu2022, liu2024
-from jtem.report.regional import Region, Result
+from jtem.report.regional import Region, RegionalResult
 from jtem.report.statements import judge
 from jtem.study.calibration import published
-from jtem.study.calibration.printed import PAPERS, Course, Paper, Stage
+from jtem.study.calibration.printed import PAPERS, Course, PrintedPaper, Stage
 from jtem.study.calibration.problem import Free
 
 PAST = {"liu2024": np.arange(2000, 2016), "liu2022": np.arange(2000, 2021)}
@@ -63,7 +63,7 @@ def region_of(name: str, y: np.ndarray, area: np.ndarray, site: np.ndarray, chos
     paper, rows = PAPERS[name], published.rows_of(PAPERS[name])
     groups = {g: chosen & (np.array(COMMUNITIES)[site] == g) for g in COMMUNITIES}
 
-    def result(stage: Stage, years: np.ndarray) -> Result:
+    def result(stage: Stage, years: np.ndarray) -> RegionalResult:
         at = course(name).stages[stage]
 
         def totals(mask: np.ndarray) -> dict[str, np.ndarray]:
@@ -75,7 +75,7 @@ def region_of(name: str, y: np.ndarray, area: np.ndarray, site: np.ndarray, chos
 
         depth = y[:, 0][:, at].T
         split = {g: totals(mask) for g, mask in groups.items()}
-        return Result(years, totals(chosen), split, {}, depth, (depth < 10.0).astype(float))
+        return RegionalResult(years, totals(chosen), split, {}, depth, (depth < 10.0).astype(float))
 
     return Region(
         histories={"": result("", PAST[name])},
@@ -85,7 +85,7 @@ def region_of(name: str, y: np.ndarray, area: np.ndarray, site: np.ndarray, chos
     )  # fmt: skip
 
 
-def all_keys(paper: Paper, name: str) -> list[tuple[str, str]]:
+def all_keys(paper: PrintedPaper, name: str) -> list[tuple[str, str]]:
     """Keys of the printed numbers."""
     printed = [key for table in paper.tables for key in liu2024.regional.published(table)]
     return [key for key in printed if key[0] in paper.keys]

@@ -62,7 +62,7 @@ def experiment(design: step.Design) -> Experiment:
     )
 
 
-def model_of(design: step.Design, annual=ANNUAL) -> sensitivity.Model:
+def model_of(design: step.Design, annual=ANNUAL) -> sensitivity.ColumnModel:
     model = sensitivity.model_of(
         experiment(design),
         TABLE,

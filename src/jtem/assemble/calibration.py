@@ -24,8 +24,8 @@ from jtem.plan import calibration as plans
 from jtem.plan import use_precision
 from jtem.plan.calibration import CalibrationModel, CalibrationPlan
 from jtem.study.calibration import sampling
-from jtem.study.calibration.case import Case, Settings
-from jtem.study.calibration.model import Model
+from jtem.study.calibration.case import Case, SearchSettings
+from jtem.study.calibration.model import Misfit
 from jtem.study.calibration.problem import Problem
 
 
@@ -80,20 +80,20 @@ def case(plan: CalibrationPlan, data: Path | None, overlays: Sequence[str] = ())
         folds=folds,
         heat_differences=plan.search.heat_differences,
     )
-    search = {f.name: getattr(plan.search, f.name) for f in dataclasses.fields(Settings)}
+    search = {f.name: getattr(plan.search, f.name) for f in dataclasses.fields(SearchSettings)}
     return Case(
         name=plan.calibration.name,
         title=plan.calibration.title or plan.calibration.name,
         text=plan.text,
         where=where,
         problem=problem,
-        model=Model(problem),
+        model=Misfit(problem),
         table=table,
         first_year=plan.history.first,
         units=seen.units,
         inputs=tuple(part.provenance for part in found.parts),
         notes=seen.notes,
-        search=Settings(**search),
+        search=SearchSettings(**search),
         posterior=None if plan.posterior is None else sampling.Sampling(**dataclasses.asdict(plan.posterior)),
     )
 

@@ -20,13 +20,12 @@ from jtem.plan import run as run_plans
 from jtem.plan.calibration import ALL, CalibrationPlan
 from jtem.study.calibration import printed as papers
 from jtem.study.calibration import published
-from jtem.study.calibration.case import Case, Settings
+from jtem.study.calibration.case import Case, SearchSettings
 from jtem.study.calibration.problem import Channel, Observations, Problem
-from jtem.study.sensitivity.model import Drivers, model_of
-from jtem.study.sensitivity.model import Model as Columns
+from jtem.study.sensitivity.model import ColumnModel, ScenarioClimate, model_of
 
 TANGENTS = 448
-"""Columns times directions that go through the programs together."""
+"""ColumnModel times directions that go through the programs together."""
 
 
 def case(plan: CalibrationPlan, data: Path | None, overlays: Sequence[str] = ()) -> Case:
@@ -68,7 +67,7 @@ def case(plan: CalibrationPlan, data: Path | None, overlays: Sequence[str] = ())
     columns = dataclasses.replace(
         whole,
         stages=(history, *(stages[name] for name in names.values())),
-        drivers={"runs": Drivers(drivers.cycle, (*drivers.parts, *climates))},
+        drivers={"runs": ScenarioClimate(drivers.cycle, (*drivers.parts, *climates))},
     ).take(rows)
     spans, start = {}, 0
     years: list[int] = []
@@ -95,7 +94,7 @@ def case(plan: CalibrationPlan, data: Path | None, overlays: Sequence[str] = ())
             *prepared.inputs,
         ),
         notes=(),
-        search=Settings(**{f.name: getattr(plan.search, f.name) for f in dataclasses.fields(Settings)}),
+        search=SearchSettings(**{f.name: getattr(plan.search, f.name) for f in dataclasses.fields(SearchSettings)}),
         posterior=None,
     )
 
@@ -113,7 +112,7 @@ def _printed(plan: CalibrationPlan, paper: papers.Paper, scenarios: Sequence[str
 
 
 def _problem(
-    plan: CalibrationPlan, columns: Columns, table: ParameterTable, printed: Sequence[dict[str, str]]
+    plan: CalibrationPlan, columns: ColumnModel, table: ParameterTable, printed: Sequence[dict[str, str]]
 ) -> Problem:
     """Communities as sites; a printed number an observation with the error that [errors] gives its key, or "all"."""
     communities = tuple(dict.fromkeys(columns.communities))

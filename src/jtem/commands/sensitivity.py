@@ -170,7 +170,7 @@ def sensitivity_results(prepared: Prepared, folder: Path, *, figures_wanted: boo
 
 def feedback(
     part: SensitivitySection,
-    settled: sensitivity.Model,
+    settled: sensitivity.ColumnModel,
     quantities: Sequence[sensitivity.Quantity],
     area: np.ndarray,
     where: str,

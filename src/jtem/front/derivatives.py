@@ -159,7 +159,7 @@ def gradient(
     return total, asked.labelled(asked.by_cell(profile), ("layer",), {"depth": depth}, **attrs)
 
 
-def _built(asked: _Asked, quantity: Quantity) -> sensitivity.Model:
+def _built(asked: _Asked, quantity: Quantity) -> sensitivity.ColumnModel:
     """The run as a function of parameters, climate and profile."""
     from jtem.study import sensitivity
 

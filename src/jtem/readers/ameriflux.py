@@ -45,13 +45,13 @@ class IntervalMeans:
     share: Mapping[str, np.ndarray]
 
 
-def files_of(path: Path | str) -> dict[str, release.Member]:
+def files_of(path: Path | str) -> dict[str, release.ReleasedFile]:
     """BASE files of a release (file, folder or zip) by site, half-hourly before hourly."""
     path = Path(path)
     members = release.members(path)
     if path.is_file() and path.suffix.lower() != ".zip":
         members = [m for m in members if m.name == path.name]
-    found: dict[str, release.Member] = {}
+    found: dict[str, release.ReleasedFile] = {}
     for member in members:
         name = FILE_NAME.fullmatch(member.name)
         if name and (name["site"] not in found or name["step"] == "HH"):
@@ -74,7 +74,7 @@ def choose(header: Sequence[str], variable: str, *, filled: bool) -> str:
     return ranked[0][-1] if ranked else ""
 
 
-def monthly(member: release.Member, columns: Sequence[str]) -> IntervalMeans:
+def monthly(member: release.ReleasedFile, columns: Sequence[str]) -> IntervalMeans:
     """Months of the columns (see :class:`IntervalMeans`), read line by line; flags ``_SSITC_TEST`` of a column are respected.
 
     Raises ``InputError`` for lines that are no intervals of a BASE file.
@@ -224,7 +224,9 @@ def read(
     return Tower(name, meteorology, dataset(rows, {name: place_of(place, about.place)}, member.where, notes))
 
 
-def _meteorology(site: str, found: IntervalMeans, weather: Mapping[str, str], days: np.ndarray, member: release.Member):
+def _meteorology(
+    site: str, found: IntervalMeans, weather: Mapping[str, str], days: np.ndarray, member: release.ReleasedFile
+):
     values, quality = {}, {}
     step = 48 if "_HH_" in member.name else 24
     for house, column in weather.items():

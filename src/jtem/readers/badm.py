@@ -12,7 +12,7 @@ import csv
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
-from jtem.readers.release import Member
+from jtem.readers.release import ReleasedFile
 from jtem.readers.tables import number
 
 
@@ -33,7 +33,7 @@ class TowerFacts:
 LOCATION = {"LOCATION_LAT": "latitude", "LOCATION_LONG": "longitude", "LOCATION_ELEV": "elevation"}
 
 
-def about(site: str, members: Sequence[Member]) -> TowerFacts:
+def about(site: str, members: Sequence[ReleasedFile]) -> TowerFacts:
     """What the metadata among ``members`` say about ``site``; nothing where there are none. Raises ``InputError``."""
     place: dict[str, tuple[str, float]] = {}
     heights: dict[str, set[float]] = {}
@@ -72,7 +72,7 @@ def about(site: str, members: Sequence[Member]) -> TowerFacts:
     )
 
 
-def groups(member: Member, site: str) -> list[dict[str, str]]:
+def groups(member: ReleasedFile, site: str) -> list[dict[str, str]]:
     """Facts of ``site`` by group: VARIABLE -> DATAVALUE. Lines of another number of fields (texts with stray commas) and
     tables of other columns give nothing.
     """

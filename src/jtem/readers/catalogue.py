@@ -105,7 +105,7 @@ SOURCES = {
 
 
 @dataclass(frozen=True)
-class Observations:
+class ObservationsLayout:
     """A layout of observations. ``function``: "module:function" of this folder. ``climate``: where that of its sites comes from
     where a plan does not say. ``folder``: what is read is a folder, and its name where a plan gives none.
     """
@@ -118,26 +118,26 @@ class Observations:
 
 
 OBSERVATIONS = {
-    "flux_sites": Observations(
+    "flux_sites": ObservationsLayout(
         "towers of a folder with flux_sites.csv", "towers:flux_sites", "tower", "flux_sites", towers=True
     ),
-    "fluxnet": Observations(
+    "fluxnet": ObservationsLayout(
         "a monthly file, folder or zip of a FLUXNET release, or AmeriFlux BASE",
         "fluxnet:read_release",
         "tower",
         towers=True,
     ),
-    "alaska": Observations("permafrost stations of Alaska", "ground:alaska"),
-    "plateau": Observations("soil temperature of the Tibetan Plateau", "ground:plateau"),
-    "toolik": Observations("soil temperature at Toolik", "ground:toolik"),
-    "boreholes": Observations("ground temperature with a column a depth", "ground:boreholes"),
-    "active_layer": Observations("active layers by year", "ground:active_layer"),
-    "calibration_targets": Observations("long-term means by community", "pools:calibration_targets"),
-    "embedded": Observations(
+    "alaska": ObservationsLayout("permafrost stations of Alaska", "ground:alaska"),
+    "plateau": ObservationsLayout("soil temperature of the Tibetan Plateau", "ground:plateau"),
+    "toolik": ObservationsLayout("soil temperature at Toolik", "ground:toolik"),
+    "boreholes": ObservationsLayout("ground temperature with a column a depth", "ground:boreholes"),
+    "active_layer": ObservationsLayout("active layers by year", "ground:active_layer"),
+    "calibration_targets": ObservationsLayout("long-term means by community", "pools:calibration_targets"),
+    "embedded": ObservationsLayout(
         "a table or netCDF file of the user, at embedded sites", "observed_netcdf:read_table", "embedded"
     ),
-    "table": Observations("a table or netCDF file of the user", "observed_netcdf:read_table"),
-    "published": Observations("numbers that a paper prints, of the factorial of the run plan in path", ""),
+    "table": ObservationsLayout("a table or netCDF file of the user", "observed_netcdf:read_table"),
+    "published": ObservationsLayout("numbers that a paper prints, of the factorial of the run plan in path", ""),
 }
 """Words of [[data]] source in a calibration plan."""
 

@@ -38,7 +38,7 @@ PRECIPITATION_PER_DEGREE = 0.045
 
 
 @dataclass(frozen=True)
-class Member:
+class EarthModelMember:
     """One climate member: factor on the warming after 2014, GFDL-like in space or uniform, and its "
     "precipitation rule.
     """
@@ -50,14 +50,18 @@ class Member:
     observed_history: bool = False
 
 
-MEMBERS: Mapping[str, Member] = {
-    "gfdl_like": Member("IPSL-CM6A-LR scaled to published end-point warming of GFDL-ESM4 (+-15 %)"),
-    "ipsl": Member("IPSL-CM6A-LR as it is", gfdl_like=False),
-    "observed_history": Member("as gfdl_like, history from observed zonal means (GISTEMP)", observed_history=True),
-    "spread_weak": Member("our own spread, no GCM: 0.75 x gfdl_like warming", factor=0.75),
-    "spread_strong": Member("our own spread, no GCM: 1.25 x gfdl_like warming", factor=1.25),
-    "spread_dry": Member("our own spread, no GCM: gfdl_like warming without more rain", precipitation_per_degree=0.0),
-    "spread_wet": Member(
+MEMBERS: Mapping[str, EarthModelMember] = {
+    "gfdl_like": EarthModelMember("IPSL-CM6A-LR scaled to published end-point warming of GFDL-ESM4 (+-15 %)"),
+    "ipsl": EarthModelMember("IPSL-CM6A-LR as it is", gfdl_like=False),
+    "observed_history": EarthModelMember(
+        "as gfdl_like, history from observed zonal means (GISTEMP)", observed_history=True
+    ),
+    "spread_weak": EarthModelMember("our own spread, no GCM: 0.75 x gfdl_like warming", factor=0.75),
+    "spread_strong": EarthModelMember("our own spread, no GCM: 1.25 x gfdl_like warming", factor=1.25),
+    "spread_dry": EarthModelMember(
+        "our own spread, no GCM: gfdl_like warming without more rain", precipitation_per_degree=0.0
+    ),
+    "spread_wet": EarthModelMember(
         "our own spread, no GCM: gfdl_like warming, rain +9 % per degC", precipitation_per_degree=0.09
     ),
 }

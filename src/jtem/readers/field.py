@@ -22,7 +22,7 @@ def inside_longitudes(longitude: np.ndarray, west: float, east: float, margin: f
 
 
 @dataclass(frozen=True)
-class Field:
+class Map:
     """One variable: ``values`` (lat, lon) float64, NaN where missing, latitude and longitude ascending (degrees).
 
     ``step``: degrees between latitudes, ``step_lon`` between longitudes (0: the same).

@@ -16,10 +16,10 @@ import numpy as np
 from jtem.errors import InputError, suggest
 from jtem.readers import cf, rasters
 from jtem.readers.cf import LARGEST_NUMBER, attributes, numbers, open_raw
-from jtem.readers.field import WHOLE_EARTH, Box, Field, inside_longitudes
+from jtem.readers.field import WHOLE_EARTH, Box, Map, inside_longitudes
 
 __all__ = [
-    "LARGEST_NUMBER", "WHOLE_EARTH", "Box", "Field", "attributes", "axes", "inside_longitudes", "need", "numbers", "open_raw",
+    "LARGEST_NUMBER", "WHOLE_EARTH", "Box", "Map", "attributes", "axes", "inside_longitudes", "need", "numbers", "open_raw",
     "read",
 ]  # fmt: skip
 
@@ -141,9 +141,7 @@ def dimensions_of(variable: netCDF4.Variable, grid: Axes, where: str) -> tuple[i
     return found[0], found[1]
 
 
-def read(
-    path: Path | str, names: Sequence[str] = (), box: Box = WHOLE_EARTH, *, optional: bool = False
-) -> Field | None:
+def read(path: Path | str, names: Sequence[str] = (), box: Box = WHOLE_EARTH, *, optional: bool = False) -> Map | None:
     """Read one two-dimensional variable inside ``box``.
 
     ``names``: what it may be called, first match; none: the only two-dimensional variable of the file. ``optional``:
@@ -182,13 +180,13 @@ def read(
             values = values.T
         values = values[grid.rows - grid.rows.min()][:, grid.columns - grid.columns.min()]
         said = attributes(variable)
-        return Field(
+        return Map(
             values, grid.latitude, grid.longitude, grid.step, str(said.get("units", "")), name, str(path), said,
             0.0 if abs(grid.step - grid.step_lon) <= 1e-3 * grid.step else grid.step_lon,
         )  # fmt: skip
 
 
-def need(path: Path | str, names: Sequence[str] = (), box: Box = WHOLE_EARTH) -> Field:
+def need(path: Path | str, names: Sequence[str] = (), box: Box = WHOLE_EARTH) -> Map:
     """:func:`read` of a variable that must be there."""
     found = read(path, names, box)
     assert found is not None

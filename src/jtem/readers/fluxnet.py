@@ -73,7 +73,7 @@ def site_of(path: Path | str) -> tuple[str, int, int]:
     return found["site"], int(found["first"] or 0), int(found["last"] or 0)
 
 
-def monthly_files(path: Path | str, *, needed: bool = True) -> dict[str, release.Member]:
+def monthly_files(path: Path | str, *, needed: bool = True) -> dict[str, release.ReleasedFile]:
     """Monthly files of a release (file, folder or zip) by site. Raises ``InputError`` where there is none (``needed``), or
     two of a site that are no FULLSET beside its SUBSET.
     """
@@ -84,7 +84,7 @@ def monthly_files(path: Path | str, *, needed: bool = True) -> dict[str, release
             return {}
         site = site_of(path)[0]
         return {site: next(m for m in members if m.name == path.name)}
-    found: dict[str, release.Member] = {}
+    found: dict[str, release.ReleasedFile] = {}
     for member in members:
         name = FILE_NAME.fullmatch(member.name)
         if name is None or name["step"] != "MM" or name["group"] in ("ERA5", "ERAI"):

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from jtem.errors import InputError
-from jtem.readers.field import WHOLE_EARTH, Box, Field, inside_longitudes
+from jtem.readers.field import WHOLE_EARTH, Box, Map, inside_longitudes
 
 if TYPE_CHECKING:
     from rasterio import DatasetReader
@@ -52,7 +52,7 @@ def opened(path: Path | str) -> Iterator[DatasetReader]:
         raise InputError(f"{path}: not a readable raster ({error}); fetch it again or convert it to GeoTIFF") from None
 
 
-def read(path: Path | str, box: Box = WHOLE_EARTH) -> Field:
+def read(path: Path | str, box: Box = WHOLE_EARTH) -> Map:
     """The one band of a raster inside ``box`` as a field; raises ``InputError``.
 
     ``attributes``: the tags of the band, and ``dtype``, as what its numbers are stored.
@@ -67,7 +67,7 @@ def read(path: Path | str, box: Box = WHOLE_EARTH) -> Field:
     order = np.argsort(latitude, kind="stable"), np.argsort(longitude, kind="stable")
     steps = [float(np.median(np.diff(np.unique(axis)))) if axis.size > 1 else 0.0 for axis in (latitude, longitude)]
     step, step_lon = steps[0] or steps[1], steps[1] or steps[0]
-    return Field(
+    return Map(
         values[order[0]][:, order[1]], latitude[order[0]], longitude[order[1]], step, unit, name, str(path), said,
         0.0 if abs(step - step_lon) <= 1e-3 * step else step_lon,
     )  # fmt: skip

@@ -13,7 +13,7 @@ import numpy as np
 
 from jtem.constants import EARTH_RADIUS_KM
 from jtem.errors import InputError
-from jtem.readers.fields import Box, Field, inside_longitudes
+from jtem.readers.fields import Box, Map, inside_longitudes
 
 FINER = 0.75
 """A source is finer than the run where its step is below this share of the run's."""
@@ -50,7 +50,7 @@ def regular(box: Box, step: float) -> Targets:
     return Targets(lat.ravel(), lon.ravel(), float(step))
 
 
-def of_field(field: Field) -> Targets:
+def of_field(field: Map) -> Targets:
     """The cells of a field; raises ``InputError`` unless they are square."""
     if abs(field.steps[0] - field.steps[1]) > 1e-3 * field.step:
         raise InputError(
@@ -82,7 +82,7 @@ def apart(longitude: np.ndarray, other: np.ndarray) -> np.ndarray:
     return np.abs((longitude - other + 180.0) % 360.0 - 180.0)
 
 
-def holds(field: Field, targets: Targets) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+def holds(field: Map, targets: Targets) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Row and column of the source cell that holds each centre, and whether there is one; each (cell,)."""
     row, column = nearest_index(field.latitude, targets.latitude), nearest_longitude(field.longitude, targets.longitude)
     edge, edge_lon = (0.5 * step * (1 + 1e-6) for step in field.steps)
@@ -91,7 +91,7 @@ def holds(field: Field, targets: Targets) -> tuple[np.ndarray, np.ndarray, np.nd
     return row, column, inside
 
 
-def members(field: Field, targets: Targets) -> np.ndarray:
+def members(field: Map, targets: Targets) -> np.ndarray:
     """Which cell of the run each cell of a finer source falls into: index, or -1; shape of the field."""
     south, west = targets.latitude.min() - 0.5 * targets.step, targets.longitude.min() - 0.5 * targets.step
     height = round((targets.latitude.max() - south) / targets.step + 0.5)
@@ -107,7 +107,7 @@ def members(field: Field, targets: Targets) -> np.ndarray:
     return np.where(inside, found, -1)
 
 
-def mean(field: Field, targets: Targets) -> np.ndarray:
+def mean(field: Map, targets: Targets) -> np.ndarray:
     """Value for each cell of the run, (cell,); NaN where the source has none.
 
     A finer source is averaged by area over its cells with data, a coarser one shared.
@@ -120,7 +120,7 @@ def mean(field: Field, targets: Targets) -> np.ndarray:
         return np.where(weight > 0, total / np.where(weight > 0, weight, 1.0), np.nan)
 
 
-def shares(field: Field, targets: Targets, code: float) -> np.ndarray:
+def shares(field: Map, targets: Targets, code: float) -> np.ndarray:
     """Share of each cell's area that has class ``code``, (cell,); missing source cells count as without it."""
     if max(field.steps) >= FINER * targets.step:
         row, column, inside = holds(field, targets)
@@ -130,7 +130,7 @@ def shares(field: Field, targets: Targets, code: float) -> np.ndarray:
     return np.where(weight > 0, total / np.where(weight > 0, weight, 1.0), 0.0)
 
 
-def _sums(field: Field, targets: Targets, valid: np.ndarray, values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def _sums(field: Map, targets: Targets, valid: np.ndarray, values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     where = members(field, targets)
     use = valid & (where >= 0)
     weight = np.broadcast_to(np.cos(np.deg2rad(field.latitude))[:, None], values.shape)[use]

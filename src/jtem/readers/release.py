@@ -15,7 +15,7 @@ from jtem.readers import tables
 
 
 @dataclass(frozen=True)
-class Member:
+class ReleasedFile:
     """One table of a release: ``name`` without folders, ``where`` for messages, ``open`` gives its bytes."""
 
     name: str
@@ -44,7 +44,7 @@ class Member:
             raise InputError(f"{self.where}: cannot be read ({error}); download it again") from None
 
 
-def members(path: Path | str) -> list[Member]:
+def members(path: Path | str) -> list[ReleasedFile]:
     """The tables (``.csv``) of a release by name: of a file, its folder's; of a folder, those below and in its archives.
 
     Raises ``InputError`` where the path does not exist or an archive cannot be read.
@@ -65,11 +65,11 @@ def members(path: Path | str) -> list[Member]:
     return found
 
 
-def _plain(path: Path) -> Member:
-    return Member(path.name, str(path), lambda: path.open("rb"))
+def _plain(path: Path) -> ReleasedFile:
+    return ReleasedFile(path.name, str(path), lambda: path.open("rb"))
 
 
-def _inside(archive: Path) -> list[Member]:
+def _inside(archive: Path) -> list[ReleasedFile]:
     def reader(name: str) -> Callable[[], contextlib.AbstractContextManager[BinaryIO]]:
         @contextlib.contextmanager
         def opened() -> Iterator[BinaryIO]:
@@ -83,4 +83,4 @@ def _inside(archive: Path) -> list[Member]:
             names = [name for name in whole.namelist() if name.lower().endswith(".csv")]
     except (OSError, zipfile.BadZipFile) as error:
         raise InputError(f"{archive}: archive cannot be read ({error}); download it again") from None
-    return [Member(name.rsplit("/", 1)[-1], f"{archive}:{name}", reader(name)) for name in sorted(names)]
+    return [ReleasedFile(name.rsplit("/", 1)[-1], f"{archive}:{name}", reader(name)) for name in sorted(names)]

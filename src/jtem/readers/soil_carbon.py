@@ -90,7 +90,7 @@ def read_ncscd(folder: Path | str, targets: regrid.Targets, box: fields.Box = fi
     )
 
 
-def _ncscd_field(path: Path, box: fields.Box) -> fields.Field:
+def _ncscd_field(path: Path, box: fields.Box) -> fields.Map:
     """One NCSCDv2 file in kg m-2, NaN for fill and for zeros."""
     with fields.open_raw(path) as dataset:
         name = next((n for n in ("NCSCDv2", "Band1") if n in dataset.variables), "")

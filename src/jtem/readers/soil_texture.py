@@ -84,7 +84,7 @@ def read(
     return regrid.fill_nearest(per_cell, targets, FILL_KM, f"{path}: soil texture")
 
 
-def _scale(field: fields.Field) -> float:
+def _scale(field: fields.Map) -> float:
     """Factor to percent."""
     found = understood(field.units)
     if found is None or any(found.powers) or found.offset:

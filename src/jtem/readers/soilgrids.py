@@ -141,5 +141,5 @@ def _density(
             f"{paths[0]}: carbon of {np.nanmin(values):g}..{np.nanmax(values):g} kg m-3, expected "
             f"0..{0.1 * LARGEST_DENSITY:g}; the raster is not in the units of SoilGrids"
         )
-    return regrid.mean(fields.Field(values, first.latitude, first.longitude, first.step, "kg m-3", "carbon", first.where,
+    return regrid.mean(fields.Map(values, first.latitude, first.longitude, first.step, "kg m-3", "carbon", first.where,
                                     step_lon=first.step_lon), targets)  # fmt: skip

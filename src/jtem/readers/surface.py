@@ -53,7 +53,7 @@ def land_fraction(
 _LAND, _WATER = re.compile(r"land|soil|continent", re.IGNORECASE), re.compile(r"sea|ocean|water|lake", re.IGNORECASE)
 
 
-def _land(field: fields.Field, path: str) -> np.ndarray:
+def _land(field: fields.Map, path: str) -> np.ndarray:
     """Share of land of a mask, by its flags, its standard name or its long name where they say which number is land."""
     said = field.attributes
     values = field.values

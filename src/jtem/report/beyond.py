@@ -8,7 +8,7 @@ import numpy as np
 
 from jtem.report import maps
 from jtem.report.page import Canvas, label, rounded, smooth
-from jtem.report.regional import OF_UNDISTURBED, Region, Result, undisturbed
+from jtem.report.regional import OF_UNDISTURBED, Region, RegionalResult, undisturbed
 
 COLUMNS = {"S_Gradual": "gradual thaw", "S_Abrupt": "+ abrupt thaw", "S_Roots": "+ roots", "S_Trans": "all"}
 """Runs of the protocol and what they have."""
@@ -22,12 +22,12 @@ WARMING_POTENTIAL = 27.0
 """Mass of CO2 that warms as much as one of methane over 100 years (not fossil; IPCC AR6 WG1, Table 7.15)."""
 
 
-def methane(r: Result) -> np.ndarray:
+def methane(r: RegionalResult) -> np.ndarray:
     """Net emission of methane by wetland, dry soil and ground that thawed abruptly (Tg CH4 a year)."""
     return r.total("wetland_methane", 1e9) + r.total("abrupt_thaw_methane", 1e9) - r.total("methane_soil_uptake", 1e9)
 
 
-def equivalents(r: Result, with_methane: bool = True) -> np.ndarray:
+def equivalents(r: RegionalResult, with_methane: bool = True) -> np.ndarray:
     """Net emission in Pg of CO2-equivalents a year, or that of CO2 alone as if all carbon left as CO2."""
     carbon = -r.total("landscape_carbon_balance")
     if not with_methane:

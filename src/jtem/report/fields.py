@@ -19,7 +19,7 @@ from jtem.variables import SECONDS_IN_MONTH, SECONDS_IN_YEAR, find
 
 
 @dataclass(frozen=True)
-class Field:
+class SiteSeries:
     """One variable: ``values (time, [depth,] [cell])`` in ``unit`` (house units, a year's sum of rates in annual data)."""
 
     name: str
@@ -78,7 +78,7 @@ def years_of(data: xr.Dataset) -> np.ndarray:
     return np.asarray(data["time"].dt.year.values, dtype=int)
 
 
-def field(data: xr.Dataset, name: str, cell: int | None = None) -> Field | None:
+def field(data: xr.Dataset, name: str, cell: int | None = None) -> SiteSeries | None:
     """A variable by jtem's, a file's or TEM's name, of one ``cell`` or all; None where the dataset lacks it.
 
     Raises ``InputError`` for a name that no output has.
@@ -104,10 +104,10 @@ def field(data: xr.Dataset, name: str, cell: int | None = None) -> Field | None:
         unit = unit.replace("month-1", "year-1") if variable.conversion.rate else unit
     deep = [str(d) for d in array.dims if "depth" in str(d)]
     depth = np.asarray(data[deep[0]].values, dtype=np.float64) if deep else None
-    return Field(variable.name, variable.long_name, values, unit, years, depth)
+    return SiteSeries(variable.name, variable.long_name, values, unit, years, depth)
 
 
-def needed(data: xr.Dataset, name: str, cell: int | None = None) -> Field:
+def needed(data: xr.Dataset, name: str, cell: int | None = None) -> SiteSeries:
     """:func:`field`; raises ``InputError`` where the dataset lacks it."""
     found = field(data, name, cell)
     if found is None:

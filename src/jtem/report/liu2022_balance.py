@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from jtem.report import regional
-from jtem.report.regional import Region, Result
+from jtem.report.regional import Region, RegionalResult
 
 T, R = "S_T", "S_R"
 MEADOW, STEPPE = "alpine_meadow", "alpine_steppe"
@@ -104,7 +104,7 @@ def gap(f: Region, s: str, name: str, unit: float) -> np.ndarray:
     return series(f, s, T, name, unit) - series(f, s, R, name, unit)
 
 
-def of_group(r: Result, name: str, group: str, unit: float) -> np.ndarray:
+def of_group(r: RegionalResult, name: str, group: str, unit: float) -> np.ndarray:
     """Series of a variable in ``unit`` kg (year,) over a community ("": the whole set)."""
     values = r.total(name, unit)  # the sentence for a variable that is missing
     return r.groups[group][name] / unit if group else values
@@ -139,12 +139,12 @@ def thaw_share(f: Region, s: str, name: str, pool: bool) -> np.ndarray:
     return 100.0 * np.divide(effect, change, out=np.full_like(effect, np.nan), where=change != 0)
 
 
-def active_layer(f: Region, results: Sequence[Result], group: str = "", *, frozen: bool = False) -> np.ndarray:
+def active_layer(f: Region, results: Sequence[RegionalResult], group: str = "", *, frozen: bool = False) -> np.ndarray:
     """Mean active layer (m) by year, (member, year): each cell at most 10 m, or of the cells still ``frozen`` in the year."""
     chosen = f.chosen & (f.community == group) if group else f.chosen
     return np.stack([regional.mean_active_layer(r, f.area, chosen)[int(frozen)] for r in results])
 
 
-def transient(f: Region, s: str) -> list[Result]:
+def transient(f: Region, s: str) -> list[RegionalResult]:
     """S_T of all members."""
     return [f.get(s, T, m) for m in f.members]

@@ -25,7 +25,7 @@ from jtem.report.liu2024_series import (
     nitrogen_by_depth,
     whole_soil,
 )  # fmt: skip
-from jtem.report.regional import Region, Result
+from jtem.report.regional import Region, RegionalResult
 
 EFFECTS = {
     "S_PF": "permafrost",
@@ -274,7 +274,7 @@ def figure_s6(f: Region, path: Path) -> Path:
     return canvas.save(path, f.scenarios)
 
 
-def _climate(r: Result, name: str, area: float) -> np.ndarray | None:
+def _climate(r: RegionalResult, name: str, area: float) -> np.ndarray | None:
     """Temperature in degC or a flux in mm yr-1 over ``area`` (m2), (year,); None where the files lack it."""
     if name in r.means:
         return r.means[name] - 273.15

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from jtem.report.regional import LAYER_BOTTOM, Region, Result
+from jtem.report.regional import LAYER_BOTTOM, Region, RegionalResult
 
 PLACES = ("0-1 m", "1-2 m", "2-3 m", "3-6 m")
 PLACE_BOTTOMS = (1.0, 2.0, 3.0, 6.0)
@@ -24,7 +24,7 @@ def by_depth(layers: np.ndarray, bottoms: Sequence[float] = PLACE_BOTTOMS) -> np
     return np.stack([layers[..., a:b].sum(axis=-1) for a, b in zip([0, *edges[:-1]], edges, strict=True)], axis=-1)
 
 
-def ecosystem(r: Result) -> np.ndarray:
+def ecosystem(r: RegionalResult) -> np.ndarray:
     """Change of ecosystem carbon since the start of the scenario, Pg C (year,)."""
     return np.cumsum(r.total(NEP))
 

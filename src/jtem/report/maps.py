@@ -23,7 +23,7 @@ LAND = "0.88"
 """Grey of cells without a value."""
 
 
-class View:
+class MapView:
     """How places lie on a page: the projection and the window that hold these cells.
 
     ``polar``: degrees from the pole with 0 degrees downwards, for cells around the pole; else degrees east and north, beyond
@@ -154,7 +154,7 @@ def draw(
     if found.name in ("active_layer_thickness", "maximum_unfrozen_thickness"):
         values = np.where(values < PERMAFROST_THAW_LIMIT, values, np.nan)
     place = [np.atleast_1d(np.asarray(data[n].values, np.float64)) for n in ("lat", "lon", "areacella")]
-    view = View(*place)
+    view = MapView(*place)
     axes = axes or alone(7.2, float(np.clip(6.0 * view.proportion + 1.0, 3.0, 9.0)))
     view.frame(axes)
     scale = _scale(values, low, high)
@@ -182,7 +182,7 @@ def _scale(values: np.ndarray, low: float | None, high: float | None) -> dict[st
 
 def paint(
     axes: Axes,
-    view: View,
+    view: MapView,
     place: list[np.ndarray],
     values: np.ndarray,
     unit: str,
@@ -230,7 +230,7 @@ class MapCanvas:
     ):
         self.place = [np.asarray(v, dtype=np.float64) for v in (latitude, longitude, area)]
         self.area = self.place[2]
-        self.view = View(*self.place)
+        self.view = MapView(*self.place)
         width = 4.4 if rows * columns > 1 else 7.0
         height = 0.82 * width * self.view.proportion + 0.35
         self.figure, axes = pyplot().subplots(

@@ -14,7 +14,7 @@ import numpy as np
 from jtem.constants import PERMAFROST_THAW_LIMIT
 from jtem.report import maps, regional
 from jtem.report.page import COLOURS, MARKERS, Axes, Canvas, empty, label, plain, pyplot, save, smooth
-from jtem.report.regional import BASE_YEARS, WITH_THAW, WITHOUT_THAW, Line, Region, Result
+from jtem.report.regional import BASE_YEARS, WITH_THAW, WITHOUT_THAW, Line, Region, RegionalResult
 
 FLUXES = {
     "npp": ("net_primary_production", "NPP"),
@@ -58,7 +58,7 @@ class Joined:
         self.region, self.past, self.units = region, region.history, units
         self.run = region.get(scenario, run) if scenario else None
         parts = [self.past, self.run] if self.run else [self.past]
-        self.parts: list[Result] = [part for part in parts if part is not None]
+        self.parts: list[RegionalResult] = [part for part in parts if part is not None]
         self.years = np.concatenate([part.years for part in self.parts])
         self.future = np.arange(self.years.size) >= (self.past.years.size if self.run else 0)
 
@@ -253,7 +253,7 @@ def draw(region: Region, path: Path, title: str) -> Path:
     """Maps of the active layer now and at the end of up to two scenarios, and panels of regional series, as one PNG."""
     plt = pyplot()
     shown = _maps(region)
-    view = maps.View(region.latitude, region.longitude, region.area)
+    view = maps.MapView(region.latitude, region.longitude, region.area)
     tall = float(np.clip(3.6 * view.proportion, 1.8, 4.4))
     figure = plt.figure(figsize=(13, 5.8 + tall), layout="constrained")
     above, below = figure.subfigures(2, 1, height_ratios=(tall + 0.3, 5.5))

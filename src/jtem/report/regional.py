@@ -32,7 +32,7 @@ WITH_THAW, WITHOUT_THAW = "", "without thaw"
 
 
 @dataclass(frozen=True)
-class Result:
+class RegionalResult:
     """Regional annual series of one stage: kg, kg yr-1 (year,) or (year, layer), and the active layer of every cell (m)."""
 
     years: np.ndarray
@@ -86,8 +86,8 @@ class Region:
     fixed set; ``permafrost``: whether that is the cells with permafrost, else there is none and it is all cells.
     """
 
-    histories: dict[str, Result]
-    runs: dict[Key, Result]
+    histories: dict[str, RegionalResult]
+    runs: dict[Key, RegionalResult]
     stages: dict[Key, str]
     area: np.ndarray
     chosen: np.ndarray
@@ -103,7 +103,7 @@ class Region:
     history_name: str = "historical"
 
     @property
-    def history(self) -> Result:
+    def history(self) -> RegionalResult:
         """The first member's history: everybody's where members share it."""
         return self.histories[self.members[0]]
 
@@ -111,7 +111,7 @@ class Region:
         """Series of a variable over each member's own history, (member, year), in ``unit`` kg as :meth:`Result.total`."""
         return np.stack([self.histories[m].total(name, unit) for m in self.members])
 
-    def get(self, scenario: str, run: str, member: str = "") -> Result:
+    def get(self, scenario: str, run: str, member: str = "") -> RegionalResult:
         """One run."""
         return self.runs[scenario, member or self.members[0], run]
 
@@ -188,12 +188,12 @@ def read(
     if not permafrost:
         chosen = np.ones_like(chosen)
     groups = {} if community is None else {str(g): chosen & (community == g) for g in sorted(set(community[chosen]))}
-    known: dict[Files, Result] = {}
+    known: dict[Files, RegionalResult] = {}
     for where in files.values():
         if where not in known:
             with where.open(history) as data:
                 known[where] = _reduce(data, area, chosen, groups)
-    results: dict[Key, Result] = {}
+    results: dict[Key, RegionalResult] = {}
     for (scenario, member, run), stage in stages.items():
         with files[member].open(stage) as data:
             made = results[scenario, member, run] = _reduce(data, area, chosen, groups)
@@ -266,7 +266,7 @@ def undisturbed(name: str) -> str:
     return f"{name} of undisturbed ground"
 
 
-def _reduce(data: xr.Dataset, area: np.ndarray, chosen: np.ndarray, groups: dict[str, np.ndarray]) -> Result:
+def _reduce(data: xr.Dataset, area: np.ndarray, chosen: np.ndarray, groups: dict[str, np.ndarray]) -> RegionalResult:
     known = {v.file_name: v for v in VARIABLES.values()}
     totals, means = {}, {}
     split: dict[str, dict[str, np.ndarray]] = {g: {} for g in groups}
@@ -288,7 +288,7 @@ def _reduce(data: xr.Dataset, area: np.ndarray, chosen: np.ndarray, groups: dict
                 ) * factor
         else:
             means[variable.name] = (values * (area * chosen)).sum(axis=-1) / max(area[chosen].sum(), 1.0)
-    return Result(
+    return RegionalResult(
         years=np.asarray(data["year"].values),
         totals=totals,
         groups=split,
@@ -298,12 +298,12 @@ def _reduce(data: xr.Dataset, area: np.ndarray, chosen: np.ndarray, groups: dict
     )
 
 
-def permafrost_area(result: Result, area: np.ndarray) -> np.ndarray:
+def permafrost_area(result: RegionalResult, area: np.ndarray) -> np.ndarray:
     """Area with an active layer below 10 m in the year, 1e6 km2, over all cells."""
     return np.nan_to_num(result.frozen_share) @ area / 1e12
 
 
-def mean_active_layer(result: Result, area: np.ndarray, chosen: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def mean_active_layer(result: RegionalResult, area: np.ndarray, chosen: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Mean over the fixed set with each cell at most 10 m, and over its cells still frozen in the year (m)."""
     weight = area * chosen
     thaw = np.nan_to_num(result.active_layer, nan=np.inf)

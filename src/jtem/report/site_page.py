@@ -13,7 +13,7 @@ import xarray as xr
 from jtem.constants import PERMAFROST_THAW_LIMIT
 from jtem.errors import InputError
 from jtem.report import fields
-from jtem.report.fields import Field
+from jtem.report.fields import SiteSeries
 from jtem.report.page import COLOURS, Axes, Figure, alone, empty, label, plain, pyplot
 
 MONTHS = "JFMAMJJASOND"
@@ -166,7 +166,7 @@ def _said(stage: str) -> str:
     return label(stage) if stage else ""
 
 
-def _by_stage(stages: Mapping[str, xr.Dataset], name: str, cell: int) -> list[tuple[str, Field]]:
+def _by_stage(stages: Mapping[str, xr.Dataset], name: str, cell: int) -> list[tuple[str, SiteSeries]]:
     """A variable in every stage that has it."""
     found = [(stage, fields.field(data, name, cell)) for stage, data in stages.items()]
     return [(stage, one) for stage, one in found if one is not None]
@@ -259,7 +259,7 @@ def _cycles(
     axes: Axes,
     stages: Mapping[str, xr.Dataset],
     cell: int,
-    curves: Sequence[tuple[str, str, Callable[[Field], Field] | None]],
+    curves: Sequence[tuple[str, str, Callable[[SiteSeries], SiteSeries] | None]],
     text: str,
     order: np.ndarray | None = None,
 ) -> None:
@@ -298,9 +298,9 @@ def _last_span(data: xr.Dataset) -> tuple[int, int]:
     return max(int(years[-1]) - LAST_YEARS + 1, int(years[0])), int(years[-1])
 
 
-def _layer(depth: float) -> Callable[[Field], Field]:
-    def pick(one: Field) -> Field:
-        return Field(one.name, one.long_name, one.at(depth), one.unit, one.years, None)
+def _layer(depth: float) -> Callable[[SiteSeries], SiteSeries]:
+    def pick(one: SiteSeries) -> SiteSeries:
+        return SiteSeries(one.name, one.long_name, one.at(depth), one.unit, one.years, None)
 
     return pick
 
@@ -370,12 +370,12 @@ def table(annual: Data, cell: int = 0) -> list[tuple[str, ...]]:
     return rows
 
 
-def _is_unfilled(name: str, found: Iterable[Field | None]) -> bool:
+def _is_unfilled(name: str, found: Iterable[SiteSeries | None]) -> bool:
     """Whether a pool is one of :data:`STORES` and empty throughout."""
     return name in STORES and not any(one is not None and np.any(one.values) for one in found)
 
 
-def _mean(one: Field | None, first: int, last: int) -> np.ndarray:
+def _mean(one: SiteSeries | None, first: int, last: int) -> np.ndarray:
     assert one is not None
     return one.by_year(first, last)
 

@@ -13,7 +13,7 @@ from jtem import step
 from jtem.physics.permafrost import Thaw
 from jtem.records import Selection, Sink
 from jtem.run import batch, course, layout, limits, overdrawn, spinup, years
-from jtem.run.course import THAW, Experiment, Leg, Spun, Stage, Unit
+from jtem.run.course import THAW, Experiment, Leg, Spun, Stage, WorkUnit
 from jtem.run.work import Work
 from jtem.state import Cell, Climate
 
@@ -110,7 +110,9 @@ class Chunk:
                 del ends[name]
         return report
 
-    def _done(self, unit: Unit, ends: dict[str, _End], used: set[str]) -> tuple[dict[str, _End], dict[str, np.ndarray]]:
+    def _done(
+        self, unit: WorkUnit, ends: dict[str, _End], used: set[str]
+    ) -> tuple[dict[str, _End], dict[str, np.ndarray]]:
         """Ends of a unit's stages, after its results and states went to the sink and into the memory."""
         made, extra = self._walk(unit, ends)
         found = [
@@ -135,7 +137,7 @@ class Chunk:
             self.memory.save(self.columns, unit.name, {**extra, **_arrays(kept, self.count)}, mine)
         return made, extra
 
-    def _walk(self, unit: Unit, ends: dict[str, _End]) -> tuple[dict[str, _End], dict[str, np.ndarray]]:
+    def _walk(self, unit: WorkUnit, ends: dict[str, _End]) -> tuple[dict[str, _End], dict[str, np.ndarray]]:
         """The legs of a unit."""
         made, extra = {}, {}
         begin = ends[unit.stages[0].parent] if unit.stages else None
@@ -319,7 +321,7 @@ class Chunk:
             tree = batch.pad_cells(tree, self.size)
         return batch.place(tree, self.devices)
 
-    def _remembered(self, unit: Unit) -> tuple[dict[str, _End], dict[str, np.ndarray]] | None:
+    def _remembered(self, unit: WorkUnit) -> tuple[dict[str, _End], dict[str, np.ndarray]] | None:
         """Ends of a finished unit, placed, and its other arrays; None where it is not finished."""
         arrays = self.memory.load(self.columns, unit.name) if self.memory is not None else None
         if arrays is None:

@@ -262,7 +262,7 @@ def heat_passes(stages: Sequence[Stage]) -> int:
 
 
 @dataclass(frozen=True)
-class Unit:
+class WorkUnit:
     """Legs of a chunk after which its work is remembered: the spin-up, or a family of stages. ``years`` a column."""
 
     name: str
@@ -271,14 +271,14 @@ class Unit:
     years: int
 
 
-def itinerary(experiment: Experiment) -> list[Unit]:
+def itinerary(experiment: Experiment) -> list[WorkUnit]:
     """Units of work of a chunk, in order."""
     spin, result = experiment.spin_up, []
     if spin is not None:
-        result.append(Unit("spinup", (Leg("spin"),), (), spin.heat_years + spin.cycle_years))
+        result.append(WorkUnit("spinup", (Leg("spin"),), (), spin.heat_years + spin.cycle_years))
     for family in families(experiment.stages):
         name = family[0].name if len(family) == 1 else f"{family[0].name}+{len(family) - 1}"
-        result.append(Unit(name, tuple(legs(family, spins=False)), family, sum(stage.years for stage in family)))
+        result.append(WorkUnit(name, tuple(legs(family, spins=False)), family, sum(stage.years for stage in family)))
     return result
 
 

@@ -29,7 +29,7 @@ from jtem.state import Cell, Controls, Forcing
 from jtem.step import options
 from jtem.step.column import Column, Design
 from jtem.step.heat import HeatMonth
-from jtem.step.substep import Drivers, Fluxes, Pools, substep
+from jtem.step.substep import Fluxes, MonthDrivers, Pools, substep
 
 
 class CarbonState(eqx.Module):
@@ -361,7 +361,7 @@ def _drivers(
     leaf: Float[Array, "*cells"],
     column: Column,
     design: Design,
-) -> Drivers:
+) -> MonthDrivers:
     """Rates and environments of the month."""
     process, p, h = design.processes, column.parameters, 1.0 / design.carbon_substeps
     d = p.decomposition
@@ -381,7 +381,7 @@ def _drivers(
     if design.open_nitrogen:
         inputs = inputs + process.nitrogen_fixation(moist.evapotranspiration, p.nitrogen)
     carbon_rate, nitrogen_rate = process.litterfall(leaf, forcing.air_temperature, p.litter)
-    return Drivers(
+    return MonthDrivers(
         climate_rate=climate_rate,
         plant_warmth=process.uptake_temperature(forcing.air_temperature, p.respiration),
         maintenance_warmth=process.maintenance_temperature(forcing.air_temperature, p.respiration),

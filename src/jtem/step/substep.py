@@ -28,7 +28,7 @@ class Pools(NamedTuple):
     store: permafrost.PermafrostStore
 
 
-class Drivers(NamedTuple):
+class MonthDrivers(NamedTuple):
     """What stays fixed within a month of carbon and nitrogen."""
 
     climate_rate: Array  # GPP per foliage, gC m-2 month-1
@@ -112,7 +112,7 @@ class _Uptake(NamedTuple):
     layer_loss: Array | None
 
 
-def substep(pools: Pools, month: Drivers, column: Column, design: Design) -> tuple[Pools, Fluxes]:
+def substep(pools: Pools, month: MonthDrivers, column: Column, design: Design) -> tuple[Pools, Fluxes]:
     """One sub-step of all carbon and nitrogen pools; fluxes are rates per month.
 
     Losses are exponential in their donor, so pools stay >= 0 without clipping; available N limits uptake, and
@@ -147,7 +147,7 @@ def substep(pools: Pools, month: Drivers, column: Column, design: Design) -> tup
     )
 
 
-def _plants(pools: Pools, month: Drivers, column: Column, design: Design) -> _Plants:
+def _plants(pools: Pools, month: MonthDrivers, column: Column, design: Design) -> _Plants:
     process, p = design.processes, column.parameters
     foliage = process.foliage(pools.vegetation_carbon, p.phenology)
     potential_gpp = month.climate_rate * foliage
@@ -168,7 +168,7 @@ def _within(net: Array, lower: Array, upper: Array) -> Array:
     return safe.clip(net, lower, upper)
 
 
-def _soil(pools: Pools, month: Drivers, column: Column, design: Design) -> _Soil:
+def _soil(pools: Pools, month: MonthDrivers, column: Column, design: Design) -> _Soil:
     d, h = column.parameters.decomposition, 1.0 / design.carbon_substeps
     mineralization, soil, store = design.processes.mineralization, pools.soil, pools.store
     concentration = soil.available_nitrogen * month.access.microbial_nitrogen * month.conductivity
@@ -219,7 +219,7 @@ def _soil(pools: Pools, month: Drivers, column: Column, design: Design) -> _Soil
 
 @derivative_stored
 def _potential_uptake(
-    supply: Array, accessible: Array, foliage: Array, month: Drivers, column: Column, design: Design
+    supply: Array, accessible: Array, foliage: Array, month: MonthDrivers, column: Column, design: Design
 ) -> Array:
     """Uptake (gN m-2 month-1) by demand, warmth and concentration, but no more than there is."""
     return safe.minimum(
@@ -236,7 +236,7 @@ def _potential_uptake(
 
 @derivative_stored
 def _coupled(
-    pools: Pools, plants: _Plants, potential_uptake: Array, month: Drivers, column: Column, design: Design
+    pools: Pools, plants: _Plants, potential_uptake: Array, month: MonthDrivers, column: Column, design: Design
 ) -> nitrogen.PlantNitrogenFluxes:
     return design.processes.nitrogen_coupling(
         potential_gpp=plants.potential_gpp,
@@ -256,7 +256,7 @@ def _coupled(
     )
 
 
-def _uptake(pools: Pools, plants: _Plants, soil: _Soil, month: Drivers, column: Column, design: Design) -> _Uptake:
+def _uptake(pools: Pools, plants: _Plants, soil: _Soil, month: MonthDrivers, column: Column, design: Design) -> _Uptake:
     """What plants can take is the active pool's accessible share and the thawed layers within the roots."""
     h, access = 1.0 / design.carbon_substeps, month.root_access
     available, thawed = pools.soil.available_nitrogen, pools.store.thawed_available_nitrogen
@@ -286,7 +286,9 @@ def _uptake(pools: Pools, plants: _Plants, soil: _Soil, month: Drivers, column: 
     )
 
 
-def _layer_loss(thawed: Array, taken: Array, soil: _Soil, month: Drivers, column: Column, h: float) -> Array | None:
+def _layer_loss(
+    thawed: Array, taken: Array, soil: _Soil, month: MonthDrivers, column: Column, h: float
+) -> Array | None:
     """Available nitrogen that thawed layers lose with water and as gas (gN m-2 month-1), no more than plants left."""
     if month.layer_leaching is None:
         return None
@@ -295,7 +297,7 @@ def _layer_loss(thawed: Array, taken: Array, soil: _Soil, month: Drivers, column
     return safe.minimum(wanted, safe.maximum(0.0, thawed / h + soil.layer_net - taken))
 
 
-def _after(pools: Pools, plants: _Plants, soil: _Soil, uptake: _Uptake, month: Drivers, h: float) -> Pools:
+def _after(pools: Pools, plants: _Plants, soil: _Soil, uptake: _Uptake, month: MonthDrivers, h: float) -> Pools:
     """Pools after a sub-step of ``h`` months."""
     plant, active, store = uptake.plant, pools.soil, pools.store
     leaving = uptake.layers if uptake.layer_loss is None else uptake.layers + uptake.layer_loss

@@ -15,7 +15,7 @@ import numpy as np
 from jtem.constants import LAYER_EDGES
 from jtem.errors import InputError
 from jtem.report import regional
-from jtem.report.regional import Region, Result
+from jtem.report.regional import Region, RegionalResult
 
 NPP, RH, NEP = "net_primary_production", "heterotrophic_respiration", "net_ecosystem_production"
 VEGETATION, SOIL = "vegetation_carbon", "soil_carbon"
@@ -172,7 +172,7 @@ class View:
         return values
 
 
-def _series(result: Result, name: str, group: str) -> np.ndarray:
+def _series(result: RegionalResult, name: str, group: str) -> np.ndarray:
     if not group:
         return result.total(name)
     if group not in result.groups:

@@ -6,12 +6,12 @@ from dataclasses import dataclass
 
 from jtem import parameters
 from jtem.study.calibration import sampling
-from jtem.study.calibration.model import Model
+from jtem.study.calibration.model import Misfit
 from jtem.study.calibration.problem import Problem
 
 
 @dataclass(frozen=True)
-class Settings:
+class SearchSettings:
     """How to search: see [search] of a calibration plan."""
 
     method: str = "levenberg_marquardt"
@@ -36,11 +36,11 @@ class Case:
     text: str
     where: str
     problem: Problem
-    model: Model
+    model: Misfit
     table: parameters.ParameterTable
     first_year: int
     units: tuple[str, ...]
     inputs: tuple[str, ...]
     notes: tuple[str, ...]
-    search: Settings
+    search: SearchSettings
     posterior: sampling.Sampling | None

@@ -2,8 +2,8 @@
 
 A :class:`Problem` is data: sites with their climate, observations as pieces of monthly channels, and the parameters that
 are free. From one compiled simulation of a site (:func:`predict`) come the residuals and their exact Jacobian
-(:meth:`Model.residuals`, :meth:`Model.jacobian`; Levenberg-Marquardt) and the log-posterior with its gradient
-(:meth:`Model.log_posterior`; optax, NUTS): one misfit behind everything. No year of the spin-up's search is
+(:meth:`Misfit.residuals`, :meth:`Misfit.jacobian`; Levenberg-Marquardt) and the log-posterior with its gradient
+(:meth:`Misfit.log_posterior`; optax, NUTS): one misfit behind everything. No year of the spin-up's search is
 differentiated: heat and pools carry the implicit derivative of their fixed points (docs/equilibrium.md).
 
 Two savings. A site's columns of the Jacobian are those parameters that act on it (slots), however many sites the
@@ -366,7 +366,7 @@ def misfit(
 
 @functools.lru_cache(maxsize=32)
 def log_density(setting: Setting) -> Callable[..., jax.Array]:
-    """The unnormalised log-posterior (x, site, heat, target) -> (), traceable: see :meth:`Model.log_posterior`."""
+    """The unnormalised log-posterior (x, site, heat, target) -> (), traceable: see :meth:`Misfit.log_posterior`."""
 
     def density(x: jax.Array, *rest: PyTree) -> jax.Array:
         value, change = misfit(setting, x, *rest)

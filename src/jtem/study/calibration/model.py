@@ -22,7 +22,7 @@ WEIGHT = 20.0
 """Weights of fields are within minus and plus this (for programs that ask for bounds)."""
 
 
-class Model:
+class Misfit:
     """Residuals, Jacobian and log-posterior of a :class:`Problem`, compiled once.
 
     Points are free coordinates x (..., coordinate) on the real line (``transform``); residuals are those of fitted

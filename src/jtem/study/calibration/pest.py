@@ -2,7 +2,7 @@
 
 PEST (Doherty; also PEST++ in its compatible version 1 format) runs a model as an external program: it fills the template
 with parameter values, runs a command and picks the simulated values out of the model's output with the instructions.
-Every coordinate of the calibration (:class:`jtem.study.calibration.model.Model`), be it a value, one element of a parameter, a
+Every coordinate of the calibration (:class:`jtem.study.calibration.model.Misfit`), be it a value, one element of a parameter, a
 factor on several or the soil carbon of one site, is one PEST parameter; its prior is PEST's prior information. The template is a
 TOML table of coordinates that ``jtem calibrate --pest-run`` reads (:func:`read_values`), the output a text file with one line
 "name value" an observation (:func:`write_simulated`). PEST's names are short (12 characters for parameters and groups,
@@ -22,7 +22,7 @@ from pathlib import Path
 import numpy as np
 
 from jtem.errors import InputError, suggest
-from jtem.study.calibration.model import Model
+from jtem.study.calibration.model import Misfit
 
 PARAMETER_LENGTH, OBSERVATION_LENGTH, GROUP_LENGTH = 12, 20, 12
 TRANSFORMS = ("none", "log", "fixed")
@@ -441,7 +441,7 @@ def _priors(rows: Sequence[Sequence[str]], path: Path) -> dict[str, tuple[float,
 # --- the model of a calibration --------------------------------------------------------------------------------------
 
 
-def problem_of(model: Model, first_year: int) -> PestProblem:
+def problem_of(model: Misfit, first_year: int) -> PestProblem:
     """The same problem for PEST: every coordinate a parameter, every observation that is there with its weight.
 
     ``first_year``: of history. Observations that are not fitted, and bounds, which PEST has not, have the weight 0.
@@ -471,7 +471,7 @@ def problem_of(model: Model, first_year: int) -> PestProblem:
     return PestProblem(parameters, observations)
 
 
-def simulated(model: Model, values: Mapping[str, float]) -> np.ndarray:
+def simulated(model: Misfit, values: Mapping[str, float]) -> np.ndarray:
     """Simulated counterparts (observation,) of :func:`problem_of`'s observations at ``values`` by coordinate (at bounds too)."""
     found, _ = model.simulate(np.array([values[name] for name in model.names]))
     return found[np.isfinite(model.problem.observations.value)]

@@ -64,7 +64,7 @@ class Totals:
 
 
 @dataclass(frozen=True)
-class Paper:
+class PrintedPaper:
     """What its printed numbers need. ``tables``: of printed values; ``runs``: of the factorial; ``scalars``, ``layered``: yearly
     outputs, the active layer first; ``keys``: numbers that can be fitted; ``groups``: communities with numbers of their own;
     ``base``: years that tell where permafrost is, from the last year of history.
@@ -155,7 +155,7 @@ def _of_scenario_2024(totals: Totals, s: str) -> dict[str, jax.Array]:
     }
 
 
-LIU2024 = Paper(
+LIU2024 = PrintedPaper(
     tables=("liu2024_headline", "liu2024_factorial"),
     runs=("S_Trans", "S_PF", "S_CO2"),
     scalars=(
@@ -289,7 +289,7 @@ def _balance(totals: Totals, s: str, group: str) -> dict[str, jax.Array]:
     }  # fmt: skip
 
 
-LIU2022 = Paper(
+LIU2022 = PrintedPaper(
     tables=("liu2022_headline", "liu2022_statements"),
     runs=("S_T", "S_R"),
     scalars=(

@@ -16,10 +16,10 @@ import numpy as np
 
 from jtem.constants import LAYER_EDGES, PERMAFROST_THAW_LIMIT
 from jtem.errors import InputError
-from jtem.study.calibration.model import Model
-from jtem.study.calibration.printed import THAW, Course, Paper, Stage, Totals
+from jtem.study.calibration.model import Misfit
+from jtem.study.calibration.printed import THAW, Course, PrintedPaper, Stage, Totals
 from jtem.study.calibration.problem import Problem
-from jtem.study.sensitivity.model import Model as Columns
+from jtem.study.sensitivity.model import ColumnModel
 from jtem.study.sensitivity.walk import in_chunks
 
 PETAGRAMS = 1e15  # g
@@ -47,14 +47,14 @@ def thinned(community: Sequence[str], area: np.ndarray, air: np.ndarray, count: 
     return np.concatenate(rows)[order], np.concatenate(areas)[order]
 
 
-def rows_of(paper: Paper) -> dict[str, slice]:
+def rows_of(paper: PrintedPaper) -> dict[str, slice]:
     """Where each yearly output stands among the rows of the outputs: a row each, of layered ones a row a layer."""
     layers, first = len(LAYER_EDGES) - 1, len(paper.scalars)
     rows = {name: slice(k, k + 1) for k, name in enumerate(paper.scalars)}
     return rows | {name: slice(first + k * layers, first + (k + 1) * layers) for k, name in enumerate(paper.layered)}
 
 
-class Regional(Model):
+class Regional(Misfit):
     """Residuals and Jacobian of printed regional numbers; ``problem``: sites are communities, observations ``keys``.
 
     ``columns``: history and the runs as stages, one scenario "runs" of drivers. ``area`` (column,) in m2. ``keys``: of
@@ -64,11 +64,11 @@ class Regional(Model):
     def __init__(
         self,
         problem: Problem,
-        columns: Columns,
+        columns: ColumnModel,
         area: np.ndarray,
         course: Course,
         keys: Sequence[tuple[str, str]],
-        paper: Paper,
+        paper: PrintedPaper,
     ):
         """Lay the problem out."""
         super().__init__(problem)

@@ -14,14 +14,14 @@ from jtem.study.sensitivity.derivatives import (
     settled,
     tangent,
 )
-from jtem.study.sensitivity.model import Model, Vector, model_of, vector_of
+from jtem.study.sensitivity.model import ColumnModel, Vector, model_of, vector_of
 
 __all__ = [
     "FORCING_DIRECTIONS",
     "HOW",
     "Adjoint",
+    "ColumnModel",
     "Gradient",
-    "Model",
     "Quantity",
     "Tangent",
     "Vector",

@@ -20,13 +20,13 @@ from jtem.errors import InputError, suggest
 from jtem.records import Adjoint, Quantity, Tangent
 from jtem.run import Experiment, equilibrium
 from jtem.state import Climate
-from jtem.study.sensitivity.model import Drivers, Model, model_of
+from jtem.study.sensitivity.model import ColumnModel, ScenarioClimate, model_of
 from jtem.study.sensitivity.walk import in_chunks, tied
 
 # --- adjoint -----------------------------------------------------------------------------------------------------------
 
 
-def adjoint(model: Model, scenario: str, quantities: Sequence[Quantity]) -> Adjoint:
+def adjoint(model: ColumnModel, scenario: str, quantities: Sequence[Quantity]) -> Adjoint:
     """Gradients of all ``quantities`` of all columns with respect to parameters, climate and soil carbon profile."""
     weights = model.weights(quantities).astype(model.chain.design.pool_dtype)
     seeds = np.broadcast_to(weights, (model.columns, *weights.shape))
@@ -104,7 +104,9 @@ def gradient(
     return gradient_of(model_of(experiment, table, [scenario], annual, settings=settings), scenario, objective)
 
 
-def gradient_of(model: Model, scenario: str, objective: Callable[[Mapping[str, jax.Array]], jax.Array]) -> Gradient:
+def gradient_of(
+    model: ColumnModel, scenario: str, objective: Callable[[Mapping[str, jax.Array]], jax.Array]
+) -> Gradient:
     """:func:`gradient` of a model that was made before."""
     y, _ = forward(model, scenario)
 
@@ -143,7 +145,7 @@ FORCING_DIRECTIONS = {"warming": "degC", "precipitation": "percent", "co2": "per
 """Directions through the climate: +1 degC or +1 % in every month of history and scenario; or of the spin-up's cycle alone."""
 
 
-def tangent(model: Model, scenario: str, directions: Sequence[str]) -> Tangent:
+def tangent(model: ColumnModel, scenario: str, directions: Sequence[str]) -> Tangent:
     """Derivative of all outputs in time along each direction: names of parameters or of :data:`FORCING_DIRECTIONS`."""
     names, units, steps = [], [], []
     drivers = model.drivers[scenario]
@@ -173,7 +175,7 @@ def tangent(model: Model, scenario: str, directions: Sequence[str]) -> Tangent:
     return Tangent(scenario, tuple(names), tuple(units), y, dy, code)
 
 
-def _moved_drivers(drivers: Drivers, zero: Drivers, word: str) -> Drivers:
+def _moved_drivers(drivers: ScenarioClimate, zero: ScenarioClimate, word: str) -> ScenarioClimate:
     if word == "soil_cycle_warming":
         ones = np.ones_like(zero.cycle.air_temperature)
         return zero._replace(cycle=replace(zero.cycle, air_temperature=ones))
@@ -189,20 +191,20 @@ def _moved_drivers(drivers: Drivers, zero: Drivers, word: str) -> Drivers:
 # --- forward and second order ------------------------------------------------------------------------------------------
 
 
-def forward(model: Model, scenario: str, vectors: np.ndarray | None = None) -> tuple[np.ndarray, np.ndarray]:
+def forward(model: ColumnModel, scenario: str, vectors: np.ndarray | None = None) -> tuple[np.ndarray, np.ndarray]:
     """Outputs (column, variable, year) and equilibrium codes (column,), with other parameters where ``vectors`` are given."""
     if vectors is not None:
         model = replace(model, vectors=vectors.astype(model.vectors.dtype))
     return in_chunks(model, scenario, model.chunk_columns, lambda chunk: chunk.forward())
 
 
-def settled(model: Model, scenario: str) -> np.ndarray:
+def settled(model: ColumnModel, scenario: str) -> np.ndarray:
     """Whether the equilibrium of each column was found, (column,) of bool; without one a column has no derivative."""
     return forward(model, scenario)[1] == 0
 
 
 def hessian_product(
-    model: Model, scenario: str, quantities: Sequence[Quantity], direction: np.ndarray, relative: float = 1e-5
+    model: ColumnModel, scenario: str, quantities: Sequence[Quantity], direction: np.ndarray, relative: float = 1e-5
 ) -> np.ndarray:
     """Hessian times ``direction`` (column, n) of every quantity, (column, quantity, n).
 

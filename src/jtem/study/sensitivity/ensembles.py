@@ -19,7 +19,7 @@ from jtem.errors import InputError
 from jtem.records import Indices, Propagated, Quantity
 from jtem.study.calibration.least_squares import Transform
 from jtem.study.sensitivity import derivatives
-from jtem.study.sensitivity.model import Model
+from jtem.study.sensitivity.model import ColumnModel
 
 
 def _salib() -> ModuleType:
@@ -35,7 +35,7 @@ def _salib() -> ModuleType:
     return SALib
 
 
-def factor_bounds(model: Model, names: Sequence[str], spread: float = np.inf) -> tuple[list[int], np.ndarray]:
+def factor_bounds(model: ColumnModel, names: Sequence[str], spread: float = np.inf) -> tuple[list[int], np.ndarray]:
     """Places of parameters in the vector and the factors they may take, (p, 2).
 
     Within 1 - ``spread`` to 1 + ``spread`` and such that every column stays within the parameter's bounds. Raises
@@ -59,7 +59,7 @@ def factor_bounds(model: Model, names: Sequence[str], spread: float = np.inf) ->
 
 
 def ensemble(
-    model: Model, scenario: str, places: Sequence[int], factors: np.ndarray, quantities: Sequence[Quantity]
+    model: ColumnModel, scenario: str, places: Sequence[int], factors: np.ndarray, quantities: Sequence[Quantity]
 ) -> np.ndarray:
     """Quantities of every sample and column, (sample, column, quantity), where parameters ``places`` (p,) are multiplied by
     ``factors`` (sample, p). NaN where the equilibrium was not found or the outputs are not finite.
@@ -121,7 +121,7 @@ def _analyse(
 
 
 def sobol(
-    model: Model,
+    model: ColumnModel,
     scenario: str,
     names: Sequence[str],
     quantities: Sequence[Quantity],
@@ -161,7 +161,7 @@ def sobol(
 
 
 def morris(
-    model: Model,
+    model: ColumnModel,
     scenario: str,
     names: Sequence[str],
     quantities: Sequence[Quantity],
@@ -230,7 +230,7 @@ class Uncertainty:
         return np.asarray(self.covariance, np.float64) / np.outer(values, values)
 
 
-def prior(model: Model, names: Sequence[str], share: float = 0.1) -> Uncertainty:
+def prior(model: ColumnModel, names: Sequence[str], share: float = 0.1) -> Uncertainty:
     """Independent parameters, one standard deviation being ``share`` of the width of the factors that the bounds allow."""
     places, bounds = factor_bounds(model, names)
     values = model.vectors[:, places].mean(axis=0)
@@ -262,7 +262,7 @@ def _moments(
 
 
 def propagate(
-    model: Model,
+    model: ColumnModel,
     uncertainty: Uncertainty,
     quantities: Sequence[Quantity],
     area: np.ndarray,

@@ -91,7 +91,7 @@ class Chain:
     settings: equilibrium.Settings = equilibrium.Settings()  # noqa: RUF009 - frozen
 
 
-class Drivers(NamedTuple):
+class ScenarioClimate(NamedTuple):
     """Climates of a column: the spin-up's cycle, and one of each part; years first."""
 
     cycle: Climate
@@ -99,7 +99,7 @@ class Drivers(NamedTuple):
 
 
 @dataclass(frozen=True)
-class Model:
+class ColumnModel:
     """Columns, their drivers and their parameters, ready to be differentiated; host arrays, leading column axis.
 
     ``stages``: history and one scenario, which stands for all. ``drivers``: of each scenario. ``years``: calendar years of the
@@ -113,7 +113,7 @@ class Model:
     vectors: np.ndarray
     rows: step.Parameters
     cells: Cell
-    drivers: dict[str, Drivers]
+    drivers: dict[str, ScenarioClimate]
     years: np.ndarray
     column_cell: np.ndarray
     communities: tuple[str, ...]
@@ -146,7 +146,7 @@ class Model:
             result[k, self.variables.index(quantity.variable)] = quantity.weights(self.years)
         return result
 
-    def take(self, columns: np.ndarray) -> Model:
+    def take(self, columns: np.ndarray) -> ColumnModel:
         """The model of some columns."""
         part = jax.tree.map(lambda leaf: leaf[columns], (self.vectors, self.rows, self.cells, self.drivers))
         vectors, rows, cells, drivers = part
@@ -169,7 +169,7 @@ def model_of(
     *,
     settings: equilibrium.Settings | None = None,
     chunk_columns: int = 256,
-) -> Model:
+) -> ColumnModel:
     """The model of an experiment's history and of each of ``scenarios`` (names of its stages, of equal length and switches).
 
     Without ``scenarios`` the model ends with history, and its one scenario is called as that stage is.
@@ -205,7 +205,7 @@ def model_of(
     vector = vector_of(table, rows)
     entries = [table.entries[handle.name] for handle in vector.handles]
     last = stages[scenarios[0]] if scenarios else history
-    return Model(
+    return ColumnModel(
         chain=Chain(
             design,
             experiment.spin_up.heat_years,
@@ -217,8 +217,11 @@ def model_of(
         vectors=vector.flatten(rows).astype(design.pool_dtype),
         rows=rows,
         cells=jax.tree.map(np.asarray, experiment.columns),
-        drivers={name: Drivers(cycle, (past, cast(stages[name].climate(experiment.column_cell)))) for name in scenarios}
-        or {history.name: Drivers(cycle, (past,))},
+        drivers={
+            name: ScenarioClimate(cycle, (past, cast(stages[name].climate(experiment.column_cell))))
+            for name in scenarios
+        }
+        or {history.name: ScenarioClimate(cycle, (past,))},
         years=np.arange(history.first_year, last.last_year + 1),
         column_cell=np.asarray(experiment.column_cell),
         communities=tuple(table.communities[k] for k in community),

@@ -19,7 +19,7 @@ from jtem.physics.permafrost import Thaw
 from jtem.run import batch, course, years
 from jtem.run.course import THAW, Leg
 from jtem.state import Cell, Climate, Controls
-from jtem.study.sensitivity.model import Chain, Model, Vector
+from jtem.study.sensitivity.model import Chain, ColumnModel, Vector
 
 BLOCK_YEARS = 50
 """At most so many years in one compiled block; reverse mode keeps the states between blocks and those of one block's years."""
@@ -159,7 +159,7 @@ class Walk:
     What moves on the way is a tuple: the value (column, ...) and, in tangent mode, its derivatives (column, direction, ...).
     """
 
-    def __init__(self, model: Model, scenario: str, columns: slice, size: int, devices: tuple):
+    def __init__(self, model: ColumnModel, scenario: str, columns: slice, size: int, devices: tuple):
         self.model, self.chain, self.devices = model, model.chain, devices
         self.columns, self.size = columns, size
         self.rows, self.vectors, self.cells = map(self.placed, (model.rows, model.vectors, model.cells))
@@ -342,7 +342,7 @@ def tied(direction: Climate) -> Climate:
     return replace(direction, following_air_temperature=np.concatenate([air[:, 1:, 0], air[:, -1:, 11]], axis=1))
 
 
-def in_chunks(model: Model, scenario: str, chunk: int, work: Callable[[Walk], PyTree]) -> PyTree:
+def in_chunks(model: ColumnModel, scenario: str, chunk: int, work: Callable[[Walk], PyTree]) -> PyTree:
     """``work(chunk)`` over chunks of one size (the last one padded, its padding dropped), joined as host arrays."""
     devices = tuple(jax.local_devices())
     count = model.columns
