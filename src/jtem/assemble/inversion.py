@@ -99,7 +99,7 @@ def case(plan: CalibrationPlan, data: Path | None, overlays: Sequence[str] = ())
     )
 
 
-def _printed(plan: CalibrationPlan, paper: papers.Paper, scenarios: Sequence[str]) -> list[dict[str, str]]:
+def _printed(plan: CalibrationPlan, paper: papers.PrintedPaper, scenarios: Sequence[str]) -> list[dict[str, str]]:
     """Rows of the printed numbers that the plan asks for; raises ``InputError`` for unknown keys."""
     rows = [row for name in paper.tables for row in read_table("published", f"{name}.csv")]
     rows = [row for row in rows if row["scenario"] in ("historical", *scenarios) and row["key"] in paper.keys]

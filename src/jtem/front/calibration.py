@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
     from jtem.assemble.course import Prepared
     from jtem.study.calibration.least_squares import Search
-    from jtem.study.calibration.model import Model as Misfit
+    from jtem.study.calibration.model import Misfit
     from jtem.study.calibration.problem import Channel, Free, Observations, Problem
 
 Ranges = Sequence[str] | Mapping[str, tuple[float, float]]
@@ -107,7 +107,7 @@ def fit(
     around the first. ``heat_differences``: see ``study.calibration.problem.Problem``.
     """
     from jtem.study.calibration import least_squares
-    from jtem.study.calibration.model import Model as Misfit
+    from jtem.study.calibration.model import Misfit
 
     place = setup.place
     if place is None or not place.is_site:
