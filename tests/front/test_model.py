@@ -284,6 +284,45 @@ def test_gradients_equal_central_differences_of_runs(place):
 
 
 @pytest.mark.slow
+def test_the_gradient_by_the_initial_profile_is_that_of_runs(tmp_path):
+    """Observed carbon of 0.3-1 m, a part of which thaws in a scenario: history, which holds permafrost, has none."""
+    frame = places.months()
+    frame[places.HEADER[0]] += np.where(frame["year"] > 2000, 0.4 * (frame["year"] - 2000), 0.0).round(3)
+    table, quantity = str(places.written(frame, tmp_path)), "sum rh 2005-2009"
+
+    def model(carbon):
+        here = jtem.site(table, **places.PLACE, soil_organic_carbon=(15.0, carbon, 30.0, 20.0))
+        domain = dict(jtem.Model(here).content["domain"])
+        return jtem.open(
+            {
+                "plan": {"name": "thaw"},
+                "domain": domain | {"climate": {"historical": [table], "later": [table]}},
+                "model": {"permafrost": "layered", "precision": "float64"},
+                "spinup": {"method": "equilibrium", "cycle": [1990, 1999]},
+                "history": {"first": 1996, "last": 2000},
+                "permafrost": {"base_years": [1996, 2000]},
+                "scenario": [{"name": "later", "climate": "later", "first": 2001, "last": 2009}],
+                "output": {"annual": ["rh"], "double": True, "state": False},
+            }
+        )
+
+    def value(of):
+        annual = of.run()["later"].annual["rh"]
+        return float(annual.sel(time=slice("2005", "2009")).sum() * SECONDS_IN_YEAR * 1e3)
+
+    def profile(of):
+        return np.asarray(of.setup.prepared(of.setup.sections()).experiment.columns.soil_carbon_profile)[0]
+
+    less, more = model(24.9), model(25.1)
+    by_runs = value(more) - value(less)
+    assert by_runs > 0.1  # gC m-2: carbon of this interval thaws
+    total, slope = model(25.0).gradient(quantity, wrt="initial profile", scenario="later")
+    np.testing.assert_allclose(float(total), value(model(25.0)), rtol=1e-9)
+    # over ten times the step differences are 3.5 % less
+    np.testing.assert_allclose(slope.values @ (profile(more) - profile(less)), by_runs, rtol=1e-3)
+
+
+@pytest.mark.slow
 def test_rankings_are_ordered(place):
     """Elasticities of all parameters; Morris and Sobol' of two that both matter (too few runs to say which one more)."""
     model = jtem.Model(place, permafrost="none", precision="float64")
