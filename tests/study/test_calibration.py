@@ -124,12 +124,12 @@ def test_a_site_without_usable_observations_is_one_sentence(why, carbon, capsys,
     rows = (folder / "observed.csv").read_text().splitlines()
     toolik = [k for k, row in enumerate(rows) if row.startswith("Toolik")]
     for k in toolik:
-        site, year, month, stream, depth, value = rows[k].split(",")
+        site, year, month, stream, depth, value, unit = rows[k].split(",")
         if why == "left empty":
             value = ""
         if why == "before history":
             year = str(int(year) - 60)
-        rows[k] = ",".join((site, year, month, stream, depth, value))
+        rows[k] = ",".join((site, year, month, stream, depth, value, unit))
     table.write_text("\n".join(rows) + "\n")
     text = text.replace(str(folder / "observed.csv"), str(table))
     if why.startswith("outside"):
