@@ -159,7 +159,7 @@ def covariance(a, b, length: float):
     return (jnp if isinstance(a, jax.Array) else np).exp(-0.5 * square) + (a - 0.5) @ (b - 0.5).T + 0.05
 
 
-class Misfit:
+class EmulatedMisfit:
     """The plan's misfit on an emulator: errors, loss and priors of the plan."""
 
     def __init__(self, made: Case, ensemble: Ensemble, emulator: Emulator):
@@ -200,12 +200,12 @@ def search(made: Case, ensemble: Ensemble, points: int, rounds: int, around: int
     noise = np.random.default_rng(2)
     sites = functools.partial(shares_of, made, ensemble)
     for k in range(rounds):
-        weights, cost = Misfit(made, ensemble, Emulator(ensemble, targets)).lowest(everywhere)
+        weights, cost = EmulatedMisfit(made, ensemble, Emulator(ensemble, targets)).lowest(everywhere)
         print(f"round {k + 1}: misfit {cost:.0f}", flush=True)
         at = np.log(sites(weights) / (1.0 - sites(weights)))
         near = at + AROUND * noise.normal(size=(around, count, slots)) * (np.arange(around) > 0)[:, None, None]
         ensemble.grow(1.0 / (1.0 + np.exp(-near)))
-    last = Misfit(made, ensemble, Emulator(ensemble, targets))
+    last = EmulatedMisfit(made, ensemble, Emulator(ensemble, targets))
     weights, cost = last.lowest(everywhere)
     print(f"last: misfit {cost:.0f}", flush=True)
     folds = range(ensemble.folds.max() + 1)

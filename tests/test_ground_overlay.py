@@ -75,7 +75,8 @@ def test_a_year_s_ground_has_the_derivatives_that_differences_have(k):
 
     run = jax.jit(ground)
     exact = jax.jit(jax.jacfwd(ground))(cell.own)
-    size = 1e-6 * np.abs(np.asarray(cell.own))
+    size = 1e-5 * np.abs(np.asarray(cell.own))
     slopes = [(run(cell.own + d) - run(cell.own - d)) / (2 * d.sum()) for d in np.diag(size)]
     assert TABLE.communities[int(cell.community)] == CASES[k][2]
-    np.testing.assert_allclose(exact, np.stack(slopes, axis=1), rtol=2e-4, atol=1e-6)
+    # measured: 8e-9 of the largest and 3e-9 K a unit, which is rounding over the step; the depth of rock is worth up to 2e-5
+    np.testing.assert_allclose(exact, np.stack(slopes, axis=1), rtol=1e-6, atol=2e-8)

@@ -278,3 +278,20 @@ def test_every_key_is_explained_by_one_sentence(word):
         for key in toml.keys(section.kind):
             assert key.about.text.endswith("."), (section.name, key.name)
             assert f"| `{key.name}` |" in schema.markdown(word)
+
+
+@pytest.mark.parametrize(
+    ("after", "line", "goes_on", "last"),
+    [
+        ("historical", "", True, 2014),  # the scenario's years are there anyway
+        ("historical", "goes_on = false", False, 2014),
+        ("ssp126", "", False, 2009),
+        ("", "", False, 2009),
+        ("", "goes_on = true", True, 2010),  # a prepared store needs the January
+    ],
+)
+def test_history_goes_on_where_all_that_follows_has_its_climate(after, line, goes_on, last):
+    scenario = f'[[scenario]]\nname = "rest"\nclimate = "{after}"\nfirst = 2010\nlast = 2014\n' if after else ""
+    text = GOOD.partition("[history]")[0] + f"[history]\nfirst = 1990\nlast = 2009\n{line}\n{scenario}"
+    made = plan.parse(text)
+    assert made.history_goes_on is goes_on and made.climate_years["historical"] == (1850, last)

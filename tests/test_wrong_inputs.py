@@ -120,6 +120,8 @@ PLANS = {
     "scenario after data": ("last = 2020\n", "last = 2500\n", "plan.toml: [[scenario]] first, last 2015-2500: years 2015-2500 of 'ssp126' are not available; choose first_year <= last_year within 2015-2100"),
     "scenario climate unknown": ("climate = \"ssp126\"\n", "climate = \"ssp26\"\n", "plan.toml: [[scenario]] first, last 2015-2020: unknown scenario 'ssp26'; known: historical, ssp126, ssp585, rcp45, rcp85"),
     "scenario no climate": ("climate = \"ssp126\"\n", "", "plan.toml: [[scenario]] 1: key 'climate' is missing; add it"),
+    "goes on elsewhere": ("last = 2014\n", "last = 2014\ngoes_on = true\n", "plan.toml: [history] goes_on, but other climates than 'historical' follow; leave goes_on out"),
+    "goes on after data": ("last = 2020\n", "last = 2100\ngoes_on = true\n", "plan.toml: [[scenario]] first, last 2015-2100 and goes_on: years 2015-2101 of 'ssp126' are not available; choose first_year <= last_year within 2015-2100"),
     "gap": ("first = 2015\n", "first = 2016\n", "plan.toml: [[scenario]] future begins in 2016 but history ends in 2014; set its 'first' to 2015"),
     "overlap": ("first = 2015\n", "first = 2010\n", "plan.toml: [[scenario]] future begins in 2010 but history ends in 2014; set its 'first' to 2015"),
     "scheme number": ("sites = [\"Toolik\"]\n", "sites = [\"Toolik\"]\n[model]\npermafrost = 3\n", "plan.toml: [model]: permafrost 3 is unknown; known: none, tem6, thaw_ratio, thaw_ratio_irreversible, thaw_ratio_inventory, thaw_ratio_concentration, layered, layered_concentration"),

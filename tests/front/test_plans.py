@@ -31,7 +31,9 @@ def test_a_plan_is_a_path_a_text_or_a_dictionary(tmp_path):
         assert tomllib.loads(model.plan()) == content
         assert "Toolik" in model.plan() and repr(model).startswith("<jtem model of 'a': permafrost layered")
     shorter = model.plan(years=(2000, 2005), annual=["nep"])
-    assert tomllib.loads(shorter)["history"] == {"first": 2000, "last": 2005}
+    assert tomllib.loads(shorter)["history"] == {"first": 2000, "last": 2005, "goes_on": True}
+    later = model.plan(years=(2000, content["history"]["last"]))
+    assert "goes_on" not in tomllib.loads(later)["history"]
 
 
 def test_wrong_plans_are_refused(tmp_path):

@@ -16,8 +16,9 @@ from jtem.commands.sensitivity import quantity_of, read_covariance
 from jtem.errors import InputError
 from jtem.physics import permafrost
 from jtem.run import Experiment, SpinUp, Stage, equilibrium
+from jtem.state import Climate
 from jtem.study import sensitivity
-from jtem.study.sensitivity import Quantity, ensembles
+from jtem.study.sensitivity import Quantity, ensembles, walk
 from sites import BONANZA_CREEK, TABLE, TOOLIK, make, parameter_tree
 
 CASES = [(BONANZA_CREEK, 0.366, "boreal_forest", 0.0), (TOOLIK, 0.3665, "wet_moist_tundra", 1.0)]
@@ -371,3 +372,25 @@ def test_vector_puts_back_what_it_took(model):
     row = jax.tree.map(lambda leaf: jnp.asarray(leaf[0]), model.rows)
     again = model.vector.put(row, jnp.asarray(model.vector.flatten(model.rows)[0]))
     assert all(jax.tree.leaves(jax.tree.map(lambda a, b: bool((a == b).all()), row, again)))
+
+
+@pytest.mark.parametrize("goes_on", [False, True])
+def test_the_january_after_a_stage_is_the_month_that_it_is_taken_from(goes_on):
+    """Of one column, two quantities, stages of three and two years: what no month has lies after the last of them."""
+
+    def part(length, offset):
+        shape, after = (1, 2, length, 12), offset + np.arange(1.0, length + 1)
+        zero = np.zeros(shape)
+        return Climate(zero, zero, zero, zero[..., 0], zero, np.broadcast_to(after, shape[:3]))
+
+    stages = [
+        Stage(name, first, last, lambda rows: part(1, 0.0), goes_on=goes_on)
+        for name, first, last in (("past", 2000, 2002), ("later", 2003, 2004))
+    ]
+    past, later = walk._untied([part(3, 0.0), part(2, 10.0)], stages)
+    assert not past.following_air_temperature.any() and not later.following_air_temperature.any()
+    np.testing.assert_array_equal(past.air_temperature[0, 1, :, 0], [0.0, 1.0, 2.0])
+    np.testing.assert_array_equal(later.air_temperature[0, 1, :, 0], [3.0 if goes_on else 0.0, 11.0])
+    last = [part.air_temperature[0, 1, -1, 11] for part in (past, later)]
+    assert last == ([0.0, 0.0] if goes_on else [3.0, 12.0])
+    assert past.air_temperature.sum() + later.air_temperature.sum() == (2 * 17.0 if goes_on else 2 * 29.0)

@@ -171,6 +171,7 @@ def stages(plan: Plan, load: Load) -> tuple[Stage, ...]:
         expose=scheme.fills == "start",
         begin="" if scheme.fills == "never" else scheme.fills,
         base_years=plan.base_years if scheme.fills == "base_years" else None,
+        goes_on=plan.history_goes_on,
     )
     futures = [
         Stage(
@@ -181,6 +182,7 @@ def stages(plan: Plan, load: Load) -> tuple[Stage, ...]:
             parent=history.name,
             expose=s.expose and scheme.layers > 0,
             follow=s.follows,
+            goes_on=s.goes_on,
         )
         for s in plan.scenario
     ]

@@ -67,7 +67,8 @@ def loader(
         for start in range(0, 1 if place.stored else count, chunk):
             load(np.arange(start, min(start + chunk, count)))
     except InputError as error:
-        raise InputError(f"{asked} {years[0]}-{years[1]}: {error}") from None
+        more = " and goes_on" if goes_on else ""
+        raise InputError(f"{asked} {years[0]}-{years[1]}{more}: {error}") from None
     return load
 
 

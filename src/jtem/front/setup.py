@@ -248,8 +248,8 @@ class Setup:
         else:
             if window is not None:
                 history = content.get("history", {})
-                inside = {"goes_on": True} if window[1] < history.get("last", window[1]) else {}
-                content["history"] = {**history, "first": window[0], "last": window[1], **inside}
+                known = _goes_on(window[1], history.get("last", window[1]))
+                content["history"] = {**history, "first": window[0], "last": window[1], **known}
                 content.pop("scenario", None)
                 content.pop("factorial", None)
             output = dict(content.get("output", {}))
@@ -323,13 +323,18 @@ def _of_place(
             "years": SpinUpSection.years,
             "cycle_years": SpinUpSection.cycle_years,
         },
-        "history": {"first": first, "last": last, "climate": place.climate, "goes_on": last < place.last_year},
+        "history": {"first": first, "last": last, "climate": place.climate, **_goes_on(last, place.last_year)},
         "output": {
             "annual": list(annual if annual is not None else (*DEFAULT_ANNUAL, *ALSO_ANNUAL)),
             "monthly": list(monthly if monthly is not None else MONTHLY_OF_SITE if place.is_site else MONTHLY),
             **({"double": True} if double else {}),
         },
     }
+
+
+def _goes_on(last: int, known: int) -> Content:
+    """What [history] says where its climate is known for years after its last."""
+    return {"goes_on": True} if last < known else {}
 
 
 _MINIMAL = {

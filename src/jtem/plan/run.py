@@ -365,9 +365,13 @@ class Plan:
     @property
     def history_goes_on(self) -> bool:
         """Whether the January after history is its climate's own: as written, or where all that follows has it."""
-        written, climate = self.history.goes_on, self.history.climate
-        after = [part.climate for part in self.scenario]
-        return bool(after) and {*after} == {climate} and not self.factorial.scenarios if written is None else written
+        written = self.history.goes_on
+        return self.climates_after == {self.history.climate} if written is None else written
+
+    @property
+    def climates_after(self) -> set[str]:
+        """Climates of what follows history."""
+        return {*(part.climate for part in self.scenario), *self.factorial.scenarios}
 
     @property
     def store(self) -> Path:
@@ -412,6 +416,10 @@ def _check(plan: Plan) -> None:
                 f"{where}: [[scenario]] {s.name} begins in {s.first} but history ends in {plan.history.last}; "
                 f"set its 'first' to {plan.history.last + 1}"
             )
+    if plan.history.goes_on and plan.climates_after - {plan.history.climate}:
+        raise InputError(
+            f"{where}: [history] goes_on, but other climates than '{plan.history.climate}' follow; leave goes_on out"
+        )
     _check_factorial(plan)
     _check_options(plan)
     names = ["spinup", plan.history.name, *(s.name for s in plan.scenario), *plan.factorial.stage_names]

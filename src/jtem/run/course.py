@@ -75,7 +75,8 @@ class Stage:
     climate but for CO2: their heat and water run once. Without keys a stage shares with those that have its loader.
     ``roots``: where roots may follow thaw, whether they do; ``abrupt``: where ground may thaw abruptly, whether it does.
     ``thaw_climate``: water and photosynthesis see the thaw of ground under this climate in place of the stage's own;
-    ``thaw_key`` as ``heat_key``.
+    ``thaw_key`` as ``heat_key``. ``goes_on``: its last December leads to a January of its own climate, not to itself; to that of
+    the stage that it is the parent of, if there is one.
     """
 
     name: str
@@ -93,6 +94,7 @@ class Stage:
     water_key: Hashable = None
     thaw_climate: ClimateLoader | None = None
     thaw_key: Hashable = None
+    goes_on: bool = False
 
     @property
     def years(self) -> int:

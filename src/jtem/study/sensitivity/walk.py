@@ -6,7 +6,7 @@ scenario, leg by leg (``run.course.legs``).
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 import jax
@@ -17,7 +17,7 @@ from jaxtyping import PyTree
 from jtem import step
 from jtem.physics.permafrost import Thaw
 from jtem.run import batch, course, years
-from jtem.run.course import THAW, Leg
+from jtem.run.course import THAW, Leg, Stage
 from jtem.state import Cell, Climate, Controls
 from jtem.study.sensitivity.model import Chain, ColumnModel, Vector
 
@@ -308,7 +308,7 @@ class Walk:
             else:
                 more, by_cycle = self.call(*again, (by_state, by_thaw))
             by_vector += np.asarray(more)
-        return y, code, by_vector, by_cycle, [_untied(climate) for climate in by_climates], by_profile
+        return y, code, by_vector, by_cycle, _untied(by_climates, self.model.stages), by_profile
 
 
 @jax.jit
@@ -328,12 +328,25 @@ def _add(total: Climate, part: Climate, block: _Block) -> None:
         whole[:, :, rows] += np.asarray(leaf)[:, :, : block.live]
 
 
-def _untied(gradient: Climate) -> Climate:
-    """The January after a year is the next year's own: its derivative joins that month's (column, quantity, year, ...)."""
-    after, air = gradient.following_air_temperature, gradient.air_temperature.copy()
-    air[:, :, 1:, 0] += after[:, :, :-1]
-    air[:, :, -1, 11] += after[:, :, -1]
-    return replace(gradient, air_temperature=air, following_air_temperature=np.zeros_like(after))
+def _untied(gradients: Sequence[Climate], stages: Sequence[Stage]) -> list[Climate]:
+    """The January after a year is the next year's own: its derivative joins that month's (column, quantity, year, ...).
+
+    After a stage it is the last December again, or where the stage goes on that of the next stage (none: a month outside).
+    """
+    air = [gradient.air_temperature.copy() for gradient in gradients]
+    for k, (gradient, stage) in enumerate(zip(gradients, stages, strict=True)):
+        after = gradient.following_air_temperature
+        air[k][:, :, 1:, 0] += after[:, :, :-1]
+        if not stage.goes_on:
+            air[k][:, :, -1, 11] += after[:, :, -1]
+        elif k + 1 < len(air):
+            air[k + 1][:, :, 0, 0] += after[:, :, -1]
+    return [
+        replace(
+            gradient, air_temperature=one, following_air_temperature=np.zeros_like(gradient.following_air_temperature)
+        )
+        for gradient, one in zip(gradients, air, strict=True)
+    ]
 
 
 def tied(direction: Climate) -> Climate:
