@@ -1,5 +1,8 @@
 """What ``jtem inspect`` says of a file: what the readers understood, problems with their remedy."""
 
+import subprocess
+import sys
+
 import numpy as np
 import pytest
 from layout_files import axes, climate, on_grid, plain, stamps, time, write
@@ -51,3 +54,10 @@ def test_problems_stand_in_the_text(tmp_path, capsys):
     assert "none.nc: file not found" in capsys.readouterr().err
     with pytest.raises(InputError, match="unknown key 'tim'"):
         inspect.describe(part, {"tim": "t"})
+
+
+def test_files_are_read_without_starting_jax():
+    """A second of start, for which nothing here has any use."""
+    modules = "jtem.commands.inspect, jtem.readers.cf_monthly, jtem.readers.isimip, jtem.readers.ground"
+    text = f"import sys, {modules}; sys.exit('jax' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", text]).returncode == 0
