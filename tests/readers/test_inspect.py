@@ -56,6 +56,24 @@ def test_problems_stand_in_the_text(tmp_path, capsys):
         inspect.describe(part, {"tim": "t"})
 
 
+def test_a_table_of_a_site(tmp_path, capsys):
+    path = tmp_path / "site.csv"
+    rows = "".join(f"2001,{m},{m - 10},{20 + m if m != 3 else ''},7\n" for m in range(1, 13))
+    path.write_text("year,month,tas (degC),pr (gallon),wind\n" + rows)
+    assert main.main(["inspect", str(path)]) == 0
+    said = capsys.readouterr().out
+    for text in (
+        "site.csv (12 rows, months, 2001-01 to 2001-12)",
+        "tas: air_temperature, 'degC', -9..2, 0 % missing, first values -9, -8, -7",
+        "pr: precipitation, 'gallon', not understood, 21..32, 8.33 % missing, first values 21, 22, 24",
+        "wind: not taken",
+    ):
+        assert text in said
+    path.write_text("day,tas\n1,2\n")
+    assert main.main(["inspect", str(path)]) == 0
+    assert "problem: no dates; add the columns 'year' and 'month', or 'date'" in capsys.readouterr().out
+
+
 def test_files_are_read_without_starting_jax():
     """A second of start, for which nothing here has any use."""
     modules = "jtem.commands.inspect, jtem.readers.cf_monthly, jtem.readers.isimip, jtem.readers.ground"

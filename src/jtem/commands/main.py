@@ -95,7 +95,9 @@ def parser() -> argparse.ArgumentParser:
     check = add(
         "check", "check.command_check", "validate a plan and all its inputs; estimate memory and time; run nothing"
     )
-    looking = add("inspect", "inspect.command_inspect", "what is understood of netCDF files, before any plan")
+    looking = add(
+        "inspect", "inspect.command_inspect", "what is understood of netCDF files and tables of a site, before any plan"
+    )
     looking.add_argument("files", type=Path, nargs="+", metavar="FILE")
     looking.add_argument("--stamp", choices=STAMPS, default="", help="what a stamp between two months means")
     bringing = add(
