@@ -81,7 +81,7 @@ BASE = "# Site: US-Xyz\n# Version: 1-5\nTIMESTAMP_START,TIMESTAMP_END,TA,P,SW_IN
 )  # fmt: skip
 CALM = "Site code,Site name,Lat,Lon,1990,1991,1992\nU1,Barrow,71.3,-156.6,31,-,36*\nU2,Atqasuk,70.5,-157.4,-,46,>50\n"
 TABLES: dict[str, tuple[str, str, Callable[[Path], object]]] = {  # name of the file, a good text, reader
-    "boreholes": ("a.csv", "date,0.5,1.0\n" + "".join(f"2008-07-{d:02d},{d},{d / 2}\n" for d in range(1, 32)), ground.boreholes),
+    "boreholes": ("a.csv", "date,0.5m,1m\n" + "".join(f"2008-07-{d:02d},{d},{d / 2}\n" for d in range(1, 32)), ground.boreholes),
     "active_layer": ("a.csv", CALM, ground.active_layer),
     "pedons": ("a.csv", "lat,lon,soc_0_30,soc_0_100,soc_100_200,soc_200_300\n68.1,20.2,10,30,NA,NA\n", soil_carbon.read_pedons),
     "profiles": ("a.csv", "site,top_cm,bottom_cm,carbon_kg_m2\nA,0,30,9\nA,30,100,14\n", soil_profiles.soil_profiles),

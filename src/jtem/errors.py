@@ -6,7 +6,7 @@ import difflib
 import errno
 import re
 import warnings
-from collections.abc import Iterable
+from collections.abc import Hashable, Iterable, Mapping
 
 DONE, FAILED_CELLS, USER_ERROR, STOPPED, TERMINATED = 0, 1, 2, 130, 143
 """Exit codes: done; finished but some cells failed (named); the user must change something (one sentence); Ctrl-C; a job
@@ -61,9 +61,21 @@ class Terminated(BaseException):
 
 
 class InputNote(UserWarning):
-    """Something about the input that a user should know, though the run can go on."""
+    """Something about the input that a user should know, though the run can go on.
+
+    ``parts``: number of cases by part of the input (a year, a month of a file); their sum stands for ``{count}`` in ``text``.
+    ``about``: what it is about, ``text`` where its numbers are the parts': a note about the same is the same note.
+    """
+
+    def __init__(self, text: str, parts: Mapping[Hashable, int] | None = None, about: str = ""):
+        self.text, self.parts, self.about = text, dict(parts or {}), about or text
+        super().__init__(text.replace("{count}", str(sum(self.parts.values()))))
+
+    def with_more(self, other: InputNote) -> InputNote:
+        """Return this note with the parts of another one about the same; a part that both have counts once."""
+        return InputNote(self.text, self.parts | other.parts, self.about)
 
 
-def note(text: str) -> None:
-    """Tell the user: a warning, so that a caller may collect, show or refuse it."""
-    warnings.warn(text, InputNote, stacklevel=2)
+def note(text: str, parts: Mapping[Hashable, int] | None = None, about: str = "") -> None:
+    """Tell the user: a warning (:class:`InputNote`), so that a caller may collect, show or refuse it."""
+    warnings.warn(InputNote(text, parts, about), stacklevel=2)

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any, Protocol, runtime_checkable
+from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
 import numpy as np
-from jaxtyping import PyTree
 
 from jtem.errors import InputError, suggest
+
+if TYPE_CHECKING:  # which imports JAX
+    from jaxtyping import PyTree
 
 Attributes = Mapping[str, Any]
 """What a file says of itself or of a variable: texts, numbers, arrays by name."""

@@ -20,6 +20,7 @@ def daily(header, *months, value=lambda day, k: -2.0 - k, sign=","):
     [
         *("Date/Depth,0.5,1.0,20.0", "date,0.5 m,1 m,20 m", "Time,ts_50cm_degC,ts_100cm_degC,ts_2000cm_degC"),
         *("Date/Depth,-0.5,-1.0,-20.0", "Date,T_0.5m,T_1.0m,T_20.0m", "date,50 cm,100 cm,2000 cm"),
+        *("Date/Depth [cm],50,100,2000", "time,T500mm,T1000mm,T20000mm"),
     ],
 )
 def test_boreholes_by_depth(header, tmp_path):
@@ -49,13 +50,27 @@ def test_boreholes_with_hours_places_and_months(tmp_path):
         for d in range(1, 32)
         for h, t in ((0, "1,5"), (6, "1,5"), (12, "3,0"))
     ]
-    path.write_text("site;latitude;longitude;date;0,1\n" + "\n".join(rows))
+    path.write_text("site;latitude;longitude;date;0,1 m\n" + "\n".join(rows))
     table = ground.boreholes(path)
     assert table["value"].values.tolist() == [2.0] and table["depth"].values.tolist() == [0.1]
     assert (table["latitude"].values[0], table["longitude"].values[0]) == (68.5, -149.25)
-    path.write_text("year,month,0.1,1.0\n2008,7,3.5,-999\n2008,8,2.5,-0.25\n")
-    table = ground.boreholes(path)
+    path.write_text("year,month,0,1.0\n2008,7,3.5,-999\n2008,8,2.5,-0.25\n")
+    table = ground.boreholes(path, depth_unit="m")
     assert table["value"].values.tolist() == [3.5, 2.5, -0.25] and set(table["quality"].values) == {1.0}
+
+
+def test_rows_of_the_database_since_2026(tmp_path):
+    """Several datasets in one file, metres by the database's own definition, readings that it doubts left out."""
+    path = tmp_path / "pt.csv"
+    lines = ["dataset_id,utc_time,depth,temperature,flag"]
+    for day in range(1, 32):
+        lines += [f"1203,2014-07-{day:02d} 06:00:00,0.5,{day / 10},", f"77,2014-07-{day:02d} 06:00:00,20,-3.5,"]
+        lines += [f"1203,2014-07-{day:02d} 12:00:00,0.5,99,suspicious value - please check"]
+    path.write_text("\n".join(lines))
+    table = ground.boreholes(path)
+    found = dict(zip(table["site"].values, zip(table["depth"].values, table["value"].values, strict=True), strict=True))
+    assert found == {"1203": (0.5, pytest.approx(1.6)), "77": (20.0, -3.5)}
+    assert "31 readings that a flag calls bad left out" in table.attrs["notes"]
 
 
 @pytest.mark.parametrize(
@@ -63,11 +78,21 @@ def test_boreholes_with_hours_places_and_months(tmp_path):
     [
         ("a,0.5\n1,2\n", r"no column 'date' \(nor 'year' and 'month'\)"),
         ("date,temperature\n2008-07-01,2\n", "no column is named by a depth"),
-        ("date,0.5,-1.0\n2008-07-01,2,1\n", r"columns of heights and of depths \(0.5, -1.0\)"),
-        ("date,0.5\n07/08/2008,2\n", "line 2: date '07/08/2008' cannot be told"),
-        ("date,0.5\n2008-07-01,x\n", "line 2: '0.5': 'x' is not a number"),
-        ("date,0.5\n2008-07-01,2\n", r"no month has 80 % of its days"),
-        ("date,50,100\n2008-07-01,2,2\n", "no month has 80 % of its days|has the depth 100 m"),
+        ("date,0.5 m,-1.0 m\n2008-07-01,2,1\n", r"heights and depths together \(-1, 0.5\)"),
+        ("date,depth_m,temperature\n2008-07-01,2,1\n2008-07-01,-2,1\n", r"heights and depths together \(-2, 2\)"),
+        ("date,0.5m\n07/08/2008,2\n", "line 2: date '07/08/2008' cannot be told"),
+        ("date,0.5m\n2008-07-01,x\n", "line 2: '0.5m': 'x' is not a number"),
+        ("date,0.5m\n2008-07-01,2\n", r"no month has 80 % of its days"),
+        (
+            "date,5,10,20\n2008-07-01,2,2,2\n",
+            "depths without a unit in '5', '10', '20'; .* such as '5 cm', or give depth_unit",
+        ),
+        ("date,T1,T2\n2008-07-01,2,2\n", "depths without a unit in 'T1', 'T2'"),
+        (
+            "date,depth,temperature\n2008-07-01,2,2\n",
+            "depths without a unit in 'depth'; .* such as 'depth_cm', or give",
+        ),
+        ("date,50 cm,0.5 m\n2008-07-01,2,2\n", "columns '50 cm' and '0.5 m' are both 0.5 m deep"),
     ],
 )
 def test_boreholes_that_cannot_be_told(text, message, tmp_path):

@@ -1,5 +1,8 @@
 """What ``jtem inspect`` says of a file: what the readers understood, problems with their remedy."""
 
+import subprocess
+import sys
+
 import numpy as np
 import pytest
 from layout_files import axes, climate, on_grid, plain, stamps, time, write
@@ -51,3 +54,28 @@ def test_problems_stand_in_the_text(tmp_path, capsys):
     assert "none.nc: file not found" in capsys.readouterr().err
     with pytest.raises(InputError, match="unknown key 'tim'"):
         inspect.describe(part, {"tim": "t"})
+
+
+def test_a_table_of_a_site(tmp_path, capsys):
+    path = tmp_path / "site.csv"
+    rows = "".join(f"2001,{m},{m - 10},{20 + m if m != 3 else ''},7\n" for m in range(1, 13))
+    path.write_text("year,month,tas (degC),pr (gallon),wind\n" + rows)
+    assert main.main(["inspect", str(path)]) == 0
+    said = capsys.readouterr().out
+    for text in (
+        "site.csv (12 rows, months, 2001-01 to 2001-12)",
+        "tas: air_temperature, 'degC', -9..2, 0 % missing, first values -9, -8, -7",
+        "pr: precipitation, 'gallon', not understood, 21..32, 8.33 % missing, first values 21, 22, 24",
+        "wind: not taken",
+    ):
+        assert text in said
+    path.write_text("day,tas\n1,2\n")
+    assert main.main(["inspect", str(path)]) == 0
+    assert "problem: no dates; add the columns 'year' and 'month', or 'date'" in capsys.readouterr().out
+
+
+def test_files_are_read_without_starting_jax():
+    """A second of start, for which nothing here has any use."""
+    modules = "jtem.commands.inspect, jtem.readers.cf_monthly, jtem.readers.isimip, jtem.readers.ground"
+    text = f"import sys, {modules}; sys.exit('jax' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", text]).returncode == 0

@@ -48,12 +48,12 @@ def every(said: dict) -> dict:
     return {name: dict(said) for name in HOUSE}
 
 
-def compare(result: xr.Dataset, names=HOUSE, first: int = FIRST, last: int = LAST, rtol: float = 1e-6) -> None:
+def compare(result: xr.Dataset, names=HOUSE, first: int = FIRST, last: int = LAST, rtol: float = 1e-6, atol=2e-5):
     expected = truth(result["latitude"].values, result["longitude"].values, first, last)
     for name in names:
         found = result[HOUSE[name]].values
         np.testing.assert_allclose(
-            found.reshape(found.shape[0], -1).T, expected[name], rtol=rtol, atol=2e-5, err_msg=name
+            found.reshape(found.shape[0], -1).T, expected[name], rtol=rtol, atol=atol, err_msg=name
         )
 
 
@@ -560,7 +560,8 @@ D = days()
 WORDS = {
     "tas": {
         "K": (1.0, 273.15), "kelvin": (1.0, 273.15), "degrees Celsius": (1.0, 0.0), "deg_C": (1.0, 0.0), "C": (1.0, 0.0),
-        "°C": (1.0, 0.0), "Celsius": (1.0, 0.0), "degF": (1.8, 32.0), "Degrees Kelvin": (1.0, 273.15), "deg C": (1.0, 0.0),
+        "°C": (1.0, 0.0), "\u2103": (1.0, 0.0), "Celsius": (1.0, 0.0), "degF": (1.8, 32.0), "deg C": (1.0, 0.0),
+        "Degrees Kelvin": (1.0, 273.15),
     },
     "pr": {
         "kg m-2 s-1": (1 / 86400 / D, 0.0), "kg m**-2 s**-1": (1 / 86400 / D, 0.0), "kg/m^2/s": (1 / 86400 / D, 0.0),
@@ -575,7 +576,7 @@ WORDS = {
         "W m-2": (1.0, 0.0), "Wm-2": (1.0, 0.0), "W/m^2": (1.0, 0.0), "W m**-2": (1.0, 0.0), "watts/m2": (1.0, 0.0),
         "J m-2 s-1": (1.0, 0.0), "MJ m-2 d-1": (0.0864, 0.0), "MJ/m2/day": (0.0864, 0.0), "kJ m-2 day-1": (86.4, 0.0),
         "J m-2 d-1": (86400.0, 0.0), "cal cm-2 d-1": (86400 / 41860, 0.0), "ly/day": (86400 / 41840, 0.0),
-        "kWh m-2 d-1": (0.024, 0.0), "J m-2 month-1": (86400.0 * D, 0.0), "W.m-2": (1.0, 0.0),
+        "kWh m-2 d-1": (0.024, 0.0), "kW-hr/m^2/day": (0.024, 0.0), "J m-2 month-1": (86400.0 * D, 0.0), "W.m-2": (1.0, 0.0),
     },
 }  # fmt: skip
 WRONG = {

@@ -24,7 +24,7 @@ from layout_files import (
 from test_layouts import compare, read
 
 from jtem.errors import InputError, InputNote
-from jtem.readers import co2, ground, observations, static_fields
+from jtem.readers import co2, ground, observations, static_fields, to_model
 
 pytestmark = pytest.mark.filterwarnings("ignore::jtem.errors.InputNote")
 EARTH_KM2 = 6371.0**2
@@ -158,7 +158,7 @@ def test_tables_of_co2_and_of_the_ground(tmp_path):
     assert found["depth"].values.tolist() == [10.0, 20.0] and found["value"].values.tolist() == [-5.2, -6.2]
     assert "1 months with less than 80 %" in found.attrs["notes"]  # one reading near the surface is no month
     path = tmp_path / "comma.csv"
-    path.write_text("Date;5,0;10,0\n15.08.2001;-1,5;-2,25\n")
+    path.write_text("Date;5,0 m;10,0 m\n15.08.2001;-1,5;-2,25\n")
     assert ground.boreholes(path)["value"].values.tolist() == [-1.5, -2.25]
 
 
@@ -338,10 +338,10 @@ def test_precipitation_that_cold_air_cannot_hold(tmp_path):
     ):
         read(path)
     little = on_grid() | {"pr": on_grid()["pr"] * 0.1}
-    with pytest.warns(
-        InputNote, match="precipitation of the median cell is 30.9 mm a year; daily means under a unit per month"
-    ):
-        read(write(tmp_path / "d.nc", time() | axes() | climate(little)))
+    heard = to_model.Heard("d.nc")
+    heard.add(read(write(tmp_path / "d.nc", time() | axes() | climate(little))))
+    with pytest.warns(InputNote, match="d.nc: precipitation of the median cell is 30.9 mm a year; daily means under"):
+        heard.say()
 
 
 # --- fixed fields and tables ------------------------------------------------------------------------------------------

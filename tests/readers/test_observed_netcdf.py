@@ -62,6 +62,12 @@ def test_probings_of_thaw_become_the_year_s_active_layer(tmp_path):
     assert np.isnan(found["month"].values).all() and found["year"].values.tolist() == [1991, 1992]
 
 
+def test_a_depth_told_by_an_attribute(tmp_path):
+    content = time("middle") | {"lat": ((), 68.6, NORTH), "lon": ((), -149.6, EAST)}
+    content |= {"soil_temperature": (("time",), MONTHS / 10, {"units": "degC", "depth": "5 cm"})}
+    assert set(observed_netcdf.read_table(write(tmp_path / "x.nc", content))["depth"].values) == {0.05}
+
+
 @pytest.mark.parametrize(
     ("change", "message"),
     [
@@ -69,6 +75,8 @@ def test_probings_of_thaw_become_the_year_s_active_layer(tmp_path):
         ({"gpp": (("time",), MONTHS, {})}, r"gpp: no units attribute, expected 'gC m-2 month-1'; add it"),
         ({"gpq": (("time",), MONTHS, {"units": "1"})}, r"x.nc: no variable is named by a stream of observations; rename it"),
         ({"soil_temperature": (("time",), MONTHS, {"units": "degC"})}, r"has no depth; give the sensor's depth in m"),
+        ({"soil_temperature": (("time",), MONTHS, {"units": "degC", "depth": 5.0})}, "attribute depth is '5.0', expected"),
+        ({"soil_temperature": (("time",), MONTHS, {"units": "degC", "depth": "deep"})}, "attribute depth is 'deep', expected a"),
         (
             {"gpp": (("time", "band"), np.ones((24, 3)), {"units": "gC m-2 month-1"})},
             r"gpp: dimensions \('time', 'band'\), expected time, places and depth; select one entry of 'band'",

@@ -198,7 +198,14 @@ def precipitation_mean_of_daily_totals(folder):
     own(folder, {"pr": (("time", *GRID), on_grid()["pr"] / days(), said)})
 
 
-@right(precipitation=lambda values: values.min() == 0.0)
+def noise_alone_is_zero(values):
+    """The one value that was noise is 0 (a formula without the noise has some 11 mm there), all others are those of the file."""
+    expected = on_grid()["pr"].reshape(24, -1).T.copy()
+    expected[0, 0] = 0.0
+    return np.allclose(values.reshape(expected.shape), expected, rtol=1e-6, atol=0.0)
+
+
+@right(precipitation=noise_alone_is_zero)
 def precipitation_tiny_negative(folder):
     values = on_grid()["pr"]
     values[0, 0, 0] = -1e-12

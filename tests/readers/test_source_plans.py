@@ -5,7 +5,7 @@ import pytest
 import test_raster_series as rasters
 import test_sources as sources
 import xarray as xr
-from layout_files import EAST, GRID, NORTH, axes, write
+from layout_files import EAST, GRID, NORTH, axes, climate, on_grid, time, write
 from test_layouts import LAT2, LON2
 
 from jtem.commands.main import main
@@ -86,3 +86,30 @@ def test_a_pattern_without_files_and_a_wrong_layout_end_with_one_sentence(tmp_pa
     (tmp_path / "plan.toml").write_text(text.replace("[model]", '[domain.units]\nprecipitation = "gallon"\n\n[model]'))
     assert main(["check", plan, "--data", data]) == 2
     assert "'precipitation' is in 'gallon'" in capsys.readouterr().err
+
+
+def test_a_note_tells_the_file_once(tmp_path, monkeypatch, capsys):
+    """Three chunks of cells, the spin-up's years and those of the history: one note about each thing, with the file's numbers."""
+    (tmp_path / "climate").mkdir()
+    values = on_grid()
+    values["pr"] *= 0.1
+    values["pr"][[0, 3, 13], 0, :3] = -1e-12
+    values["tas"][:6, 2, :] = -9.0
+    write(tmp_path / "climate" / "c.nc", time() | axes() | climate(values))
+    static(tmp_path / "static.nc", False)
+    text = PLAN.format(name="dry", layout="cmip6").replace('layout = "cmip6"\n', "")
+    (tmp_path / "plan.toml").write_text(text.replace("1991, 1992", "1991, 1991") + "\n[run]\nchunk_columns = 4\n")
+    monkeypatch.chdir(tmp_path)
+    assert main(["check", "plan.toml", "--data", str(tmp_path)]) == 0
+    notes = [line for line in capsys.readouterr().err.splitlines() if line.startswith("note: ")]
+    year = np.median(np.maximum(values["pr"], 0.0).reshape(24, 12)[:12].sum(axis=0))
+    expected = [
+        "c.nc: 9 values of precipitation between -0.01 mm month-1 and 0 were set to 0",
+        "c.nc: air_temperature repeats one value for four months or more in 4 cells",
+        f"precipitation of the median cell is {year:.3g} mm a year; daily means under a unit per month?",
+    ]
+    for said in expected:
+        assert sum(said in line for line in notes) == 1, notes
+    assert not any(
+        "were set to 0" in line or "mm a year" in line for line in notes if not any(e in line for e in expected)
+    )

@@ -56,19 +56,24 @@ def loader(
     place: Domain, count: int, chunk: int, climate: str, years: tuple[int, int], asked: str, *, wrap: bool = False,
     goes_on: bool = False,
 ) -> Loader:  # fmt: skip
-    """Loader of a climate's years for the ``count`` cells of a domain, checked chunk by chunk before anything runs.
+    """Loader of a climate's years for the ``count`` cells of a domain, checked chunk by chunk before anything runs; what is to
+    be noted of them is said once.
 
     ``asked``: the keys of the plan that say the years, named in errors. ``wrap``: the years repeat. ``goes_on``: the climate has
     a year after them, whose January follows. Raises ``InputError``.
     """
     source, where = place.source(climate)
+    heard = to_model.Heard(where, place.documented)
     load = to_model.climate_loader(source, *years, wrap=wrap, where=where, goes_on=goes_on)
+    check = to_model.climate_loader(source, *years, wrap=wrap, where=where, goes_on=goes_on, heard=heard)
     try:
         for start in range(0, 1 if place.stored else count, chunk):
-            load(np.arange(start, min(start + chunk, count)))
+            check(np.arange(start, min(start + chunk, count)))
     except InputError as error:
         more = " and goes_on" if goes_on else ""
         raise InputError(f"{asked} {years[0]}-{years[1]}{more}: {error}") from None
+    if not place.stored:  # of a store it was said when it was prepared
+        heard.say()
     return load
 
 

@@ -95,7 +95,9 @@ def parser() -> argparse.ArgumentParser:
     check = add(
         "check", "check.command_check", "validate a plan and all its inputs; estimate memory and time; run nothing"
     )
-    looking = add("inspect", "inspect.command_inspect", "what is understood of netCDF files, before any plan")
+    looking = add(
+        "inspect", "inspect.command_inspect", "what is understood of netCDF files and tables of a site, before any plan"
+    )
     looking.add_argument("files", type=Path, nargs="+", metavar="FILE")
     looking.add_argument("--stamp", choices=STAMPS, default="", help="what a stamp between two months means")
     bringing = add(
@@ -317,12 +319,13 @@ def add_site_arguments(command: argparse.ArgumentParser) -> None:
 @contextlib.contextmanager
 def _notes() -> Iterator[None]:
     """Print notes on the input, each once, when the command has done its work; a mistake ends with its sentence alone."""
-    notes: dict[str, None] = {}
+    notes: dict[str, InputNote] = {}
     show = warnings.showwarning
 
     def keep(message: Warning | str, category: type[Warning], *where: Any, **more: Any) -> None:
-        if issubclass(category, InputNote):
-            notes[str(message)] = None
+        if isinstance(message, InputNote):
+            known = notes.get(message.about)
+            notes[message.about] = known.with_more(message) if known else message
         else:
             show(message, category, *where, **more)
 
@@ -330,8 +333,8 @@ def _notes() -> Iterator[None]:
         warnings.simplefilter("always", InputNote)
         warnings.showwarning = keep
         yield
-    for text in notes:
-        print(f"note: {text}", file=sys.stderr)
+    for found in notes.values():
+        print(f"note: {found}", file=sys.stderr)
 
 
 @contextlib.contextmanager

@@ -64,7 +64,7 @@ def command_prepare(arguments: argparse.Namespace) -> int:
         climates = {}
         for name, (first, last) in plan.climate_years.items():
             source, where = place.source(name)
-            climates[name] = stores.from_source(source, cells.sizes["cell"], first, last, where)
+            climates[name] = stores.from_source(source, cells.sizes["cell"], first, last, where, place.documented)
     print(f"preparing {path}: {cells.sizes['cell']:,} cells, climates {', '.join(climates)}", flush=True)
     attributes = {
         "title": plan.plan.title or plan.plan.name,

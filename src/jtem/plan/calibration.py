@@ -68,6 +68,7 @@ class DataSection:
         "Place by site, for tables that have none.", EMPTY, entries=("latitude", "longitude")
     )
     depths: tuple[float, ...] = setting("Soil temperature of these depths only, m.", ())
+    depth_unit: str = choice("Unit of depths whose table gives none (source boreholes).", ("m", "cm", "mm", "ft"), "")
     years: tuple[int, int] | None = setting("Observations of these years only.", None, entries=YEARS)
     weather: str = choice(
         "Years without measurements: those of the default climate member, or observed anomalies of the zone.",
@@ -260,6 +261,8 @@ def _check(plan: CalibrationPlan) -> None:
             )
         if part.snow and part.source != "alaska":
             raise InputError(f"{where}: [[data]] {i}: snow 'measured' is of source 'alaska'; leave it out")
+        if part.depth_unit and part.source != "boreholes":
+            raise InputError(f"{where}: [[data]] {i}: depth_unit is of source 'boreholes'; leave it out")
         for site, (latitude, longitude) in part.places.items():
             if not (-90.0 <= latitude <= 90.0 and -180.0 <= longitude <= 360.0):
                 raise InputError(

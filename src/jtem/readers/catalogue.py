@@ -32,6 +32,7 @@ class Domain:
     ``cells``: cell dataset (``docs/architecture.md``). ``source``: a climate's name to where it comes from and what errors
     call it. ``inputs``: what was read, for files. ``stored``: the climates were checked when they were stored. ``title``: what
     titles of figures and files say about the climate, "" where it is the user's. ``files``: what was read before a plan named it.
+    ``documented``: units of the climate are fixed by the source's own documentation.
     """
 
     cells: xr.Dataset
@@ -40,6 +41,7 @@ class Domain:
     stored: bool = False
     title: str = ""
     files: tuple[Path, ...] = ()
+    documented: bool = False
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import itertools
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 import xarray as xr
 
-from jtem.errors import InputError, note, suggest
+from jtem.errors import InputError, suggest
 from jtem.readers import cf, contract, embedded, layouts, monthly_series, raster_series, rasters, static_fields
 from jtem.readers import co2 as carbon_dioxide
 from jtem.readers.catalogue import Domain, Find
@@ -56,7 +56,8 @@ def read_climate(
     rsds, or those of ``layout``, a word of ``layouts.LAYOUTS``), ``latitude``, ``longitude``, ``time``. ``places``: latitude
     and longitude (cell,) to pick; all places of the first file by default. ``stamp``: what a stamp between two months
     means. ``said_units``: units of variables (house names) in place of those of the files. ``sun``: top of the atmosphere,
-    for files of cloudiness. Headers are read once, and values are held between calls. Raises ``InputError``.
+    for files of cloudiness. Headers are read once, and values are held between calls. What is to be noted is in the attribute
+    ``noted`` (:data:`Noted`). Raises ``InputError``.
     """
     found = _sources(paths, names, layout)
     given = said_units or {}
@@ -64,6 +65,7 @@ def read_climate(
         if key not in layouts.CLIMATE_NAMES:
             raise InputError(f"[domain.units]: unknown key '{key}'; {suggest(key, layouts.CLIMATE_NAMES)}")
     result: dict[str, np.ndarray] = {}
+    noted: Noted = {}
     where = ", ".join(Path(path).name for path, *_ in found.files)
     beside = [variable for own in monthly_series.variables_of(found.files).values() for variable in own]
     for name, part in found.parts.items():
@@ -78,10 +80,11 @@ def read_climate(
             _check_meaning(pieces, part, name, beside)
             own.append(monthly_series.series(pieces, kind, first_year, last_year, places))
         assert places is not None
-        result[name] = _quiet(name, _combine(part.how, own, places[0], sun, found.files[0][0]), where)
-    _stuck(result, where)
+        values = _combine(part.how, own, places[0], sun, found.files[0][0])
+        result[name] = _quiet(name, values, first_year, where, noted)
+    _stuck(result, where, noted)
     assert places is not None
-    return contract.climate(result, first_year, where, places=places)
+    return contract.climate(result, first_year, where, places=places).assign_attrs(noted=noted)
 
 
 @dataclass(frozen=True)
@@ -268,21 +271,26 @@ def _combine(how: str, own: Sequence[np.ndarray], latitude: np.ndarray, sun: Sun
     return top[:, None, :] * (CLOUD_OVERCAST + CLOUD_RANGE * (1.0 - np.clip(cloud, 0.0, 1.0)))
 
 
-def _quiet(name: str, values: np.ndarray, where: str) -> np.ndarray:
-    """Noise below zero becomes zero, and is counted in a note."""
+Noted = dict[str, dict[Hashable, int]]
+"""Number of cases by part (a year) of each text to be noted, which ``to_model.Heard`` sums over cells."""
+
+
+def _quiet(name: str, values: np.ndarray, first_year: int, where: str, noted: Noted) -> np.ndarray:
+    """Noise below zero becomes zero, and is noted."""
     limit = NOISE.get(name)
     if limit is None:
         return values
     with np.errstate(invalid="ignore"):
         noise = (values < 0) & (values >= limit)
-    if noise.any():
-        note(f"{where}: {int(noise.sum())} values of {name} between {limit:g} {HOUSE_UNITS[name]} and 0 were set to 0")
-        values = np.where(noise, 0.0, values)
-    return values
+    if not noise.any():
+        return values
+    text = f"{where}: {{count}} values of {name} between {limit:g} {HOUSE_UNITS[name]} and 0 were set to 0"
+    noted[text] = {first_year + k: int(count) for k, count in enumerate(noise.sum(axis=(0, 2))) if count}
+    return np.where(noise, 0.0, values)
 
 
-def _stuck(result: Mapping[str, np.ndarray], where: str) -> None:
-    """A note where temperature, or all light, repeats itself from month to month or from year to year."""
+def _stuck(result: Mapping[str, np.ndarray], where: str, noted: Noted) -> None:
+    """Noted where temperature, or all light, repeats itself from month to month, and temperature from year to year."""
     for name in ("air_temperature", "shortwave_radiation"):
         values = result[name]
         flat = values.reshape(values.shape[0], -1)
@@ -291,12 +299,13 @@ def _stuck(result: Mapping[str, np.ndarray], where: str) -> None:
             same &= flat[:, 1:] > 0
         run = same[:, :-2] & same[:, 1:-1] & same[:, 2:] if flat.shape[1] > 3 else same[:, :0]
         if run.any():
-            note(f"{where}: {name} repeats one value for four months or more in {int(run.any(axis=1).sum())} cells")
+            text = f"{where}: {name} repeats one value for four months or more in {{count}} cells"
+            noted[text] = {"cells": int(run.any(axis=1).sum())}
     values = result["air_temperature"]
-    if values.shape[1] > 1:
-        repeated = np.all(values[:, 1:] == values[:, :-1], axis=(0, 2))
-        if repeated.any():
-            note(f"{where}: air_temperature of {int(repeated.sum())} years is that of the year before in all cells")
+    repeated = np.all(values[:, 1:] == values[:, :-1], axis=2).any(axis=1)
+    if repeated.any():
+        text = f"{where}: air_temperature of some years is that of the year before in {{count}} cells"
+        noted[text] = {"cells": int(repeated.sum())}
 
 
 # --- for plans -------------------------------------------------------------------------------------------------------

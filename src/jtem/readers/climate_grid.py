@@ -408,9 +408,8 @@ def open_domain(
         return years, f"half-degree climate '{name}' ({scenario}, {member})"
 
     said = [source(name)[1] for name in climates]
-    return Domain(
-        places, source, (str(places.attrs["title"]), *said, "CO2: co2_annual.csv"), title="half-degree climate"
-    )
+    inputs = (str(places.attrs["title"]), *said, "CO2: co2_annual.csv")
+    return Domain(places, source, inputs, title="half-degree climate", documented=True)
 
 
 _CLIMATE = climate  # whose name is a key above

@@ -28,13 +28,16 @@ NAMES: dict[str, tuple[str, ...]] = {
     "air_temperature": (
         "air_temperature", "tas", "ta", "t2m", "t2", "tair", "t_air", "tmean", "tavg", "tmp", "temp", "temperature",
         "air_temp", "airtemp", "mean_temperature", "mean_air_temperature", "2m_temperature", "ta_f", "ta_era",
+        "temperature_2m_mean",
     ),
     "precipitation": (
         "precipitation", "pr", "p", "precip", "ppt", "prec", "prcp", "pre", "tp", "total_precipitation", "p_f", "p_era",
+        "prectotcorr", "precipitation_sum",
     ),
     "shortwave_radiation": (
         "shortwave_radiation", "rsds", "sw_in", "swin", "swdown", "sw_down", "sw_in_f", "sw_in_era", "shortwave", "srad",
         "ssrd", "rg", "global_radiation", "solar_radiation", "incoming_shortwave", "nirr",
+        "allsky_sfc_sw_dwn", "shortwave_radiation_sum",
     ),
     "cloudiness": ("cloudiness", "cld", "clds", "clt", "cloud", "clouds", "cloud_cover", "tcc", "cloud_fraction"),
     "co2": ("co2", "co2_ppm"),
@@ -109,6 +112,7 @@ def _of_text(path: Path, where: str) -> Columns:
     lines = [
         (k, line) for k, line in enumerate(text.splitlines(), start=1) if line.strip() and not line.startswith("#")
     ]
+    lines = lines[_header_at([line for _, line in lines[:MOST_TITLES]]) :]
     if len(lines) < 2:
         raise InputError(f"{where}: table is empty; give a header line and rows of numbers")
     header_line = lines[0][1]
@@ -152,6 +156,24 @@ def _of_text(path: Path, where: str) -> Columns:
         return np.where(made == -9999.0, np.nan, made)
 
     return _made(list(cells), lambda name: cells[name], numeric, units, None, where)
+
+
+MOST_TITLES = 60
+"""Lines that may stand above the header, as those of NASA POWER, Daymet's single pixels and Open-Meteo do."""
+
+
+def _header_at(lines: Sequence[str]) -> int:
+    """Number of the line that names the columns: the first one with a word of time whose next line has as many cells; else 0."""
+    cells = [re.split(r"[,;\t]", line) if re.search(r"[,;\t]", line) else line.split() for line in lines]
+    words = {"year", *TIME_NAMES}
+    return next(
+        (
+            k
+            for k, row in enumerate(cells[:-1])
+            if words & {cell.strip(' "').lower() for cell in row} and len(cells[k + 1]) == len(row)
+        ),
+        0,
+    )
 
 
 def _unit_line(header: Sequence[str], row: Sequence[str]) -> list[str] | None:
@@ -255,7 +277,9 @@ def _moments(index: Any) -> tuple[np.ndarray, ...]:
     return tuple(np.asarray(getattr(index, part), dtype=int) for part in MOMENTS)
 
 
-TIME_NAMES = ("timestamp_start", "timestamp", "date", "datetime", "time", "timestamp_end")
+TIME_NAMES = ("timestamp_start", "timestamp", "date", "datetime", "time", "valid_time", "timestamp_end")
+SHORT_NAMES = {"mo": "month", "mn": "month", "dy": "day", "hr": "hour"}
+"""What publishers call parts of a date (NASA POWER: YEAR, MO, DY, HR)."""
 
 
 DAYS_OF_YEAR = ("doy", "day_of_year", "dayofyear", "julian_day", "jday", "yday")
@@ -289,6 +313,7 @@ def _made(
 ) -> Columns:
     """Columns of numbers with the moment of every row; only columns that may be climate become numbers."""
     by_word = {name.strip().lower(): name for name in reversed(names)}
+    by_word |= {word: by_word[short] for short, word in SHORT_NAMES.items() if short in by_word and word not in by_word}
     parts: tuple[np.ndarray, ...] | None = times
     dated = next((by_word[word] for word in TIME_NAMES if word in by_word), "")
     if parts is None and "year" in by_word and "month" in by_word:

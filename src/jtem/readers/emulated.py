@@ -50,4 +50,5 @@ def open_domain(
         return years, f"emulated climate '{climate}'"
 
     named = f"sites {', '.join(sites)}" if sites else f"domain {domain}"
-    return Domain(cells, source, (f"embedded {named}", "emulated climate (data/embedded)"), title="emulated climate")
+    inputs = (f"embedded {named}", "emulated climate (data/embedded)")
+    return Domain(cells, source, inputs, title="emulated climate", documented=True)

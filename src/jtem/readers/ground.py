@@ -7,7 +7,7 @@ Each function reads one published layout and returns observations in the one for
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -133,63 +133,133 @@ def air_temperature(
 MINIMUM_DAYS = 0.8
 """Share of a month's days that a mean needs near the surface; deep ground (5 m and below) may be read once a month."""
 DEEP = 5.0  # m
+_LENGTHS = {"mm": 0.001, "cm": 0.01, "m": 1.0, "ft": 0.3048}
+"""m in each unit of depths."""
 _DEPTH = re.compile(
-    r"(?i)(?:.*?[^\d.,+-])?(?P<size>-?\d+(?:[.,]\d+)?)\s*_?(?P<unit>cm|m)?(?:[ _(\[](?:degc|c|°c)[)\]]?)?"
+    r"(?i)(?:.*?[^\d.,+-])?(?P<size>-?\d+(?:[.,]\d+)?)\s*_?(?P<unit>mm|cm|m|ft)?(?:[ _]*[(\[]?(?:deg ?c|°c|c)[)\]]?)?"
 )
-_DEPTH_WORD = r"depth[ _]*[(\[]?(?:m|cm)?[)\]]?"
+_UNIT = r"[ _]*[(\[]?(?P<unit>mm|cm|m|ft)?[)\]]?"
+_DEPTH_WORD = rf"depth{_UNIT}"
 _WARM_WORD = r"(?:(?:ground|soil)[ _])?temp(?:erature)?[ _]*[(\[]?(?:deg ?c|°c|c)?[)\]]?"
-_FIRST_COLUMNS = ("date", "date/depth", "time", "timestamp", "datetime")
+_FIRST_WORD = rf"date|time|timestamp|datetime|utc_time|(?P<gtnp>date ?/ ?depth){_UNIT}"
+_SITE_COLUMNS = ("site", "dataset_id")
 _PLACE_COLUMNS = ("site", "latitude", "longitude", "lat", "lon", "elevation_m", "hour", "year", "month", "day")
+_BAD_FLAG = re.compile(r"(?i)suspicious|invalid|error|missing|no data|\bbad\b")
 
 
-def boreholes(path: Path | str) -> xr.Dataset:
-    """Ground temperature of a borehole or station, one row a time and one column a depth, as monthly means.
+def boreholes(path: Path | str, depth_unit: str = "") -> xr.Dataset:
+    """Ground temperature of a borehole or station as monthly means: one row a time and one column a depth, or a row a reading.
 
-    The layout in which GTN-P hands out boreholes (``Date/Depth`` and depths in m, -999 missing) and stations are usually
-    kept: a date (``date``, ``time``, or ``year``, ``month``, ``day``), columns named by depth (``0.5``, ``0.5 m``, ``50cm``,
-    ``ts_50cm_degC``; numbers without unit are m, negative ones heights); or, as logs of the USGS, a row a date and depth with
-    columns ``depth`` (``depth_m``, ``depth (m)``, ``depth_cm``) and ``temperature``. ``site``, ``latitude``, ``longitude`` may be
-    columns;
-    without ``site`` the file's name is the site's. Several readings of a day count as one day. Above 5 m months with fewer
-    than 80 % of their days are left out and counted; quality is the share of days. Raises ``InputError``.
+    Columns: a date (``date``, ``time``, or ``year``, ``month``, ``day``) and columns named by depth with its unit (``0.5 m``,
+    ``50cm``, ``ts_50cm_degC``; negative ones are heights); or, as logs of the USGS, ``depth (m)``, ``depth_cm`` and
+    ``temperature``. Depths without a unit are metres in the exports of GTN-P (before 2026 columns beside ``Date/Depth``; since
+    then rows with ``dataset_id``, ``date`` or ``utc_time``, ``depth``, ``temperature``, ``flag``), as the package tsp reads them;
+    elsewhere they are asked for: ``depth_unit``. ``site`` (or ``dataset_id``), ``latitude``, ``longitude`` may be columns;
+    without a site the file's name is. -999 is missing, readings that a ``flag`` calls suspicious are left out. Several readings
+    of a day count as one day. Above 5 m months with fewer than 80 % of their days are left out and counted; quality is the share
+    of days. Raises ``InputError``.
     """
     path = Path(path)
     table = read_rows(path)
     names = {name.lower(): name for name in table[0]}
-    first = next((names[n] for n in _FIRST_COLUMNS if n in names), "")
+    first = next((name for lower, name in names.items() if re.fullmatch(_FIRST_WORD, lower)), "")
     if not first and not {"year", "month"} <= set(names):
         raise InputError(f"{path}: no column 'date' (nor 'year' and 'month'); {suggest('date', table[0])}")
-    deep, warm = (
-        next((n for n in table[0] if re.fullmatch(word, n.lower())), "") for word in (_DEPTH_WORD, _WARM_WORD)
+    warm = next((name for lower, name in names.items() if re.fullmatch(_WARM_WORD, lower)), "")
+    depth = next((name for lower, name in names.items() if re.fullmatch(_DEPTH_WORD, lower)), "")
+    unit = depth_unit or _unit_without(first, names)
+    if depth and warm:
+        factor = _length(_unit_of(_DEPTH_WORD, depth) or unit, [depth], path)
+        readings = [{factor * number(row[depth], f"{path}: line {row.line}: '{depth}'"): warm} for row in table]
+    else:
+        columns = [name for name in table[0] if name != first and name.lower() not in _PLACE_COLUMNS]
+        readings = [_depth_columns(columns, unit, path)] * len(table)
+    found = np.array([size for one in readings for size in one])
+    if np.any(found < 0) and np.any(found > 0):
+        listed = ", ".join(f"{size:g}" for size in np.unique(found[np.isfinite(found)]))
+        raise InputError(f"{path}: heights and depths together ({listed}); give the ground alone")
+    sums, places, flagged = _daily(table, readings, names, first, path)
+    return _monthly(sums, places, flagged, path)
+
+
+def _unit_of(pattern: str, name: str) -> str:
+    match = re.fullmatch(pattern, name.lower())
+    return (match["unit"] or "") if match else ""
+
+
+def _unit_without(first: str, names: Mapping[str, str]) -> str:
+    """Unit of depths that have none by the header: that beside "Date/Depth", metres in the exports of GTN-P, else ""."""
+    match = re.fullmatch(_FIRST_WORD, first.lower())
+    return (match["unit"] if match else "") or ("m" if "dataset_id" in names or (match and match["gtnp"]) else "")
+
+
+def _length(unit: str, names: Sequence[str], path: Path) -> float:
+    """Metres in a unit of depths; raises ``InputError`` where none is said."""
+    if unit in _LENGTHS:
+        return _LENGTHS[unit]
+    what = f"unit {unit!r} of depths is unknown" if unit else "depths without a unit"
+    example = "depth_cm" if names[0].lower() == "depth" else f"{names[0]} cm"
+    raise InputError(
+        f"{path}: {what} in {', '.join(map(repr, names[:4]))}; write it in the header, such as '{example}', or give depth_unit = "
+        "'m' or 'cm'"
     )
-    depths: dict[str, float] = {}
-    if not (deep and warm):
-        depths = _depth_columns([n for n in table[0] if n != first and n.lower() not in _PLACE_COLUMNS], path)
-    factor = 0.01 if "cm" in deep.lower() else 1.0
-    sums: dict[tuple[str, float, float, float], dict[int, list[float]]] = {}
+
+
+def _depth_columns(names: Sequence[str], unit: str, path: Path) -> dict[float, str]:
+    """Columns named by a depth, by their depth in m; raises ``InputError`` for none, for depths without a unit and two alike."""
+    found = {name: match for name in names if (match := _DEPTH.fullmatch(name))}
+    sizes = {name: float(match["size"].replace(",", ".")) for name, match in found.items()}
+    if not found:
+        raise InputError(f"{path}: no column is named by a depth, expected such as '0.5 m' or 'ts_50cm_degC'")
+    without = [name for name, match in found.items() if not match["unit"] and sizes[name]]
+    other = _length(unit, without, path) if without else 1.0
+    depths: dict[float, str] = {}
+    for name, match in found.items():
+        size = sizes[name] * (_LENGTHS[match["unit"].lower()] if match["unit"] else other)
+        if size in depths:
+            raise InputError(f"{path}: columns '{depths[size]}' and '{name}' are both {size:g} m deep; keep one")
+        depths[size] = name
+    return depths
+
+
+Readings = dict[tuple[str, float, float, float], dict[int, list[float]]]
+"""Temperatures by (site, year, month, depth) and day (0 where there are none)."""
+
+
+def _daily(
+    table: Sequence[Row], readings: Sequence[Mapping[float, str]], names: Mapping[str, str], first: str, path: Path
+) -> tuple[Readings, dict[str, dict[str, float]], int]:
+    """Readings of each day, places of the sites, and how many readings a flag has left out."""
+    site_column = next((names[n] for n in _SITE_COLUMNS if n in names), "")
+    sums: Readings = {}
     places: dict[str, dict[str, float]] = {}
-    for item in table:
+    flagged = 0
+    for item, depths in zip(table, readings, strict=True):
         where = f"{path}: line {item.line}"
-        site = item.get(names.get("site", ""), "") or path.stem
+        site = item.get(site_column, "") or path.stem
         place = {
             field: next((degrees(item[names[n]], where) for n in words if n in names), np.nan)
             for field, words in (("latitude", ("latitude", "lat")), ("longitude", ("longitude", "lon")))
         }
         places.setdefault(site, place)
+        if "flag" in names and _BAD_FLAG.search(item[names["flag"]]):
+            flagged += 1
+            continue
         if first:
             moment = day(item[first], where)
             year, month, number_of_day = float(moment.year), float(moment.month), moment.day
         else:
             year, month = (number(item[names[n]], where) for n in ("year", "month"))
             number_of_day = int(number(item[names["day"]], where)) if "day" in names else 0
-        if deep and warm:
-            readings = {warm: abs(factor * number(item[deep], f"{where}: '{deep}'"))}
-        else:
-            readings = depths
-        for name, depth in readings.items():
+        for depth, name in depths.items():
             value = number(item[name], f"{where}: '{name}'")
-            if np.isfinite(value):
-                sums.setdefault((site, year, month, depth), {}).setdefault(number_of_day, []).append(value)
+            if np.isfinite(value + depth):
+                sums.setdefault((site, year, month, abs(depth)), {}).setdefault(number_of_day, []).append(value)
+    return sums, places, flagged
+
+
+def _monthly(sums: Readings, places: Mapping[str, dict[str, float]], flagged: int, path: Path) -> xr.Dataset:
+    """Monthly means of readings as observations."""
     rows, short = [], 0
     for (site, year, month, depth), days in sorted(sums.items()):
         share = 1.0 if list(days) == [0] else len(days) / days_in_month(year, month)
@@ -204,24 +274,9 @@ def boreholes(path: Path | str) -> xr.Dataset:
     notes = (
         [f"{path}: {short} months with less than {100 * MINIMUM_DAYS:.0f} % of their days left out"] if short else []
     )
+    if flagged:
+        notes.append(f"{path}: {flagged} readings that a flag calls bad left out")
     return dataset(rows, places, str(path), notes)
-
-
-def _depth_columns(names: Sequence[str], path: Path) -> dict[str, float]:
-    """Columns named by a depth, in m below the surface. Raises ``InputError`` for none, both signs and air above ground."""
-    found = {name: _DEPTH.fullmatch(name) for name in names}
-    depths = {
-        name: float(match["size"].replace(",", ".")) * (0.01 if (match["unit"] or "").lower() == "cm" else 1.0)
-        for name, match in found.items()
-        if match
-    }
-    if not depths:
-        raise InputError(f"{path}: no column is named by a depth, expected such as '0.5' (m) or 'ts_50cm_degC'")
-    if min(depths.values()) < 0:
-        if max(depths.values()) > 0:
-            raise InputError(f"{path}: columns of heights and of depths ({', '.join(depths)}); give the ground alone")
-        depths = {name: abs(depth) for name, depth in depths.items()}
-    return depths
 
 
 # --- active layer ----------------------------------------------------------------------------------------------------

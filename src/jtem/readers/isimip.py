@@ -248,8 +248,8 @@ NOISE = {"pr": -1e-7, "rsds": -0.1}
 """Negative values down to these (kg m-2 s-1: 0.01 mm a day; W m-2) are noise and become 0."""
 
 
-def without_noise(values: np.ndarray, variable: str, where: str) -> np.ndarray:
-    """Values with negative noise of packing and interpolation set to 0, which a note counts."""
+def without_noise(values: np.ndarray, variable: str, where: str, when: str) -> np.ndarray:
+    """Values with negative noise of packing and interpolation set to 0, which the file's note counts, month by month."""
     limit = NOISE.get(variable)
     if limit is None:
         return values
@@ -257,7 +257,7 @@ def without_noise(values: np.ndarray, variable: str, where: str) -> np.ndarray:
         noise = (values < 0) & (values >= limit)
     if not noise.any():
         return values
-    note(f"{where}: {int(noise.sum())} values between {limit:g} {UNITS[variable]} and 0 were set to 0")
+    note(f"{where}: {{count}} values between {limit:g} {UNITS[variable]} and 0 were set to 0", {when: int(noise.sum())})
     return np.where(noise, np.zeros((), values.dtype), values)
 
 
@@ -391,8 +391,9 @@ def monthly(
                         int(k) for k in np.searchsorted(file.month, [12 * year + month, 12 * year + month + 1])
                     )
                     box = read_days(file, start, stop, rows, columns)
-                    values = without_noise(box[:, row, column], name.variable, file.where)
-                    check_values(values, name, file.where, f"{year}-{month + 1:02d}")
+                    when = f"{year}-{month + 1:02d}"
+                    values = without_noise(box[:, row, column], name.variable, file.where, when)
+                    check_values(values, name, file.where, when)
                     days = stop - start
                     mean = values.mean(axis=0, dtype=np.float64)
                     result[:, month] = _house(name.variable, mean, days)

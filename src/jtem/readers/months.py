@@ -13,7 +13,10 @@ import numpy as np
 
 from jtem.errors import InputError, suggest
 from jtem.readers.catalogue import STAMPS
-from jtem.readers.time_axis import EPOCH, Axis
+from jtem.readers.time_axis import EPOCH, HOUR, Axis
+
+MINUTE = 1.0 / 1440.0
+"""Days."""
 
 
 @dataclass(frozen=True)
@@ -48,7 +51,7 @@ def months_of_axes(axes: Sequence[Axis], stamp: str = "") -> list[Months]:
     if stamp and stamp not in STAMPS:
         raise InputError(f"stamp '{stamp}' is unknown; {suggest(stamp, STAMPS)}")
     step = _frequency(axes)
-    chosen = stamp
+    chosen = stamp or ("end" if step is None and _last_steps(axes) else "")
     between = [_between(axis, step) for axis in axes]
     if any(b.any() for b in between) and not chosen:
         chosen = _whole_years(axes, step) or next((a.hint for a in axes if a.hint), "")
@@ -64,8 +67,8 @@ def month_of_monthly(axis: Axis) -> np.ndarray | None:
     """
     if _frequency([axis]) is not None:
         return None
-    stamp = ""
-    if _between(axis, None).any():
+    stamp = "end" if _last_steps([axis]) else ""
+    if _between(axis, None).any() and not stamp:
         stamp = _whole_years([axis], None)
         if not stamp:
             raise InputError(
@@ -119,8 +122,19 @@ def _between(axis: Axis, monthly: float | None) -> np.ndarray:
         return np.zeros(axis.start.size, bool)
     if monthly is not None:
         return np.abs(axis.start / monthly - np.round(axis.start / monthly)) <= 1e-3
-    k = np.clip(np.searchsorted(axis.edges, axis.start + 1e-3, side="right") - 1, 0, axis.edges.size - 2)
-    return axis.start - axis.edges[k] <= axis.slack
+    k = np.searchsorted(axis.edges, axis.start + axis.slack, side="right") - 1
+    return np.abs(axis.start - axis.edges[k]) <= axis.slack
+
+
+def _last_steps(axes: Sequence[Axis]) -> bool:
+    """Whether monthly stamps without bounds all lie the same minutes before a month's end: the last step of a model in it.
+
+    Stamps of the month's first instant that were rounded would lie on both sides.
+    """
+    stamps = [axis for axis in axes if not (axis.bounded or axis.labels)]
+    before = [axis.edges[np.searchsorted(axis.edges, axis.start, side="right")] - axis.start for axis in stamps]
+    left = np.concatenate(before) if before else np.array([np.inf])
+    return bool(left.min() > MINUTE and left.max() <= HOUR + MINUTE and np.ptp(left) < MINUTE)
 
 
 def _whole_years(axes: Sequence[Axis], monthly: float | None) -> str:

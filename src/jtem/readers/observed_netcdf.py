@@ -3,12 +3,13 @@
 A variable is a stream or one of its other names (``observations.STREAMS``, ``ALIASES``), with ``units``; its dimensions are time
 and, where there are several, places and depths, in any order (the discrete sampling geometries of CF). Places have latitude and
 longitude, and a name in the variable with ``cf_role = "timeseries_id"`` or called site or station (else the file's name). Depths
-are a coordinate with a length as units, or the attribute ``depth`` (m) of a soil temperature. Steps finer than a month are
+are a coordinate with a length as units, or the attribute ``depth`` ("5 cm") of a soil temperature. Steps finer than a month are
 averaged where enough of them are there; quality is the share that is.
 """
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import netCDF4
@@ -95,7 +96,7 @@ def _depths(
     """Dimension of depth ("" for none) and the depths in m; raises ``InputError`` for a further dimension of another kind."""
     others = [d for d, n in zip(variable.dimensions, variable.shape, strict=True) if d not in lead and n > 1]
     if not others:
-        own = getattr(variable, "depth", np.nan)
+        own = _told_depth(variable, where)
         single = next(
             (data.variables[n] for n in ("depth", "z") if n in data.variables and data.variables[n].size == 1), None
         )
@@ -110,6 +111,20 @@ def _depths(
         )
     sign = -1.0 if str(getattr(axis, "positive", "down")).lower() == "up" else 1.0
     return others[0], sign * _metres(axis, where) * cf.numbers(axis, ..., f"{where}: {axis.name}")
+
+
+def _told_depth(variable: netCDF4.Variable, where: str) -> float:
+    """Depth (m) of the attribute ``depth``, such as "5 cm"; NaN without it. Raises ``InputError`` for a number without a unit."""
+    said = getattr(variable, "depth", None)
+    if said is None:
+        return np.nan
+    found = re.fullmatch(r"\s*([+-]?\d+(?:\.\d+)?)\s*([A-Za-z]+)\s*", str(said))
+    length = units.understood(found[2]) if found else None
+    if found is None or length is None or length.powers != units.DEPTH:
+        raise InputError(
+            f"{where}: {variable.name}: attribute depth is {str(said)!r}, expected a length such as '0.05 m'; correct it"
+        )
+    return float(found[1]) * length.factor
 
 
 def _metres(axis: netCDF4.Variable, where: str) -> float:

@@ -76,6 +76,11 @@ class Asked(Protocol):
         ...
 
     @property
+    def depth_unit(self) -> str:
+        """Unit of a borehole's depths whose table gives none."""
+        ...
+
+    @property
     def weather(self) -> str:
         """Whether years without measurements have the default member's anomalies, or observed ones."""
         ...
@@ -106,7 +111,7 @@ class ObservedSites:
     """The sites of one [[data]] section.
 
     ``cells``: cell dataset (site,). ``source``: their climate. ``last_year``: last year that towers can be simulated, 0 for
-    others. ``provenance``: where observations and climate are from.
+    others. ``provenance``: where observations and climate are from. ``documented``: as ``catalogue.Domain`` has it.
     """
 
     names: tuple[str, ...]
@@ -115,14 +120,18 @@ class ObservedSites:
     source: ClimateSource
     last_year: int
     provenance: str
+    documented: bool = False
 
     def climate(self, rows: Sequence[int], first: int, last: int, asked: str, *, wrap: bool = False) -> Climate:
         """Checked climate of some sites, (site, year, 12); ``asked``: the key that says the years. Raises ``InputError``."""
-        load = to_model.climate_loader(self.source, first, last, wrap=wrap, where=self.provenance)
+        heard = to_model.Heard(self.provenance, self.documented)
+        load = to_model.climate_loader(self.source, first, last, wrap=wrap, where=self.provenance, heard=heard)
         try:
-            return load(np.asarray(rows))
+            found = load(np.asarray(rows))
         except InputError as error:
             raise InputError(f"{asked} {first}-{last}: {error}") from None
+        heard.say()
+        return found
 
 
 def open_sites(part: Asked, place: Domain | None, climate: str, inputs: Inputs, where: str) -> ObservedSites:
@@ -161,9 +170,9 @@ def open_sites(part: Asked, place: Domain | None, climate: str, inputs: Inputs, 
                 raised=part.undercatch,
             )
             said = "the towers' own"
-    return ObservedSites(
-        names, cells, found, source, last, f"{part.source}: {part.path or '(data folder)'}; climate: {said}"
-    )
+    provenance = f"{part.source}: {part.path or '(data folder)'}; climate: {said}"
+    documented = place.documented if word == "domain" and place is not None else True
+    return ObservedSites(names, cells, found, source, last, provenance, documented)
 
 
 def read(part: Asked, inputs: Inputs, where: str) -> tuple[xr.Dataset, Mapping[str, Tower]]:
@@ -178,7 +187,7 @@ def read(part: Asked, inputs: Inputs, where: str) -> tuple[xr.Dataset, Mapping[s
     else:
         path = found_at(part.path, inputs, where)
     if not layout.folder and not layout.towers:
-        return reader(path), {}
+        return (reader(path, depth_unit=part.depth_unit) if part.depth_unit else reader(path)), {}
     words = {} if layout.folder else {"forcing": part.climate in ("", "tower")}
     towers = reader(path, list(part.sites) or None, soil_depths=part.soil_depths, **words)
     return observations.join([t.observations for t in towers.values()], str(path)), towers

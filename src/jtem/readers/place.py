@@ -395,7 +395,7 @@ def emulated_domain(position: Position, where: str) -> Domain:
 
     place = f"embedded fields at ({position.latitude:g}, {position.longitude:g})"
     inputs = (place, "emulated climate (data/embedded)", *notes, *more)
-    return Domain(cells, source_of, inputs, title="emulated climate")
+    return Domain(cells, source_of, inputs, title="emulated climate", documented=True)
 
 
 def _nearest_elevation(latitude: float, longitude: float) -> tuple[float, float]:

@@ -336,7 +336,9 @@ def _converted(
     except InputError:
         choices = {
             "air_temperature": "K or degC",
-            "precipitation": "mm month-1, mm d-1 or kg m-2 s-1",
+            "precipitation": "mm month-1, mm d-1 or kg m-2 s-1"
+            if step_days is None
+            else "mm (of each row), mm d-1 or kg m-2 s-1",
             "shortwave_radiation": "W m-2 or MJ m-2 d-1",
         }
         raise InputError(f"{shown} is in {unit!r}, expected {choices[name]}; correct the unit or convert it") from None

@@ -41,7 +41,8 @@ Blocks = Callable[[], Iterator[tuple[np.ndarray, int, dict[str, np.ndarray]]]]
 class ClimateInput:
     """One climate to write: its years, CO2 (year,) in ppm, and where its values come from.
 
-    ``latitude`` (climate cell,): for the check of light, where the values were not checked before.
+    ``latitude`` (climate cell,): for the check of light, where the values were not checked before (raw ISIMIP files, whose units
+    are those of the protocol).
     """
 
     first: int
@@ -57,17 +58,25 @@ def spans(first: int, last: int) -> list[tuple[int, int]]:
     return [(year, min(year + CHUNK_YEARS - 1, last)) for year in range(first, last + 1, CHUNK_YEARS)]
 
 
-def from_source(source: to_model.ClimateSource, count: int, first: int, last: int, where: str) -> ClimateInput:
-    """A climate of any other reader (cell indices and years -> dataset) as input of a store, a chunk of cells at a time."""
+def from_source(
+    source: to_model.ClimateSource, count: int, first: int, last: int, where: str, documented: bool = False
+) -> ClimateInput:
+    """A climate of any other reader (cell indices and years -> dataset) as input of a store, a chunk of cells at a time.
+
+    ``documented``: see ``catalogue.Domain``.
+    """
 
     def blocks() -> Iterator[tuple[np.ndarray, int, dict[str, np.ndarray]]]:
+        heard = to_model.Heard(where, documented)
         for start, end in spans(first, last):
             for low in range(0, count, CHUNK_CELLS):
                 rows = np.arange(low, min(low + CHUNK_CELLS, count))
                 climate = source(rows, start, end)
                 to_model.check_climate(climate, start, end, where)
+                heard.add(climate)
                 names = [name for name in to_model.CLIMATE_RANGES if name in climate]
                 yield rows, start, {name: np.asarray(climate[name].values, np.float64) for name in names}
+        heard.say()
 
     ppm = source(np.arange(1), first, last)["co2"].values
     return ClimateInput(first, last, np.asarray(ppm, np.float64), blocks, where)
@@ -151,14 +160,17 @@ def _write_climate(
     ppm[:], ppm.units = entry.co2, "ppm"
     variables: Named = {}
     chunks = (min(CHUNK_CELLS, cells), min(CHUNK_YEARS, years.size), 12)
-    seen = -1
+    seen, heard = -1, to_model.Heard(entry.where, documented=True)
     for rows, start, values in entry.blocks():
         if progress is not None and start != seen:
             progress(f"climate '{name}' {start}-{min(start + CHUNK_YEARS - 1, entry.last)}")
         seen = start
         count = next(iter(values.values())).shape[1]
         latitude = None if entry.latitude is None else entry.latitude[rows]
-        _check_block(values, start, entry.co2[start - entry.first : start - entry.first + count], entry.where, latitude)
+        ppm_here = entry.co2[start - entry.first : start - entry.first + count]
+        block = _checked_block(values, start, ppm_here, entry.where, latitude)
+        if latitude is not None:
+            heard.add(block)
         for house, array in values.items():
             if house not in variables:
                 variables[house] = group.createVariable(
@@ -168,15 +180,17 @@ def _write_climate(
                 variables[house].units = contract.CLIMATE_UNITS[house]
             at = start - entry.first
             variables[house][int(rows[0]) : int(rows[-1]) + 1, at : at + count] = array
+    heard.say()
 
 
-def _check_block(
+def _checked_block(
     values: Mapping[str, np.ndarray], start: int, ppm: np.ndarray, where: str, latitude: np.ndarray | None
-) -> None:
-    """The model's own checks, on a block, before it is written."""
+) -> xr.Dataset:
+    """A block as a climate dataset after the model's own checks, before it is written."""
     places = None if latitude is None else (latitude, np.zeros_like(latitude))
     block = contract.climate(values, start, co2=ppm, places=places)
     to_model.check_climate(block, start, start + ppm.size - 1, where)
+    return block
 
 
 @contextlib.contextmanager

@@ -6,7 +6,7 @@ sentence that names the source, the variable, what was expected and found, and t
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -300,30 +300,18 @@ def _check_field(climate: xr.Dataset, name: str, unit: str, low: float, high: fl
         )
 
 
-COLD, WET_COLD_MONTH, WET_YEAR, DRY_YEAR = -20.0, 150.0, 6000.0, 40.0
-"""degC; mm in a month so cold, mm a year: more is doubted (cold air holds little water); mm a year: less is doubted."""
+COLD, WET_COLD_MONTH = -20.0, 150.0
+"""degC; mm in a month so cold, of which more is refused (cold air holds little water)."""
 
 
 def _check_rain(climate: xr.Dataset, where: str) -> None:
-    """Refuse precipitation whose typical cold month is wetter than cold air allows; note years that are very wet or dry."""
+    """Refuse precipitation whose typical cold month is wetter than cold air allows."""
     cold = np.asarray(climate["air_temperature"].values) < COLD
-    rain = np.asarray(climate["precipitation"].values)
-    typical = float(np.median(rain[cold])) if cold.any() else 0.0
+    typical = float(np.median(np.asarray(climate["precipitation"].values)[cold])) if cold.any() else 0.0
     if typical > WET_COLD_MONTH:
         raise InputError(
             f"{where}: 'precipitation' is {typical:.4g} mm in the median month below {COLD:g} degC, expected less than "
             f"{WET_COLD_MONTH:g}; monthly totals under a unit per day? correct the unit"
-        )
-    year = rain.sum(axis=2).mean(axis=1)
-    if (year > WET_YEAR).any():
-        note(
-            f"{where}: precipitation of {int((year > WET_YEAR).sum())} cells is above {WET_YEAR:g} mm a year, up to "
-            f"{year.max():.4g}; monthly totals under a unit per day?"
-        )
-    if float(np.median(year)) < DRY_YEAR:
-        note(
-            f"{where}: precipitation of the median cell is {float(np.median(year)):.3g} mm a year; daily means under a unit per "
-            "month?"
         )
 
 
@@ -333,24 +321,75 @@ beyond the first it is refused, beyond the second doubted."""
 
 
 def _check_light(climate: xr.Dataset, where: str) -> None:
-    """Refuse more light than reaches the top of the atmosphere at that latitude and month; note it where it is little more."""
+    """Refuse more light than reaches the top of the atmosphere at that latitude and month."""
+    told = _bright(climate, LIGHT_SLACK)
+    if told:
+        raise InputError(f"{where}: {told}")
+
+
+def _bright(climate: xr.Dataset, slack: float) -> str:
+    """Where light exceeds that at the top of the atmosphere by more than ``slack`` (W m-2); "" where it does nowhere."""
     latitude = np.asarray(climate["latitude"].values, dtype=np.float64)
     top = LIGHT_FACTOR * embedded.top_of_atmosphere(latitude)[:, None, :]
     light = np.asarray(climate["shortwave_radiation"].values)
-    doubtful = light > top + LIGHT_DOUBT
-    if not doubtful.any():
-        return
-    bad = light > top + LIGHT_SLACK
-    shown = bad if bad.any() else doubtful
+    shown = light > top + slack
+    if not shown.any():
+        return ""
     cell, year, month = (int(k) for k in np.argwhere(shown)[0])
-    text = (
-        f"{where}: 'shortwave_radiation' exceeds the radiation at the top of the atmosphere in {int(shown.sum())} cells and "
+    return (
+        f"'shortwave_radiation' exceeds the radiation at the top of the atmosphere in {int(shown.sum())} cells and "
         f"months, first {light[cell, year, month]:.4g} W m-2 at {latitude[cell]:.2f} N in "
         f"{climate['year'].values[year]}-{month + 1:02d}, limit {top[cell, 0, month]:.4g}; wrong month, hemisphere or unit?"
     )
-    if bad.any():
-        raise InputError(text)
-    note(text)
+
+
+WET_YEAR, DRY_YEAR = 6000.0, 40.0
+"""mm a year: more in a cell, and less in the median cell, is doubted."""
+
+
+class Heard:
+    """What is to be noted of a climate, gathered over all its cells, so that a note tells the file and not a chunk of it.
+
+    ``where``: what notes call it. ``documented``: the source's own documentation fixes its units, so that they are no question.
+    """
+
+    def __init__(self, where: str, documented: bool = False):
+        self.where, self.documented = where, documented
+        self.rain: list[np.ndarray] = []
+        self.bright = ""
+        self.counts: dict[str, dict[Hashable, int]] = {}
+
+    def add(self, climate: xr.Dataset) -> None:
+        """Some cells and years, with what their reader noted (``attrs["noted"]``: number of cases by part for each text)."""
+        self.rain.append(np.asarray(climate["precipitation"].values).sum(axis=2).mean(axis=1))
+        if "latitude" in climate.coords and not self.bright:
+            self.bright = _bright(climate, LIGHT_DOUBT)
+        for text, parts in climate.attrs.get("noted", {}).items():
+            mine = self.counts.setdefault(text, {})
+            for part, count in parts.items():
+                mine[part] = mine.get(part, 0) + count
+
+    def say(self) -> None:
+        """The notes, one about each thing."""
+        for text, parts in self.counts.items():
+            note(text, parts)
+        if self.bright:
+            note(f"{self.where}: {self.bright}", about=f"{self.where}: light")
+        year = np.concatenate(self.rain) if self.rain else np.array([])
+        if self.documented or not year.size:
+            return
+        if (year > WET_YEAR).any():
+            note(
+                f"{self.where}: precipitation of {int((year > WET_YEAR).sum())} cells is above {WET_YEAR:g} mm a year, up to "
+                f"{year.max():.4g}; monthly totals under a unit per day?",
+                about=f"{self.where}: wet",
+            )
+        if float(np.median(year)) < DRY_YEAR:
+            note(
+                f"{self.where}: precipitation of the median cell is {float(np.median(year)):.3g} mm a year; daily means under a "
+                "unit per month?",
+                about=f"{self.where}: dry",
+            )
 
 
 def _disguised(name: str, smallest: float, largest: float) -> str:
@@ -369,12 +408,14 @@ def _disguised(name: str, smallest: float, largest: float) -> str:
 
 
 def climate_loader(
-    source: ClimateSource, first_year: int, last_year: int, *, wrap: bool, where: str, goes_on: bool = False
-) -> Callable[[np.ndarray], Climate]:
+    source: ClimateSource, first_year: int, last_year: int, *, wrap: bool, where: str, goes_on: bool = False,
+    heard: Heard | None = None,
+) -> Callable[[np.ndarray], Climate]:  # fmt: skip
     """Loader of one stage: cell indices -> stacked climate as float64 host arrays (cell, year, 12), checked.
 
     The January after each year is the true one inside the stage; after the last year it is December repeated, the
     first January of the cycle where ``wrap`` (repeated climate), or that of the year after it where the source ``goes_on``.
+    ``heard`` gathers what is to be noted of what is loaded.
     """
     until, count = last_year + goes_on, last_year - first_year + 1
 
@@ -382,6 +423,8 @@ def climate_loader(
         wanted, back = np.unique(np.asarray(cells), return_inverse=True)
         climate = source(wanted, first_year, until)
         check_climate(climate, first_year, until, where)
+        if heard is not None:
+            heard.add(climate)
         januaries = np.asarray(climate["air_temperature"].values, dtype=np.float64)[back, :, 0]
         climate = climate.isel(year=slice(count))
 

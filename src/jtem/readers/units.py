@@ -8,6 +8,7 @@ are carbon and nitrogen (not coulomb and newton). What is not understood is refu
 from __future__ import annotations
 
 import re
+import unicodedata
 from dataclasses import dataclass
 
 import numpy as np
@@ -114,7 +115,8 @@ _TOKEN = re.compile(r"\s*(?:(?P<slash>/|\bper\b)|(?P<close>\))|(?P<open>\()|(?P<
 
 def parse(text: str) -> Unit | None:
     """A unit as a file writes it; None where it is not understood (also for the empty text)."""
-    plain = str(text).strip().translate(_SUPER).replace("{", "").replace("}", "")
+    plain = unicodedata.normalize("NFKC", str(text).strip().translate(_SUPER)).replace("{", "").replace("}", "")
+    plain = re.sub(r"(?<=[A-Za-z])-(?=[A-Za-z])", " ", plain)  # kW-hr
     whole = _WHOLE.get(re.sub(r"[\s_.]", "", plain).lower())
     if whole is not None:
         return whole
@@ -338,6 +340,11 @@ def _climate(
     rain, light = name == "precipitation", name == "shortwave_radiation"
     amount = (rain and timeless in (DEPTH, MASS)) or (light and timeless == LIGHT_AMOUNT)
     factor = unit.factor * (1000.0 if timeless[0] == 1 and rain else 1.0)  # mm of water: kg m-2
+    if rain and per_month and step_days is not None:
+        raise InputError(
+            f"{where}: '{name}' of days or parts of a day is in {text!r}, a unit of months; give that of its own steps, such as "
+            "'mm d-1', or 'mm' for the amount of each step"
+        )
     if amount and (per_month or per_year):
         total = values * factor * (1.0 if per_month else days / year_days)
         return total if rain else total / (SECONDS_PER_DAY * days)
