@@ -61,6 +61,8 @@ OF_GROUND_OPTIONS = ("deep_snow_density", "snow_load", "snow_settling_time", "sn
 """Parameters of soil heat that act with the option ``snow`` only: ``physics/test_soil_heat_options.py``."""
 OF_SURFACE = ("canopy_transmission", "surface_wetness", "aerodynamic_resistance")
 """Those of the option ``surface``: ``physics/test_surface.py``."""
+QUICK_TO_COMPILE = {"xla_backend_optimization_level": 0}
+"""Options of ``jax.jit`` for programs that run once: machine code as it comes. What XLA makes of the mathematics stays."""
 TRAINABLE = tuple(name for name, entry in TABLE.entries.items() if entry.trainable)
 
 

@@ -1,6 +1,7 @@
 """The equilibrium solver: brute force, closure, wildly different columns in one batch, cycles, derivatives."""
 
 import dataclasses
+import functools
 import sys
 from pathlib import Path
 
@@ -277,7 +278,7 @@ def spun_up(design, differentiable):
 def reverse_derivative(design, vectors, rows, cells, year):
     f = spun_up(design, True)
 
-    @jax.jit
+    @functools.partial(jax.jit, compiler_options=gradient_cases.QUICK_TO_COMPILE)
     def reverse(v):
         y, pull = jax.vjp(lambda x: f(x, rows, cells, year)[0], v)
         return y, jax.vmap(lambda seed: pull(jnp.broadcast_to(seed, y.shape))[0])(jnp.eye(len(OUTPUTS)))

@@ -10,7 +10,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from gradient_cases import CASES, OF_GROUND_OPTIONS, OF_SURFACE, OUTPUTS, inputs, program
+from gradient_cases import CASES, OF_GROUND_OPTIONS, OF_SURFACE, OUTPUTS, QUICK_TO_COMPILE, inputs, program
 from sites import TABLE
 
 ACCEPTANCE = 6  # the first outputs: GPP, RH, active layer, soil carbon, balance of the landscape, methane
@@ -45,7 +45,7 @@ def reverse(scheme):
     vectors, *rest = inputs(scheme)[1]
     f = program(scheme)
 
-    @jax.jit
+    @functools.partial(jax.jit, compiler_options=QUICK_TO_COMPILE)
     def pulled(v):
         y, pull = jax.vjp(lambda x: f(x, *rest), v)
         return jax.vmap(lambda seed: pull(jnp.broadcast_to(seed, y.shape))[0])(jnp.eye(len(OUTPUTS)))
@@ -131,7 +131,7 @@ def forward_equals_reverse(d):
     scale = np.maximum(np.abs(d["vectors"]), 1e-3)
     direction = np.random.default_rng(0).normal(size=scale.shape) * scale
 
-    @jax.jit
+    @functools.partial(jax.jit, compiler_options=QUICK_TO_COMPILE)
     def tangent(v, t):
         return jax.jvp(lambda x: d["f"](x, *rest), (v,), (t,))[1]
 
