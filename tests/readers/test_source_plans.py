@@ -105,7 +105,7 @@ def test_a_note_tells_the_file_once(tmp_path, monkeypatch, capsys):
     year = np.median(np.maximum(values["pr"], 0.0).reshape(24, 12)[:12].sum(axis=0))
     expected = [
         "c.nc: 9 values of precipitation between -0.01 mm month-1 and 0 were set to 0",
-        "c.nc: air_temperature repeats one value for four months or more in 4 cells",
+        "c.nc: air_temperature repeats one value for four months or more in 4 cells and years",
         f"precipitation of the median cell is {year:.3g} mm a year; daily means under a unit per month?",
     ]
     for said in expected:

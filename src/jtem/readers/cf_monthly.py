@@ -82,7 +82,7 @@ def read_climate(
         assert places is not None
         values = _combine(part.how, own, places[0], sun, found.files[0][0])
         result[name] = _quiet(name, values, first_year, where, noted)
-    _stuck(result, where, noted)
+    _stuck(result, first_year, where, noted)
     assert places is not None
     return contract.climate(result, first_year, where, places=places).assign_attrs(noted=noted)
 
@@ -285,11 +285,11 @@ def _quiet(name: str, values: np.ndarray, first_year: int, where: str, noted: No
     if not noise.any():
         return values
     text = f"{where}: {{count}} values of {name} between {limit:g} {HOUSE_UNITS[name]} and 0 were set to 0"
-    noted[text] = {first_year + k: int(count) for k, count in enumerate(noise.sum(axis=(0, 2))) if count}
+    noted[text] = _by_year(noise.sum(axis=2), first_year)
     return np.where(noise, 0.0, values)
 
 
-def _stuck(result: Mapping[str, np.ndarray], where: str, noted: Noted) -> None:
+def _stuck(result: Mapping[str, np.ndarray], first_year: int, where: str, noted: Noted) -> None:
     """Noted where temperature, or all light, repeats itself from month to month, and temperature from year to year."""
     for name in ("air_temperature", "shortwave_radiation"):
         values = result[name]
@@ -299,13 +299,19 @@ def _stuck(result: Mapping[str, np.ndarray], where: str, noted: Noted) -> None:
             same &= flat[:, 1:] > 0
         run = same[:, :-2] & same[:, 1:-1] & same[:, 2:] if flat.shape[1] > 3 else same[:, :0]
         if run.any():
-            text = f"{where}: {name} repeats one value for four months or more in {{count}} cells"
-            noted[text] = {"cells": int(run.any(axis=1).sum())}
+            ends = np.pad(run, ((0, 0), (3, 0))).reshape(values.shape)  # the fourth month of each run
+            text = f"{where}: {name} repeats one value for four months or more in {{count}} cells and years"
+            noted[text] = _by_year(ends.any(axis=2), first_year)
     values = result["air_temperature"]
-    repeated = np.all(values[:, 1:] == values[:, :-1], axis=2).any(axis=1)
+    repeated = np.all(values[:, 1:] == values[:, :-1], axis=2)
     if repeated.any():
-        text = f"{where}: air_temperature of some years is that of the year before in {{count}} cells"
-        noted[text] = {"cells": int(repeated.sum())}
+        text = f"{where}: air_temperature of a year is that of the year before in {{count}} cells and years"
+        noted[text] = _by_year(repeated, first_year + 1)
+
+
+def _by_year(cases: np.ndarray, first_year: int) -> dict[Hashable, int]:
+    """Number of cases (cell, year) in each year that has any."""
+    return {first_year + k: int(count) for k, count in enumerate(cases.sum(axis=0)) if count}
 
 
 # --- for plans -------------------------------------------------------------------------------------------------------
