@@ -6,8 +6,8 @@
 
 Every mutant is one operator, comparison, number or word changed in a copy of the sources. Left out is what no test can miss: bit
 operations, remainders and whole-number divisions of arrays. A mutant is killed by a failing test or by taking four times as long
-as the tests do. Survivors are printed, with the share that was killed; exit code 1 where that is less than 90 %. Mutants that change
-no result whatever the inputs (:data:`EQUIVALENT`, with the reason) are drawn as the others are, named, and counted apart.
+as the tests do. Survivors are printed, with the share that was killed; exit code 1 where that is less than 90 %. Mutants that
+change no result whatever the inputs (:data:`EQUIVALENT`, with the reason) are drawn as others are, named, and counted apart.
 
 Tests run in forks of one process that has imported JAX, for its import would cost more than they do; small programs are kept in a
 cache of their own.
@@ -71,6 +71,13 @@ TESTS = {
                                 "physics/test_soil_columns.py::test_materials_stand_where_they_belong",
                                 "physics/test_soil_columns.py::test_materials_by_hand",
                                 "physics/test_soil_heat_known.py"],
+    "physics/soil_heat/solver": [
+        *(f"physics/test_soil_heat_kernels.py::test_{name}" for name in (
+            "the_solve_is_that_of_the_full_matrix_with_its_derivatives",
+            "kernels_give_the_numbers_of_the_plain_version[21-cells1-float32]",
+        )),
+        *GROUND,
+    ],
     "physics/soil_heat": GROUND,
     "physics/snow": ["physics/test_snow.py", "physics/test_soil_heat_known.py"],
     "physics/surface": [
@@ -80,7 +87,9 @@ TESTS = {
     ],
 }  # fmt: skip
 """Quick tests of a module, or of a folder; of any other, those of its name."""
-EQUIVALENT: dict[str, str] = {}
+EQUIVALENT = {
+    "physics/soil_heat/solver: if swept != content.shape[0]:": "no more layers are swept than there are",
+}  # fmt: skip
 """Why a mutant changes no result, by "module: its changed line"."""
 POINTLESS = ("Shift", "Bit", "Mod", "FloorDiv", "Invert", "ExceptionReplacer", "USub_Not", "UAdd_Not")
 ENDS = {0: "survived", 1: "killed", 2: "killed", 3: "killed", 4: "killed"}
