@@ -56,12 +56,12 @@ def test_the_solve_is_that_of_the_full_matrix_with_its_derivatives():
     phase = jnp.asarray([2, 1, 0, 0, 1, 2], "int8")
     weights = np.linspace(1.0, 2.0, 6)
 
-    @partial(jax.value_and_grad, argnums=(0, 1, 2, 3), has_aux=True)
-    def total(conductance, content, source, surface):
+    @partial(jax.value_and_grad, argnums=(0, 1, 2, 3, 4), has_aux=True)
+    def total(conductance, content, source, surface, contents):
         temperature, after = solver._solve(phase, contents, conductance, content, source, surface, False)
         return jnp.sum(weights * temperature), (temperature, after)
 
-    (_, (temperature, after)), slopes = jax.jit(total)(conductance, content, source, surface)
+    (_, (temperature, after)), slopes = jax.jit(total)(conductance, content, source, surface, contents)
     g, lower = np.asarray(conductance), np.append(np.asarray(conductance[1:]), 0.0)
     c = np.select([phase == 0, phase == 2], [contents.frozen, contents.thawed], contents.melted / contents.interval)
     offset = -np.where(phase == 0, contents.interval * contents.frozen, contents.melted)
@@ -73,7 +73,16 @@ def test_the_solve_is_that_of_the_full_matrix_with_its_derivatives():
     pull = np.linalg.solve(matrix, weights)
     above = np.concatenate([[surface], expected[:-1]])
     by_conductance = (above - expected) * (pull - np.concatenate([[0.0], pull[:-1]]))
-    for found, wanted in zip(slopes, (by_conductance, pull, pull[-1], g[0] * pull[0]), strict=True):
+    frozen, freezing, thawed = (1.0 * (np.asarray(phase) == number) for number in range(3))
+    delta = float(contents.interval)
+    by_capacity = (-frozen * (expected + delta) * pull, -thawed * expected * pull)
+    by_melted = -(freezing * (expected / delta + 1.0) + thawed) * pull
+    of_column = (slopes[4].frozen, slopes[4].thawed, slopes[4].melted)
+    for found, wanted in zip(
+        (*slopes[:4], *of_column),
+        (by_conductance, pull, pull[-1], g[0] * pull[0], *by_capacity, by_melted),
+        strict=True,
+    ):
         np.testing.assert_allclose(found, wanted, rtol=1e-8)
 
 
