@@ -62,6 +62,15 @@ TESTS = {
     "numerics/kernels": ["test_kernels.py"],
     "numerics/layers": ["test_kernels.py", "physics/test_permafrost.py"],
     "numerics/safe": ["physics/test_extremes.py", "physics/test_photosynthesis.py", "physics/test_litter.py"],
+    "physics/abrupt_thaw": [
+        f"physics/test_abrupt_thaw.py::test_{name}"
+        for name in (
+            "little_carbon_limits_the_emission", "warming_speeds_thaw_up_and_ground_without_permafrost_stays",
+            "carbon_and_nitrogen_of_a_column_are_kept", "held_ground_only_remembers_the_temperature",
+            "frozen_matter_above_the_depth_of_exposure", "slopes_of_a_column_are_those_of_differences",
+            "areas_and_emissions_of_the_published_model",
+        )
+    ],
     "physics/permafrost": [
         "physics/test_permafrost.py", "physics/test_abrupt_thaw.py::test_frozen_matter_above_the_depth_of_exposure",
     ],
