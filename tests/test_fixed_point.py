@@ -56,6 +56,12 @@ def test_a_search_takes_the_leaps_it_says():
     assert int(search(half_way, [10.0], first_leap=fixed_point.LONG_LEAP - 1).iterations) == 2
 
 
+def test_a_leap_that_ends_half_as_far_off_as_it_began_is_followed_by_a_longer_one():
+    """Residual 5, expected 4.25, found 1.75: off by just half of 5. The next leap is of 2^8 and no longer of 2^4."""
+    found = search(lambda x: x + 0.5 * jnp.where(x < 3.0, 10.0 - x, 9.25 - x), [0.0], iterations=2, tolerance=0.0)
+    assert float(found.distance) == 3.5
+
+
 def test_leaps_shrink_where_the_linear_map_misleads():
     """Iterations that two bent maps take; computed once."""
     for function, start, count in (

@@ -18,7 +18,7 @@ def test_values_stay_as_they_are_to_the_last_bit(once, dtype):
     assert got.dtype == x.dtype and np.asarray(got).tobytes() == x.tobytes()
 
 
-@pytest.mark.parametrize("rows", [1, 4, 33, 38])
+@pytest.mark.parametrize("rows", [1, 4, 32, 33, 38])
 def test_rows_are_added_in_the_order_of_xla_with_the_derivative_of_a_sum(rows):
     x = jax.random.normal(jax.random.key(rows), (rows, 5), "float32")
     np.testing.assert_array_equal(jax.jit(added)(x), jax.jit(lambda x: x.sum(axis=0))(x))

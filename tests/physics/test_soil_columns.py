@@ -1,6 +1,7 @@
 """Columns from the data of a place: published values of conductivity, carbon and energy kept, derivatives, and the switch."""
 
 import dataclasses
+import itertools
 
 import jax
 import jax.numpy as jnp
@@ -72,6 +73,53 @@ def test_materials_stand_where_they_belong():
     assert np.all(np.asarray(made.conductivity_thawed[1:10]) < place.ROCK_CONDUCTIVITY)
     assert np.all((np.asarray(made.water_content) > 0) & (np.asarray(made.water_content) <= 0.9))
     assert np.all(np.asarray(made.conductivity_frozen)[:10] > np.asarray(made.conductivity_thawed)[:10] * 0.6)
+
+
+@pytest.mark.parametrize(
+    ("top", "sub", "silt_clay", "bedrock"), [(30.0, 10.0, 0.6, 1.55), (8.0, 10.0, 0.8, 9.0), (90.0, 80.0, 0.95, 0.2)]
+)
+def test_materials_by_hand(top, sub, silt_clay, bedrock):
+    """Every property of every material from the formulas of docs/model.md#h15, one material at a time."""
+    p, own = row()
+    own = dataclasses.replace(own, bedrock_depth=jnp.asarray(bedrock))
+    made = place.materials(p, own, profile(top, sub), jnp.asarray(silt_clay))
+    sand, richest = 1.0 - silt_clay, float(own.peat_carbon_density)
+    mineral = min(sub, top, richest)
+    peat = min(max(0.3 * (top - mineral) / max(richest - mineral, 0.05 * richest), 0.0), 0.3)
+    bounds = [0.0, peat, *EDGES[3:]]
+    densities = [mineral, *np.where(EDGES[3:-1] < 0.999, sub, 5.0)]
+    shares = [1.0, 1.0, *(min(density / richest, 1.0) for density in densities), 0.0]
+    wet = [float(own.saturation[0]), *(f * own.saturation[1] + (1 - f) * own.saturation[2] for f in shares[1:])]
+    rocky = [0.0, *(min(max((b - bedrock) / max(b - a, 1e-3), 0.0), 1.0) for a, b in itertools.pairwise(bounds)), 0.0]
+    thickness = [own.moss_thickness, *np.diff(bounds), max(bedrock - 6.0, 0.0)]
+    np.testing.assert_allclose(made.layer_thickness, thickness, rtol=1e-12, atol=1e-12)
+    quartz_free = 3.0 - min(max((sand - 0.1) / 0.2, 0.0), 1.0)
+    dry_density = 2700.0 * (1.0 - (0.489 - 0.126 * sand))
+    expected = []
+    for f, s, r in zip(shares, wet, rocky, strict=True):
+
+        def mixed(of_mineral, of_peat, f=f):
+            return (1.0 - f) * of_mineral + f * of_peat
+
+        pores = mixed(0.489 - 0.126 * sand, 0.9)
+        solids = mixed(7.7**sand * quartz_free ** (1.0 - sand), 0.25)
+        dry = mixed((0.135 * dry_density + 64.7) / (2700.0 - 0.947 * dry_density), 0.05)
+        warmed = (1.0 - pores) * mixed(2.128 * sand + 2.385 * (1.0 - sand), 2.5)
+        conducted = []
+        for fluid, kappa in (
+            (0.57, mixed(3.55 * sand + 1.90 * (1.0 - sand), 0.60)),
+            (2.29, mixed(0.95 * sand + 0.85 * (1.0 - sand), 0.25)),
+        ):
+            full = solids ** (1.0 - pores) * fluid**pores
+            conducted.append(dry + (full - dry) * kappa * s / (1.0 + (kappa - 1.0) * s))
+        soil = [*conducted, warmed + 4.188 * s * pores, warmed + 2.117 * s * pores, s * pores]
+        expected.append((1.0 - r) * np.array(soil) + r * np.array([3.0, 3.0, 2.0, 2.0, 0.01]))
+    expected.append(np.array([3.0, 3.0, 2.0, 2.0, 0.01]))
+    found = (
+        made.conductivity_thawed, made.conductivity_frozen, made.heat_capacity_thawed, made.heat_capacity_frozen,
+        made.water_content,
+    )  # fmt: skip
+    np.testing.assert_allclose(np.stack(found, 1), expected, rtol=1e-9)
 
 
 def test_more_carbon_insulates_more_in_summer():

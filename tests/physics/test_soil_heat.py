@@ -34,6 +34,7 @@ from jtem.constants import MONTH_DAYS, MONTH_MEGASECONDS
 from jtem.numerics.anderson import anderson_step, push
 from jtem.physics import snow
 from jtem.physics import soil_heat as st
+from jtem.physics.soil_heat import solver
 
 DESIGN = st.ThermalDesign()
 DAY = 0.0864  # Ms
@@ -75,7 +76,15 @@ def test_substeps_that_are_none_or_too_many_are_refused(substeps):
 
 
 def test_default_layers():
+    """Edges of Liu et al. (2024) to 6 m and eight layers below, and what is said of the default design."""
     assert DESIGN.layers == 33 and DESIGN.bottom == 60.5 and DESIGN.layer_edges[25] == 6.0
+    below_half_a_metre = [*[0.1] * 5, *[0.2] * 10, *[0.5] * 4, 1, 1, 1.5, 2, 3, 5, 8, 14, 20]
+    np.testing.assert_allclose(DESIGN.thickness, [*[0.1] * 5, *below_half_a_metre], atol=1e-9)
+    fine = st.ThermalDesign(layer_edges=st.GRIDS["fine"])
+    np.testing.assert_allclose(fine.thickness, [*[0.05] * 10, *below_half_a_metre], atol=1e-9)
+    assert set(st.DEFAULT_EDGES) < set(st.FINE_EDGES) and st.GRIDS["default"] == st.DEFAULT_EDGES
+    options = (st.DEFAULT_EDGES, 6, "drdrd", *[False] * 4, True, True, False, math.inf, False)
+    assert dataclasses.astuple(DESIGN) == options
     with pytest.raises(ValueError, match="layer_edges"):
         st.ThermalDesign(layer_edges=(0.0, 1.0, 0.5))
     with pytest.raises(ValueError, match="substeps"):
@@ -151,6 +160,40 @@ def test_active_layer_and_thawed_thickness():
     # the unfrozen ground below permafrost is no active layer
     _, active, unfrozen = st.close_year(st.ThermalState(maximum, zero, maximum, jnp.asarray(30.0), zero), UNIT)
     assert float(unfrozen) == float(active)
+
+
+def test_a_sub_step_is_inconsistent_where_a_layer_misses_its_temperature_by_more_than_a_tenth_of_a_kelvin():
+    row, layers = parameters(ROWS["wet tundra"]), 2.0 * np.eye(6)
+
+    @jax.jit
+    @jax.vmap
+    def unsettled(missed):
+        ground, per_step = st.properties(row, UNIT), jnp.full(6, 2.5)
+        temperature = jnp.asarray([-7.0, -0.004, 3.0, 0.5, -0.5, 9.0])
+        content = per_step * st.enthalpy_of(temperature, ground)
+        return solver.unsettled(content, temperature + missed, solver.contents_per_step(ground, per_step))
+
+    near, far = 0.04995 * layers, 0.05005 * layers
+    assert not unsettled(np.concatenate([near, -near])).any() and unsettled(np.concatenate([far, -far])).all()
+
+
+def test_air_beyond_what_there_is_counts_as_its_limit():
+    """-90 and 60 degC: beyond them nothing changes, within them ground follows the air."""
+    design = st.ThermalDesign(layer_edges=(0.0, 0.1, 0.3, 1.0), substeps=2, sweeps="d")
+    row = parameters(ROWS["wet tundra"])
+
+    @jax.jit
+    @jax.vmap
+    def after(air):
+        ground = st.properties(row, design)
+        start = dataclasses.replace(
+            st.initial_state(-5.0 + 0.0 * air, air, ground, design), previous_air_temperature=air
+        )
+        return st.month(start, air, air, 0.0 * air, ground, cover=snow.cover, design=design)[1].temperature[0]
+
+    colder, coldest, cold, warm, warmest, warmer = after(jnp.asarray([-120.0, -90.0, -89.9, 59.9, 60.0, 90.0]))
+    np.testing.assert_allclose((colder, warmer), (coldest, warmest), rtol=1e-12)
+    assert cold > coldest + 1e-3 and warm < warmest - 1e-3
 
 
 def test_temperature_at_a_face_carries_one_flux_through_both_halves():

@@ -1,6 +1,7 @@
 """Kernels for GPUs: the same numbers as the plain sweeps and solve (interpreted on the CPU), and what is lowered for CUDA."""
 
 import dataclasses
+from functools import partial
 
 import jax
 import jax.numpy as jnp
@@ -46,6 +47,43 @@ def test_kernels_give_the_numbers_of_the_plain_version(cells, dtype, swept):
     expected = solver._tridiagonal(c, conductance, content + c_tau)
     solved = kernels.tridiagonal(c, conductance, content + c_tau, interpret=True)
     np.testing.assert_allclose(solved, expected, rtol=0, atol=20 * np.finfo(dtype).eps * float(jnp.abs(expected).max()))
+
+
+def test_the_solve_is_that_of_the_full_matrix_with_its_derivatives():
+    """``(c_i + g_i + g_{i+1}) T_i - g_i T_{i-1} - g_{i+1} T_{i+1} = h_i + c_i tau_i`` (H5), and the derivatives of that."""
+    design = st.ThermalDesign(layer_edges=tuple(map(float, range(7))))
+    contents, conductance, content, source, surface = case(design, (), "float64")
+    phase = jnp.asarray([2, 1, 0, 0, 1, 2], "int8")
+    weights = np.linspace(1.0, 2.0, 6)
+
+    @partial(jax.value_and_grad, argnums=(0, 1, 2, 3, 4), has_aux=True)
+    def total(conductance, content, source, surface, contents):
+        temperature, after = solver._solve(phase, contents, conductance, content, source, surface, False)
+        return jnp.sum(weights * temperature), (temperature, after)
+
+    (_, (temperature, after)), slopes = jax.jit(total)(conductance, content, source, surface, contents)
+    g, lower = np.asarray(conductance), np.append(np.asarray(conductance[1:]), 0.0)
+    c = np.select([phase == 0, phase == 2], [contents.frozen, contents.thawed], contents.melted / contents.interval)
+    offset = -np.where(phase == 0, contents.interval * contents.frozen, contents.melted)
+    matrix = np.diag(c + g + lower) - np.diag(g[1:], 1) - np.diag(g[1:], -1)
+    load = content + offset + np.eye(6)[5] * source + np.eye(6)[0] * g[0] * surface
+    expected = np.linalg.solve(matrix, load)
+    np.testing.assert_allclose(temperature, expected, rtol=1e-10)
+    np.testing.assert_allclose(after, c * expected - offset, rtol=1e-8)
+    pull = np.linalg.solve(matrix, weights)
+    above = np.concatenate([[surface], expected[:-1]])
+    by_conductance = (above - expected) * (pull - np.concatenate([[0.0], pull[:-1]]))
+    frozen, freezing, thawed = (1.0 * (np.asarray(phase) == number) for number in range(3))
+    delta = float(contents.interval)
+    by_capacity = (-frozen * (expected + delta) * pull, -thawed * expected * pull)
+    by_melted = -(freezing * (expected / delta + 1.0) + thawed) * pull
+    of_column = (slopes[4].frozen, slopes[4].thawed, slopes[4].melted)
+    for found, wanted in zip(
+        (*slopes[:4], *of_column),
+        (by_conductance, pull, pull[-1], g[0] * pull[0], *by_capacity, by_melted),
+        strict=True,
+    ):
+        np.testing.assert_allclose(found, wanted, rtol=1e-8)
 
 
 def sub_steps(enthalpy, surface, properties, design):
