@@ -140,12 +140,17 @@ def forward_equals_reverse(d):
 
 
 def test_no_parameter_is_dead():
-    """Every trainable parameter moves an output in at least one scheme; those of options of soil heat are tried there."""
+    """Every trainable parameter moves an output in at least one scheme; those of options of soil heat are tried there.
+
+    By derivatives where these are compiled anyway; with all options by runs, whose derivatives ``-m slow`` compares with them.
+    """
     alive = {f"soil_thermal.{name}" for name in (*OF_GROUND_OPTIONS, *OF_SURFACE)}
     alive |= {name for name in TABLE.entries if name.startswith("soil_column.")}  # physics/test_soil_columns.py
     for scheme in CASES:
-        moved = np.abs(reverse(scheme)).max(axis=(0, 1)) > 0
-        names = inputs(scheme)[0]
+        names, arguments = inputs(scheme)
+        by_runs = scheme == "layered_concentration"
+        found = central_differences(jax.jit(program(scheme)), arguments, 1e-2) if by_runs else reverse(scheme)
+        moved = np.abs(found).max(axis=(0, 1)) > 0
         alive |= {name.split("[")[0] for name, moves in zip(names, moved, strict=True) if moves}
     dead = {name for name, entry in TABLE.entries.items() if entry.trainable} - alive
     assert not dead, sorted(dead)

@@ -301,7 +301,7 @@ def _stuck(result: Mapping[str, np.ndarray], first_year: int, where: str, noted:
         if run.any():
             ends = np.pad(run, ((0, 0), (3, 0))).reshape(values.shape)  # the fourth month of each run
             text = f"{where}: {name} repeats one value for four months or more in {{count}} cells and years"
-            noted[text] = _by_year(ends.any(axis=2), first_year)
+            noted[text] = _by_year(np.asarray(ends.any(axis=2)), first_year)
     values = result["air_temperature"]
     repeated = np.all(values[:, 1:] == values[:, :-1], axis=2)
     if repeated.any():
