@@ -192,7 +192,8 @@ def test_air_beyond_what_there_is_counts_as_its_limit():
         return st.month(start, air, air, 0.0 * air, ground, cover=snow.cover, design=design)[1].temperature[0]
 
     colder, coldest, cold, warm, warmest, warmer = after(jnp.asarray([-120.0, -90.0, -89.9, 59.9, 60.0, 90.0]))
-    np.testing.assert_allclose((colder, warmer), (coldest, warmest), rtol=1e-12)
+    # equal here; another lane of a vector may round otherwise
+    np.testing.assert_allclose((colder, warmer), (coldest, warmest), rtol=1e-14)
     assert cold > coldest + 1e-3 and warm < warmest - 1e-3
 
 

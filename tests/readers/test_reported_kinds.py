@@ -202,7 +202,7 @@ def noise_alone_is_zero(values):
     """The one value that was noise is 0 (a formula without the noise has some 11 mm there), all others are those of the file."""
     expected = on_grid()["pr"].reshape(24, -1).T.copy()
     expected[0, 0] = 0.0
-    return np.allclose(values.reshape(expected.shape), expected, rtol=1e-6, atol=0.0)
+    return np.allclose(values.reshape(expected.shape), expected, rtol=1e-6, atol=0.0)  # as every layout is held to
 
 
 @right(precipitation=noise_alone_is_zero)
