@@ -70,6 +70,7 @@ def test_units_and_calendars(tmp_path, calendar):
         ("precipitation", "mm d-1", 31.0),
         ("precipitation", "kg/m2/s", 31 * 86400.0),
         ("precipitation", "kg m^-2 s^-1", 31 * 86400.0),
+        ("precipitation", "mm 6h-1", 31 * 4.0),
         ("shortwave_radiation", "MJ m-2 d-1", 1e6 / 86400),
         ("shortwave_radiation", "cal cm-2 d-1", 41860 / 86400),
     ],

@@ -433,7 +433,7 @@ def test_co2_of_publishers(tmp_path, text):
             "Model,Scenario,Region,Variable,Unit,1991,1992\nA,ssp585,World,CO2,ppm,355,356\n",
             "CO2 table has no column 'year'",
         ),  # IAMC
-        ("year,data_mean_global,data_mean_nh,data_mean_sh\n1991,355,357,353\n", "several columns .*'co2_column'"),
+        ("year,data_mean_nh,data_mean_sh\n1991,357,353\n", "several columns .*'co2_column'"),
     ],
 )
 def test_co2_that_is_asked_about(tmp_path, text, message):

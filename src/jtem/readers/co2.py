@@ -1,4 +1,4 @@
-"""Annual CO2: from a table of the user or from the embedded published series."""
+"""Annual CO2: from a table or netCDF file of the user or from the embedded published series."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from jtem.errors import InputError, suggest
-from jtem.readers import embedded, tables
+from jtem.readers import co2_netcdf, embedded, tables
 
 _YEARS = ("year", "years", "yr", "date", "time", "jahr")
 _MONTHS = ("month", "mon", "mo", "mm", "mn", "mth")
@@ -23,6 +23,7 @@ _VALUES = (
     "monthly_average",
     "co2_conc",
     "concentration",
+    "data_mean_global",
 )
 _OTHERS = (
     "unc",
@@ -35,6 +36,8 @@ _OTHERS = (
     "ndays",
     "days",
     "site",
+    "sta",
+    "station",
     "decimal",
     "decimal_date",
 )
@@ -44,16 +47,19 @@ SAME_PPM = 1e-6
 
 
 def read_table(path: Path | str, first_year: int, last_year: int, column: str = "", scenario: str = "") -> np.ndarray:
-    """CO2 (ppm) of ``first_year``..``last_year`` from a text table, shape (year,).
+    """CO2 (ppm) of ``first_year``..``last_year`` from a text table or netCDF file (``co2_netcdf``), shape (year,).
 
-    Comma, semicolon (with decimal points or commas), blank or tab separated; with a header line (``year`` and the CO2 column)
-    or two bare columns, as in ISIMIP. A column ``month`` makes the years means of twelve months. ``column``: which one; by
-    default the only one or the one called ``co2``/``co2_ppm``. ``scenario``: which rows, where the table has a column of
-    scenarios. Raises ``InputError`` for missing years and months, a year with two values, unknown columns and values outside
-    100..5000 ppm.
+    Comma, semicolon (with decimal points or commas), blank or tab separated; with a header line (``year`` and the CO2
+    column), which other lines may precede (Scripps, MAGICC), or two bare columns, as in ISIMIP. A column ``month`` makes
+    the years means of twelve months. ``column``: which one; by default the only one or the one called ``co2``/``co2_ppm``.
+    ``scenario``: which rows, where the table has a column of scenarios. Raises ``InputError`` for missing years and months,
+    a year with two values, unknown columns and values outside 100..5000 ppm.
     """
     path = Path(path)
-    rows = _rows(path)
+    if path.suffix.lower() in (".nc", ".nc4", ".cdf"):
+        found, monthly = co2_netcdf.read(path, column)
+        return _years(path, {key: (value, 0) for key, value in found.items()}, monthly, first_year, last_year)
+    rows = _below_preamble(_rows(path))
     if not rows:
         raise InputError(f"{path}: CO2 table is empty; give rows of year and ppm")
     year_at, month_at, value_at, scenario_at, body = 0, -1, 1, -1, rows
@@ -95,18 +101,47 @@ def _rows(path: Path) -> list[tuple[int, list[str]]]:
     lines = [(number, line.strip()) for number, line in enumerate(text.splitlines(), 1)]
     comments = [(number, line) for number, line in lines if line.startswith("#")]
     lines = [(number, line) for number, line in lines if line.strip(",; \t") and not line.startswith("#")]
-    if any(";" in line for _, line in lines[:3]):
+    some = lines[len(lines) // 2 :][:3]  # rows of numbers, below whatever a file begins with
+    if any(";" in line for _, line in some):
         return [(n, [cell.strip().replace(",", ".") if k else cell.strip() for k, cell in enumerate(line.split(";"))])
                 for n, line in lines]  # fmt: skip
-    if any("\t" in line for _, line in lines[:3]) and not any("," in line for _, line in lines[:3]):
+    if any("\t" in line for _, line in some) and not any("," in line for _, line in some):
         return [(n, [cell.strip() for cell in line.split("\t")] if "\t" in line else line.split()) for n, line in lines]
     read = [(n, next(tables.cells_of([line], ",", str(path)))[1]) for n, line in lines]
-    rows = [(n, [cell.strip() for cell in row] if len(row) > 1 else row[0].split()) for n, row in read]
+    rows = [
+        (n, [cell.strip() for cell in row] if len(row) > 1 else row[0].split())
+        for n, row in read
+        if any(map(str.split, row))
+    ]
     above = [(n, line.lstrip("# ").split()) for n, line in comments if rows and n < rows[0][0]][-1:]
     bare = rows and len(rows[0][1]) > 2 and all(_is_number(cell) for cell in rows[0][1])
     return (
         [*above, *rows] if bare and above and len(above[0][1]) == len(rows[0][1]) else rows
     )  # names in the last comment
+
+
+def _below_preamble(rows: list[tuple[int, list[str]]]) -> list[tuple[int, list[str]]]:
+    """Rows from the header line on: the nearest one above the numbers that has as many cells and names the year.
+
+    Lines below it and above the numbers are words that go on (Scripps: ``CO2`` over ``filled``) where cells of them are
+    empty, else units or numbers of columns (MAGICC), which are left out.
+    """
+    first = next((k for k, (_, row) in enumerate(rows) if _DATA.match(row[0]) and len(row) > 1), 0)
+    wide = len(rows[first][1]) if rows else 0
+    heads = [k for k in range(first) if len(rows[k][1]) == wide and _names_year(rows[k][1])]
+    if not heads or heads[-1] == first - 1 == 0:
+        return rows
+    at = heads[-1]
+    more = [row for _, row in rows[at + 1 : first] if len(row) == wide and "" in row]
+    names = [" ".join(word for word in words if word) for words in zip(rows[at][1], *more, strict=True)]
+    return [(rows[at][0], names), *rows[first:]]
+
+
+_DATA = re.compile(r"\d{1,4}(?:\.\d*|-\d.*)?$")
+
+
+def _names_year(row: list[str]) -> bool:
+    return any(cell.lower().strip('"# ') in _YEARS for cell in row)
 
 
 _DATE = re.compile(r"(\d{4})-(\d{1,2})(?:-\d{1,2})?(?:[T ].*)?")
@@ -133,7 +168,9 @@ def _all_text(body: list[tuple[int, list[str]]], k: int) -> bool:
 def _scenarios(header: list[str], texts: list[int], body: list[tuple[int, list[str]]]) -> int:
     """Column whose text tells series apart; -1 where there is none."""
     named = [k for k in texts if header[k].lower() in ("scenario", "experiment", "ssp", "rcp", "pathway", "variant")]
-    several = [k for k in texts if len({row[k] for _, row in body if len(row) > k}) > 1]
+    several = [
+        k for k in texts if header[k].lower() not in _OTHERS and len({row[k] for _, row in body if len(row) > k}) > 1
+    ]
     return next(iter(named or several), -1)
 
 
@@ -159,6 +196,9 @@ def _column(header: list[str], known: set[int], column: str, words: set[str], pa
     lower = [name.lower() for name in header]
     if column and column.lower() in lower:
         return header.index(column) if column in header else lower.index(column.lower())
+    bare = [re.sub(r"\s*[\[(].*", "", name) for name in lower]  # without the unit
+    if column and column.lower() in bare:
+        return bare.index(column.lower())
     if column and column.lower() not in words:
         raise InputError(f"{path}: no CO2 column '{column}'; {suggest(column, others)}")
     plain = [name.split(" ")[0].split("[")[0].split("(")[0] for name in lower]

@@ -127,8 +127,19 @@ def _since(variable: netCDF4.Variable) -> bool:
     return " since " in str(getattr(variable, "units", ""))
 
 
-def read(dataset: netCDF4.Dataset, where: str, called: str = "", of: netCDF4.Variable | None = None) -> Axis:
-    """The time axis of a file; nothing else of it is decoded. Raises ``InputError``."""
+def read(
+    dataset: netCDF4.Dataset,
+    where: str,
+    called: str = "",
+    of: netCDF4.Variable | None = None,
+    *,
+    year_zero: bool = False,
+) -> Axis:
+    """The time axis of a file; nothing else of it is decoded. Raises ``InputError``.
+
+    ``year_zero``: days since the year 0, which the standard calendar lacks, are counted in the proleptic one. That may be two
+    days off, so it is for values of years or of middles of months.
+    """
     time = find(dataset, where, called, of)
     apart = [d for d in (of.dimensions if of is not None else ()) if d.lower() in ("year", "years", "month", "months")]
     if len(apart) > 1:
@@ -148,6 +159,8 @@ def read(dataset: netCDF4.Dataset, where: str, called: str = "", of: netCDF4.Var
     if calendar not in CALENDARS:
         raise InputError(f"{where}: calendar '{calendar}' of '{time.name}' is unknown; {suggest(calendar, CALENDARS)}")
     unit = str(said.get("units", "")).strip()
+    if year_zero and calendar in CALENDARS[:2] and re.search(r"\bsince\s+0+-", unit):
+        calendar = "proleptic_gregorian"
     values = _stored(time, where)
     if not values.size:
         raise InputError(f"{where}: '{time.name}' has no values; give at least one month")

@@ -125,6 +125,7 @@ def parse(text: str) -> Unit | None:
         plain = re.sub(_WATER.pattern, " ", plain, flags=re.IGNORECASE)
     plain = re.sub(r"([A-Za-z%])\s*\^\s*\(?\s*([+-]?\d+)\s*\)?", r"\1\2", plain)
     plain = re.sub(r"\(\s*(\d+)\s*([A-Za-z]+)\s*\)\s*(?:\^|\*\*)?\s*-1", r" / \1 \2 *", plain)  # (6 hr)-1
+    plain = re.sub(r"(?<=\s)(\d+)([A-Za-z]+)-1(?!\d)", r" / \1 \2 *", plain)  # g 100g-1
     return _product(plain) if plain.strip() else None
 
 
