@@ -61,14 +61,23 @@ class Prepared:
     def chunk_bytes(self) -> int:
         """Rough memory of a process that runs a chunk: climate of its longest stage, a block of outputs, working arrays."""
         experiment = self.experiment
-        lengths = {"": 1, "heat_layer": 33, "layer": experiment.design.permafrost.layers}
         columns = min(experiment.chunk_columns, len(experiment.column_cell))
         climate = columns * max(stage.years for stage in experiment.stages) * (4 * 12 + 2) * 8 * 3
-        monthly = sum(12 * lengths[variables.VARIABLES[name].layer] for name in experiment.selection.monthly)
-        annual = sum(lengths[variables.VARIABLES[name].layer] for name, _ in experiment.selection.annual)
-        block = columns * experiment.block_years * (monthly + annual) * 8 * 3
+        block = columns * experiment.block_years * self.values_of_a_year() * 8 * 3
         working = columns * 33 * 8 * 200
         return 500_000_000 + climate + block + columns * STATE_BYTES * 8 + working
+
+    def values_of_a_year(self) -> int:
+        """Numbers that are kept of a column and year."""
+        lengths = {"": 1, "heat_layer": 33, "layer": self.experiment.design.permafrost.layers}
+        selection = self.experiment.selection
+        monthly = sum(12 * lengths[variables.VARIABLES[name].layer] for name in selection.monthly)
+        return monthly + sum(lengths[variables.VARIABLES[name].layer] for name, _ in selection.annual)
+
+    def kept_bytes(self) -> int:
+        """Disk that results take in 64 bits, as unfinished work has them until the files are written."""
+        years = sum(stage.years for stage in self.experiment.stages)
+        return len(self.experiment.column_cell) * years * self.values_of_a_year() * 8
 
 
 def open_plan(path: Path, data: Path | None, *, force: bool = False, gradients: bool = False) -> Prepared:

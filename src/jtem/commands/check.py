@@ -48,6 +48,7 @@ def command_check(arguments: argparse.Namespace) -> int:
     print(f"  parameters {', '.join(prepared.table.files)} (hash {prepared.table.hash()})")
     print(f"  inputs   {'; '.join(prepared.inputs)}")
     print(f"  memory   about {prepared.memory_bytes() / 1e9:.1f} GB")
+    print(f"  disk     up to {prepared.kept_bytes() / 1e9:.1f} GB until all files are written")
     chunks = -(-len(experiment.column_cell) // experiment.chunk_columns)
     print(f"  workers  work for up to {chunks} (--dask), of about {prepared.chunk_bytes() / 1e9:.1f} GB each")
     print(f"  time     about {duration(seconds)} on {usable_cores()} cores, compilation included")
