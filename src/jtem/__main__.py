@@ -4,4 +4,5 @@ import sys
 
 from jtem.commands.main import main
 
-sys.exit(main())
+if __name__ == "__main__":  # processes that write files import this module
+    sys.exit(main())

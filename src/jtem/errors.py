@@ -48,7 +48,9 @@ def _other_number(word: str, similar: str) -> bool:
 
 
 def not_written(error: OSError | RuntimeError) -> str:
-    """Words for an error of writing files that the user can cure (a full disk, a quota); empty for any other."""
+    """Words for an error of writing files that the user can cure (a full disk, a quota, memory); empty for any other."""
+    if isinstance(error, ChildProcessError):
+        return str(error)
     if isinstance(error, OSError) and error.errno in CURABLE:
         return f"a file that cannot be written ({error.strerror}{f': {error.filename}' if error.filename else ''})"
     if "NetCDF: " in str(error):  # what the netCDF library makes of a full disk

@@ -108,9 +108,9 @@ def _refuse_memory(name: str, where: str) -> None:
         )
 
 
-def partial_path(path: Path) -> Path:
-    """The hidden name beside ``path`` under which this process writes it until it is whole."""
-    return path.with_name(f".{path.name}.partial-{os.getpid()}")
+def partial_path(path: Path, process: int | None = None) -> Path:
+    """The hidden name beside ``path`` under which this process, or another, writes it until it is whole."""
+    return path.with_name(f".{path.name}.partial-{os.getpid() if process is None else process}")
 
 
 @contextlib.contextmanager

@@ -23,7 +23,7 @@ from jtem.assemble.course import Prepared, open_plan, started
 from jtem.assemble.provenance import attributes, identity, notes
 from jtem.cluster.sharing import share_out
 from jtem.commands.report import region_report
-from jtem.devices import use_all_cores
+from jtem.devices import usable_cores, use_all_cores
 from jtem.errors import DONE, FAILED_CELLS, InputError
 from jtem.files import output_folder, place, prepare_folder
 from jtem.physics.soil_heat import DEFAULT_EDGES
@@ -34,7 +34,11 @@ from jtem.run.spinup import CLOSURE_TOLERANCE
 from jtem.writers.behind import Behind
 from jtem.writers.checkpoint import FOLDER, ChunkStore
 from jtem.writers.netcdf import NetcdfSink, file_names
+from jtem.writers.together import write_stages
 from jtem.writers.zarr import ZarrStore
+
+LARGE = 2e9
+"""Bytes of results from which several processes write the files of a run."""
 
 
 def demo_plan() -> Path:
@@ -95,6 +99,15 @@ class ProgressLine:
         else:
             self.seen |= {"spin-up"} if message.stage in ("spinup", "spin-up") else self.together
         return message.compile_seconds / max(len(self.seen), 1) * len(self.expected - self.seen)
+
+    def files(self, done: int, total: int) -> None:
+        """Say how many stages of a large run have their files."""
+        text = f"files of {done} of {total} stages"
+        if self.live:
+            self.stream.write("\r" + text + ("\n" if done == total else ""))
+        elif done * 10 // total > (done - 1) * 10 // total:
+            self.stream.write(text + "\n")
+        self.stream.flush()
 
     def end(self) -> None:
         """Leave the line."""
@@ -201,8 +214,12 @@ def execute(prepared: Prepared, folder: Path, way: Way) -> tuple[int, Summary]:
             folder, plan.plan.name, prepared.grid, attributes=origin, heat_edges=DEFAULT_EDGES,
             write_files=plan.output.netcdf, write_states=plan.output.state, double=plan.output.double,
         ) as sink:  # fmt: skip
-            structure = jax.tree.structure(work.state_like(experiment)) if plan.output.state else None
-            store.replay(experiment.stages, structure, sink)
+            if plan.output.netcdf:
+                large = prepared.kept_bytes() > LARGE
+                several = min(usable_cores(), len(experiment.stages)) if large else 1
+                write_stages(store, experiment.stages, sink, several, progress.files if large else lambda *_: None)
+            if plan.output.state:
+                store.replay_states(experiment.stages, jax.tree.structure(work.state_like(experiment)), sink)
             implausible = list(sink.implausible.values())
             said = {**notes(summary), **({"implausible": "; ".join(implausible)} if implausible else {})}
             written = sink.finish(summary.failed, said)

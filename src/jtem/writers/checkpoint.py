@@ -4,7 +4,7 @@ A run writes every block of results and every finished unit (spin-up, history, a
 temporary name and renames it, so that what has its name is whole. Killed at any moment, the next run with the same
 plan, parameters and version skips what is finished and does the rest again, bitwise. Several processes may share a
 folder, which may be in an object store; of two that did the same unit, the first one's files stay. When all chunks are there,
-:meth:`ChunkStore.replay` hands them to a sink that writes the files, in the order in which one process would have written them.
+:meth:`ChunkStore.replay` hands those of a stage to a sink that writes its files.
 """
 
 from __future__ import annotations
@@ -149,19 +149,25 @@ class ChunkStore:
         """Chunks that lack one of the units."""
         return [c for c in chunks if any(not (self._path(c) / f"done.{u}.npz").is_file() for u in units)]
 
-    def replay(self, stages: Sequence[StageLike], structure: PyTree | None, sink: Sink) -> None:
-        """Hand all kept results to ``sink``: chunks in order, stages in order, blocks in order; one block in memory."""
-        by_name = {stage.name: stage for stage in stages}
-        for chunk in _listed(self.folder, "columns.*"):
-            start, stop = (int(word) for word in chunk.name.split(".")[1:])
-            for stage in stages:
-                for years, outputs in self._blocks(chunk, stage, slice(start, stop)):
-                    sink.write(stage, slice(start, stop), years, outputs)
-            for name in ("spinup", *by_name):
+    def replay(self, stage: StageLike, sink: Sink) -> None:
+        """Hand all kept results of a stage to ``sink``: chunks in order, blocks in order; one block in memory."""
+        for chunk, columns in self._chunks():
+            for years, outputs in self._blocks(chunk, stage, columns):
+                sink.write(stage, columns, years, outputs)
+
+    def replay_states(self, stages: Sequence[StageLike], structure: PyTree, sink: Sink) -> None:
+        """Hand all kept states to ``sink``, chunks in order."""
+        for chunk, columns in self._chunks():
+            for name in ("spinup", *(stage.name for stage in stages)):
                 path = chunk / f"state.{name}.npz"
                 if path.is_file():
                     leaves = [leaf for _, leaf in sorted(_load(path).items())]
-                    sink.state(name, slice(start, stop), jax.tree.unflatten(structure, leaves))
+                    sink.state(name, columns, jax.tree.unflatten(structure, leaves))
+
+    def _chunks(self) -> Iterator[tuple[Anywhere, slice]]:
+        for chunk in _listed(self.folder, "columns.*"):
+            start, stop = (int(word) for word in chunk.name.split(".")[1:])
+            yield chunk, slice(start, stop)
 
     def _blocks(self, chunk: Anywhere, stage: StageLike, columns: slice) -> Iterator[tuple[slice, Block]]:
         """Blocks of a stage in order, from the folder of a chunk or from the store of results."""

@@ -7,8 +7,11 @@ from __future__ import annotations
 
 import contextlib
 import datetime
+import glob
+import math
 import os
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import jax
@@ -27,6 +30,10 @@ from jtem.writers.stream import CONVENTIONS, FILL
 REFERENCES = (
     "Liu et al. 2024, Earth's Future 12, e2024EF004996; Liu et al. 2022, Global Biogeochemical Cycles 36, e2021GB007068"
 )
+
+
+LARGEST_CACHE = 64_000_000
+"""Bytes of a variable that stay uncompressed while neighbouring columns are written."""
 
 
 def file_names(name: str, stages: Sequence[str], frequencies: Sequence[str], states: bool) -> list[str]:
@@ -53,12 +60,23 @@ def provenance(
     }
 
 
+@dataclass(frozen=True)
+class Part:
+    """Files that another process wrote for a :class:`NetcdfSink`, and what it has to say of them."""
+
+    files: Mapping[tuple[str, str], Path]
+    temporary: Mapping[str, Path]
+    years: Mapping[str, int]
+    implausible: Mapping[str, str]
+
+
 class NetcdfSink:
     """Takes results slice by slice (``records.Sink``): one file a stage and frequency.
 
     Use it as a context manager and call :meth:`finish` at the end; leaving without (an error, Ctrl-C) removes
     everything. ``double``: numbers of 64 bits, for budgets from files. ``attributes`` go to every file.
-    ``heat_edges``: depths (m) of the faces of the soil heat layers.
+    ``heat_edges``: depths (m) of the faces of the soil heat layers. One that has taken nothing may be sent to another process:
+    what :meth:`part` gives there :meth:`take` takes here.
     """
 
     def __init__(
@@ -77,6 +95,7 @@ class NetcdfSink:
         self.attributes, self.heat_edges = dict(attributes), heat_edges
         self.write_files, self.write_states = write_files, write_states
         self.kind = "f8" if double else "f4"
+        self.process = os.getpid()
         self.cells = stream.Cells(grid)
         self._made = prepare_folder(self.folder)
         self._files: dict[tuple[str, str], Path] = {}
@@ -111,6 +130,19 @@ class NetcdfSink:
                     array = target.variables[part.variable.file_name]
                     array.set_auto_mask(False)
                     self.cells.put(part, array, where, stage, years)
+
+    def part(self) -> Part:
+        """Close what was written in a process that another one sent this sink to, which takes the files."""
+        self._close_all()
+        return Part(self._files, self._temporary, self._years, self.implausible)
+
+    def take(self, part: Part) -> None:
+        """Take files that another process wrote as if written here, after those taken before."""
+        self._files.update(part.files)
+        self._temporary.update(part.temporary)
+        self._years.update(part.years)
+        for name, sentence in part.implausible.items():
+            self.implausible.setdefault(name, sentence)
 
     def state(self, stage_name: str, columns: slice, state: PyTree) -> None:
         """Take the state (host arrays, leading column axis) at a stage's end."""
@@ -147,7 +179,7 @@ class NetcdfSink:
             with contextlib.suppress(RuntimeError):
                 target.close()
         self._open, self._files = {}, {}
-        for path in self._temporary.values():
+        for path in self.folder.glob(partial_path(Path(f"{glob.escape(self.name)}_*"), self.process).name):
             path.unlink(missing_ok=True)
         self._temporary, self._states = {}, {}
         if self._made:
@@ -157,7 +189,7 @@ class NetcdfSink:
     # --- one file ---------------------------------------------------------------------------------------------------
 
     def _temporary_path(self, final: str) -> Path:
-        path = partial_path(self.folder / final)
+        path = partial_path(self.folder / final, self.process)
         self._temporary[final] = path
         return path
 
@@ -191,6 +223,8 @@ class NetcdfSink:
         dims = stream.dims(variable)
         limits = {"time": 120, "cell": 1024}
         sizes = [target.dimensions[d].size for d in dims]
+        chunk = tuple(min(size, limits.get(d, size)) for d, size in zip(dims, sizes, strict=True))
+        row = int(self.kind[1]) * math.prod(chunk) * -(-sizes[dims.index("time")] // 120)  # chunks of the same cells
         created = target.createVariable(
             variable.file_name,
             self.kind,
@@ -200,7 +234,8 @@ class NetcdfSink:
             shuffle=True,
             fletcher32=True,
             fill_value=FILL,
-            chunksizes=tuple(min(size, limits.get(d, size)) for d, size in zip(dims, sizes, strict=True)),
+            chunksizes=chunk,
+            chunk_cache=min(2 * row, LARGEST_CACHE),
         )
         created.setncatts(stream.attributes(variable, frequency, self.grid))
 

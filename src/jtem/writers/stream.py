@@ -228,10 +228,12 @@ class Cells:
             mixed = self.grid.mixed(columns)[:, None]
             values = np.where(mixed, np.minimum(values, PERMAFROST_THAW_LIMIT), values)
         values = convert(variable, values, frequency, 1)
-        cells = self.grid.column_cell[columns]
+        cells, share = self.grid.column_cell[columns], self.grid.column_fraction[columns]
         starts = np.nonzero(np.diff(cells, prepend=-1))[0]
-        weights = self.grid.column_fraction[columns].reshape(-1, *([1] * (values.ndim - 1)))
-        summed = np.moveaxis(np.add.reduceat(values * weights, starts, axis=0), 0, -1)
+        summed = values
+        if starts.size < cells.size or np.any(share != 1.0):
+            summed = np.add.reduceat(values * share.reshape(-1, *([1] * (values.ndim - 1))), starts, axis=0)
+        summed = np.moveaxis(summed, 0, -1)
         first = int(cells[0])
         cut = columns.start > 0 and self.grid.column_cell[columns.start - 1] == first
         yield Slab(variable, summed, first, bool(cut))
@@ -243,7 +245,9 @@ class Cells:
             before = np.asarray(array[where, ..., part.first : part.first + 1], dtype=np.float64)
             values[..., :1] += np.where(before >= FILL, np.nan, before)
         self._check_range(part, values, stage, years)
-        array[where, ..., cells] = np.where(np.isfinite(values), values, FILL).astype(array.dtype)
+        stored = values.astype(array.dtype)
+        stored[~np.isfinite(values)] = FILL
+        array[where, ..., cells] = stored
 
     def _check_range(self, part: Slab, values: np.ndarray, stage: StageLike, years: slice) -> None:
         variable = part.variable
