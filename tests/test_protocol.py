@@ -288,7 +288,9 @@ def test_a_stopped_run_goes_on_bitwise_and_repeats_nothing(tmp_path):
     assert 0 in done and summary.column_years == 8 * 6 * YEARS  # only the runs of the second chunk were left
     copy = Memory()
     loaded = experiment(chunk=8)
-    store.replay(loaded.stages, jax.tree.structure(run.state_like(loaded)), copy)
+    for stage in loaded.stages:
+        store.replay(stage, copy)
+    store.replay_states(loaded.stages, jax.tree.structure(run.state_like(loaded)), copy)
     for (key, expected), (other, found) in zip(sorted_items(plain), sorted_items(copy), strict=True):
         assert key == other
         np.testing.assert_array_equal(expected, found, err_msg=str(key))
@@ -316,7 +318,9 @@ def test_parts_of_a_job_array_make_the_whole(tmp_path):
         store = ChunkStore(tmp_path, {})
         run.run_experiment(whole, store, only=range(part, 2, 2))
     assert not store.unfinished(run.chunks(whole), run.units(whole))
-    store.replay(whole.stages, jax.tree.structure(run.state_like(whole)), copy)
+    for stage in whole.stages:
+        store.replay(stage, copy)
+    store.replay_states(whole.stages, jax.tree.structure(run.state_like(whole)), copy)
     for (key, expected), (other, found) in zip(sorted_items(plain), sorted_items(copy), strict=True):
         assert key == other
         np.testing.assert_array_equal(expected, found, err_msg=str(key))

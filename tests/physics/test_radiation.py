@@ -38,6 +38,17 @@ def test_r2_polar_night_and_seasons():
     assert 1.05 < top[2, 11] / top[0, 5] < 1.08
 
 
+@pytest.mark.parametrize("count", [2, 256, 257, 513])
+def test_r2_in_any_company(count):
+    """Latitudes are worked once each and some at a time; neither changes a bit, nor does the order."""
+    latitude = np.random.default_rng(count).uniform(-90.0, 90.0, count)
+    top = radiation.top_of_atmosphere(latitude)
+    order = np.r_[np.arange(count)[::-1], 0, 0]
+    np.testing.assert_array_equal(radiation.top_of_atmosphere(latitude[order]), top[order])
+    np.testing.assert_array_equal(radiation.top_of_atmosphere(latitude[-2:]), top[-2:])
+    np.testing.assert_array_equal(radiation.top_of_atmosphere(np.full(3, latitude[0])), top[[0, 0, 0]])
+
+
 def test_r3_cloudiness_by_hand_and_back():
     top = a([400.0, 400.0, 400.0, 400.0, 400.0, 0.0])
     light = a([0.251, 0.760, 0.5055, 0.9, 0.1, 0.0]) * top

@@ -16,6 +16,7 @@ from jtem.physics.soil_heat import DEFAULT_EDGES
 from jtem.records import Selection, StageInfo
 from jtem.writers.checkpoint import ChunkStore
 from jtem.writers.netcdf import NetcdfSink
+from jtem.writers.together import write_stages
 
 pytest.importorskip("zarr", reason="needs the extra 'distributed' (zarr)")
 from jtem.writers.zarr import ZarrStore
@@ -57,7 +58,7 @@ def test_two_processes_and_a_restart_give_the_files_of_pieces(tmp_path):
     pieces = ChunkStore(tmp_path / "pieces", {"plan": "x"})
     for chunk in (0, 1):
         work(pieces, chunk)
-    whole = written(tmp_path / "a", lambda sink: pieces.replay(STAGES, None, sink))
+    whole = written(tmp_path / "a", lambda sink: write_stages(pieces, STAGES, sink))
 
     # the second process starts with the first one's store, and one block is written twice as after a kill
     for i in (1, 0):
@@ -73,7 +74,7 @@ def test_two_processes_and_a_restart_give_the_files_of_pieces(tmp_path):
     left.write_bytes(b"half")
     zarr.tidy()
     assert not left.exists() and (tmp_path / "x.zarr" / "status" / "c" / "0").exists()
-    streamed = written(tmp_path / "b", lambda sink: store.replay(STAGES, None, sink))
+    streamed = written(tmp_path / "b", lambda sink: write_stages(store, STAGES, sink))
     alone = written(tmp_path / "c", zarr.replay)
     assert [p.name for p in whole] == [p.name for p in streamed] == [p.name for p in alone] and len(whole) == 4
     for first, *others in zip(whole, streamed, alone, strict=True):

@@ -36,6 +36,10 @@ class RadiationParameters(eqx.Module):
     )
 
 
+LATITUDES_AT_ONCE = 256
+"""Of which the hours of a year are in memory together (70 kB each)."""
+
+
 def top_of_atmosphere(latitude: np.ndarray) -> np.ndarray:
     """Monthly mean top-of-atmosphere radiation GIRR (host side, static).
 
@@ -44,17 +48,22 @@ def top_of_atmosphere(latitude: np.ndarray) -> np.ndarray:
 
     Shapes: latitude (cell,) degrees; result (cell, 12) cal cm-2 d-1.
     """
-    latitude_radians = np.deg2rad(np.asarray(latitude, dtype=np.float64))[:, None, None]
+    distinct, back = np.unique(np.asarray(latitude, dtype=np.float64), return_inverse=True)
+    if distinct.size == 1 < np.size(latitude):
+        distinct = np.repeat(distinct, 2)  # numpy sums one row in another order than several
     day = np.arange(1, 366)[None, :, None]
     hour_angle = (np.arange(1, 25) - 12)[None, None, :] * np.pi / 12
     distance = 1.0 - 0.016729 * np.cos(np.deg2rad(0.9856 * (day - 4)))
     declination = np.deg2rad(-23.4856) * np.cos(2 * np.pi * (day + 10) / 365.25)
-    cosine = np.sin(latitude_radians) * np.sin(declination) + np.cos(latitude_radians) * np.cos(declination) * np.cos(
-        hour_angle
-    )
-    daily = (SOLAR_CONSTANT / distance**2 * np.maximum(0.0, cosine)).sum(axis=-1)
     month_of_day = np.repeat(np.arange(12), DAYS_IN_MONTH.astype(int))
-    return np.stack([daily[:, month_of_day == m].mean(axis=1) for m in range(12)], axis=1)
+    result = np.empty((distinct.size, 12))
+    for first in range(0, distinct.size, LATITUDES_AT_ONCE):
+        part = slice(min(first, max(distinct.size - 2, 0)), first + LATITUDES_AT_ONCE)
+        phi = np.deg2rad(distinct[part])[:, None, None]
+        cosine = np.sin(phi) * np.sin(declination) + np.cos(phi) * np.cos(declination) * np.cos(hour_angle)
+        daily = (SOLAR_CONSTANT / distance**2 * np.maximum(0.0, cosine)).sum(axis=-1)
+        result[part] = np.stack([daily[:, month_of_day == m].mean(axis=1) for m in range(12)], axis=1)
+    return result[back.reshape(np.shape(latitude))]
 
 
 def tem_radiation(shortwave_radiation: Float[Array, "*cells"]) -> Float[Array, "*cells"]:

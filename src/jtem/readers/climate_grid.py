@@ -356,6 +356,11 @@ def climate(
 def _co2(folder: Path | str, column: str, first_year: int, last_year: int) -> np.ndarray:
     """History (one for all) to 2014, then the column."""
     path = Path(folder) / "co2/co2_annual.csv"
+    return _co2_of(path, path.stat().st_mtime_ns if path.is_file() else 0, column, first_year, last_year)
+
+
+@lru_cache(maxsize=16)
+def _co2_of(path: Path, version: int, column: str, first_year: int, last_year: int) -> np.ndarray:
     parts = []
     if first_year < SPLIT_YEAR:
         parts.append(co2.read_table(path, first_year, min(last_year, SPLIT_YEAR - 1), "ssp126"))

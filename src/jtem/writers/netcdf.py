@@ -61,7 +61,7 @@ def provenance(
 
 
 @dataclass(frozen=True)
-class Part:
+class FilesWritten:
     """Files that another process wrote for a :class:`NetcdfSink`, and what it has to say of them."""
 
     files: Mapping[tuple[str, str], Path]
@@ -131,12 +131,12 @@ class NetcdfSink:
                     array.set_auto_mask(False)
                     self.cells.put(part, array, where, stage, years)
 
-    def part(self) -> Part:
+    def part(self) -> FilesWritten:
         """Close what was written in a process that another one sent this sink to, which takes the files."""
         self._close_all()
-        return Part(self._files, self._temporary, self._years, self.implausible)
+        return FilesWritten(self._files, self._temporary, self._years, self.implausible)
 
-    def take(self, part: Part) -> None:
+    def take(self, part: FilesWritten) -> None:
         """Take files that another process wrote as if written here, after those taken before."""
         self._files.update(part.files)
         self._temporary.update(part.temporary)

@@ -16,7 +16,7 @@ from concurrent.futures.process import BrokenProcessPool
 
 from jtem.records import StageInfo, StageLike
 from jtem.writers.checkpoint import ChunkStore
-from jtem.writers.netcdf import NetcdfSink, Part
+from jtem.writers.netcdf import FilesWritten, NetcdfSink
 
 WATCH_SECONDS = 0.5
 """How often a process that writes looks whether the one that began it is still there."""
@@ -71,6 +71,6 @@ def _begin(parent: int) -> None:
     threading.Thread(target=watch, daemon=True).start()
 
 
-def _write(store: ChunkStore, stage: StageInfo, sink: NetcdfSink) -> Part:
+def _write(store: ChunkStore, stage: StageInfo, sink: NetcdfSink) -> FilesWritten:
     store.replay(stage, sink)
     return sink.part()
