@@ -28,6 +28,10 @@ from jtem.run import factorial as protocol
 from jtem.writers.states import check_origin, load_state, state_attributes
 
 STATE_BYTES = 4096  # of one column, rounded up
+PROGRAM_BYTES = 1_000_000_000
+"""Of a process with JAX and the compiled programs of a factorial, or of the demo with its figure."""
+BLOCKS_WAITING = 4
+"""Blocks of results that wait to be written (``writers.behind``)."""
 Load = Callable[..., Loader]
 
 
@@ -59,13 +63,13 @@ class Prepared:
         return self.chunk_bytes() + len(experiment.column_cell) * STATE_BYTES * stages
 
     def chunk_bytes(self) -> int:
-        """Rough memory of a process that runs a chunk: climate of its longest stage, a block of outputs, working arrays."""
+        """Rough memory of a process that runs a chunk: its programs, climates of all stages, blocks of outputs."""
         experiment = self.experiment
         columns = min(experiment.chunk_columns, len(experiment.column_cell))
-        climate = columns * max(stage.years for stage in experiment.stages) * (4 * 12 + 2) * 8 * 3
-        block = columns * experiment.block_years * self.values_of_a_year() * 8 * 3
-        working = columns * 33 * 8 * 200
-        return 500_000_000 + climate + block + columns * STATE_BYTES * 8 + working
+        climate = sum(stage.years for stage in experiment.stages) * (4 * 12 + 2) * 8 * 2
+        waiting = len(experiment.stages) + BLOCKS_WAITING
+        block = experiment.block_years * self.values_of_a_year() * 8 * waiting
+        return PROGRAM_BYTES + columns * (climate + block + STATE_BYTES * 8)
 
     def values_of_a_year(self) -> int:
         """Numbers that are kept of a column and year."""

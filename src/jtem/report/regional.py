@@ -27,6 +27,8 @@ BASE_YEARS = (2010, 2015)
 """Years that tell where permafrost is, as in Liu et al. (2024)."""
 Key = tuple[str, str, str]
 """Scenario, member ("": one alone), run of a result."""
+YEARS_AT_ONCE = 10
+"""Of which values of all cells are in memory in 64 bits."""
 WITH_THAW, WITHOUT_THAW = "", "without thaw"
 """Runs of a scenario outside a factorial."""
 
@@ -272,22 +274,22 @@ def _reduce(data: xr.Dataset, area: np.ndarray, chosen: np.ndarray, groups: dict
     split: dict[str, dict[str, np.ndarray]] = {g: {} for g in groups}
     share = VARIABLES["abrupt_thaw_area"]
     disturbed = np.nan_to_num(_values(data, share.name)) if share.file_name in data else None
+    weights = np.stack([area * mask for mask in (chosen, *groups.values())], axis=1)
     for file_name in map(str, data.data_vars):
         variable = known.get(file_name)
         if variable is None or variable.derived:
             continue
-        values = np.nan_to_num(_values(data, variable.name))
+        values = np.asarray(data[file_name].values)
         if variable.file_unit in ("kg m-2", "kg m-2 s-1"):
-            factor = SECONDS_IN_YEAR if variable.conversion.rate else 1.0
-            totals[variable.name] = (values * (area * chosen)).sum(axis=-1) * factor
-            for group, mask in groups.items():
-                split[group][variable.name] = (values * (area * mask)).sum(axis=-1) * factor
+            summed = _summed(values, weights) * (SECONDS_IN_YEAR if variable.conversion.rate else 1.0)
+            totals[variable.name] = summed[..., 0]
+            for k, group in enumerate(groups, 1):
+                split[group][variable.name] = summed[..., k]
             if variable.name in OF_UNDISTURBED and disturbed is not None:
-                totals[undisturbed(variable.name)] = (values * (1.0 - disturbed) * (area * chosen)).sum(
-                    axis=-1
-                ) * factor
+                calm = _summed(values * (1.0 - disturbed), weights[:, :1])[..., 0]
+                totals[undisturbed(variable.name)] = calm * (SECONDS_IN_YEAR if variable.conversion.rate else 1.0)
         else:
-            means[variable.name] = (values * (area * chosen)).sum(axis=-1) / max(area[chosen].sum(), 1.0)
+            means[variable.name] = _summed(values, weights[:, :1])[..., 0] / max(area[chosen].sum(), 1.0)
     return RegionalResult(
         years=np.asarray(data["year"].values),
         totals=totals,
@@ -296,6 +298,17 @@ def _reduce(data: xr.Dataset, area: np.ndarray, chosen: np.ndarray, groups: dict
         active_layer=_values(data, "active_layer_thickness"),
         frozen_share=_values(data, "permafrost_fraction"),
     )
+
+
+def _summed(values: np.ndarray, weights: np.ndarray) -> np.ndarray:
+    """Sums over cells (year, [layer,] weight) of values (year, [layer,] cell), missing ones zero, by weights (cell, weight)."""
+    result = np.empty((*values.shape[:-1], weights.shape[1]))
+    for first in range(0, len(values), YEARS_AT_ONCE):
+        years = slice(first, first + YEARS_AT_ONCE)
+        some = values[years].astype(np.float64)
+        np.copyto(some, 0.0, where=np.isnan(some))
+        result[years] = some @ weights
+    return result
 
 
 def permafrost_area(result: RegionalResult, area: np.ndarray) -> np.ndarray:
