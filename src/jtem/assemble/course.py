@@ -263,12 +263,16 @@ def restarted(plan: Plan, experiment: Experiment, wanted: Mapping[str, str], pat
     stages = experiment.stages[1:] if stage == plan.history.name else experiment.stages
     if not stages:
         raise InputError(f"{path}: nothing to do after '{stage}'; add a [[scenario]] to the plan")
-    one_year = jax.tree.map(lambda leaf: leaf[:, :1], experiment.stages[0].climate(experiment.column_cell))
+    columns = len(experiment.column_cell)
+    one_year = jax.tree.map(
+        lambda leaf: jax.ShapeDtypeStruct((columns, 1, *np.shape(leaf)[2:]), experiment.design.pool_dtype),
+        experiment.stages[0].climate(experiment.column_cell[:1]),
+    )
     like = jax.eval_shape(
         lambda p, c, y: run.initial_states(p, c, y, design=experiment.design),
         experiment.parameters,
         experiment.columns,
-        jax.tree.map(lambda leaf: np.asarray(leaf, experiment.design.pool_dtype), one_year),
+        one_year,
     )
     state = load_state(path, like, wanted["parameter_hash"], force=force)
     check_origin(said, wanted, str(path), force=force)

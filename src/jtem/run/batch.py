@@ -198,6 +198,13 @@ def place(tree: PyTree, devices: tuple) -> PyTree:
     return jax.device_put(tree, NamedSharding(_mesh(devices), PartitionSpec("cell")))
 
 
+def place_whole(tree: PyTree, devices: tuple) -> PyTree:
+    """Put what all columns share on each of several devices, once: else every call of a program copies each array anew."""
+    if len(devices) == 1:
+        return tree
+    return jax.device_put(tree, NamedSharding(_mesh(devices), PartitionSpec()))
+
+
 # --- years of many columns -------------------------------------------------------------------------------------------------
 
 

@@ -75,6 +75,7 @@ class Chunk:
         self.e, self.number, self.columns = experiment, number, columns
         self.sink, self.memory, self.work, self.failed = sink, memory, work, failed
         self.devices = tuple(jax.local_devices())
+        self.parameters = batch.place_whole(experiment.parameters, self.devices)
         self.indices = experiment.column_cell[columns]
         self.count = len(self.indices)
         each = layout.columns_a_device(experiment, len(self.devices))
@@ -162,7 +163,7 @@ class Chunk:
         cycle = _cast(spin.climate(self.indices), self.e.design)
         first = _mean_years(self.place(cycle))
         self._compile_ahead(cycle, first)
-        spun = self.work.call(self._spin_program(spin.method), self.e.parameters, cells, first)
+        spun = self.work.call(self._spin_program(spin.method), self.parameters, cells, first)
         solver = {key: np.asarray(value)[: self.count] for key, value in spun.solver.items()}
         if solver and (failed := np.flatnonzero(solver["code"])).size:
             spun = self._repeat_some(failed, cells, first, spun._replace(solver={}))
@@ -190,19 +191,19 @@ class Chunk:
         """
         e, spin, cells = self.e, self.e.spin_up, self.placed_cells()
         assert spin is not None
-        begun = self._spin_program(spin.method).ahead(e.parameters, cells, first)
+        begun = self._spin_program(spin.method).ahead(self.parameters, cells, first)
         state, thaw = batch.shape_of((begun.state, begun.thaw), self.devices)
         climate = batch.shape_of(cycle, self.devices, (self.size, self.block))
         active, switches = np.ones(self.block, bool), years.constant_controls(self.block)
         if e.splits:
-            heat_args = (e.parameters, active, state.thermal, climate, cells)
+            heat_args = (self.parameters, active, state.thermal, climate, cells)
             _, heat = batch.heat_program(e.design, self.devices).ahead(*heat_args)
             heat = batch.shape_of(heat, self.devices)
-            water_args = (e.parameters, active, switches, state.water, climate, heat, cells)
+            water_args = (self.parameters, active, switches, state.water, climate, heat, cells)
             _, water = batch.water_program(e.design, self.devices).ahead(*water_args)
             drivers = years.Drivers(climate, heat, batch.shape_of(water, self.devices))
             batch.carbon_program(e.design, self.selection, self.devices, self.runs).ahead(
-                e.parameters,
+                self.parameters,
                 active,
                 jax.tree.map(lambda leaf: np.stack([leaf] * self.runs), switches),
                 (state.carbon,) * self.runs,
@@ -212,10 +213,10 @@ class Chunk:
             )
         else:
             inline = batch.inline_program(e.design, self.selection, self.devices)
-            inline.ahead(e.parameters, switches, active, state, climate, cells)
+            inline.ahead(self.parameters, switches, active, state, climate, cells)
         if any(stage.begin for stage in e.stages):
             fill = batch.compiled(course.fill, self.devices, design=e.design)
-            fill.ahead(e.parameters, state, cells, thaw)
+            fill.ahead(self.parameters, state, cells, thaw)
 
     def _repeat_some(self, failed: np.ndarray, cells: Cell, climate: Climate, found: Spun) -> Spun:
         """Replace columns in which the solver failed by repeated years, in a batch of their own."""
@@ -223,7 +224,7 @@ class Chunk:
         rows = np.concatenate([failed, np.full(size - len(failed), failed[-1])])
         some = jax.tree.map(lambda leaf: np.asarray(leaf)[rows], (cells, climate))
         some = batch.place(some, self.devices)
-        repeated = self.work.call(self._spin_program("repeat"), self.e.parameters, *some)
+        repeated = self.work.call(self._spin_program("repeat"), self.parameters, *some)
 
         def put(whole: Array, part: Array) -> np.ndarray:
             host = np.array(whole)
@@ -242,7 +243,7 @@ class Chunk:
             known = end.state.carbon.store.reference_thaw
             thaw = Thaw(known, known)
         program = batch.compiled(course.fill, self.devices, design=self.e.design)
-        return end._replace(state=self.work.call(program, self.e.parameters, end.state, self.placed_cells(), thaw))
+        return end._replace(state=self.work.call(program, self.parameters, end.state, self.placed_cells(), thaw))
 
     def _years(self, stages: tuple[Stage, ...], begin: _End, cycle: Climate | None = None) -> dict[str, _End]:
         """Years of a family of stages, inline or in passes; ``cycle``: host climate that is repeated and not written."""
@@ -267,7 +268,7 @@ class Chunk:
         for block in self.blocks(stage.years, climate.co2.shape[1], cyclic):
             state, outputs = self.work.call(
                 program,
-                self.e.parameters,
+                self.parameters,
                 stage.controls(self.block),
                 block.active,
                 state,
@@ -396,7 +397,7 @@ class _Passes:
         program = batch.heat_program(chunk.e.design, chunk.devices)
         for key, k in self.heat_of.items():
             self.thermal[key], made[key] = chunk.work.call(
-                program, chunk.e.parameters, block.active, self.thermal[key], climates[k], chunk.placed_cells()
+                program, chunk.parameters, block.active, self.thermal[key], climates[k], chunk.placed_cells()
             )
             self.recent[key].append(
                 tuple(np.asarray(leaf)[:, : block.live] for leaf in jax.tree.leaves(made[key].thaw))
@@ -412,7 +413,7 @@ class _Passes:
             stage = self.stages[k]
             self.wet[key], moist = chunk.work.call(
                 program,
-                chunk.e.parameters,
+                chunk.parameters,
                 block.active,
                 stage.controls(chunk.block),
                 self.wet[key],
@@ -431,7 +432,7 @@ class _Passes:
         switches = [s.controls(chunk.block) for s in stages]
         states, outputs = chunk.work.call(
             batch.carbon_program(chunk.e.design, chunk.selection, chunk.devices, chunk.runs),
-            chunk.e.parameters,
+            chunk.parameters,
             block.active,
             jax.tree.map(lambda *leaves: np.stack(leaves), *switches),
             tuple(self.carbon[k] for k in filled),
