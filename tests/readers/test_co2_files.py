@@ -123,7 +123,10 @@ DAYS_OF_YEAR_ZERO = 366
 
 
 def cmip6(path, monthly=True, offset=0, unit="1.e-6", factor=1.0, sector="0: Global; 1: Northern Hemisphere; 2: South"):
-    """input4MIPs for CMIP6, GMNHSH: sectors, days since the year 0 in a calendar without one, times in float32."""
+    """input4MIPs for CMIP6, GMNHSH: sectors, days since the year 0 in a calendar without one, times in float32.
+
+    As the headers at wdc-climate.de, entries I4M_5359673 (history) and I4M_5359795 (scenario), show them.
+    """
     steps = MONTHS if monthly else [(y, 7) for y in YEARS]
     middle = [day(y, m, 15 if monthly else 2, datetime.date(1, 1, 1)) + DAYS_OF_YEAR_ZERO + offset for y, m in steps]
     globe = np.array([of_month(y, m) if monthly else PPM[y] for y, m in steps])
