@@ -109,6 +109,14 @@ def test_a_poisoned_chunk_is_named_and_the_others_are_kept(plan, client, capsys,
     assert same_files(plan.parent / "plain", plan.parent / "out") == 4
 
 
+def test_local_workers_keep_freed_memory(monkeypatch):
+    """Dask's own setting makes malloc give it back at each step, which makes ten times the page faults and takes a fifth of the time."""
+    monkeypatch.delenv("MALLOC_TRIM_THRESHOLD_", raising=False)
+    with connected("local", 1) as (client, workers):
+        found = client.run(lambda: {name: os.environ.get(name) for name in ("MALLOC_TRIM_THRESHOLD_", "OMP_NUM_THREADS")})
+    assert workers == 1 and list(found.values()) == [{"MALLOC_TRIM_THRESHOLD_": None, "OMP_NUM_THREADS": "1"}]
+
+
 def test_workers_that_take_several_tasks_are_refused(plan, capsys):
     with distributed.LocalCluster(
         n_workers=1, threads_per_worker=3, processes=False, dashboard_address=None, worker_dashboard_address=None

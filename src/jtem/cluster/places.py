@@ -25,6 +25,10 @@ def is_elsewhere(place: str) -> bool:
     return place != "local" and not place.endswith(".toml")
 
 
+TRIM = "distributed.nanny.pre-spawn-environ.MALLOC_TRIM_THRESHOLD_"
+"""By which Dask lets its workers give freed memory back at once: JAX asks for it again at each step, a fifth of the time."""
+
+
 @contextlib.contextmanager
 def connected(place: str, workers: int) -> Iterator[tuple[Client, int]]:
     """A client of the workers at ``place``, and how many of them share out this machine's cores (0: others than these).
@@ -32,18 +36,20 @@ def connected(place: str, workers: int) -> Iterator[tuple[Client, int]]:
     ``place``: "local" (``workers`` processes here), a TOML file (``workers`` jobs of a batch system, or as many as it says), the
     JSON file that a scheduler writes, or its address. Raises ``InputError``, and ``OSError`` where no scheduler answers.
     """
+    import dask
     from distributed import Client, LocalCluster
     from distributed.system import MEMORY_LIMIT
 
     if place == "local":
         count = workers or 1
-        cluster = LocalCluster(
-            n_workers=count,
-            threads_per_worker=1,
-            memory_limit=MEMORY_LIMIT // count,
-            dashboard_address=":0",
-            silence_logs=logging.ERROR,
-        )
+        with dask.config.set({TRIM: None}):
+            cluster = LocalCluster(
+                n_workers=count,
+                threads_per_worker=1,
+                memory_limit=MEMORY_LIMIT // count,
+                dashboard_address=":0",
+                silence_logs=logging.ERROR,
+            )
         with cluster, Client(cluster) as client:
             yield client, count
         return
