@@ -2,11 +2,13 @@
 own, for what the other tests put around functions cannot be sent to workers.
 """
 
+import os
 from pathlib import Path
 
 import numpy as np
 import pytest
 
+from jtem.cluster.places import connected
 from jtem.commands.main import main
 
 distributed = pytest.importorskip("distributed", reason="needs the extra 'distributed' (Dask)")
