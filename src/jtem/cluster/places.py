@@ -36,7 +36,7 @@ def connected(place: str, workers: int) -> Iterator[tuple[Client, int]]:
     ``place``: "local" (``workers`` processes here), a TOML file (``workers`` jobs of a batch system, or as many as it says), the
     JSON file that a scheduler writes, or its address. Raises ``InputError``, and ``OSError`` where no scheduler answers.
     """
-    import dask
+    import dask.config
     from distributed import Client, LocalCluster
     from distributed.system import MEMORY_LIMIT
 
