@@ -5,11 +5,11 @@
 # Surprising: Dask starts its workers with MALLOC_TRIM_THRESHOLD_=65536 (distributed.nanny.pre-spawn-environ), so that freed memory goes
 #   back. For glibc any such setting also ends the growth of the size from which an allocation is a mapping of its own, which stays at
 #   128 kB. XLA on CPUs allocates results with malloc, so that each one above that is mapped, its pages fault in one by one, and it is
-#   unmapped when freed. The same program in a plain process faults its pages once.
+#   unmapped when freed. A plain process has about a twentieth of the faults.
 # Why it matters: chunks of columns as tasks of Dask are how land models are run past one machine; the cost (here page faults; a fifth of
 #   the time of a model with many results a step) looks like an overhead of the scheduler, which it is not.
 # Instead: unset it for workers that run JAX: dask.config.set({"distributed.nanny.pre-spawn-environ.MALLOC_TRIM_THRESHOLD_": None})
-#   before LocalCluster, or export a large value where `dask worker` is started (the environment wins over Dask's setting).
+#   before the first LocalCluster of a process (whose setting later ones inherit), or export a large value where `dask worker` is started (the environment wins over Dask's setting).
 set -euo pipefail
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT

@@ -356,7 +356,7 @@ def climate(
 def _co2(folder: Path | str, column: str, first_year: int, last_year: int) -> np.ndarray:
     """History (one for all) to 2014, then the column."""
     path = Path(folder) / "co2/co2_annual.csv"
-    return _co2_of(path, path.stat().st_mtime_ns if path.is_file() else 0, column, first_year, last_year)
+    return _co2_of(path, path.stat().st_mtime_ns if path.is_file() else 0, column, first_year, last_year).copy()
 
 
 @lru_cache(maxsize=16)

@@ -20,6 +20,7 @@ _PPM = {
 }  # fmt: skip
 """ppm in one of the unit, whose text has no blanks; a number is the unit's size in mole fractions ("1.e-6")."""
 LONGEST_MONTH_STEP = 2.0
+"""Steps further apart than so many months are years."""
 
 
 def read(path: Path | str, column: str = "") -> tuple[dict[tuple[int, int], float], bool]:

@@ -224,7 +224,9 @@ class NetcdfSink:
         limits = {"time": 120, "cell": 1024}
         sizes = [target.dimensions[d].size for d in dims]
         chunk = tuple(min(size, limits.get(d, size)) for d, size in zip(dims, sizes, strict=True))
-        row = int(self.kind[1]) * math.prod(chunk) * -(-sizes[dims.index("time")] // 120)  # chunks of the same cells
+        row = (
+            int(self.kind[1]) * math.prod(chunk) * -(-sizes[dims.index("time")] // limits["time"])
+        )  # chunks of the same cells
         created = target.createVariable(
             variable.file_name,
             self.kind,
