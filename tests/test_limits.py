@@ -12,6 +12,7 @@ import netCDF4
 import numpy as np
 import pytest
 
+import guards
 from jtem import run, step
 from jtem.assemble.provenance import notes
 from jtem.commands.main import main
@@ -42,11 +43,35 @@ def test_months_beyond_the_air_that_plants_feel():
     assert limits.of_climate(bright, cells)["light"].tolist() == [0, 5, 0]
 
 
+def _thaw(depths):
+    return permafrost.Thaw(np.asarray(depths), np.asarray(depths))
+
+
+def _two_rows():
+    return jax.tree.map(lambda leaf: np.asarray(leaf)[[0, 0]], parameter_tree().permafrost)
+
+
 def test_jumps_of_the_active_layer_where_carbon_is_frozen():
-    depths = np.array([[0.5, 0.6, 1.7, 0.5], [0.5, 1.4, 2.3, 3.2]])
+    depths, rows = _thaw([[0.5, 0.6, 1.7, 0.5], [0.5, 1.4, 2.3, 3.2]]), _two_rows()
     layered = step.Design(permafrost=permafrost.LAYERED)
-    assert limits.of_thaw(depths, layered)["jump"].tolist() == [2, 0]
-    assert limits.of_thaw(depths, step.Design(permafrost=permafrost.NONE)) == {}
+    found = limits.of_thaw(depths, layered, rows)
+    assert {name: counts.tolist() for name, counts in found.items()} == {"jump": [2, 0]}
+    assert limits.of_thaw(depths, step.Design(permafrost=permafrost.NONE), rows) == {}
+
+
+@pytest.mark.parametrize(
+    ("scheme", "held"),
+    [
+        ("thaw_ratio", [0, 2]),
+        ("thaw_ratio_concentration", [0, 2]),
+        ("thaw_ratio_irreversible", [0, 1]),
+        ("thaw_ratio_inventory", [0, 1]),
+    ],
+)
+def test_years_whose_ratio_of_active_layers_is_held(scheme, held):
+    depths = _thaw([[0.5, 0.55, 0.5, 0.5], [0.1, 0.9, 0.1, 0.11]])
+    found = limits.of_thaw(depths, step.Design(permafrost=permafrost.SCHEMES[scheme]), _two_rows())
+    assert found["ratio"].tolist() == held
 
 
 def _moved(tree, branch, *names):
@@ -86,6 +111,19 @@ def test_ground_and_growth():
     assert found["uptake"].tolist() == [0, 1] and found["photosynthesis"].tolist() == [0, 0]
 
 
+@pytest.mark.parametrize(
+    ("name", "value"), [("q10_constant", -1.0), ("q10_linear", -0.2), ("maintenance_intercept", -1.0)]
+)
+def test_parameters_that_the_bounds_of_maintenance_hold(name, value):
+    nothing = jnp.zeros((2, 12))
+    cells = Cell(jnp.zeros(2), jnp.array([0.2, 0.9]), jnp.array([0, 3]), nothing, jnp.zeros((2, 25)))
+    tree = parameter_tree()
+    assert limits.of_columns(tree, cells)["maintenance"].tolist() == [0, 0]
+    changed = getattr(tree.respiration, name).at[3].set(value)
+    tree = dataclasses.replace(tree, respiration=dataclasses.replace(tree.respiration, **{name: changed}))
+    assert limits.of_columns(tree, cells)["maintenance"].tolist() == [0, 1]
+
+
 def test_sentences_name_how_often_and_where():
     counts = limits.summed([{"bare": np.array([0, 1, 0])}, {"bare": np.array([0, 1, 1]), "air": np.zeros(3, int)}])
     assert limits.sentences(counts) == [
@@ -94,8 +132,18 @@ def test_sentences_name_how_often_and_where():
     many = limits.sentences({"ground": np.ones(12, int)})
     assert many[0].endswith("12, in 12 of 12 columns (0, 1, 2, 3, 4, 5, 6, 7, 8, 9, ...)")
     assert set(limits.SAID) == {
-        "air", "ground", "jump", "bare", "light", "snow", "photosynthesis", "uptake", "decomposition", "immobilization", "roots"
+        "air", "ground", "jump", "bare", "light", "snow", "photosynthesis", "uptake", "decomposition", "immobilization", "roots",
+        "ratio", "maintenance",
     }  # fmt: skip
+
+
+def test_every_bound_of_the_physics_is_in_the_table_with_its_kind():
+    assert guards.differences() == []
+    table = guards.in_table()
+    assert {line["kind"] for line in table} == set(guards.KINDS)
+    counted = {line["why"] for line in table if line["kind"] == "counted"}
+    assert counted <= set(limits.SAID)
+    assert all(line["why"] for line in table)
 
 
 def test_files_say_which_limits_acted(tmp_path, monkeypatch, capsys):

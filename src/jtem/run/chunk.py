@@ -119,11 +119,7 @@ class Chunk:
         found = [
             limits.of_state(jax.tree.map(lambda x: np.asarray(x)[: self.count], end.state)) for end in made.values()
         ]
-        found += [
-            limits.of_thaw(made[stage.name].series[0][: self.count], self.e.design)
-            for stage in unit.stages
-            if stage.expose
-        ]
+        found += [self._thaw_limits(ends[stage.parent], made[stage.name]) for stage in unit.stages if stage.expose]
         acted = limits.summed([*found, *self.acted])
         self.acted = []
         extra |= {f"{_LIMIT}{name}": counts for name, counts in acted.items()}
@@ -233,6 +229,15 @@ class Chunk:
 
         return batch.place(jax.tree.map(put, found, repeated), self.devices)
 
+    def _thaw_limits(self, before: _End, end: _End) -> limits.Counts:
+        """How thaw of an exposing stage's years acted, the year before with them where it is known."""
+        last = [[np.asarray(leaf)[:, None]] for leaf in jax.tree.leaves(before.thaw)] or [[], []]
+        parts = [[*one, values] for one, values in zip(last, end.series, strict=True)]
+        thaw = Thaw(*(np.concatenate([values[: self.count] for values in part], axis=1) for part in parts))
+        rows = np.asarray(self.e.columns.community)[self.columns]
+        p = jax.tree.map(lambda leaf: np.asarray(leaf)[rows], self.e.parameters.permafrost)
+        return limits.of_thaw(thaw, self.e.design, p)
+
     def _filled(self, end: _End, leg: Leg | None = None) -> _End:
         """Frozen stores filled from the thaw of the year before, or from the mean of a leg's base years."""
         thaw = end.thaw
@@ -288,7 +293,8 @@ class Chunk:
         for first in range(0, length, self.block):
             span = np.arange(first, first + self.block)
             index = span % given if cyclic else np.minimum(span, length - 1)
-            yield _Block(first, int((span < length).sum()), span < length, index)
+            active = batch.place_whole(span < length, self.devices)
+            yield _Block(first, int((span < length).sum()), active, index)
 
     def hand_over(self, stage: Stage, block: _Block, host: years.Outputs, cyclic: bool) -> None:
         """Check a block of one stage and give it to the sink."""
@@ -345,7 +351,7 @@ class _Block(NamedTuple):
 
     first: int
     live: int
-    active: np.ndarray
+    active: np.ndarray | Array
     index: np.ndarray
 
 
@@ -377,6 +383,16 @@ class _Passes:
         self.wet = dict.fromkeys(self.water_of, begin.state.water)
         self.carbon = [begin.state.carbon] * len(stages)
         self.recent: dict[Hashable, list[tuple[np.ndarray, ...]]] = {key: [] for key in self.heat_of}
+        self.controls = [batch.place_whole(stage.controls(chunk.block), chunk.devices) for stage in stages]
+        self.together: dict[tuple[int, ...], years.Controls] = {}
+
+    def _controls(self, rows: tuple[int, ...]) -> years.Controls:
+        """Controls of some stages together, placed once."""
+        if rows not in self.together:
+            each = [self.stages[k].controls(self.chunk.block) for k in rows]
+            stacked = jax.tree.map(lambda *leaves: np.stack(leaves), *each)
+            self.together[rows] = batch.place_whole(stacked, self.chunk.devices)
+        return self.together[rows]
 
     def run(self) -> dict[str, _End]:
         """All years; the end of every stage."""
@@ -415,7 +431,7 @@ class _Passes:
                 program,
                 chunk.parameters,
                 block.active,
-                stage.controls(chunk.block),
+                self.controls[k],
                 self.wet[key],
                 climates[k],
                 heat[stage.thaw],
@@ -429,12 +445,11 @@ class _Passes:
         chunk = self.chunk
         filled = [*rows, *[rows[-1]] * (chunk.runs - len(rows))]
         stages = [self.stages[k] for k in filled]
-        switches = [s.controls(chunk.block) for s in stages]
         states, outputs = chunk.work.call(
             batch.carbon_program(chunk.e.design, chunk.selection, chunk.devices, chunk.runs),
             chunk.parameters,
             block.active,
-            jax.tree.map(lambda *leaves: np.stack(leaves), *switches),
+            self._controls(tuple(filled)),
             tuple(self.carbon[k] for k in filled),
             tuple(drivers[self.treatments[k]] for k in filled),
             chunk.place(np.stack([self.co2[k][:, block.index] for k in filled], axis=1)),

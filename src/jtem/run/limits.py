@@ -13,7 +13,7 @@ from jaxtyping import Array, Float
 
 from jtem import step
 from jtem.constants import WATTS_TO_TEM_RADIATION
-from jtem.physics import nitrogen, permafrost, photosynthesis, snow
+from jtem.physics import nitrogen, permafrost, photosynthesis, respiration, snow
 from jtem.state import Cell, Climate
 
 AIR = (-40.0, 40.0)
@@ -31,9 +31,11 @@ SAID = {
     "air": "months beyond -40 to 40 degC, of which plants feel those",
     "ground": "ground not converged: a layer changes by more than 1e-4 K in the last year of the spin-up",
     "jump": "years in which the active layer moves by more than 1 m and carbon is exposed or buried at once",
+    "ratio": "years in which the active layer's part of the profile changes by more than a factor of two, and matter by two",
     "bare": "stages at whose end the vegetation is dead (less than 1 gC m-2)",
     "light": "months brighter than under a cloudless sky, of which plants feel that",
     "snow": "stages at whose end more than 3000 mm of snow lie, which insulate as 3000 mm do",
+    "maintenance": "maintenance respiration that its bounds hold somewhere between -40 and 40 degC, from parameters",
     "photosynthesis": "maximum photosynthesis below zero, from parameters and texture",
     "uptake": "maximum nitrogen uptake below zero, from parameters and texture",
     "decomposition": "decomposition that texture brings to zero",
@@ -57,11 +59,23 @@ def of_climate(climate: Climate, cells: Cell) -> Counts:
     }
 
 
-def of_thaw(active_layer: np.ndarray, design: step.Design) -> Counts:
-    """Years (column, year) of an exposing stage in which the active layer (m) jumps."""
+def of_thaw(thaw: permafrost.Thaw, design: step.Design, p: permafrost.PermafrostParameters) -> Counts:
+    """Years of an exposing stage in which the active layer jumps, or its ratio is held (docs/model.md#p3).
+
+    ``thaw``: of the year before, where it is known, and of the stage's years (column, year; m); ``p``: rows of the columns.
+    """
     if design.permafrost is permafrost.NONE:
         return {}
-    return {"jump": (np.abs(np.diff(active_layer, axis=1)) > JUMP).sum(axis=1)}
+    counts = {"jump": (np.abs(np.diff(np.asarray(thaw.active_layer_thickness), axis=1)) > JUMP).sum(axis=1)}
+    if design.permafrost.ratio_within is not None:
+        low, high = design.permafrost.ratio_within
+        share = np.asarray(_shares(*jax.tree.map(np.asarray, (thaw, p))))
+        share = (
+            share if low > 0.0 else np.maximum.accumulate(share, axis=1)
+        )  # what only grows follows the running maximum
+        ratio = share[:, 1:] / share[:, :-1]
+        counts["ratio"] = ((ratio < low) | (ratio > high)).sum(axis=1)
+    return counts
 
 
 def of_state(state: step.State) -> Counts:
@@ -78,7 +92,7 @@ def of_ground(change: np.ndarray) -> Counts:
 
 
 def of_columns(parameters: step.Parameters, cells: Cell) -> Counts:
-    """What texture and parameters of a column bring below zero, or below the smallest depth of roots."""
+    """What texture and parameters of a column bring below zero, below the smallest depth of roots, or to another bound."""
     rows, psi = np.asarray(cells.community), np.asarray(cells.silt_clay)
     p = jax.tree.map(lambda leaf: np.asarray(leaf)[rows], parameters)
     soil, depth = p.decomposition, p.water
@@ -90,7 +104,23 @@ def of_columns(parameters: step.Parameters, cells: Cell) -> Counts:
         "roots": depth.rooting_depth_quadratic * psi**2 + depth.rooting_depth_linear * psi + depth.rooting_depth_constant
         - depth.rooting_depth_minimum,
     }  # fmt: skip
+    below["maintenance"] = -1.0 * _maintenance_is_held(parameters.respiration)[rows]
     return {name: (values < 0.0).astype(int) for name, values in below.items()}
+
+
+def _maintenance_is_held(p: respiration.RespirationParameters) -> np.ndarray:
+    """Of each row of parameters whether a bound of docs/model.md#a1 acts at any temperature that plants feel."""
+    p = jax.tree.map(np.asarray, p)
+    t = np.linspace(*AIR, 161)[:, None]
+    q10 = p.q10_constant + t * (p.q10_linear + t * (p.q10_quadratic + t * p.q10_cubic))
+    rate = np.exp(p.maintenance_intercept) * np.maximum(q10, 0.5) ** (0.1 * t)
+    return ((q10 < 0.5) | (rate > respiration.LARGEST_MAINTENANCE)).any(axis=0)
+
+
+@jax.jit
+def _shares(thaw: permafrost.Thaw, p: permafrost.PermafrostParameters) -> Array:
+    across = jax.tree.map(lambda leaf: leaf[:, None], p)
+    return permafrost.profile_share(permafrost.ratio_thaw(thaw, across), across)
 
 
 @jax.jit

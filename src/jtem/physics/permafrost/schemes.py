@@ -1,5 +1,6 @@
 """Eight schemes behind one signature; a plan's word becomes one at the door."""
 
+import math
 from collections.abc import Callable
 from functools import partial
 from typing import Literal, NamedTuple
@@ -14,6 +15,7 @@ from jtem.physics.permafrost.stores import (
     nothing_above,
 )
 from jtem.physics.permafrost.thaw_ratio import (
+    RATIO,
     access_root_zone_concentration,
     access_rooting_share,
     begin_reservoir,
@@ -41,6 +43,8 @@ class PermafrostScheme(NamedTuple):
     """When the frozen store is filled: not at all, at the start of history, or after the years of the base active layer."""
     moves_water: bool = False
     """Whether soil water moves with the active layer."""
+    ratio_within: tuple[float, float] | None = None
+    """Bounds of the ratio of a year's matter to that of the year before, where matter follows it."""
     decomposes_layers: bool = False
     """Whether thawed layers decompose beside the active pool; they are empty until the base years."""
     root_zone_concentration: bool = False
@@ -60,12 +64,13 @@ THAW_RATIO = PermafrostScheme(
     layers=1,
     fills="start",
     moves_water=True,
+    ratio_within=RATIO,
 )
 THAW_RATIO_IRREVERSIBLE = THAW_RATIO._replace(
-    name="thaw_ratio_irreversible", expose=partial(expose_by_ratio, irreversible=True)
+    name="thaw_ratio_irreversible", expose=partial(expose_by_ratio, irreversible=True), ratio_within=(0.0, RATIO[1])
 )
 THAW_RATIO_INVENTORY = THAW_RATIO._replace(
-    name="thaw_ratio_inventory", expose=partial(expose_by_ratio, from_inventory=True)
+    name="thaw_ratio_inventory", expose=partial(expose_by_ratio, from_inventory=True), ratio_within=(RATIO[0], math.inf)
 )
 THAW_RATIO_CONCENTRATION = THAW_RATIO._replace(name="thaw_ratio_concentration", access=access_root_zone_concentration)
 LAYERED = PermafrostScheme(

@@ -19,6 +19,9 @@ from jtem.physics.permafrost.stores import (
     Thaw,
 )
 
+RATIO = (0.5, 2.0)
+"""Bounds of the ratio of a year's matter to that of the year before (docs/model.md#p3)."""
+
 
 def ratio_thaw(thaw: Thaw, p: PermafrostParameters) -> Float[Array, "*cells"]:
     """Active layer of ``thaw_ratio`` (m): between the fronts, from its floor to the bottom of the frozen store."""
@@ -29,7 +32,7 @@ def profile_ratio(
     reference: Float[Array, "*cells"], current: Float[Array, "*cells"], p: PermafrostParameters
 ) -> Float[Array, "*cells"]:
     """``r = F(ALT_i)/F(ALT_{i-1})`` within [0.5, 2] (Liu et al. 2022, Eq. 1-2; SOC_i = SOC_{i-1} r)."""
-    return safe.clip(profile_share(current, p) / profile_share(reference, p), 0.5, 2.0)
+    return safe.clip(profile_share(current, p) / profile_share(reference, p), *RATIO)
 
 
 def frozen_per_active(reference: Float[Array, "*cells"], p: PermafrostParameters) -> Float[Array, "*cells"]:
