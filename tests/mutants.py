@@ -97,6 +97,9 @@ TESTS = {
 }  # fmt: skip
 """Quick tests of a module, or of a folder; of any other, those of its name."""
 EQUIVALENT = {
+    "physics/radiation: hour_angle = (np.arange(1, 25) - 11)[None, None, :] * np.pi / 12": "the same 24 hours of a day",
+    "physics/permafrost/profile: amplitude, half_depth, falling = fitted_hyperbola(depth, np.cumsum(intervals, axis=1))": "1 "
+    "and -1 are the same axis of columns and intervals",
     "physics/soil_heat/solver: if swept != content.shape[0]:": "no more layers are swept than there are",
 }  # fmt: skip
 """Why a mutant changes no result, by "module: its changed line"."""

@@ -69,6 +69,9 @@ def test_d6_by_hand():
     close(mineralized(respiration=0.0), (0.0, 0.0, 0.0))
     close(mineralized(carbon=0.0, nitrogen=0.0, respiration=0.0), (0.0, 0.0, 0.0))
     close(mineralized(carbon=0.0, nitrogen=0.0)[1], 10 / 25)  # an empty pool has the ratio it is drawn to
+    close(mineralized(nitrogen=1e-12)[1], 10 / 25)  # so has one at the edge of being empty
+    close(mineralized(carbon=1e-9, nitrogen=2e-9)[1], 10 / 25)
+    close(mineralized(carbon=2e-9, nitrogen=2e-9)[1], 10.0)
 
 
 @given(nitrogen=st.floats(100, 2000), parameter=st.floats(0, 1), concentration=st.floats(0, 1))

@@ -147,10 +147,13 @@ def test_p7_a_hyperbola_is_found_again_and_layers_keep_the_stocks():
     close([found[:3].sum(), found[3:10].sum(), found[10:15].sum(), found[15:20].sum()], stocks)
     close(found[:3], stocks[0] / 3)
     close(found[20:].sum(), 40 * (6 / 6.7 - 3 / 3.7))
+    near = stocks * np.array([1.1, 0.9, 1.05, 0.95])  # near a hyperbola: what was observed stays, spread evenly
+    close(pf.layers_from_intervals(near[None])[0][:20], np.repeat(near / [3, 7, 5, 5], [3, 7, 5, 5]))
     uniform = pf.layers_from_intervals(np.array([[0.3, 0.7, 1.0, 9.0]]))[0]  # density rises: that of 2-3 m goes on
     close(uniform[20:], 9.0 * THICKNESS[20:])
     top, bottom = pf.layer_edges(a(0.0))
     close([top[0], bottom[-1], (bottom - top).sum()], [0.0, 6.0, 6.0])
+    assert [edge.shape for edge in pf.layer_edges(jnp.zeros(7))] == [(25, 1)] * 2
 
 
 def test_p7_without_observations_the_hyperbola_gives_all_layers():
