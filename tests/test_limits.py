@@ -40,7 +40,12 @@ def test_months_beyond_the_air_that_plants_feel():
     assert limits.of_climate(climate(air), cells)["air"].tolist() == [0, 3, 0]
     bright = dataclasses.replace(climate(air), shortwave_radiation=np.full((3, 2, 12), 0.7 * 500.0 / 2.06))
     bright.shortwave_radiation[1, 1, :5] = 0.8 * 500.0 / 2.06
-    assert limits.of_climate(bright, cells)["light"].tolist() == [0, 5, 0]
+    found = limits.of_climate(bright, cells)
+    assert found["light"].tolist() == [0, 5, 0] and found["dark"].tolist() == [0, 0, 0]
+    bright.shortwave_radiation[2, 0, :7] = 0.2 * 500.0 / 2.06
+    assert limits.of_climate(bright, cells)["dark"].tolist() == [0, 0, 7]
+    night = dataclasses.replace(cells, top_of_atmosphere=np.full((3, 12), 0.5))  # too little light to ask
+    assert limits.of_climate(bright, night)["dark"].tolist() == [0, 0, 0]
 
 
 def _thaw(depths):
@@ -133,7 +138,7 @@ def test_sentences_name_how_often_and_where():
     assert many[0].endswith("12, in 12 of 12 columns (0, 1, 2, 3, 4, 5, 6, 7, 8, 9, ...)")
     assert set(limits.SAID) == {
         "air", "ground", "jump", "bare", "light", "snow", "photosynthesis", "uptake", "decomposition", "immobilization", "roots",
-        "ratio", "maintenance",
+        "ratio", "maintenance", "dark",
     }  # fmt: skip
 
 

@@ -22,6 +22,10 @@ GROUND = 1e-4
 """Change of a soil layer (K) over the last year of the spin-up above which ground has not converged."""
 CLEAR = 0.761
 """Light over that at the top of the atmosphere beyond which no cloud is left (docs/model.md#r3), and some room."""
+OVERCAST = 0.25
+"""Light over that at the top of the atmosphere below which clouds are complete (docs/model.md#r3), and some room."""
+DUSK = 1.0
+"""Light at the top of the atmosphere (cal cm-2 d-1) above which it matters how much of it arrives."""
 JUMP = 1.0
 """Change of the active layer (m) from one year to the next that exposes or buries at once what years should."""
 BARE = 1.0
@@ -34,6 +38,7 @@ SAID = {
     "ratio": "years in which the active layer's part of the profile changes by more than a factor of two, and matter by two",
     "bare": "stages at whose end the vegetation is dead (less than 1 gC m-2)",
     "light": "months brighter than under a cloudless sky, of which plants feel that",
+    "dark": "months darker than under full clouds, of which plants feel that",
     "snow": "stages at whose end more than 3000 mm of snow lie, which insulate as 3000 mm do",
     "maintenance": "maintenance respiration that its bounds hold somewhere between -40 and 40 degC, from parameters",
     "photosynthesis": "maximum photosynthesis below zero, from parameters and texture",
@@ -49,13 +54,17 @@ Counts = dict[str, np.ndarray]
 
 
 def of_climate(climate: Climate, cells: Cell) -> Counts:
-    """Months of a stage (fields (column, year, 12), host) beyond :data:`AIR`, or brighter than :data:`CLEAR`."""
+    """Months of a stage (fields (column, year, 12), host) beyond :data:`AIR`, brighter than :data:`CLEAR` or darker than
+    :data:`OVERCAST`.
+    """
     air, light = climate.air_temperature, climate.shortwave_radiation
     low, high = AIR
-    most = CLEAR * np.asarray(cells.top_of_atmosphere)[:, None] / WATTS_TO_TEM_RADIATION
+    top = np.asarray(cells.top_of_atmosphere)[:, None]
+    above = top / WATTS_TO_TEM_RADIATION
     return {
         "air": ((air < low) | (air > high)).sum(axis=(1, 2)),
-        "light": (light > np.maximum(most, 1e-6)).sum(axis=(1, 2)),
+        "light": (light > np.maximum(CLEAR * above, 1e-6)).sum(axis=(1, 2)),
+        "dark": ((light < OVERCAST * above) & (top > DUSK)).sum(axis=(1, 2)),
     }
 
 
