@@ -123,7 +123,14 @@ def test_w6_w7_w8_by_hand():
 
 @pytest.mark.parametrize(
     ("now", "before", "earlier", "elevation", "share"),
-    [(-2, 5, 5, 100, 0), (1, -2, -2, 900, 0.1), (1, 1, -2, 100, 0.5), (1, 1, -2, 501, 0.25), (1, 1, 1, 900, 0.5)],
+    [
+        (-2, 5, 5, 100, 0),
+        (1, -2, -2, 900, 0.1),
+        (1, 1, -2, 100, 0.5),
+        (1, 1, -2, 500, 0.5),
+        (1, 1, -2, 501, 0.25),
+        (1, 1, 1, 900, 0.5),
+    ],
 )
 def test_w7_share_of_the_snow_that_runs_off(now, before, earlier, elevation, share):
     close(water.snow_runoff_share(a(now), a(before), a(earlier), a(elevation), P), share)
