@@ -222,7 +222,10 @@ def differing(folder, other):
 @pytest.mark.parametrize("method", ["repeat", "equilibrium"])
 def test_a_run_goes_on_from_its_states(method, folder):
     """All options, history, scenario and factorial: from the state of the spin-up, and from that of history."""
-    text = PLAN.replace('"repeat"', f'"{method}"')
+    text = PLAN
+    if method == "equilibrium":  # which there is none of where nitrogen comes in and none leaves
+        text = PLAN.replace('"repeat"', '"equilibrium"').replace('nitrogen_deposition = "deposition.csv"\n', "").replace(
+            'nitrogen = "open"\n', "").replace("deep_nitrogen_losses = true\n", "")  # fmt: skip
     (folder / "plan.toml").write_text(text)
     command("run", "plan.toml", "--data", ".", "--out", "whole")
     for stage, files in (("spinup", 15), ("historical", 12)):
