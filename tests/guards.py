@@ -112,6 +112,7 @@ def _recorded(acted: Acted) -> dict[str, Callable[..., Any]]:
     import jax
     import jax.numpy as jnp
     import numpy as np
+    from jax.core import Tracer
 
     from jtem.numerics import safe
 
@@ -156,7 +157,7 @@ def _recorded(acted: Acted) -> dict[str, Callable[..., Any]]:
 
         def function(*arguments: Any, **named: Any) -> Any:
             value, place = plain(*arguments, **named), caller()
-            if place is None or not isinstance(value, jax.core.Tracer):
+            if place is None or not isinstance(value, Tracer):
                 return value
             given = [jnp.asarray(x) for x in arguments]
             return counting(place, value, *tests[name](*given, **named))

@@ -248,7 +248,7 @@ def main() -> int:
                 print(f"{module}: {key} take {plain[key]:.1f} s", flush=True)
             operator = get_operator(one.operator_name)(**(one.operator_args or {}))
             with use_mutation(one.module_path, operator, one.occurrence) as (before, after):
-                line = changed_line(before, after)
+                line = changed_line(before, after or before)
                 reason = EQUIVALENT.get(f"{module}: {line}")
                 end, seconds = ("equivalent", 0.0) if reason else tested(folder, files, 4 * plain[key] + 10.0)
             survived, same = survived + (end == "survived"), same + (end == "equivalent")

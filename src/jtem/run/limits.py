@@ -119,11 +119,11 @@ def of_columns(parameters: step.Parameters, cells: Cell) -> Counts:
 
 def _maintenance_is_held(p: respiration.RespirationParameters) -> np.ndarray:
     """Of each row of parameters whether a bound of docs/model.md#a1 acts at any temperature that plants feel."""
-    p = jax.tree.map(np.asarray, p)
     t = np.linspace(*AIR, 161)[:, None]
-    q10 = p.q10_constant + t * (p.q10_linear + t * (p.q10_quadratic + t * p.q10_cubic))
-    rate = np.exp(p.maintenance_intercept) * np.maximum(q10, 0.5) ** (0.1 * t)
-    return ((q10 < 0.5) | (rate > respiration.LARGEST_MAINTENANCE)).any(axis=0)
+    rising = np.asarray(p.q10_quadratic) + t * np.asarray(p.q10_cubic)
+    q10 = np.asarray(p.q10_constant) + t * (np.asarray(p.q10_linear) + t * rising)
+    rate = np.exp(np.asarray(p.maintenance_intercept)) * np.maximum(q10, 0.5) ** (0.1 * t)
+    return np.any((q10 < 0.5) | (rate > respiration.LARGEST_MAINTENANCE), axis=0)
 
 
 @jax.jit
