@@ -149,6 +149,9 @@ def test_every_bound_of_the_physics_is_in_the_table_with_its_kind():
     counted = {line["why"] for line in table if line["kind"] == "counted"}
     assert counted <= set(limits.SAID)
     assert all(line["why"] for line in table)
+    page = (guards.ROOT / "docs" / "limits.md").read_text()
+    for kind in guards.KINDS:
+        assert f"| {kind} | {sum(line['kind'] == kind for line in table)} |" in page, kind
 
 
 def test_files_say_which_limits_acted(tmp_path, monkeypatch, capsys):
