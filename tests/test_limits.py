@@ -44,8 +44,10 @@ def test_months_beyond_the_air_that_plants_feel():
     assert found["light"].tolist() == [0, 5, 0] and found["dark"].tolist() == [0, 0, 0]
     bright.shortwave_radiation[2, 0, :7] = 0.2 * 500.0 / 2.06
     assert limits.of_climate(bright, cells)["dark"].tolist() == [0, 0, 7]
-    night = dataclasses.replace(cells, top_of_atmosphere=np.full((3, 12), 0.5))  # too little light to ask
+    night = dataclasses.replace(cells, top_of_atmosphere=np.full((3, 12), 74.0))  # too little light to ask
+    bright.shortwave_radiation[:] = 0.2 * 74.0 / 2.06
     assert limits.of_climate(bright, night)["dark"].tolist() == [0, 0, 0]
+    assert limits.of_climate(bright, cells)["dark"].tolist() == [24, 24, 24]
 
 
 def _thaw(depths):

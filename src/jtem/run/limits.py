@@ -24,8 +24,9 @@ CLEAR = 0.761
 """Light over that at the top of the atmosphere beyond which no cloud is left (docs/model.md#r3), and some room."""
 OVERCAST = 0.25
 """Light over that at the top of the atmosphere below which clouds are complete (docs/model.md#r3), and some room."""
-DUSK = 1.0
-"""Light at the top of the atmosphere (cal cm-2 d-1) above which it matters how much of it arrives."""
+DUSK = 75.0
+"""Light at the top of the atmosphere (cal cm-2 d-1) above which it matters how much arrives (k_i of docs/model.md#g4); a low sun
+under clouds has less than :data:`OVERCAST` of it in many a winter."""
 JUMP = 1.0
 """Change of the active layer (m) from one year to the next that exposes or buries at once what years should."""
 BARE = 1.0
