@@ -27,7 +27,6 @@ ROOMS = ("physics", "step", "numerics")
 BOUNDS = {"maximum", "minimum", "clip", "smooth_unit", "divide"}
 LIBRARIES = {"safe", "np", "jnp"}
 KINDS = ("equation", "stock", "denominator", "rounding", "geometry", "edge", "counted", "limit", "search")
-FIELDS = ("where", "bound", "kind", "why")
 
 PLANS = {
     "liu2024": ("liu2024/embedded.toml", "", 'name = "ssp585"\nclimate = "ssp585"\nfirst = 2016\nlast = 2100\n'),
@@ -45,11 +44,11 @@ STRIDE = 3
 
 @dataclass(frozen=True)
 class Guard:
-    """A bound in the code: ``where`` (file and function), its text, and its place in the file."""
+    """A bound in the code: ``where`` (file and function), its text, and line and column where it stands."""
 
     where: str
     bound: str
-    place: tuple[int, int, int]
+    place: tuple[int, int]
 
     @property
     def key(self) -> tuple[str, str]:
@@ -72,8 +71,8 @@ def _within(node: ast.AST, file: str, function: str) -> Iterator[Guard]:
         named = isinstance(child, ast.FunctionDef | ast.ClassDef)
         name = ".".join(filter(None, (function, child.name))) if named else function
         if _is_bound(child):
-            assert isinstance(child, ast.Call) and child.end_lineno is not None
-            yield Guard(f"{file}:{name}", ast.unparse(child), (child.lineno, child.end_lineno, child.col_offset))
+            assert isinstance(child, ast.Call)
+            yield Guard(f"{file}:{name}", ast.unparse(child), (child.lineno, child.col_offset))
         yield from _within(child, file, name)
 
 
@@ -195,13 +194,11 @@ def measure() -> Acted:
 
 def report(acted: Acted) -> Iterator[str]:
     """A line for every bound that was evaluated and acted, and for those never evaluated."""
-    kinds = {(line["where"], line["bound"]): line["kind"] for line in in_table()} if FILE.exists() else {}
+    kinds = {(line["where"], line["bound"]): line["kind"] for line in in_table()}
     for guard in in_code():
         file = guard.where.split(":")[0]
-        first, second = 0.0, 0.0
-        evaluations, low, high = acted.get((file, guard.place[0], guard.place[2]), (0.0, 0.0, 0.0))
-        if evaluations:
-            first, second = low / evaluations, high / evaluations
+        evaluations, *acts = acted.get((file, *guard.place), (0.0, 0.0, 0.0))
+        first, second = (count / max(evaluations, 1.0) for count in acts)
         yield f"{kinds.get(guard.key, '?'):12s} {evaluations:9.3g} {first:9.3g} {second:9.3g}  {guard.where}  {guard.bound}"
 
 

@@ -5,6 +5,8 @@ import os
 import subprocess
 import sys
 import time
+import types
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -19,7 +21,7 @@ from jtem.commands.main import main
 from jtem.errors import InputError
 from jtem.files import output_folder
 from jtem.physics import permafrost, soil_heat
-from jtem.run import batch, limits
+from jtem.run import batch, chunk, limits
 from jtem.run.work import Work
 from jtem.state import Cell, Climate
 from sites import TABLE, TOOLIK, make, parameter_tree
@@ -54,16 +56,12 @@ def _thaw(depths):
     return permafrost.Thaw(np.asarray(depths), np.asarray(depths))
 
 
-def _two_rows():
-    return jax.tree.map(lambda leaf: np.asarray(leaf)[[0, 0]], parameter_tree().permafrost)
-
-
 def test_jumps_of_the_active_layer_where_carbon_is_frozen():
-    depths, rows = _thaw([[0.5, 0.6, 1.7, 0.5], [0.5, 1.4, 2.3, 3.2]]), _two_rows()
+    depths, rows = _thaw([[0.5, 0.6, 1.7, 0.5], [0.5, 1.4, 2.3, 3.2]]), (parameter_tree(), np.array([0, 0]))
     layered = step.Design(permafrost=permafrost.LAYERED)
-    found = limits.of_thaw(depths, layered, rows)
+    found = limits.of_thaw(depths, layered, *rows)
     assert {name: counts.tolist() for name, counts in found.items()} == {"jump": [2, 0]}
-    assert limits.of_thaw(depths, step.Design(permafrost=permafrost.NONE), rows) == {}
+    assert limits.of_thaw(depths, step.Design(permafrost=permafrost.NONE), *rows) == {}
 
 
 @pytest.mark.parametrize(
@@ -77,8 +75,24 @@ def test_jumps_of_the_active_layer_where_carbon_is_frozen():
 )
 def test_years_whose_ratio_of_active_layers_is_held(scheme, held):
     depths = _thaw([[0.5, 0.55, 0.5, 0.5], [0.1, 0.9, 0.1, 0.11]])
-    found = limits.of_thaw(depths, step.Design(permafrost=permafrost.SCHEMES[scheme]), _two_rows())
+    design = step.Design(permafrost=permafrost.SCHEMES[scheme])
+    found = limits.of_thaw(depths, design, parameter_tree(), np.array([0, 0]))
     assert found["ratio"].tolist() == held
+
+
+def test_a_jump_from_the_year_before_a_stage_counts_where_that_year_is_known():
+    end_of: Any = chunk._End
+    whole: Any = object.__new__(chunk.Chunk)  # of two columns, one of them padding
+    whole.count, whole.columns = 1, slice(0, 1)
+    whole.e = types.SimpleNamespace(
+        design=step.Design(permafrost=permafrost.LAYERED),
+        parameters=parameter_tree(),
+        columns=types.SimpleNamespace(community=np.array([0])),
+    )
+    years = np.array([[2.0, 2.1, 3.2], [2.0, 2.0, 2.0]])
+    end = end_of(None, None, (years, years))
+    for before, jumps in ((None, 1), (_thaw([0.5, 9.0]), 2), (_thaw([1.5, 9.0]), 1)):
+        assert whole._thaw_limits(end_of(None, before), end)["jump"].tolist() == [jumps]
 
 
 def _moved(tree, branch, *names):

@@ -235,8 +235,7 @@ class Chunk:
         parts = [[*one, values] for one, values in zip(last, end.series, strict=True)]
         thaw = Thaw(*(np.concatenate([values[: self.count] for values in part], axis=1) for part in parts))
         rows = np.asarray(self.e.columns.community)[self.columns]
-        p = jax.tree.map(lambda leaf: np.asarray(leaf)[rows], self.e.parameters.permafrost)
-        return limits.of_thaw(thaw, self.e.design, p)
+        return limits.of_thaw(thaw, self.e.design, self.e.parameters, rows)
 
     def _filled(self, end: _End, leg: Leg | None = None) -> _End:
         """Frozen stores filled from the thaw of the year before, or from the mean of a leg's base years."""
@@ -293,8 +292,7 @@ class Chunk:
         for first in range(0, length, self.block):
             span = np.arange(first, first + self.block)
             index = span % given if cyclic else np.minimum(span, length - 1)
-            active = batch.place_whole(span < length, self.devices)
-            yield _Block(first, int((span < length).sum()), active, index)
+            yield _Block(first, int((span < length).sum()), span < length, index)
 
     def hand_over(self, stage: Stage, block: _Block, host: years.Outputs, cyclic: bool) -> None:
         """Check a block of one stage and give it to the sink."""
@@ -351,7 +349,7 @@ class _Block(NamedTuple):
 
     first: int
     live: int
-    active: np.ndarray | Array
+    active: np.ndarray
     index: np.ndarray
 
 
@@ -383,16 +381,6 @@ class _Passes:
         self.wet = dict.fromkeys(self.water_of, begin.state.water)
         self.carbon = [begin.state.carbon] * len(stages)
         self.recent: dict[Hashable, list[tuple[np.ndarray, ...]]] = {key: [] for key in self.heat_of}
-        self.controls = [batch.place_whole(stage.controls(chunk.block), chunk.devices) for stage in stages]
-        self.together: dict[tuple[int, ...], years.Controls] = {}
-
-    def _controls(self, rows: tuple[int, ...]) -> years.Controls:
-        """Controls of some stages together, placed once."""
-        if rows not in self.together:
-            each = [self.stages[k].controls(self.chunk.block) for k in rows]
-            stacked = jax.tree.map(lambda *leaves: np.stack(leaves), *each)
-            self.together[rows] = batch.place_whole(stacked, self.chunk.devices)
-        return self.together[rows]
 
     def run(self) -> dict[str, _End]:
         """All years; the end of every stage."""
@@ -431,7 +419,7 @@ class _Passes:
                 program,
                 chunk.parameters,
                 block.active,
-                self.controls[k],
+                stage.controls(chunk.block),
                 self.wet[key],
                 climates[k],
                 heat[stage.thaw],
@@ -445,11 +433,12 @@ class _Passes:
         chunk = self.chunk
         filled = [*rows, *[rows[-1]] * (chunk.runs - len(rows))]
         stages = [self.stages[k] for k in filled]
+        switches = [s.controls(chunk.block) for s in stages]
         states, outputs = chunk.work.call(
             batch.carbon_program(chunk.e.design, chunk.selection, chunk.devices, chunk.runs),
             chunk.parameters,
             block.active,
-            self._controls(tuple(filled)),
+            jax.tree.map(lambda *leaves: np.stack(leaves), *switches),
             tuple(self.carbon[k] for k in filled),
             tuple(drivers[self.treatments[k]] for k in filled),
             chunk.place(np.stack([self.co2[k][:, block.index] for k in filled], axis=1)),

@@ -69,20 +69,20 @@ def of_climate(climate: Climate, cells: Cell) -> Counts:
     }
 
 
-def of_thaw(thaw: permafrost.Thaw, design: step.Design, p: permafrost.PermafrostParameters) -> Counts:
+def of_thaw(thaw: permafrost.Thaw, design: step.Design, parameters: step.Parameters, rows: np.ndarray) -> Counts:
     """Years of an exposing stage in which the active layer jumps, or its ratio is held (docs/model.md#p3).
 
-    ``thaw``: of the year before, where it is known, and of the stage's years (column, year; m); ``p``: rows of the columns.
+    ``thaw``: of the year before, where it is known, and of the stage's years (column, year; m); ``rows``: the columns'
+    communities.
     """
     if design.permafrost is permafrost.NONE:
         return {}
     counts = {"jump": (np.abs(np.diff(np.asarray(thaw.active_layer_thickness), axis=1)) > JUMP).sum(axis=1)}
     if design.permafrost.ratio_within is not None:
         low, high = design.permafrost.ratio_within
-        share = np.asarray(_shares(*jax.tree.map(np.asarray, (thaw, p))))
-        share = (
-            share if low > 0.0 else np.maximum.accumulate(share, axis=1)
-        )  # what only grows follows the running maximum
+        share = np.asarray(_shares(thaw, jax.tree.map(lambda leaf: np.asarray(leaf)[rows], parameters.permafrost)))
+        if low == 0.0:  # what only grows follows the running maximum
+            share = np.maximum.accumulate(share, axis=1)
         ratio = share[:, 1:] / share[:, :-1]
         counts["ratio"] = ((ratio < low) | (ratio > high)).sum(axis=1)
     return counts
