@@ -532,3 +532,7 @@ def test_a_spin_up_without_balance_says_what_to_do(method, code, plan, tmp_path,
     drift = {"carbon": np.array([3.0])}
     assert 'set method = "equilibrium"' in spin_up_text(SpinUpReport(drift, np.array([False]), 5))
     assert "warning" not in spin_up_text(SpinUpReport(drift, np.array([True]), 5))
+    gains = {"nitrogen_input_minus_loss": np.array([0.3, 0.4])}
+    assert "more nitrogen comes in than leaves" in spin_up_text(SpinUpReport(gains, np.array([False, False]), 5))
+    gains = {"nitrogen_input_minus_loss": np.array([0.3, -0.4])}
+    assert "more nitrogen" not in spin_up_text(SpinUpReport(gains, np.array([False, False]), 5))

@@ -281,6 +281,12 @@ def spin_up_text(report: SpinUpReport | None) -> str:
         lines.append(
             f"warning: no column is in balance, so that later years show the spin-up's drift beside their own change; {remedy}"
         )
+        if np.all(np.asarray(report.drift.get("nitrogen_input_minus_loss", 0.0)) > CLOSURE_TOLERANCE["nitrogen"]):
+            lines.append(
+                "warning: more nitrogen comes in than leaves, in every column; where none can leave (nitrogen.loss_rate, "
+                "nitrogen.mobile_share and nitrogen.gaseous_share are 0) no number of years ends that: set one of them, or "
+                'nitrogen = "closed" in [model]'
+            )
     return "\n".join(lines)
 
 
