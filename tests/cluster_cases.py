@@ -8,8 +8,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from jtem.cluster import driver
 from jtem.cluster.places import connected
 from jtem.commands.main import main
+from jtem.errors import InputError
 
 distributed = pytest.importorskip("distributed", reason="needs the extra 'distributed' (Dask)")
 
@@ -149,6 +151,58 @@ def test_a_model_and_an_ensemble_run_on_workers(plan, client):
         np.testing.assert_allclose(b.stages["historical"]["annual"][name], one, rtol=1e-6, err_msg=name)
     with pytest.raises(jtem.InputError, match="give a distributed"):
         model.run(client="tcp://127.0.0.1:8786")  # pyright: ignore
+
+
+def _half(number: int) -> float:
+    if number == 7:
+        raise InputError("seven is no number")
+    return number / 2
+
+
+def test_functions_are_called_on_workers_in_order(client):
+    """Also more of them than wait at once; what one raises is raised here, and nothing is left behind."""
+    with driver.spread(client, 2) as calls:
+        assert list(calls(_half, ((n,) for n in range(6)))) == [n / 2 for n in range(6)]
+        assert list(calls(lambda a, b: a - b, [(3, 1)])) == [2] and list(calls(_half, [])) == []
+        with pytest.raises(InputError, match="seven is no number"):
+            list(calls(_half, ((n,) for n in range(5, 12))))
+    left = client.run(lambda dask_worker: [name for name in dask_worker.plugins if name.startswith("jtem-")])
+    assert list(left.values()) == [[], []]
+
+
+SENSITIVITY = """
+[[scenario]]
+name = "ssp126"
+climate = "ssp126"
+first = 2015
+last = 2016
+[sensitivity]
+methods = METHODS
+directions = ["warming", "litter.carbon_rate"]
+parameters = ["litter.carbon_rate", "decomposition.temperature_sensitivity"]
+trajectories = 2
+chunk_columns = 8
+[sensitivity.quantities]
+carbon = "change cSoil 2011-2016"
+"""
+
+
+@pytest.mark.parametrize(
+    "methods",
+    [["morris"], pytest.param(["adjoint", "tangent"], marks=pytest.mark.slow)],
+    ids=["ensemble", "derivatives"],
+)
+def test_a_sensitivity_on_workers_is_bitwise_that_of_one_process(methods, plan, client, capsys):
+    text = TINY.replace("first = 2000\nlast = 2003", "first = 2011\nlast = 2014")
+    (plan.parent / "sens.toml").write_text(text + SENSITIVITY.replace("METHODS", str(methods)))
+    assert main(["sensitivity", "sens.toml", "--out", "here", "--no-figures"]) == 0
+    capsys.readouterr()
+    place = ["--dask", client.scheduler.address]
+    assert main(["sensitivity", "sens.toml", "--out", "there", "--no-figures", *place]) == 0
+    assert "2 workers; " in capsys.readouterr().err
+    assert same_files(plan.parent / "here", plan.parent / "there") == len(methods)
+    assert main(["sensitivity", "sens.toml", "--out", "new", "--dask", "nonsense://x"]) == 2
+    assert "give local, a scheduler's address" in capsys.readouterr().err and not (plan.parent / "new").exists()
 
 
 def test_results_and_unfinished_work_in_an_object_store(plan, client, capsys):

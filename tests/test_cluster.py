@@ -1,5 +1,6 @@
 """Chunks of columns as tasks of Dask: bitwise a plain run, whoever did which part of it."""
 
+import csv
 import os
 import subprocess
 import sys
@@ -8,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from calibration_twins import carbon_twin
 from cluster_cases import TINY, plan, same_files
 from jtem.cluster import places
 from jtem.commands.main import main
@@ -87,3 +89,19 @@ def test_processes_give_bitwise_the_files_of_one(workers, plan):
         command = [sys.executable, "-m", "jtem", "run", str(plan), "--out", out, *more]
         subprocess.run(command, env=ENVIRONMENT, check=True, timeout=900)
     assert same_files(plan.parent / "plain", plan.parent / "many") == 4
+
+
+@pytest.mark.slow
+def test_a_calibration_on_workers_ends_where_one_process_does(tmp_path):
+    """Each group of sites is a batch of its own: misfits and parameters to rounding."""
+    _, twin, _ = carbon_twin(tmp_path)
+    twin.write_text(twin.read_text().replace("iterations = 40", "iterations = 3"))
+    found = {}
+    for out, more in (("here", []), ("there", ["--dask", "local", "--workers", "2"])):
+        command = [sys.executable, "-m", "jtem", "calibrate", str(twin), "--out", str(tmp_path / out), *more]
+        done = subprocess.run(command, env=ENVIRONMENT, check=True, timeout=1200, capture_output=True, text=True)
+        assert ("2 workers; " in done.stderr) == bool(more)
+        with (tmp_path / out / "parameters.csv").open() as file:
+            found[out] = [float(row["value"]) for row in csv.DictReader(file)]
+    assert len(found["here"]) > 4
+    np.testing.assert_allclose(found["there"], found["here"], rtol=1e-6)

@@ -53,7 +53,8 @@ def reverse(scheme):
     return np.moveaxis(np.asarray(pulled(vectors)), 0, 1)
 
 
-SCHEMES = [pytest.param(s, marks=pytest.mark.slow) if s == "layered_concentration" else s for s in CASES]
+ON_DEMAND = ("tem6", "layered_concentration")
+SCHEMES = [pytest.param(s, marks=pytest.mark.slow) if s in ON_DEMAND else s for s in CASES]
 
 
 @pytest.fixture(scope="module", params=SCHEMES)
@@ -142,13 +143,13 @@ def forward_equals_reverse(d):
 def test_no_parameter_is_dead():
     """Every trainable parameter moves an output in at least one scheme; those of options of soil heat are tried there.
 
-    By derivatives where these are compiled anyway; with all options by runs, whose derivatives ``-m slow`` compares with them.
+    By derivatives where these are compiled anyway; else by runs, whose derivatives ``-m slow`` compares with them.
     """
     alive = {f"soil_thermal.{name}" for name in (*OF_GROUND_OPTIONS, *OF_SURFACE)}
     alive |= {name for name in TABLE.entries if name.startswith("soil_column.")}  # physics/test_soil_columns.py
     for scheme in CASES:
         names, arguments = inputs(scheme)
-        by_runs = scheme == "layered_concentration"
+        by_runs = scheme in ON_DEMAND
         found = central_differences(jax.jit(program(scheme)), arguments, 1e-2) if by_runs else reverse(scheme)
         moved = np.abs(found).max(axis=(0, 1)) > 0
         alive |= {name.split("[")[0] for name, moves in zip(names, moved, strict=True) if moves}

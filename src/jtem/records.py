@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
@@ -17,6 +17,8 @@ Attributes = Mapping[str, Any]
 """What a file says of itself or of a variable: texts, numbers, arrays by name."""
 Named = dict[str, Any]
 """Values by name: a row of a table, the variables of a dataset before they are one."""
+Spread = Callable[[Callable[..., Any], Iterable[tuple[Any, ...]]], Iterable[Any]]
+"""Calls a function with each tuple of arguments, results in that order: ``itertools.starmap`` here, or on workers."""
 
 
 @dataclass(frozen=True)

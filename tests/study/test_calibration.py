@@ -67,6 +67,35 @@ def test_sites_have_their_own_columns_only(carbon):
         assert np.all(column[~own] == 0) and np.any(column[own] != 0)
 
 
+def test_groups_of_sites_are_put_together_as_one_batch_is(carbon):
+    """Whatever the model says of each site, here its numbers in all shapes; groups of one size, the last one padded."""
+
+    def said(which, setting, local, site, *heat):
+        assert setting is model.setting and which in ("values", "jacobian", "heat") and len(heat) == (which != "heat")
+        sizes.append(local.shape[-2])
+        co2 = np.asarray(site.history.co2)[:, 0]
+        if which == "heat":
+            return misfit.Heat(*[co2 * local.sum(axis=-1)] * len(misfit.Heat._fields))
+        out = heat[0][0][:, None] + local.sum(axis=-1)[..., None] * np.asarray(site.begin)
+        code = np.broadcast_to(co2, local.shape[:-1])
+        return (out, code) if which == "values" else (out, code, out[..., None] * local[:, :, None])
+
+    def spread(function, tasks):
+        assert function is misfit.called
+        return [said(*task) for task in tasks]
+
+    found = []
+    for workers in (1, 2, 7):
+        model, sizes = Misfit(carbon[0].problem), []
+        model.share_out(spread, workers)
+        values = np.stack([model.start_values, 1.01 * model.start_values])
+        found.append((*model.sensitivity(values), model.codes(values), *model.simulate(values[0])))
+        assert set(sizes) == {len(SITES) if workers == 1 else 1} and len(sizes) == 3 * min(workers, len(SITES))
+    for other in found[1:]:
+        for one, same in zip(found[0], other, strict=True):
+            np.testing.assert_array_equal(one, same)
+
+
 def test_twin_is_recovered_by_the_command(carbon, capsys):
     prepared, plan, folder = carbon
     out = folder / "out"

@@ -5,13 +5,15 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import functools
+import itertools
 import time
 import uuid
-from collections.abc import Callable, Iterator, Sequence
-from typing import TYPE_CHECKING
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import TYPE_CHECKING, Any
 
 from jtem.errors import InputError
-from jtem.records import Sink
+from jtem.records import Sink, Spread
 from jtem.run import Experiment, Progress, Summary, chunks, course, together
 
 if TYPE_CHECKING:
@@ -91,14 +93,7 @@ def run_chunks(
 
     from jtem.cluster.worker import ChunkWork, run_chunk
 
-    threads: dict[str, int] = client.nthreads()  # pyright: ignore[reportAssignmentType] (a coroutine of asynchronous clients only)
-    wide = [address for address, n in threads.items() if n > 1]
-    if wide:
-        raise InputError(
-            f"worker {wide[0]} takes several tasks at a time; start workers with --nthreads 1, as a task uses all cores of its "
-            "worker"
-        )
-    name = f"jtem-{uuid.uuid4().hex[:12]}"
+    name = new_name(client)
     work = ChunkWork(name, experiment, store, share)
     try:
         client.subscribe_topic(name, meter.told)
@@ -119,6 +114,63 @@ def run_chunks(
         client.unregister_worker_plugin(name)
     except (CancelledError, ClosedClientError, OSError) as error:
         raise Lost(str(error) or type(error).__name__) from error
+
+
+def new_name(client: Client) -> str:
+    """A name for what is registered at the workers; raises ``InputError`` for workers that take several tasks at a time."""
+    threads: dict[str, int] = client.nthreads()  # pyright: ignore[reportAssignmentType] (a coroutine of asynchronous clients only)
+    wide = [address for address, n in threads.items() if n > 1]
+    if wide:
+        raise InputError(
+            f"worker {wide[0]} takes several tasks at a time; start workers with --nthreads 1, as a task uses all cores of its "
+            "worker"
+        )
+    return f"jtem-{uuid.uuid4().hex[:12]}"
+
+
+AHEAD = 2
+"""Tasks of a :func:`spread` that wait for each worker: their arguments lie in this process until they are done."""
+
+
+@contextlib.contextmanager
+def spread(client: Client, workers: int, share: int = 0) -> Iterator[Spread]:
+    """Functions called on the workers of ``client``, with as many JAX devices as here, results in order: a task for each tuple of
+    arguments, tried again where its worker is lost.
+
+    ``workers``: how many there will be. ``share``: see :class:`jtem.cluster.worker.Ready`. The calls raise what the function
+    raises, and :class:`Lost`.
+    """
+    import cloudpickle
+    import jax
+    from distributed import CancelledError
+    from distributed.client import ClosedClientError
+
+    from jtem.cluster.worker import Ready, call
+
+    name = new_name(client)
+    client.register_plugin(Ready(name, [jax.local_device_count()], share, gradients=True), name=name)
+
+    def calls(function: Callable[..., Any], tasks: Iterable[tuple[Any, ...]]) -> Iterator[Any]:
+        waiting, source, begun = deque(), iter(tasks), itertools.count()
+        try:
+            while True:
+                there = max(workers, len(client.nthreads()))  # pyright: ignore[reportArgumentType]
+                for arguments in itertools.islice(source, max(AHEAD * there - len(waiting), 0)):
+                    task, key = cloudpickle.dumps((function, arguments)), f"{name}-{uuid.uuid4().hex[:8]}-{next(begun)}"
+                    waiting.append(client.submit(call, name, task, key=key, retries=RETRIES, pure=False))
+                if not waiting:
+                    return
+                yield waiting.popleft().result()
+        except (CancelledError, ClosedClientError, OSError) as error:
+            raise Lost(str(error) or type(error).__name__) from error
+        finally:
+            client.cancel(list(waiting))
+
+    try:
+        yield calls
+    finally:
+        with contextlib.suppress(CancelledError, ClosedClientError, OSError):
+            client.unregister_worker_plugin(name)
 
 
 def run_in_workers(client: Client) -> Callable[[Experiment, Sink, Report | None], Summary]:

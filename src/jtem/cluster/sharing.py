@@ -2,19 +2,51 @@
 
 from __future__ import annotations
 
+import contextlib
+import itertools
 import logging
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 from jtem import run as work
 from jtem.cluster import driver, places
 from jtem.errors import InputError
-from jtem.records import Grid
+from jtem.records import Grid, Spread
 from jtem.run import Experiment
 from jtem.writers.checkpoint import ChunkStore
 
 PATIENCE = 600.0
 """Seconds to wait for a scheduler that was lost: whoever started it may start it again."""
+
+
+def quiet() -> None:
+    """What Dask logs of lost workers and schedulers is said here in words."""
+    for name in ("distributed", "distributed.client"):
+        logging.getLogger(name).setLevel(logging.CRITICAL)
+
+
+@contextlib.contextmanager
+def spread(place: str, workers: int, say: Callable[[str], None]) -> Iterator[tuple[Spread, int]]:
+    """What calls the tasks of a study, and among how many workers: here where ``place`` is "", else on those at ``place``.
+
+    ``say`` takes lines for people. Raises ``InputError``, also where the scheduler is lost on the way.
+    """
+    if not place:
+        yield itertools.starmap, 1
+        return
+    quiet()
+    with driver.needed(), contextlib.ExitStack() as stack:
+        try:
+            client, share = stack.enter_context(places.connected(place, workers))
+        except OSError as error:
+            raise InputError(f"--dask {place}: no scheduler answers ({error}); correct the address") from None
+        asked = len(getattr(client.cluster, "worker_spec", ()))  # of which some may not have come yet
+        count = max(workers, asked, len(client.nthreads()), 1)  # pyright: ignore[reportArgumentType]
+        say(f"{count} workers; {client.dashboard_link or client.scheduler}")
+        try:
+            yield stack.enter_context(driver.spread(client, count, share)), count
+        except driver.Lost as error:
+            raise InputError(f"--dask {place}: the scheduler is gone ({error}); start again") from None
 
 
 def share_out(
@@ -31,6 +63,7 @@ def share_out(
     ``say`` takes lines for people.
     A scheduler elsewhere that goes away is waited for, and what is not finished is handed out again. Raises ``InputError``.
     """
+    quiet()
     every, units = work.chunks(experiment), work.units(experiment)
 
     def left() -> list[int]:
@@ -39,8 +72,6 @@ def share_out(
 
     numbers, seen = left(), 0.0  # when a scheduler answered last
     meter, ended = driver.Meter(experiment, numbers, progress), driver.Ended()
-    for name in ("distributed", "distributed.client"):  # what matters is said below
-        logging.getLogger(name).setLevel(logging.CRITICAL)
     with driver.needed():
         while numbers:
             try:

@@ -6,7 +6,8 @@ import contextlib
 import importlib.metadata
 import os
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any
 
 import cloudpickle
 import jax
@@ -25,33 +26,70 @@ Part = tuple[Summary, Memory | None]
 """What a task returns: what happened and, where there is no store, the results."""
 
 
-class ChunkWork(WorkerPlugin):
-    """An experiment on a worker. Every worker gets one when it joins; :func:`run_chunk` is the task that uses it.
+class Ready(WorkerPlugin):
+    """Starts JAX on a worker as the numbers need it; every worker gets one when it joins.
 
-    ``store``: where results go and what remembers them; None: tasks return results. ``share``: number of workers that share
-    out this machine's cores, by their number (0: a worker has the cores that it may use already). The numbers are bitwise those
-    of this process: a worker takes as many JAX devices as it has cores, or the next number that has the same layout.
+    ``fitting``: numbers of JAX devices that give the numbers of this process. ``share``: number of workers that share out this
+    machine's cores, by their number (0: a worker has the cores that it may use already).
     """
 
-    def __init__(self, name: str, experiment: Experiment, store: ChunkStore | None, share: int = 0):
-        self.name, self.share = name, share
-        self.payload = cloudpickle.dumps((experiment, store))
-        self.platform, mine = jax.default_backend(), layout.described(experiment, jax.local_device_count())
-        self.fitting = [count for count in range(1, MOST_DEVICES) if layout.described(experiment, count) == mine]
+    def __init__(self, name: str, fitting: Sequence[int], share: int = 0, gradients: bool = False):
+        self.name, self.fitting, self.share, self.gradients = name, list(fitting), share, gradients
+        self.platform = jax.default_backend()
         self.double = bool(jax.config.jax_enable_x64)  # pyright: ignore[reportAttributeAccessIssue]
         self.versions, self.folder = versions(), os.getcwd()
-        self.loaded: tuple[Experiment, ChunkStore | None] | None = None
+        self.started = False
 
     def setup(self, worker: Worker) -> None:
         """Give the worker its cores; called by Dask before the first task."""
         if self.share:
             pin(int(worker.name), self.share)
 
+    @contextlib.contextmanager
+    def computing(self) -> Iterator[None]:
+        """JAX as the numbers need it, started at the first time; raises ``RuntimeError`` where it cannot give the same."""
+        with jax.enable_x64(self.double):
+            if not self.started:
+                self._start()
+                self.started = True
+            yield
+
+    def _start(self) -> None:
+        other = [f"{name} {found}" for name, found in versions().items() if self.versions[name] != found]
+        if other:
+            raise RuntimeError(f"the worker has {', '.join(other)}, the run {self.versions}; give them one environment")
+        with contextlib.suppress(OSError):  # relative paths are those of the run, where the worker has its folder
+            os.chdir(self.folder)
+        if self.platform == "cpu":
+            jax.config.update("jax_platforms", "cpu")
+            cores = devices.usable_cores()
+            count = max((n for n in self.fitting if n <= cores), default=self.fitting[0])
+            devices.use_all_cores(self.gradients, devices=count)
+        if jax.default_backend() != self.platform or jax.local_device_count() not in self.fitting:
+            raise RuntimeError(
+                f"the worker has {jax.local_device_count()} devices of kind {jax.default_backend()}, the run {self.platform} "
+                f"and {', '.join(map(str, self.fitting[:9]))}; start fresh workers, and let nothing start JAX in them before"
+            )
+
+
+class ChunkWork(Ready):
+    """An experiment on a worker; :func:`run_chunk` is the task that uses it.
+
+    ``store``: where results go and what remembers them; None: tasks return results. The numbers are bitwise those of this
+    process: a worker takes as many JAX devices as it has cores, or the next number that has the same layout.
+    """
+
+    def __init__(self, name: str, experiment: Experiment, store: ChunkStore | None, share: int = 0):
+        mine = layout.described(experiment, jax.local_device_count())
+        fitting = [count for count in range(1, MOST_DEVICES) if layout.described(experiment, count) == mine]
+        super().__init__(name, fitting, share)
+        self.payload = cloudpickle.dumps((experiment, store))
+        self.loaded: tuple[Experiment, ChunkStore | None] | None = None
+
     def run(self, number: int, tell: Callable[[Progress], None]) -> Part:
         """Run a chunk through all stages."""
-        with jax.enable_x64(self.double):
+        with self.computing():
             if self.loaded is None:
-                self._start()
                 self.loaded = cloudpickle.loads(self.payload)
             assert self.loaded is not None
             experiment, store = self.loaded
@@ -61,22 +99,13 @@ class ChunkWork(WorkerPlugin):
             with Behind(store) as behind:
                 return run_experiment(experiment, behind, tell, [number]), None
 
-    def _start(self) -> None:
-        """Start JAX; raises ``RuntimeError`` where it cannot give the same numbers."""
-        other = [f"{name} {found}" for name, found in versions().items() if self.versions[name] != found]
-        if other:
-            raise RuntimeError(f"the worker has {', '.join(other)}, the run {self.versions}; give them one environment")
-        with contextlib.suppress(OSError):  # relative paths are those of the run, where the worker has its folder
-            os.chdir(self.folder)
-        if self.platform == "cpu":
-            jax.config.update("jax_platforms", "cpu")
-            cores = devices.usable_cores()
-            devices.use_all_cores(devices=max((n for n in self.fitting if n <= cores), default=self.fitting[0]))
-        if jax.default_backend() != self.platform or jax.local_device_count() not in self.fitting:
-            raise RuntimeError(
-                f"the worker has {jax.local_device_count()} devices of kind {jax.default_backend()}, the run {self.platform} "
-                f"and {', '.join(map(str, self.fitting[:9]))}; start fresh workers, and let nothing start JAX in them before"
-            )
+
+def call(name: str, task: bytes) -> Any:
+    """The task of a :class:`Ready` of that name: ``task``, a function and its arguments as cloudpickle writes them."""
+    ready = get_worker().plugins[name]
+    with ready.computing():  # pyright: ignore[reportAttributeAccessIssue]
+        function, arguments = cloudpickle.loads(task)
+        return function(*arguments)
 
 
 def run_chunk(name: str, number: int) -> Part:

@@ -10,6 +10,8 @@ from pathlib import Path
 import numpy as np
 
 from jtem.assemble.calibration import open_case
+from jtem.cluster import sharing
+from jtem.commands.run import note
 from jtem.errors import DONE, InputError
 from jtem.files import output_folder, write_text
 from jtem.report import calibration as figures
@@ -48,9 +50,11 @@ def command_calibrate(arguments: argparse.Namespace) -> int:
             text = results.pest_overlay_text(case, pest.read_values(filled, case.model.names), filled.name)
             print(f"wrote {write_text(folder / 'calibrated.toml', text)}")
         return DONE
-    outcome = fit(case, folder, arguments.resume, arguments.untouched)
-    if case.posterior is not None:
-        draw(case, outcome, folder, arguments.resume)
+    with sharing.spread(arguments.dask, arguments.workers, note) as (spread, workers):
+        case.model.share_out(spread, workers)
+        outcome = fit(case, folder, arguments.resume, arguments.untouched)
+        if case.posterior is not None:
+            draw(case, outcome, folder, arguments.resume)
     return DONE
 
 
@@ -72,8 +76,8 @@ def print_case(case: Case, verbose: bool) -> None:
     )
     for told in case.inputs:
         print(f"  {told}")
-    for note in case.notes if verbose else ():
-        print(f"  {note}")
+    for told in case.notes if verbose else ():
+        print(f"  {told}")
     if case.notes and not verbose:
         print(f"  {len(case.notes)} notes about the data (--verbose shows them)")
 

@@ -121,6 +121,7 @@ def parser() -> argparse.ArgumentParser:
         command.add_argument("plan", type=Path, metavar="PLAN.toml")
         add_data(command)
     sensing.add_argument("--out", type=Path, metavar="DIR", help="output folder (default: NAME_sensitivity)")
+    add_workers(sensing, "the chunks of columns and the members of ensembles")
     add_run_arguments(run)
     add_calibrate_arguments(
         add("calibrate", "calibrate.command_calibrate", "fit parameters to observations by exact derivatives")
@@ -177,11 +178,22 @@ def add_run_arguments(command: argparse.ArgumentParser) -> None:
         metavar="I/N",
         help="only every N-th chunk from the I-th (job array); then run without it",
     )
+    add_workers(command, "the chunks")
+    command.add_argument(
+        "--store",
+        default="",
+        metavar="PLACE",
+        help="where results of [output] zarr and unfinished work go (default: the output folder), e.g. s3://bucket/run",
+    )
+
+
+def add_workers(command: argparse.ArgumentParser, what: str) -> None:
+    """Options of commands whose work other processes share."""
     command.add_argument(
         "--dask",
         default="",
         metavar="local|ADDRESS|FILE",
-        help="run the chunks on workers of Dask: processes here (local), those of a scheduler (its address, or the JSON file it "
+        help=f"run {what} on workers of Dask: processes here (local), those of a scheduler (its address, or the JSON file it "
         "wrote), or jobs of Slurm or PBS (a TOML file)",
     )
     command.add_argument(
@@ -190,12 +202,6 @@ def add_run_arguments(command: argparse.ArgumentParser) -> None:
         default=0,
         metavar="N",
         help="with --dask local or TOML: how many (default: 1, or as it says)",
-    )
-    command.add_argument(
-        "--store",
-        default="",
-        metavar="PLACE",
-        help="where results of [output] zarr and unfinished work go (default: the output folder), e.g. s3://bucket/run",
     )
 
 
@@ -269,6 +275,7 @@ def add_calibrate_arguments(command: argparse.ArgumentParser) -> None:
         "calibrated.toml",
     )
     command.add_argument("--verbose", action="store_true", help="what the readers left out")
+    add_workers(command, "the sites (of an inverted paper: the chunks of columns)")
 
 
 def add_site_arguments(command: argparse.ArgumentParser) -> None:

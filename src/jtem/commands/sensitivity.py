@@ -15,11 +15,12 @@ from jtem import plan as plans
 from jtem import variables
 from jtem.assemble.course import Prepared, open_plan
 from jtem.assemble.provenance import attributes
-from jtem.commands.run import duration
+from jtem.cluster import sharing
+from jtem.commands.run import duration, note
 from jtem.errors import DONE, FAILED_CELLS, InputError
 from jtem.files import Inputs, output_folder
 from jtem.plan.run import Plan, SensitivitySection
-from jtem.records import Propagated
+from jtem.records import Propagated, Spread
 from jtem.report import page
 from jtem.report import sensitivity as shown
 from jtem.study import sensitivity
@@ -37,7 +38,8 @@ def command_sensitivity(arguments: argparse.Namespace) -> int:
     folder: Path = arguments.out or Path(f"{plan.plan.name}_sensitivity")
     with output_folder(folder):
         prepared = open_plan(arguments.plan, arguments.data, gradients=True)
-        written, failed = sensitivity_results(prepared, folder, figures_wanted=not arguments.no_figures)
+        with sharing.spread(arguments.dask, arguments.workers, note) as (spread, _):
+            written, failed = sensitivity_results(prepared, folder, spread, figures_wanted=not arguments.no_figures)
     print(f"{len(written)} files in {folder}, {duration(time.perf_counter() - begin)}")
     return FAILED_CELLS if failed else DONE
 
@@ -91,7 +93,9 @@ def read_covariance(path: Path):
     return Uncertainty(names, values, covariance.reshape(len(names), len(names)), path.name)
 
 
-def sensitivity_results(prepared: Prepared, folder: Path, *, figures_wanted: bool) -> tuple[list[Path], int]:
+def sensitivity_results(
+    prepared: Prepared, folder: Path, spread: Spread, *, figures_wanted: bool
+) -> tuple[list[Path], int]:
     """All methods of [sensitivity] into ``folder``; the files and the number of columns without an equilibrium."""
     plan, part, grid = prepared.plan, prepared.plan.sensitivity, prepared.grid
     where = f"{plan.where}: [sensitivity]"
@@ -116,7 +120,7 @@ def sensitivity_results(prepared: Prepared, folder: Path, *, figures_wanted: boo
         print(f"  {label[0]} {scenario}: {done} of {total} {what}, {time.perf_counter() - begin:.0f} s", flush=True)
 
     print("compiling; the adjoint takes minutes", flush=True)
-    model = replace(model, report=tell)
+    model = replace(model, report=tell, spread=spread)
     whole = sensitivity.settled(model, chosen[0])
     failed = int((~whole).sum())
     settled, area = model.take(np.flatnonzero(whole)), sensitivity_area(prepared)[whole]

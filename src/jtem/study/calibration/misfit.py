@@ -301,6 +301,11 @@ def program(which: str, setting: Setting) -> Callable[..., PyTree]:
     return jax.jit(jax.vmap(jax.vmap(functools.partial(one, setting)), in_axes=(0, None, None)))
 
 
+def called(which: str, setting: Setting, *given: PyTree) -> PyTree:
+    """What a :func:`program` makes of its arguments, as host arrays."""
+    return jax.tree.map(np.asarray, program(which, setting)(*given))
+
+
 class Fields(NamedTuple):
     """Parameters of scope field: columns of the weights ``design`` (site, slot, coordinate), which slots they are, lower bound,
     width on their scale and whether it is logarithmic (slot,), and which coordinates are weights (coordinate,).

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Sequence
 from functools import cached_property
 
@@ -14,6 +15,7 @@ from jtem.constants import MONTHS_PER_YEAR
 from jtem.covariates import design_matrix
 from jtem.errors import InputError
 from jtem.parameters import Handle
+from jtem.records import Spread
 from jtem.study.calibration import misfit
 from jtem.study.calibration.least_squares import Transform
 from jtem.study.calibration.problem import Free, Problem, check_free
@@ -26,8 +28,9 @@ class Misfit:
     """Residuals, Jacobian and log-posterior of a :class:`Problem`, compiled once.
 
     Points are free coordinates x (..., coordinate) on the real line (``transform``); residuals are those of fitted
-    observations, divided by their errors, then one for each prior. ``names``: labels of the coordinates. Raises
-    ``InputError`` for a problem that cannot be calibrated; nothing is compiled by then.
+    observations, divided by their errors, then one for each prior. ``names``: labels of the coordinates. ``spread`` calls the
+    model of so many ``groups`` of sites, here or on workers; the groups are one batch each, so last bits may differ from those
+    of one group. Raises ``InputError`` for a problem that cannot be calibrated; nothing is compiled by then.
     """
 
     def __init__(self, problem: Problem):
@@ -41,6 +44,8 @@ class Misfit:
             problem.heat_differences,
             problem.loss_scale,
         )
+        self.spread: Spread = itertools.starmap
+        self.groups = 1
         self._lay_out_coordinates()
         self._lay_out_observations()
         self._heat: misfit.Heat | None = None
@@ -199,6 +204,10 @@ class Misfit:
             prior_weight=np.array([0.0 if p is None else 1.0 / p[1] for p in self.prior]),
         )
 
+    def share_out(self, spread: Spread, workers: int) -> None:
+        """Have ``spread`` call the model from now on, a group of sites for each of the workers."""
+        self.spread, self.groups = spread, min(workers, len(self.problem.sites))
+
     # --- compiled pieces
 
     @property
@@ -216,8 +225,26 @@ class Misfit:
         if self.setting.heat_slots:
             return None
         if self._heat is None:
-            self._heat = misfit.program("heat", self.setting)(self._local(self.start_values), self.site)
+            self._heat = self._made("heat", self._local(self.start_values), None, axis=0)
         return self._heat
+
+    def _made(self, which: str, local: np.ndarray, heat: misfit.Heat | None, axis: int = 1) -> PyTree:
+        """What the program ``which`` makes of all sites, as host arrays with sites on ``axis``, as they are of ``local``."""
+        more = () if which == "heat" else (heat,)
+        if self.groups == 1:
+            (made,) = self.spread(misfit.called, [(which, self.setting, local, self.site, *more)])
+            return made
+        count = len(self.problem.sites)
+        size = -(-count // self.groups)
+        parts = [np.arange(first, first + size).clip(max=count - 1) for first in range(0, count, size)]  # of one size
+        site = jax.tree.map(np.asarray, (self.site, more))
+
+        def tasks(rows: np.ndarray) -> tuple:
+            here, also = jax.tree.map(lambda leaf: leaf[rows], site)
+            return which, self.setting, local.take(rows, axis), here, *also
+
+        made = self.spread(misfit.called, map(tasks, parts))
+        return jax.tree.map(lambda *leaves: np.concatenate(leaves, axis).take(np.arange(count), axis), *made)
 
     def _local(self, values: np.ndarray) -> np.ndarray:
         """Values (..., coordinate) by site and slot (..., site, slot)."""
@@ -246,16 +273,16 @@ class Misfit:
         """
         values = np.asarray(values, dtype=np.float64)
         flat = values.reshape(-1, values.shape[-1])
-        out, code = misfit.program("values", self.setting)(self._local(flat), self.site, self.heat())
+        out, code = self._made("values", self._local(flat), self.heat())
         o = self.problem.observations
-        picked = np.asarray(out)[:, o.site, self.position]
-        return picked.reshape(*values.shape[:-1], -1), np.asarray(code).reshape(*values.shape[:-1], -1)
+        picked = out[:, o.site, self.position]
+        return picked.reshape(*values.shape[:-1], -1), code.reshape(*values.shape[:-1], -1)
 
     def sensitivity(self, values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Simulated (start, observation) and its derivative by the values (start, observation, coordinate)."""
         if self._last is not None and np.array_equal(self._last[0], values):
             return self._last[1], self._last[2]
-        out, code, slope = misfit.program("jacobian", self.setting)(self._local(values), self.site, self.heat())
+        out, code, slope = self._made("jacobian", self._local(values), self.heat())
         o = self.problem.observations
         simulated = np.asarray(out, dtype=np.float64)[:, o.site, self.position]
         local = np.asarray(slope, dtype=np.float64)[:, o.site, self.position]  # (start, observation, slot)

@@ -16,6 +16,7 @@ import numpy as np
 
 from jtem.constants import LAYER_EDGES, PERMAFROST_THAW_LIMIT
 from jtem.errors import InputError
+from jtem.records import Spread
 from jtem.study.calibration.model import Misfit
 from jtem.study.calibration.printed import THAW, Course, PrintedPaper, Stage, Totals
 from jtem.study.calibration.problem import Problem
@@ -80,6 +81,11 @@ class Regional(Misfit):
         self._places = [[np.array(columns.vector.index([name])) for name in free.names] for free in problem.free]
         self._rows = rows_of(paper)
 
+    def share_out(self, spread: Spread, workers: int) -> None:
+        """Have ``spread`` call the model from now on, chunk by chunk of columns."""
+        del workers
+        self.columns = replace(self.columns, spread=spread)
+
     def moved(self, values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Vectors of parameters (column, n) at values (coordinate,), and their derivatives (column, coordinate, n)."""
         vectors = self.columns.vectors.copy()
@@ -132,7 +138,7 @@ class Regional(Misfit):
         (scenario,) = model.drivers
         chunks = -(-model.columns * count // model.chunk_columns)
         size = -(-model.columns // chunks)
-        y, code, slope = in_chunks(model, scenario, size, lambda chunk: chunk.tangent(seeds))
+        y, code, slope = in_chunks(model, scenario, size, "tangent", seeds)
         slope[self.rough(values, y, slope)] = 0.0
         usable = (code == 0) & np.isfinite(y).all(axis=(1, 2)) & np.isfinite(slope).all(axis=(1, 2, 3))
         self.skipped = int((~usable).sum())

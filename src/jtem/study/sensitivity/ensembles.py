@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from types import ModuleType
 
 import numpy as np
@@ -68,13 +68,16 @@ def ensemble(
     columns, samples = model.columns, len(factors)
     together = max(1, model.chunk_columns // columns)
     together = min(together, samples)
-    results = []
-    for start in range(0, samples, together):
+    some = model.bare(scenario).take(np.tile(np.arange(columns), together))
+
+    def moved(start: int) -> tuple[ColumnModel, str, np.ndarray]:
         rows = np.minimum(np.arange(start, start + together), samples - 1)  # the last chunk is as long as the others
-        some = replace(model.take(np.tile(np.arange(columns), together)), report=None)
         vectors = some.vectors.copy()
         vectors[:, places] *= np.repeat(factors[rows], columns, axis=0)
-        y, code = derivatives.forward(some, scenario, vectors)
+        return some, scenario, vectors
+
+    results, starts = [], range(0, samples, together)
+    for start, (y, code) in zip(starts, model.spread(derivatives.forward, map(moved, starts)), strict=True):
         values = np.einsum("cvy,qvy->cq", y, weights)
         values[code != 0] = np.nan
         results.append(values.reshape(together, columns, -1)[: min(together, samples - start)])

@@ -5,6 +5,7 @@ Parameters are per community; a derivative here is with respect to the value tha
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import NamedTuple
@@ -15,7 +16,7 @@ import numpy as np
 
 from jtem import parameters, step
 from jtem.errors import InputError, suggest
-from jtem.records import Quantity, SensitivityAxes
+from jtem.records import Quantity, SensitivityAxes, Spread
 from jtem.run import Selection, equilibrium
 from jtem.run.course import THAW, Experiment, Stage
 from jtem.state import Cell, Climate
@@ -104,7 +105,8 @@ class ColumnModel:
 
     ``stages``: history and one scenario, which stands for all. ``drivers``: of each scenario. ``years``: calendar years of the
     outputs. ``vectors`` (column, n): the trainable parameters of the column's community. ``units``: of the parameters
-    (n,). ``report``: told of finished work, ``report(scenario, done, total, what)``; not called from compiled code.
+    (n,). ``report``: told of finished work, ``report(scenario, done, total, what)``; not called from compiled code. ``spread``:
+    what calls the work on chunks of columns, here or on workers.
     """
 
     chain: Chain
@@ -121,6 +123,7 @@ class ColumnModel:
     bounds: np.ndarray  # (n, 2)
     chunk_columns: int = 256
     report: Callable[[str, int, int, str], None] | None = None
+    spread: Spread = itertools.starmap
 
     @property
     def variables(self) -> tuple[str, ...]:
@@ -146,7 +149,14 @@ class ColumnModel:
             result[k, self.variables.index(quantity.variable)] = quantity.weights(self.years)
         return result
 
-    def take(self, columns: np.ndarray) -> ColumnModel:
+    def bare(self, scenario: str) -> ColumnModel:
+        """The model of one scenario, with nothing that a worker does not need."""
+        stages = tuple(replace(stage, climate=_elsewhere) for stage in self.stages)
+        return replace(
+            self, stages=stages, drivers={scenario: self.drivers[scenario]}, report=None, spread=itertools.starmap
+        )
+
+    def take(self, columns: np.ndarray | slice) -> ColumnModel:
         """The model of some columns."""
         part = jax.tree.map(lambda leaf: leaf[columns], (self.vectors, self.rows, self.cells, self.drivers))
         vectors, rows, cells, drivers = part
@@ -159,6 +169,11 @@ class ColumnModel:
             column_cell=self.column_cell[columns],
             communities=tuple(np.asarray(self.communities)[columns]),
         )
+
+
+def _elsewhere(columns: np.ndarray) -> Climate:
+    """Where a stage of a column model has its climate."""
+    raise AssertionError("the climate of a column model is in its drivers")
 
 
 def model_of(

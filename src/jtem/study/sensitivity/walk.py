@@ -159,9 +159,8 @@ class Walk:
     What moves on the way is a tuple: the value (column, ...) and, in tangent mode, its derivatives (column, direction, ...).
     """
 
-    def __init__(self, model: ColumnModel, scenario: str, columns: slice, size: int, devices: tuple):
-        self.model, self.chain, self.devices = model, model.chain, devices
-        self.columns, self.size = columns, size
+    def __init__(self, model: ColumnModel, scenario: str, size: int, devices: tuple):
+        self.model, self.chain, self.devices, self.size = model, model.chain, devices, size
         self.rows, self.vectors, self.cells = map(self.placed, (model.rows, model.vectors, model.cells))
         drivers = model.drivers[scenario]
         self.cycle, self.climates = self.placed(drivers.cycle), [self.padded(part) for part in drivers.parts]
@@ -171,8 +170,8 @@ class Walk:
         self.block = -(-longest // -(-longest // BLOCK_YEARS))
 
     def padded(self, tree: PyTree) -> PyTree:
-        """Columns of the chunk of host arrays, padded."""
-        return batch.pad_cells(jax.tree.map(lambda leaf: np.asarray(leaf)[self.columns], tree), self.size)
+        """Host arrays (column, ...), padded."""
+        return batch.pad_cells(jax.tree.map(np.asarray, tree), self.size)
 
     def placed(self, tree: PyTree) -> PyTree:
         """The same on the devices."""
@@ -264,12 +263,12 @@ class Walk:
         return outputs[0], code
 
     def tangent(self, steps: PyTree) -> tuple[np.ndarray, jax.Array, np.ndarray]:
-        """Outputs, codes and derivatives (column, direction, variable, year) along ``steps`` of all columns."""
+        """Outputs, codes and derivatives (column, direction, variable, year) along ``steps``."""
         (y, moved), code, _ = self.walk(steps)
         return y, code, moved
 
     def adjoint(self, weights: np.ndarray):
-        """Outputs, codes and the gradients of every quantity; ``weights`` (column, quantity, variable, year) of all columns."""
+        """Outputs, codes and the gradients of every quantity; ``weights`` (column, quantity, variable, year)."""
         if any(len(leg.stages) > 1 for leg in self.legs):
             raise ValueError("reverse mode goes back one way; give a model of one scenario")
         tape: list[_Played] = []
@@ -355,17 +354,28 @@ def tied(direction: Climate) -> Climate:
     return replace(direction, following_air_temperature=np.concatenate([air[:, 1:, 0], air[:, -1:, 11]], axis=1))
 
 
-def in_chunks(model: ColumnModel, scenario: str, chunk: int, work: Callable[[Walk], PyTree]) -> PyTree:
-    """``work(chunk)`` over chunks of one size (the last one padded, its padding dropped), joined as host arrays."""
-    devices = tuple(jax.local_devices())
+def in_chunks(model: ColumnModel, scenario: str, chunk: int, way: str, *given: PyTree) -> PyTree:
+    """What the method ``way`` of :class:`Walk` makes of chunks of one size (the last one padded, its padding dropped), joined as
+    host arrays; ``given``: its arguments (column, ...), of all columns.
+    """
     count = model.columns
     size = min(chunk, count)
-    size += -size % len(devices)
+    size += -size % jax.local_device_count()
+    spans = [slice(start, min(start + size, count)) for start in range(0, count, size)]
+    bare = model.bare(scenario)
+    tasks = (
+        (way, bare.take(span), scenario, size, jax.tree.map(lambda leaf, span=span: leaf[span], given))
+        for span in spans
+    )
     pieces = []
-    for start in range(0, count, size):
-        columns = slice(start, min(start + size, count))
-        result = work(Walk(model, scenario, columns, size, devices))
-        pieces.append(jax.tree.map(lambda leaf, n=columns.stop - start: np.asarray(leaf)[:n], result))
+    for span, piece in zip(spans, model.spread(walked, tasks), strict=True):
+        pieces.append(piece)
         if model.report is not None:
-            model.report(scenario, columns.stop, count, "columns")
+            model.report(scenario, span.stop, count, "columns")
     return jax.tree.map(lambda *leaves: np.concatenate(leaves), *pieces)
+
+
+def walked(way: str, model: ColumnModel, scenario: str, size: int, given: tuple) -> PyTree:
+    """One chunk of :func:`in_chunks`: all columns of ``model``, padded to ``size``."""
+    result = getattr(Walk(model, scenario, size, tuple(jax.local_devices())), way)(*given)
+    return jax.tree.map(lambda leaf: np.asarray(leaf)[: model.columns], result)
