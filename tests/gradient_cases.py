@@ -67,11 +67,13 @@ TRAINABLE = tuple(name for name, entry in TABLE.entries.items() if entry.trainab
 
 
 def design_of(scheme: str) -> step.Design:
-    """All float64; nitrogen open in one of the cases so that its parameters are alive; ``layered_concentration`` comes with
+    """All float64; nitrogen open in two of the schemes so that its parameters are alive; ``layered_concentration`` comes with
     C:N of tissue by photosynthesis, nitrogen of the season, two layers of soil water, roots that follow thaw, abrupt thaw and
     methane (and observed nitrogen).
     """
-    design = step.Design(permafrost=permafrost.SCHEMES[scheme], heat_dtype="float64", open_nitrogen=scheme == "tem6")
+    design = step.Design(
+        permafrost=permafrost.SCHEMES[scheme], heat_dtype="float64", open_nitrogen=scheme in ("tem6", "thaw_ratio")
+    )
     if scheme != "layered_concentration":
         return design
     design = dataclasses.replace(
