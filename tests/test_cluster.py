@@ -91,6 +91,21 @@ def test_processes_give_bitwise_the_files_of_one(workers, plan):
     assert same_files(plan.parent / "plain", plan.parent / "many") == 4
 
 
+def test_what_dask_logs_of_a_lost_scheduler_is_said_in_words():
+    """In a process that has not imported Dask: its import sets the levels of its loggers."""
+    code = (
+        "import logging, sys; from jtem.cluster import places, sharing; from jtem.errors import InputError\n"
+        "assert 'distributed' not in sys.modules; places.CONNECT_SECONDS = 1\n"
+        "try:\n    with sharing.spread('tcp://127.0.0.1:1', 0, print): pass\n"
+        "except InputError as error: print(error)\n"
+        "print(logging.getLogger('distributed.client').getEffectiveLevel() == logging.CRITICAL)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], env=ENVIRONMENT, capture_output=True, text=True, timeout=120)
+    assert done.returncode == 0 and done.stdout.endswith("True\n") and "no scheduler answers" in done.stdout, (
+        done.stderr
+    )
+
+
 @pytest.mark.slow
 def test_a_calibration_on_workers_ends_where_one_process_does(tmp_path):
     """Each group of sites is a batch of its own: misfits and parameters to rounding."""

@@ -20,7 +20,7 @@ PATIENCE = 600.0
 
 
 def quiet() -> None:
-    """What Dask logs of lost workers and schedulers is said here in words."""
+    """What Dask logs of lost workers and schedulers is said here in words; after its import, which sets its own levels."""
     for name in ("distributed", "distributed.client"):
         logging.getLogger(name).setLevel(logging.CRITICAL)
 
@@ -34,8 +34,8 @@ def spread(place: str, workers: int, say: Callable[[str], None]) -> Iterator[tup
     if not place:
         yield itertools.starmap, 1
         return
-    quiet()
     with driver.needed(), contextlib.ExitStack() as stack:
+        quiet()
         try:
             client, share = stack.enter_context(places.connected(place, workers))
         except OSError as error:
@@ -63,7 +63,6 @@ def share_out(
     ``say`` takes lines for people.
     A scheduler elsewhere that goes away is waited for, and what is not finished is handed out again. Raises ``InputError``.
     """
-    quiet()
     every, units = work.chunks(experiment), work.units(experiment)
 
     def left() -> list[int]:
@@ -73,6 +72,7 @@ def share_out(
     numbers, seen = left(), 0.0  # when a scheduler answered last
     meter, ended = driver.Meter(experiment, numbers, progress), driver.Ended()
     with driver.needed():
+        quiet()
         while numbers:
             try:
                 with places.connected(place, workers) as (client, share):
