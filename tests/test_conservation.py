@@ -14,6 +14,7 @@ import pytest
 from jtem import run, step
 from jtem.physics import nitrogen, permafrost, water
 from jtem.physics.permafrost import Thaw
+from jtem.records import Named
 from sites import BONANZA_CREEK, PLATEAU_MEADOW, TOOLIK, make, parameter_tree
 
 YEARS = 13
@@ -246,7 +247,7 @@ def test_thinning_roots_take_less_of_deep_nitrogen_and_budgets_close():
 )
 def beyond(request):
     """Roots that follow thaw at a cost, abrupt thaw and methane together; layers lose nitrogen, at rates in float32."""
-    options = {"roots_follow_thaw": True, "abrupt_thaw": True, "methane": True}
+    options: Named = {"roots_follow_thaw": True, "abrupt_thaw": True, "methane": True}
     if permafrost.SCHEMES[request.param].decomposes_layers:
         options |= {
             "deep_nitrogen_losses": True,
