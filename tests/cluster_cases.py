@@ -170,6 +170,31 @@ def test_functions_are_called_on_workers_in_order(client):
     assert list(left.values()) == [[], []]
 
 
+def _dies_once(marker: Path) -> int:
+    if not marker.exists():
+        marker.touch()
+        os._exit(1)
+    return 3
+
+
+def test_a_lost_worker_is_made_up_for_and_a_task_that_ends_each_is_one_sentence(tmp_path, monkeypatch):
+    import dask.config
+
+    monkeypatch.setenv("JAX_PLATFORMS", "cpu")
+    for failures, expected in ((1, [3]), (0, None)):
+        marker = tmp_path / str(failures)
+        with (
+            dask.config.set({"distributed.scheduler.allowed-failures": failures}),
+            connected("local", 1) as (client, share),
+            driver.spread(client, 1, share) as calls,
+        ):
+            if expected:
+                assert list(calls(_dies_once, [(marker,)])) == expected and marker.exists()
+                continue
+            with pytest.raises(InputError, match=r"workers died each time \(1 of them"):
+                list(calls(_dies_once, [(marker,)]))
+
+
 SENSITIVITY = """
 [[scenario]]
 name = "ssp126"

@@ -135,14 +135,14 @@ AHEAD = 2
 @contextlib.contextmanager
 def spread(client: Client, workers: int, share: int = 0) -> Iterator[Spread]:
     """Functions called on the workers of ``client``, with as many JAX devices as here, results in order: a task for each tuple of
-    arguments, tried again where its worker is lost.
+    arguments, tried again where its worker is lost (at most three times: ``InputError``).
 
     ``workers``: how many there will be. ``share``: see :class:`jtem.cluster.worker.Ready`. The calls raise what the function
     raises, and :class:`Lost`.
     """
     import cloudpickle
     import jax
-    from distributed import CancelledError
+    from distributed import CancelledError, KilledWorker
     from distributed.client import ClosedClientError
 
     from jtem.cluster.worker import Ready, call
@@ -163,6 +163,11 @@ def spread(client: Client, workers: int, share: int = 0) -> Iterator[Spread]:
                 yield waiting.popleft().result()
         except (CancelledError, ClosedClientError, OSError) as error:
             raise Lost(str(error) or type(error).__name__) from error
+        except KilledWorker as error:
+            raise InputError(
+                f"a task's workers died each time ({error.allowed_failures + 1} of them; no memory?); give workers more memory, "
+                "or take smaller chunks or more workers"
+            ) from None
         finally:
             client.cancel(list(waiting))
 

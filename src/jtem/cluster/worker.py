@@ -14,6 +14,7 @@ import jax
 from distributed import Worker, WorkerPlugin, get_worker
 
 from jtem import __version__, devices
+from jtem.errors import InputError
 from jtem.run import Experiment, Memory, Progress, Summary, layout, run_experiment
 from jtem.writers.behind import Behind
 from jtem.writers.checkpoint import ChunkStore
@@ -47,7 +48,7 @@ class Ready(WorkerPlugin):
 
     @contextlib.contextmanager
     def computing(self) -> Iterator[None]:
-        """JAX as the numbers need it, started at the first time; raises ``RuntimeError`` where it cannot give the same."""
+        """JAX as the numbers need it, started at the first time; raises ``InputError`` where it cannot give the same."""
         with jax.enable_x64(self.double):
             if not self.started:
                 self._start()
@@ -57,7 +58,7 @@ class Ready(WorkerPlugin):
     def _start(self) -> None:
         other = [f"{name} {found}" for name, found in versions().items() if self.versions[name] != found]
         if other:
-            raise RuntimeError(f"the worker has {', '.join(other)}, the run {self.versions}; give them one environment")
+            raise InputError(f"the worker has {', '.join(other)}, the run {self.versions}; give them one environment")
         with contextlib.suppress(OSError):  # relative paths are those of the run, where the worker has its folder
             os.chdir(self.folder)
         if self.platform == "cpu":
@@ -66,7 +67,7 @@ class Ready(WorkerPlugin):
             count = max((n for n in self.fitting if n <= cores), default=self.fitting[0])
             devices.use_all_cores(self.gradients, devices=count)
         if jax.default_backend() != self.platform or jax.local_device_count() not in self.fitting:
-            raise RuntimeError(
+            raise InputError(
                 f"the worker has {jax.local_device_count()} devices of kind {jax.default_backend()}, the run {self.platform} "
                 f"and {', '.join(map(str, self.fitting[:9]))}; start fresh workers, and let nothing start JAX in them before"
             )
