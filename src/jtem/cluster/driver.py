@@ -10,7 +10,7 @@ import time
 import uuid
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from jtem.errors import InputError
 from jtem.records import Sink, Spread
@@ -150,7 +150,7 @@ def spread(client: Client, workers: int, share: int = 0) -> Iterator[Spread]:
     name = new_name(client)
     client.register_plugin(Ready(name, [jax.local_device_count()], share, gradients=True), name=name)
 
-    def calls(function: Callable[..., Any], tasks: Iterable[tuple[Any, ...]]) -> Iterator[Any]:
+    def calls(function: Callable[..., object], tasks: Iterable[tuple[object, ...]]) -> Iterator[object]:
         waiting, source, begun = deque(), iter(tasks), itertools.count()
         try:
             while True:

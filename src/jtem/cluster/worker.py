@@ -7,7 +7,6 @@ import importlib.metadata
 import os
 import time
 from collections.abc import Callable, Iterator, Sequence
-from typing import Any
 
 import cloudpickle
 import jax
@@ -101,7 +100,7 @@ class ChunkWork(Ready):
                 return run_experiment(experiment, behind, tell, [number]), None
 
 
-def call(name: str, task: bytes) -> Any:
+def call(name: str, task: bytes) -> object:
     """The task of a :class:`Ready` of that name: ``task``, a function and its arguments as cloudpickle writes them."""
     ready = get_worker().plugins[name]
     with ready.computing():  # pyright: ignore[reportAttributeAccessIssue]

@@ -104,9 +104,7 @@ def parser() -> argparse.ArgumentParser:
         "fetch", "fetch.command_fetch", "fetch public data by name, with its checksum; without a name list them"
     )
     bringing.add_argument("name", nargs="?", metavar="NAME")
-    bringing.add_argument(
-        "--out", type=Path, default=Path(), metavar="DIR", help="folder of the file (the current one)"
-    )
+    bringing.add_argument("--out", type=Path, default=Path(), metavar="DIR", help="folder of the file (here)")
     ready = add(
         "prepare", "prepare.command_prepare", "turn raw files into one prepared store, once; runs then start in seconds"
     )
