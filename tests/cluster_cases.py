@@ -177,7 +177,7 @@ def _dies_once(marker: Path) -> int:
     return 3
 
 
-def test_a_lost_worker_is_made_up_for_and_a_task_that_ends_each_is_one_sentence(tmp_path, monkeypatch):
+def test_a_lost_worker_is_made_up_for_and_a_task_that_kills_each_is_one_sentence(tmp_path, monkeypatch):
     import dask.config
 
     monkeypatch.setenv("JAX_PLATFORMS", "cpu")

@@ -1,6 +1,6 @@
 """Chunks of columns as tasks of Dask: bitwise a plain run, whoever did which part of it."""
 
-import csv
+import json
 import os
 import subprocess
 import sys
@@ -116,7 +116,8 @@ def test_a_calibration_on_workers_ends_where_one_process_does(tmp_path):
         command = [sys.executable, "-m", "jtem", "calibrate", str(twin), "--out", str(tmp_path / out), *more]
         done = subprocess.run(command, env=ENVIRONMENT, check=True, timeout=1200, capture_output=True, text=True)
         assert ("2 workers; " in done.stderr) == bool(more)
-        with (tmp_path / out / "parameters.csv").open() as file:
-            found[out] = [float(row["value"]) for row in csv.DictReader(file)]
-    assert len(found["here"]) > 4
-    np.testing.assert_allclose(found["there"], found["here"], rtol=1e-6)
+        (search,) = json.loads((tmp_path / out / "search.json").read_text())["searches"]
+        assert search["history"][-1] < 0.5 * search["history"][0]  # both did search
+        found[out] = np.array(search["x"])
+    # free coordinates after three steps: 2.3e-13 measured, as a group of sites is a batch of its own
+    np.testing.assert_allclose(found["there"], found["here"], rtol=0, atol=1e-11)

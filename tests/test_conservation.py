@@ -249,10 +249,7 @@ def beyond(request):
     """Roots that follow thaw at a cost, abrupt thaw and methane together; layers lose nitrogen, at rates in float32."""
     options: Named = {"roots_follow_thaw": True, "abrupt_thaw": True, "methane": True}
     if permafrost.SCHEMES[request.param].decomposes_layers:
-        options |= {
-            "deep_nitrogen_losses": True,
-            "layer_rate_dtype": "float32",
-        }  # fast rates move pools in their own precision
+        options |= {"deep_nitrogen_losses": True, "layer_rate_dtype": "float32"}
     result = simulate(request.param, "float32", "float64", cost_of_roots=200.0, **options)
     check_budgets(*result, 1e-9)
     _, _, _, month, year = result

@@ -92,9 +92,8 @@ def test_materials_by_hand(top, sub, silt_clay, bedrock):
     wet = [float(own.saturation[0]), *(f * own.saturation[1] + (1 - f) * own.saturation[2] for f in shares[1:])]
     rocky = [0.0, *(min(max((b - bedrock) / max(b - a, 1e-3), 0.0), 1.0) for a, b in itertools.pairwise(bounds)), 0.0]
     thickness = [own.moss_thickness, *np.diff(bounds), max(bedrock - 6.0, 0.0)]
-    np.testing.assert_allclose(
-        made.layer_thickness, thickness, rtol=0, atol=1e-14
-    )  # edges to 50 m, of which the last bit is 7e-15
+    # edges to 50 m, of which the last bit is 7e-15
+    np.testing.assert_allclose(made.layer_thickness, thickness, rtol=0, atol=1e-14)
     quartz_free = 3.0 - min(max((sand - 0.1) / 0.2, 0.0), 1.0)
     dry_density = 2700.0 * (1.0 - (0.489 - 0.126 * sand))
     expected = []

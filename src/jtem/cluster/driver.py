@@ -135,7 +135,7 @@ AHEAD = 2
 @contextlib.contextmanager
 def spread(client: Client, workers: int, share: int = 0) -> Iterator[Spread]:
     """Functions called on the workers of ``client``, with as many JAX devices as here, results in order: a task for each tuple of
-    arguments, tried again where its worker is lost (at most three times: ``InputError``).
+    arguments, tried again where its worker is lost (as often as Dask allows: ``InputError``).
 
     ``workers``: how many there will be. ``share``: see :class:`jtem.cluster.worker.Ready`. The calls raise what the function
     raises, and :class:`Lost`.
@@ -151,13 +151,13 @@ def spread(client: Client, workers: int, share: int = 0) -> Iterator[Spread]:
     client.register_plugin(Ready(name, [jax.local_device_count()], share, gradients=True), name=name)
 
     def calls(function: Callable[..., object], tasks: Iterable[tuple[object, ...]]) -> Iterator[object]:
-        waiting, source, begun = deque(), iter(tasks), itertools.count()
+        waiting, source = deque(), iter(tasks)
         try:
             while True:
                 there = max(workers, len(client.nthreads()))  # pyright: ignore[reportArgumentType]
                 for arguments in itertools.islice(source, max(AHEAD * there - len(waiting), 0)):
-                    task, key = cloudpickle.dumps((function, arguments)), f"{name}-{uuid.uuid4().hex[:8]}-{next(begun)}"
-                    waiting.append(client.submit(call, name, task, key=key, retries=RETRIES, pure=False))
+                    task = cloudpickle.dumps((function, arguments))
+                    waiting.append(client.submit(call, name, task, retries=RETRIES, pure=False))
                 if not waiting:
                     return
                 yield waiting.popleft().result()

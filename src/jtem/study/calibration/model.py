@@ -231,19 +231,16 @@ class Misfit:
     def _made(self, which: str, local: np.ndarray, heat: misfit.Heat | None, axis: int = 1) -> PyTree:
         """What the program ``which`` makes of all sites, as host arrays with sites on ``axis``, as they are of ``local``."""
         more = () if which == "heat" else (heat,)
-        if self.groups == 1:
-            (made,) = self.spread(misfit.called, [(which, self.setting, local, self.site, *more)])
-            return made
         count = len(self.problem.sites)
         size = -(-count // self.groups)
         parts = [np.arange(first, first + size).clip(max=count - 1) for first in range(0, count, size)]  # of one size
         site = jax.tree.map(np.asarray, (self.site, more))
 
-        def tasks(rows: np.ndarray) -> tuple:
+        def task(rows: np.ndarray) -> tuple:
             here, also = jax.tree.map(lambda leaf: leaf[rows], site)
             return which, self.setting, local.take(rows, axis), here, *also
 
-        made = self.spread(misfit.called, map(tasks, parts))
+        made = self.spread(misfit.called, map(task, parts))
         return jax.tree.map(lambda *leaves: np.concatenate(leaves, axis).take(np.arange(count), axis), *made)
 
     def _local(self, values: np.ndarray) -> np.ndarray:

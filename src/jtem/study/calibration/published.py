@@ -21,7 +21,7 @@ from jtem.study.calibration.model import Misfit
 from jtem.study.calibration.printed import THAW, Course, PrintedPaper, Stage, Totals
 from jtem.study.calibration.problem import Problem
 from jtem.study.sensitivity.model import ColumnModel
-from jtem.study.sensitivity.walk import in_chunks
+from jtem.study.sensitivity.walk import Walk, in_chunks
 
 PETAGRAMS = 1e15  # g
 STEEPEST = 1e3
@@ -138,7 +138,7 @@ class Regional(Misfit):
         (scenario,) = model.drivers
         chunks = -(-model.columns * count // model.chunk_columns)
         size = -(-model.columns // chunks)
-        y, code, slope = in_chunks(model, scenario, size, "tangent", seeds)
+        y, code, slope = in_chunks(model, scenario, size, Walk.tangent, seeds)
         slope[self.rough(values, y, slope)] = 0.0
         usable = (code == 0) & np.isfinite(y).all(axis=(1, 2)) & np.isfinite(slope).all(axis=(1, 2, 3))
         self.skipped = int((~usable).sum())

@@ -21,7 +21,7 @@ from jtem.records import Adjoint, Quantity, Tangent
 from jtem.run import Experiment, equilibrium
 from jtem.state import Climate
 from jtem.study.sensitivity.model import ColumnModel, ScenarioClimate, model_of
-from jtem.study.sensitivity.walk import in_chunks, tied
+from jtem.study.sensitivity.walk import Walk, in_chunks, tied
 
 # --- adjoint -----------------------------------------------------------------------------------------------------------
 
@@ -31,7 +31,7 @@ def adjoint(model: ColumnModel, scenario: str, quantities: Sequence[Quantity]) -
     weights = model.weights(quantities).astype(model.chain.design.pool_dtype)
     seeds = np.broadcast_to(weights, (model.columns, *weights.shape))
     y, code, by_vector, by_cycle, by_climates, by_profile = in_chunks(
-        model, scenario, model.chunk_columns, "adjoint", seeds
+        model, scenario, model.chunk_columns, Walk.adjoint, seeds
     )
 
     def joined(name: str) -> np.ndarray:
@@ -119,7 +119,7 @@ def gradient_of(
     value, seeds = jax.value_and_grad(of)(jnp.asarray(y))
     seeds = np.asarray(seeds)[:, None]
     y, code, by_vector, by_cycle, by_climates, by_profile = in_chunks(
-        model, scenario, model.chunk_columns, "adjoint", seeds
+        model, scenario, model.chunk_columns, Walk.adjoint, seeds
     )
 
     def known(leaf: np.ndarray) -> np.ndarray:
@@ -170,7 +170,7 @@ def tangent(model: ColumnModel, scenario: str, directions: Sequence[str]) -> Tan
     stacked = jax.tree.map(lambda *leaves: np.stack(leaves, axis=1), *steps)
 
     chunk_columns = max(1, model.chunk_columns // len(steps))
-    y, code, dy = in_chunks(model, scenario, chunk_columns, "tangent", stacked)
+    y, code, dy = in_chunks(model, scenario, chunk_columns, Walk.tangent, stacked)
     dy = np.where((code == 0)[:, None, None, None], dy, np.nan)
     return Tangent(scenario, tuple(names), tuple(units), y, dy, code)
 
@@ -195,7 +195,7 @@ def forward(model: ColumnModel, scenario: str, vectors: np.ndarray | None = None
     """Outputs (column, variable, year) and equilibrium codes (column,), with other parameters where ``vectors`` are given."""
     if vectors is not None:
         model = replace(model, vectors=vectors.astype(model.vectors.dtype))
-    return in_chunks(model, scenario, model.chunk_columns, "forward")
+    return in_chunks(model, scenario, model.chunk_columns, Walk.forward)
 
 
 def settled(model: ColumnModel, scenario: str) -> np.ndarray:

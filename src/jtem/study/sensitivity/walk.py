@@ -354,7 +354,7 @@ def tied(direction: Climate) -> Climate:
     return replace(direction, following_air_temperature=np.concatenate([air[:, 1:, 0], air[:, -1:, 11]], axis=1))
 
 
-def in_chunks(model: ColumnModel, scenario: str, chunk: int, way: str, *given: PyTree) -> PyTree:
+def in_chunks(model: ColumnModel, scenario: str, chunk: int, way: Callable[..., PyTree], *given: PyTree) -> PyTree:
     """What the method ``way`` of :class:`Walk` makes of chunks of one size (the last one padded, its padding dropped), joined as
     host arrays; ``given``: its arguments (column, ...), of all columns.
     """
@@ -375,7 +375,7 @@ def in_chunks(model: ColumnModel, scenario: str, chunk: int, way: str, *given: P
     return jax.tree.map(lambda *leaves: np.concatenate(leaves), *pieces)
 
 
-def walked(way: str, model: ColumnModel, scenario: str, size: int, given: tuple) -> PyTree:
+def walked(way: Callable[..., PyTree], model: ColumnModel, scenario: str, size: int, given: tuple) -> PyTree:
     """One chunk of :func:`in_chunks`: all columns of ``model``, padded to ``size``."""
-    result = getattr(Walk(model, scenario, size, tuple(jax.local_devices())), way)(*given)
+    result = way(Walk(model, scenario, size, tuple(jax.local_devices())), *given)
     return jax.tree.map(lambda leaf: np.asarray(leaf)[: model.columns], result)
